@@ -1,0 +1,19 @@
+//! Packs procedural-macro crates into sandboxed, reproducible shims.
+//!
+//! The path of the data is the list of modules below, from top to bottom.
+
+pub mod artifact;
+pub mod embed;
+pub mod error;
+pub mod expand;
+pub mod inspect;
+pub mod lower;
+pub mod manifest;
+pub mod pack;
+pub mod verify;
+
+/// The runtime that is vendored into every shim, mounted here for `expand`, `verify` and the tests.
+#[path = "../runtime/src/lib.rs"]
+pub mod runtime;
+
+pub use error::{Error, Result};

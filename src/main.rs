@@ -1,0 +1,3 @@
+//! The command line. It parses arguments and prints; the library does the work.
+
+fn main() {}

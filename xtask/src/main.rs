@@ -1,0 +1,3 @@
+//! The repository's tasks. It only starts other programs; it holds no product logic.
+
+fn main() {}
