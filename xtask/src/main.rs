@@ -1,3 +1,49 @@
-//! The repository's tasks. It only starts other programs; it holds no product logic.
+//! The repository's tasks, for people and CI alike. It starts other programs and compares what
+//! they print; it holds no product logic.
 
-fn main() {}
+mod bench;
+mod demo;
+mod run;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The tasks of this repository.
+
+Usage: cargo xtask TASK [OPTIONS]
+
+  demo            set up, pack serde_derive, build a consumer with the shim and with the
+                  original, print what each costs
+  test            set up, then run every check and test
+  setup           only install what packing needs (says what, before it does)
+  bench build     CPU seconds of a cold build: empty macro, shim, original
+  bench expand    expansion time: native, shim, portable engine, watt
+
+Options:
+  --runs N        bench: how often each side runs (default 5)
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        [] | ["help" | "--help" | "-h", ..] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        ["setup"] => setup::setup(),
+        ["demo"] => demo::demo(),
+        ["test", rest @ ..] => test::test(rest),
+        ["bench", rest @ ..] => bench::bench(rest),
+        _ => Err(format!("unknown task `{}`; `cargo xtask help` lists them", words.join(" "))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Starting other programs: one place for folders, environment, captured output and CPU time.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+pub type Result<T = ()> = std::result::Result<T, String>;
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    let manifest = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it for `cargo xtask`");
+    Path::new(&manifest).parent().expect("xtask lies in the root").to_path_buf()
+}
+
+/// A scratch folder of a task, `target/NAME` of this repository.
+pub fn scratch(name: &str) -> PathBuf {
+    root().join("target").join(name)
+}
+
+/// A command that starts in the root without what `cargo xtask` put into the environment.
+pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy().into_owned();
+        let from_cargo = text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_");
+        if from_cargo || text == "LD_LIBRARY_PATH" || text == "CARGO" {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// The cargo that runs us, or the one on the path.
+pub fn cargo() -> Command {
+    command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Runs with the terminal attached; an unsuccessful exit is an error that names the command.
+pub fn run(command: &mut Command) -> Result {
+    let shown = show(command);
+    eprintln!("$ {shown}");
+    let status = command.status().map_err(|e| format!("cannot start `{shown}`: {e}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`{shown}` failed: {status}"))
+    }
+}
+
+/// Runs silently; on failure its whole output is part of the error.
+pub fn capture(command: &mut Command) -> Result<Output> {
+    let shown = show(command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("cannot start `{shown}`: {e}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(format!("`{shown}` failed: {}\n{text}", output.status))
+}
+
+/// Runs silently; returns the CPU seconds, user + system, of the process and all it waited for.
+pub fn cpu_seconds(command: &mut Command) -> Result<f64> {
+    let before = children_cpu();
+    capture(command)?;
+    Ok(children_cpu() - before)
+}
+
+fn children_cpu() -> f64 {
+    // SAFETY: getrusage only writes the struct it is given, for which all zeroes is a value.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage);
+        usage
+    };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+fn show(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// Builds the release binary and returns its path.
+pub fn cargo_precast() -> Result<PathBuf> {
+    run(cargo().args(["build", "--release", "--quiet", "--package", "precast"]))?;
+    Ok(root().join("target/release").join(format!("cargo-precast{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// Writes a file and the folders above it.
+pub fn write(path: &Path, text: &str) -> Result {
+    let parent = path.parent().expect("a file has a folder");
+    std::fs::create_dir_all(parent)
+        .map_err(|e| format!("cannot make {}: {e}", parent.display()))?;
+    std::fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
+}
+
+/// Empties a folder, which need not exist.
+pub fn clear(path: &Path) -> Result {
+    match std::fs::remove_dir_all(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(format!("cannot remove {}: {e}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
