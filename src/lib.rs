@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod lower;
 pub mod manifest;
 pub mod pack;
+pub mod scratch;
 pub mod verify;
 
 /// The runtime that is vendored into every shim, mounted here for `expand`, `verify` and the tests.

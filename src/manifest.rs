@@ -3,6 +3,7 @@
 //! The schema is written once, here; docs/artifact.md explains it. Maps are ordered, so that equal
 //! manifests are equal bytes.
 
+use crate::error::{Class, Context, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 pub const SCHEMA: u32 = 1;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
     pub schema: u32,
     /// Version of precast that packed this.
@@ -24,13 +26,16 @@ pub struct Manifest {
     pub abi: u32,
     /// Version of the image format (docs/image.md).
     pub image: u32,
-    /// SHA-256 in lower-case hex of every other member of the artifact, by member name.
+    /// SHA-256 in lower-case hex of the other parts of the artifact: `module.wasm`, `image.bin`,
+    /// `Cargo.lock`, `source.tar`, `licenses.tar` (the last two before their compression).
+    /// Filled in by [`crate::artifact::Artifact::new`].
     pub sha256: BTreeMap<String, String>,
     /// Every package linked into the module.
     pub linked: Vec<Linked>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Package {
     pub name: String,
     pub version: String,
@@ -41,11 +46,11 @@ pub struct Package {
 
 /// Where the packed sources come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum Source {
     /// A package of the default registry; `checksum` is the SHA-256 of its `.crate` file.
     Registry { checksum: String },
-    /// A directory; `checksum` is the SHA-256 of the artifact's source archive.
+    /// A directory; `checksum` is that of `source.tar`, filled in as the hashes are.
     Path { checksum: String },
 }
 
@@ -58,6 +63,7 @@ pub enum Kind {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Macro {
     pub kind: Kind,
     /// The name users write: `Serialize`, `main`, `paste`.
@@ -74,6 +80,7 @@ pub struct Macro {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Toolchain {
     /// `1.96.0`
     pub rustc: String,
@@ -88,6 +95,7 @@ pub struct Toolchain {
 
 /// What the macro may read. All else is refused at run time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Capabilities {
     /// Names of environment variables; a trailing `*` matches any ending.
     pub env: Vec<String>,
@@ -96,6 +104,7 @@ pub struct Capabilities {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Linked {
     pub name: String,
     pub version: String,
@@ -103,4 +112,36 @@ pub struct Linked {
     pub checksum: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,
+}
+
+/// The one encoding of a manifest.
+pub fn write(manifest: &Manifest) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(manifest).expect("a manifest has only string keys");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Reads what [`write`] makes; another schema or any other spelling is an error.
+pub fn read(bytes: &[u8]) -> Result<Manifest> {
+    #[derive(Deserialize)]
+    struct Probe {
+        schema: u32,
+    }
+    let probe: Probe = serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
+    check_version("manifest schema", probe.schema, SCHEMA)?;
+    let manifest: Manifest =
+        serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
+    if write(&manifest) != bytes {
+        return Err(Error::new(Class::Verify, "the manifest is not in its canonical encoding"));
+    }
+    Ok(manifest)
+}
+
+fn check_version(what: &str, found: u32, known: u32) -> Result<()> {
+    if found == known {
+        return Ok(());
+    }
+    let message = format!("{what} {found} is unknown; this precast knows {known}");
+    let help = if found > known { "install a newer precast" } else { "pack the crate again" };
+    Err(Error::new(Class::Verify, message).help(help))
 }

@@ -1,0 +1,84 @@
+//! A tree of files as one deterministic `tar` archive, and its compression.
+//!
+//! Only plain files with relative paths exist here: no directory, link, owner, mode or time.
+
+use crate::error::{Class, Context, Error, Result};
+use std::collections::BTreeMap;
+use std::io::Read;
+
+/// Files by path; the separator is `/`.
+pub type Tree = BTreeMap<String, Vec<u8>>;
+
+const ZSTD_LEVEL: i32 = 19;
+
+pub(super) fn write(tree: &Tree) -> Result<Vec<u8>> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, body) in tree {
+        check_path(path)?;
+        let mut header = tar::Header::new_gnu();
+        header.set_size(body.len() as u64);
+        header.set_mode(0o644);
+        builder
+            .append_data(&mut header, path, body.as_slice())
+            .context(format!("cannot archive {path}"))?;
+    }
+    builder.into_inner().context("cannot finish the tar archive")
+}
+
+/// Reads what [`write`] makes and nothing else.
+pub(super) fn read(bytes: &[u8]) -> Result<Tree> {
+    let mut tree = Tree::new();
+    let mut archive = tar::Archive::new(bytes);
+    for entry in archive.entries().class(Class::Verify, "not a tar archive")? {
+        let mut entry = entry.class(Class::Verify, "damaged tar archive")?;
+        let offset = entry.raw_header_position();
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        check_path(&path).context(format!("tar byte {offset}"))?;
+        if entry.header().entry_type() != tar::EntryType::Regular {
+            let message = format!("tar byte {offset}: {path} is not a plain file");
+            return Err(Error::new(Class::Verify, message));
+        }
+        let mut body = Vec::new();
+        entry
+            .read_to_end(&mut body)
+            .class(Class::Verify, format!("damaged tar archive at {path}"))?;
+        if tree.insert(path.clone(), body).is_some() {
+            return Err(Error::new(
+                Class::Verify,
+                format!("tar byte {offset}: {path} is there twice"),
+            ));
+        }
+    }
+    if write(&tree)? != bytes {
+        return Err(Error::new(Class::Verify, "the tar archive is not in its canonical encoding"));
+    }
+    Ok(tree)
+}
+
+/// Refuses every path that could leave its directory on some system.
+pub fn check_path(path: &str) -> Result<()> {
+    let bad = |part: &str| matches!(part, "" | "." | "..");
+    let odd =
+        |c: char| c.is_control() || matches!(c, '\\' | ':' | '<' | '>' | '"' | '|' | '?' | '*');
+    if path.split('/').any(bad) || path.contains(odd) || path.contains('\u{fffd}') {
+        let message = format!("`{}` is not a plain relative path", path.escape_debug());
+        return Err(Error::new(Class::Verify, message));
+    }
+    Ok(())
+}
+
+pub(super) fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
+    zstd::bulk::compress(bytes, ZSTD_LEVEL).context("zstd cannot compress")
+}
+
+/// Decompresses one zstd frame of at most `bytes_max`.
+pub(super) fn decompress(bytes: &[u8], bytes_max: u64) -> Result<Vec<u8>> {
+    let decoder = zstd::Decoder::new(bytes).class(Class::Verify, "not a zstd frame")?;
+    let mut out = Vec::new();
+    let mut limited = decoder.single_frame().take(bytes_max + 1);
+    limited.read_to_end(&mut out).class(Class::Verify, "damaged zstd frame")?;
+    if out.len() as u64 > bytes_max {
+        return Err(Error::new(Class::Verify, format!("unpacks to more than {bytes_max} bytes")));
+    }
+    Ok(out)
+}
