@@ -1,21 +1,77 @@
-//! Every check and test, in the order in which they fail fastest.
+//! Every check and test, in the order in which they fail fastest. Each step says how long it took.
 
-use crate::run::{cargo, command, run, Result};
+use crate::bench;
+use crate::run::{capture, cargo, clear, command, root, run, scratch, Result};
 use crate::setup;
+use std::path::PathBuf;
+use std::time::Instant;
 
-pub fn test(_options: &[&str]) -> Result {
+type Step = (&'static str, fn() -> Result);
+
+const STEPS: &[Step] = &[
+    ("format", format),
+    ("lints", lints),
+    ("tests", tests),
+    ("package", package),
+    ("build cost", || bench::bench(&["build", "--runs", "3"])),
+];
+
+/// Runs all steps, or only those named.
+pub fn test(only: &[&str]) -> Result {
+    if let Some(unknown) = only.iter().find(|name| STEPS.iter().all(|(step, _)| step != *name)) {
+        let names: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
+        return Err(format!("no step is called `{unknown}`; there are: {}", names.join(", ")));
+    }
     setup::setup()?;
-    run(cargo().args(["fmt", "--all", "--check"]))?;
-    run(command("rustfmt").args(["--check", "--edition", "2021", "guest/src/lib.rs"]))?;
-    run(cargo().args([
-        "clippy",
-        "--quiet",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))?;
-    run(cargo().args(["test", "--workspace"]))?;
+    let mut done = 0;
+    for (name, step) in STEPS.iter().filter(|(name, _)| only.is_empty() || only.contains(name)) {
+        let start = Instant::now();
+        eprintln!("== {name}");
+        step().map_err(|e| format!("{name}: {e}"))?;
+        eprintln!("== {name}: passed in {:.0} s", start.elapsed().as_secs_f64());
+        done += 1;
+    }
+    println!("{done} passed, 0 failed");
     Ok(())
+}
+
+fn format() -> Result {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(command("rustfmt").args(["--check", "--edition", "2021", "guest/src/lib.rs"]))
+}
+
+fn lints() -> Result {
+    run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+}
+
+fn tests() -> Result {
+    run(cargo().args(["test", "--quiet", "--workspace"]))
+}
+
+/// The program as published: packaged, verified, installed from its own `.crate`, and put to use.
+fn package() -> Result {
+    run(cargo().args(["package", "--quiet", "--allow-dirty", "--package", "precast"]))?;
+    let folder = unpack()?;
+    let installed = scratch("installed");
+    let mut install = cargo();
+    install.args(["install", "--quiet", "--locked", "--force", "--path"]).arg(&folder);
+    install.arg("--root").arg(&installed).arg("--target-dir").arg(root().join("target"));
+    run(&mut install)?;
+    let out = scratch("package").join("packed");
+    clear(&out)?;
+    let mut pack = command(installed.join("bin/cargo-precast"));
+    run(pack.args(["precast", "pack", "paste", "--quiet", "-o"]).arg(&out))
+}
+
+fn unpack() -> Result<PathBuf> {
+    let folder = scratch("package");
+    clear(&folder)?;
+    std::fs::create_dir_all(&folder)
+        .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    let output = capture(cargo().args(["pkgid", "--package", "precast"]))?;
+    let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let version = id.rsplit(['#', '@']).next().expect("a split has a part").to_owned();
+    let file = root().join(format!("target/package/precast-{version}.crate"));
+    run(command("tar").args(["-xzf"]).arg(&file).arg("-C").arg(&folder))?;
+    Ok(folder.join(format!("precast-{version}")))
 }
