@@ -1,0 +1,1 @@
+//! Decodes zstd frames.

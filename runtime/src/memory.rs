@@ -1,0 +1,163 @@
+//! The guest's linear memory: one zeroed block, every access by address checked.
+//!
+//! It never hands out a pointer that outlives a call, and it never grows beyond its limit.
+
+use std::alloc::{alloc_zeroed, dealloc, Layout};
+use std::ptr;
+use std::slice;
+
+use super::instance::{Fault, Trap};
+
+pub const PAGE_BYTES: u64 = 65536;
+/// Bytes after the last addressable one, so that an empty memory has a block as well.
+const SLACK: usize = 64;
+
+pub struct Memory {
+    /// Owned block of `capacity + SLACK` bytes; all bytes from `len` on are zero.
+    base: *mut u8,
+    capacity: usize,
+    len: usize,
+    limit: u64,
+}
+
+// SAFETY: the block is owned and reached only through this value.
+unsafe impl Send for Memory {}
+
+fn layout(capacity: usize) -> Result<Layout, Fault> {
+    match Layout::from_size_align(capacity + SLACK, 64) {
+        Ok(layout) => Ok(layout),
+        Err(_) => Err(Fault::Limit("the macro needs more memory than this machine can address")),
+    }
+}
+
+fn block(capacity: usize) -> Result<*mut u8, Fault> {
+    let layout = layout(capacity)?;
+    // SAFETY: the layout has a size of at least SLACK bytes.
+    let base = unsafe { alloc_zeroed(layout) };
+    if base.is_null() {
+        return Err(Fault::Limit("the machine has no memory left for the macro"));
+    }
+    Ok(base)
+}
+
+impl Memory {
+    /// `limit`: bytes beyond which it does not grow.
+    pub fn new(pages: u32, limit: u64) -> Result<Memory, Fault> {
+        let bytes = pages as u64 * PAGE_BYTES;
+        if bytes > limit || bytes > usize::MAX as u64 / 4 {
+            return Err(Fault::Limit("the macro needs more memory than its limit"));
+        }
+        let base = block(bytes as usize)?;
+        Ok(Memory { base: base, capacity: bytes as usize, len: bytes as usize, limit: limit })
+    }
+
+    pub fn pages(&self) -> u32 {
+        (self.len as u64 / PAGE_BYTES) as u32
+    }
+
+    /// Length in bytes: a multiple of the page size, at most 2^32.
+    pub fn bytes(&self) -> u64 {
+        self.len as u64
+    }
+
+    /// Start of the block, valid for `bytes()` until the memory grows or is dropped.
+    pub fn base(&self) -> *mut u8 {
+        self.base
+    }
+
+    /// Adds pages; `Ok(false)` if the result would exceed `max` pages.
+    pub fn grow(&mut self, pages: u32, max: u32) -> Result<bool, Fault> {
+        let bytes = self.len as u64 + pages as u64 * PAGE_BYTES;
+        if bytes > max as u64 * PAGE_BYTES || bytes > usize::MAX as u64 / 4 {
+            return Ok(false);
+        }
+        if bytes > self.limit {
+            return Err(Fault::Limit("the macro uses more memory than its limit"));
+        }
+        if bytes as usize > self.capacity {
+            let mut capacity = bytes as usize;
+            if (capacity as u64) < self.len as u64 * 2 {
+                capacity = self.len * 2;
+            }
+            let base = block(capacity)?;
+            // SAFETY: both blocks are owned, differ, and hold at least `len` bytes.
+            unsafe {
+                ptr::copy_nonoverlapping(self.base, base, self.len);
+                dealloc(self.base, layout(self.capacity)?);
+            }
+            self.base = base;
+            self.capacity = capacity;
+        }
+        self.len = bytes as usize;
+        Ok(true)
+    }
+
+    fn check(&self, addr: u32, len: u32) -> Result<(), Fault> {
+        if addr as u64 + len as u64 > self.len as u64 {
+            return Err(Fault::Trap(Trap::MemoryOutOfBounds));
+        }
+        Ok(())
+    }
+
+    pub fn read(&self, addr: u32, len: u32) -> Result<&[u8], Fault> {
+        self.check(addr, len)?;
+        // SAFETY: checked to lie inside the block, which lives as long as the borrow.
+        Ok(unsafe { slice::from_raw_parts(self.base.add(addr as usize), len as usize) })
+    }
+
+    pub fn write(&mut self, addr: u32, bytes: &[u8]) -> Result<(), Fault> {
+        if bytes.len() as u64 > u32::MAX as u64 {
+            return Err(Fault::Trap(Trap::MemoryOutOfBounds));
+        }
+        self.check(addr, bytes.len() as u32)?;
+        // SAFETY: checked to lie inside the block; `bytes` cannot overlap what we hold by `&mut`.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(addr as usize), bytes.len()) };
+        Ok(())
+    }
+
+    pub fn read_u32(&self, addr: u32) -> Result<u32, Fault> {
+        let b = self.read(addr, 4)?;
+        Ok(b[0] as u32 | (b[1] as u32) << 8 | (b[2] as u32) << 16 | (b[3] as u32) << 24)
+    }
+
+    pub fn read_u64(&self, addr: u32) -> Result<u64, Fault> {
+        let b = self.read(addr, 8)?;
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(b);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    pub fn write_u32(&mut self, addr: u32, value: u32) -> Result<(), Fault> {
+        self.write(addr, &value.to_le_bytes())
+    }
+
+    pub fn write_u64(&mut self, addr: u32, value: u64) -> Result<(), Fault> {
+        self.write(addr, &value.to_le_bytes())
+    }
+
+    /// `memory.copy`: the ranges may overlap.
+    pub fn copy_within(&mut self, to: u32, from: u32, len: u32) -> Result<(), Fault> {
+        self.check(to, len)?;
+        self.check(from, len)?;
+        // SAFETY: both ranges were checked to lie inside the block.
+        unsafe { ptr::copy(self.base.add(from as usize), self.base.add(to as usize), len as usize) };
+        Ok(())
+    }
+
+    /// `memory.fill`
+    pub fn fill(&mut self, to: u32, byte: u8, len: u32) -> Result<(), Fault> {
+        self.check(to, len)?;
+        // SAFETY: the range was checked to lie inside the block.
+        unsafe { ptr::write_bytes(self.base.add(to as usize), byte, len as usize) };
+        Ok(())
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if let Ok(layout) = layout(self.capacity) {
+            // SAFETY: allocated with this layout, and dropped once.
+            unsafe { dealloc(self.base, layout) };
+        }
+    }
+}
