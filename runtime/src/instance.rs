@@ -100,7 +100,12 @@ impl Instance {
     }
 
     /// Calls an export; the first result, or 0. An instance that gave a fault is not to be used again.
-    pub fn call(&mut self, export_func: u32, args: &[u64], host: &mut dyn Host) -> Result<u64, Fault> {
+    pub fn call(
+        &mut self,
+        export_func: u32,
+        args: &[u64],
+        host: &mut dyn Host,
+    ) -> Result<u64, Fault> {
         let _ = (export_func, args, host);
         Err(Fault::Limit("the engine is not there yet"))
     }

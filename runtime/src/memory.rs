@@ -111,7 +111,9 @@ impl Memory {
         }
         self.check(addr, bytes.len() as u32)?;
         // SAFETY: checked to lie inside the block; `bytes` cannot overlap what we hold by `&mut`.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(addr as usize), bytes.len()) };
+        unsafe {
+            ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(addr as usize), bytes.len())
+        };
         Ok(())
     }
 
@@ -140,7 +142,9 @@ impl Memory {
         self.check(to, len)?;
         self.check(from, len)?;
         // SAFETY: both ranges were checked to lie inside the block.
-        unsafe { ptr::copy(self.base.add(from as usize), self.base.add(to as usize), len as usize) };
+        unsafe {
+            ptr::copy(self.base.add(from as usize), self.base.add(to as usize), len as usize)
+        };
         Ok(())
     }
 

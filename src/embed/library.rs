@@ -1,0 +1,173 @@
+//! The shim's `src/lib.rs`: one documented function for each macro, meant to be read.
+
+use super::original::{rebase, Original};
+use super::{cargo, MARK};
+use crate::artifact::Artifact;
+use crate::error::{Class, Context, Result};
+use crate::manifest::{Kind, Macro};
+use std::fmt::Write;
+use syn::parse::Parser;
+use syn::{Attribute, Expr, ExprLit, Lit, Meta};
+
+pub(super) fn write(artifact: &Artifact, original: &Original) -> Result<String> {
+    let mut out = head(artifact, original);
+    out += &checks(artifact, original)?;
+    out += &module(artifact);
+    for item in &artifact.manifest.macros {
+        out += &function(item, &original.root_dir).context(format!("macro {}", item.name))?;
+    }
+    let generated_root = &original.generated_root;
+    let _ = write!(out, "\n#[cfg(precast_from_source)]\ninclude!(\"../{generated_root}\");\n");
+    Ok(out)
+}
+
+/// What this file is, the original's documentation and, under the condition, its inner attributes.
+fn head(artifact: &Artifact, original: &Original) -> String {
+    let manifest = &artifact.manifest;
+    let (name, version) = (&manifest.package.name, &manifest.package.version);
+    let mut out = format!(
+        "{MARK}{} from {name} {version}.
+//
+// These macros run in a sandbox: precast/module.wasm, compiled from source/ and lowered to
+// precast/image.bin, on the engine in src/precast/. precast/manifest.json says what they may read.
+// `cargo precast verify` compares every file. To build the original source instead:
+//
+//     RUSTFLAGS='--cfg precast_from_source' cargo build
+",
+        manifest.precast
+    );
+    if let Some(script) = build_script(artifact, original) {
+        let _ = write!(
+            out,
+            "//\n// The original has a build script, source/{script}, which is not run here. What it would \
+             set with\n// `cargo:rustc-cfg` must then be given the same way.\n"
+        );
+    }
+    out += "\n";
+    for doc in &original.docs {
+        let _ = writeln!(out, "{}", rebase(doc, &original.root_dir));
+    }
+    out += "#![allow(unknown_lints, unexpected_cfgs)]\n";
+    out += "#![cfg_attr(not(precast_from_source), allow(clippy::all, clippy::pedantic, rustdoc::all))]\n";
+    for attribute in &original.attributes {
+        let attribute = rebase(attribute, &original.root_dir);
+        let _ = writeln!(out, "#![cfg_attr(precast_from_source, {attribute})]");
+    }
+    out
+}
+
+/// Compile errors for what the module or the sources cannot do.
+fn checks(artifact: &Artifact, original: &Original) -> Result<String> {
+    let manifest = &artifact.manifest;
+    let (name, version) = (&manifest.package.name, &manifest.package.version);
+    let mut out = String::new();
+    for feature in cargo::feature_names(original) {
+        if feature == "default" || manifest.features.contains(&feature) {
+            continue;
+        }
+        let _ = write!(
+            out,
+            "\n#[cfg(all(feature = {feature:?}, not(precast_from_source)))]
+compile_error!(\"{name} {version} was precompiled without its feature `{feature}`: pack it with \
+             `--features {feature}`, or build with RUSTFLAGS='--cfg precast_from_source'\");\n"
+        );
+    }
+    for dependency in cargo::unresolvable(original)? {
+        let _ = write!(
+            out,
+            "\n#[cfg(precast_from_source)]
+compile_error!(\"{name} {version} cannot be built from source: its dependency `{dependency}` was a \
+             directory without a version\");\n"
+        );
+    }
+    Ok(out)
+}
+
+fn module(artifact: &Artifact) -> String {
+    let manifest = &artifact.manifest;
+    format!(
+        "
+#[cfg(not(precast_from_source))]
+extern crate proc_macro;
+
+#[cfg(not(precast_from_source))]
+#[path = \"precast/lib.rs\"]
+mod precast;
+
+#[cfg(not(precast_from_source))]
+static MODULE: precast::Module = precast::Module::new(
+    include_bytes!(\"../precast/image.bin\"),
+    &precast::Grants {{ env: &{:?}, read: &{:?} }},
+    {:?},
+);
+",
+        manifest.capabilities.env,
+        manifest.capabilities.read,
+        format!("{} {}", manifest.package.name, manifest.package.version)
+    )
+}
+
+fn function(item: &Macro, root_dir: &str) -> Result<String> {
+    let mut out = "\n".to_string();
+    for attribute in &item.attributes {
+        out += &outer(&rebase(attribute, root_dir))?;
+    }
+    let function = &item.function;
+    let declared = match item.kind {
+        Kind::Derive if item.helpers.is_empty() => format!("proc_macro_derive({})", item.name),
+        Kind::Derive => {
+            format!("proc_macro_derive({}, attributes({}))", item.name, item.helpers.join(", "))
+        }
+        Kind::Attribute => "proc_macro_attribute".into(),
+        Kind::Bang => "proc_macro".into(),
+    };
+    let (method, parameters, arguments) = match item.kind {
+        Kind::Derive => ("derive", "input: proc_macro::TokenStream", "input"),
+        Kind::Bang => ("bang", "input: proc_macro::TokenStream", "input"),
+        Kind::Attribute => (
+            "attribute",
+            "args: proc_macro::TokenStream, item: proc_macro::TokenStream",
+            "args, item",
+        ),
+    };
+    let _ = write!(
+        out,
+        "#[cfg(not(precast_from_source))]
+#[{declared}]
+pub fn {function}({parameters}) -> proc_macro::TokenStream {{
+    MODULE.{method}({function:?}, {arguments})
+}}
+"
+    );
+    Ok(out)
+}
+
+/// An outer attribute; documentation becomes a comment where a comment can say it.
+fn outer(text: &str) -> Result<String> {
+    let attributes = Attribute::parse_outer.parse_str(text);
+    let attributes =
+        attributes.class(Class::Package, format!("cannot read the attribute {text}"))?;
+    let docs: Option<Vec<String>> = attributes.iter().map(doc_lines).collect();
+    Ok(docs.map_or_else(|| format!("{text}\n"), |comments| comments.concat()))
+}
+
+fn doc_lines(attribute: &Attribute) -> Option<String> {
+    let Meta::NameValue(pair) = &attribute.meta else { return None };
+    let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value else { return None };
+    let text = text.value();
+    let is_comment = |line: &str| !line.starts_with('/') && !line.contains('\r');
+    if !pair.path.is_ident("doc") || !text.split('\n').all(is_comment) {
+        return None;
+    }
+    Some(text.split('\n').map(|line| format!("///{line}\n")).collect())
+}
+
+/// The original's build script, by its path in the sources.
+fn build_script(artifact: &Artifact, original: &Original) -> Option<String> {
+    let build = original.manifest.get("package").and_then(|package| package.get("build"));
+    let path = match build {
+        None => "build.rs",
+        Some(item) => item.as_str()?,
+    };
+    artifact.source.contains_key(path).then(|| path.to_string())
+}

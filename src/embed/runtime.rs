@@ -1,0 +1,38 @@
+//! The one list of the runtime's source files: every shim gets them, in `src/precast/`.
+
+/// Path below `runtime/src/` and text.
+pub(super) const FILES: &[(&str, &str)] = &[
+    ("calls.rs", include_str!("../../runtime/src/calls.rs")),
+    ("engine.rs", include_str!("../../runtime/src/engine.rs")),
+    ("image.rs", include_str!("../../runtime/src/image.rs")),
+    ("inflate.rs", include_str!("../../runtime/src/inflate.rs")),
+    ("instance.rs", include_str!("../../runtime/src/instance.rs")),
+    ("lib.rs", include_str!("../../runtime/src/lib.rs")),
+    ("memory.rs", include_str!("../../runtime/src/memory.rs")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::FILES;
+    use std::path::Path;
+
+    fn walk(dir: &Path, prefix: &str, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let entry = entry.unwrap();
+            let path = format!("{prefix}{}", entry.file_name().to_str().unwrap());
+            match entry.file_type().unwrap().is_dir() {
+                true => walk(&entry.path(), &format!("{path}/"), found),
+                false => found.push(path),
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_is_the_directory() {
+        let mut found = Vec::new();
+        walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("runtime/src"), "", &mut found);
+        found.sort();
+        let listed: Vec<&str> = FILES.iter().map(|(path, _)| *path).collect();
+        assert_eq!(found, listed, "FILES in src/embed/runtime.rs must list runtime/src, sorted");
+    }
+}
