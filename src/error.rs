@@ -26,6 +26,37 @@ pub enum Class {
     Interrupted = 130,
 }
 
+impl Class {
+    /// Every class with what `--help` says of it.
+    pub const ALL: [(Class, &'static str); 7] = [
+        (Class::Other, "something else went wrong: a file cannot be written, a bug of precast"),
+        (Class::Usage, "the command line or an input is not what the command takes"),
+        (Class::Verify, "a check found a difference: damaged, forged or out-of-date files"),
+        (Class::Package, "the package cannot be packed: no macro crate, its build fails"),
+        (Class::Toolchain, "the wasm toolchain is missing or broken"),
+        (Class::Macro, "the macro itself failed: panic, trap, limit or refused capability"),
+        (Class::Interrupted, "interrupted"),
+    ];
+
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// One word, for `--json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Other => "other",
+            Class::Usage => "usage",
+            Class::Verify => "verify",
+            Class::Package => "package",
+            Class::Toolchain => "toolchain",
+            Class::Macro => "macro",
+            Class::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// An error with its class, the chain of contexts (outermost first) and a hint that mends it.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);

@@ -6,6 +6,7 @@ pub mod artifact;
 pub mod embed;
 pub mod error;
 pub mod expand;
+pub mod input;
 pub mod inspect;
 pub mod lower;
 pub mod manifest;

@@ -1,3 +1,47 @@
 //! The command line. It parses arguments and prints; the library does the work.
 
-fn main() {}
+#[path = "main/arguments.rs"]
+mod arguments;
+#[path = "main/console.rs"]
+mod console;
+#[path = "main/embed.rs"]
+mod embed;
+#[path = "main/expand.rs"]
+mod expand;
+#[path = "main/inspect.rs"]
+mod inspect;
+#[path = "main/pack.rs"]
+mod pack;
+#[path = "main/verify.rs"]
+mod verify;
+
+use arguments::{Arguments, Command};
+use console::Console;
+use precast::error::Class;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::read() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    let console = Console::new(arguments.json, arguments.quiet);
+    // Without a handler an interrupt still ends the program; it only leaves its temporary files.
+    let _ = ctrlc::set_handler(|| {
+        precast::scratch::remove_all_and_exit(i32::from(Class::Interrupted.code()))
+    });
+    let result = match &arguments.command {
+        Command::Pack(options) => pack::run(options, &console),
+        Command::Embed(options) => embed::run(options, &console),
+        Command::Verify(options) => verify::run(options, &console),
+        Command::Inspect(options) => inspect::run(options, &console),
+        Command::Expand(options) => expand::run(options, &console),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console.error(&error);
+            ExitCode::from(error.class().code())
+        }
+    }
+}

@@ -211,13 +211,13 @@ fn resolvable(table: Table) -> Result<(Table, BTreeSet<String>)> {
             dropped.insert(name.to_string());
             continue;
         }
-        kept.insert(name, value(Value::InlineTable(located(keys))));
+        kept.insert(name, located(keys));
     }
     Ok((kept, dropped))
 }
 
 /// A dependency as it is found by its version alone.
-fn located(keys: &dyn TableLike) -> InlineTable {
+fn located(keys: &dyn TableLike) -> Item {
     let mut out = InlineTable::new();
     let local = ["path", "git", "branch", "tag", "rev", "base"];
     for (key, item) in keys.iter().filter(|(key, _)| !local.contains(key)) {
@@ -225,7 +225,10 @@ fn located(keys: &dyn TableLike) -> InlineTable {
             out.insert(key, value);
         }
     }
-    out
+    match out.get("version") {
+        Some(version) if out.len() == 1 => value(version.clone()),
+        _ => value(out),
+    }
 }
 
 /// The features without what names a dropped dependency.

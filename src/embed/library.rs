@@ -72,12 +72,19 @@ compile_error!(\"{name} {version} was precompiled without its feature `{feature}
              `--features {feature}`, or build with RUSTFLAGS='--cfg precast_from_source'\");\n"
         );
     }
-    for dependency in cargo::unresolvable(original)? {
+    let unresolvable = cargo::unresolvable(original)?;
+    let mut reasons: Vec<String> = unresolvable
+        .iter()
+        .map(|name| format!("its dependency `{name}` was a directory without a version"))
+        .collect();
+    if build_script(artifact, original).is_some() && needs_out_dir(artifact) {
+        reasons.push("it includes what its build script writes".into());
+    }
+    for reason in reasons {
         let _ = write!(
             out,
             "\n#[cfg(precast_from_source)]
-compile_error!(\"{name} {version} cannot be built from source: its dependency `{dependency}` was a \
-             directory without a version\");\n"
+compile_error!(\"{name} {version} cannot be built from source here: {reason}\");\n"
         );
     }
     Ok(out)
@@ -170,4 +177,14 @@ fn build_script(artifact: &Artifact, original: &Original) -> Option<String> {
         Some(item) => item.as_str()?,
     };
     artifact.source.contains_key(path).then(|| path.to_string())
+}
+
+/// Whether a source file of the crate names the directory that only a build script has.
+fn needs_out_dir(artifact: &Artifact) -> bool {
+    let needle = b"env!(\"OUT_DIR\")";
+    let code = artifact
+        .source
+        .iter()
+        .filter(|(path, _)| path.ends_with(".rs") && path.starts_with("src/"));
+    code.into_iter().any(|(_, text)| text.windows(needle.len()).any(|window| window == needle))
 }

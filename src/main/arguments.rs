@@ -1,0 +1,93 @@
+//! The command line's grammar and help.
+
+use crate::{embed, expand, inspect, pack, verify};
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use precast::error::Class;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo precast pack serde_derive            pack the newest version into this directory
+  cargo precast pack serde_derive@1.0.229 thiserror-impl -o vendor
+  cargo precast pack ./my-macros --features full
+  cargo precast verify vendor/serde_derive-1.0.229
+  cargo precast inspect serde_derive-1.0.229.precast
+  echo 'struct S { a: u8 }' | cargo precast expand serde_derive-1.0.229.precast --derive Serialize
+
+To use a shim, name its directory in the Cargo.toml of the workspace:
+  [patch.crates-io]
+  serde_derive = { path = \"vendor/serde_derive-1.0.229\" }";
+
+/// Ship procedural macros precompiled: sandboxed, reproducible, without building syn.
+#[derive(Debug, Parser)]
+#[command(name = "cargo precast", bin_name = "cargo precast", version, max_term_width = 100)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// Print the result, or the error, as one JSON document on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Print nothing but errors and what was asked for
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Pack(pack::Options),
+    Embed(embed::Options),
+    Verify(verify::Options),
+    Inspect(inspect::Options),
+    Expand(expand::Options),
+}
+
+impl Arguments {
+    /// The program's own arguments; where they are wrong, or ask for help, this prints and gives
+    /// the exit code.
+    pub(crate) fn read() -> Result<Arguments, ExitCode> {
+        let mut words: Vec<OsString> = std::env::args_os().collect();
+        // `cargo precast pack` starts `cargo-precast precast pack`.
+        if words.get(1).is_some_and(|word| word == "precast") {
+            words.remove(1);
+        }
+        let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+        let styles = Styles::styled()
+            .header(AnsiColor::Green.on_default().bold())
+            .usage(AnsiColor::Green.on_default().bold())
+            .literal(AnsiColor::Cyan.on_default().bold())
+            .placeholder(AnsiColor::Cyan.on_default());
+        let after = format!("{EXAMPLES}\n\n{}", exit_codes());
+        let command = Arguments::command().styles(styles).after_long_help(after).after_help(
+            "`cargo precast --help` shows examples and exit codes, `cargo precast help COMMAND` one command.",
+        );
+        let matches = command.try_get_matches_from(words);
+        let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
+        arguments.map_err(|error| report(&error, json))
+    }
+}
+
+fn report(error: &clap::Error, json: bool) -> ExitCode {
+    if error.use_stderr() && json {
+        let text = error.render().to_string();
+        let message = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
+        crate::console::print_json(&crate::console::describe(Class::Usage, message, None));
+    } else {
+        // Nobody is left to hear of an error here.
+        let _ = error.print();
+    }
+    match error.use_stderr() {
+        true => ExitCode::from(Class::Usage.code()),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+fn exit_codes() -> String {
+    let line = |code: u8, text: &str| format!("\n  {code:<4} {text}");
+    let classes = Class::ALL.iter().map(|(class, text)| line(class.code(), text));
+    "Exit codes:".to_string() + &line(0, "done; all checks hold") + &classes.collect::<String>()
+}

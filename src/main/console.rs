@@ -1,0 +1,88 @@
+//! What people and programs see: results on standard output, all else on standard error.
+
+use anstream::{eprintln, print, println};
+use indicatif::{ProgressBar, ProgressStyle};
+use precast::error::{Class, Error};
+use serde::Serialize;
+use serde_json::{json, Value};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+const RED: &str = "\x1b[1;31m";
+const GREEN: &str = "\x1b[1;32m";
+const CYAN: &str = "\x1b[1;36m";
+const RESET: &str = "\x1b[0m";
+
+pub(crate) struct Console {
+    json: bool,
+    quiet: bool,
+    bar: ProgressBar,
+}
+
+impl Console {
+    pub(crate) fn new(json: bool, quiet: bool) -> Console {
+        let bar = match quiet || json || !std::io::stderr().is_terminal() {
+            true => ProgressBar::hidden(),
+            false => ProgressBar::new_spinner(),
+        };
+        let style = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        Console { json, quiet, bar }
+    }
+
+    /// The result of a command: `value` with `--json`, else `text`.
+    pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
+        self.bar.finish_and_clear();
+        match self.json {
+            true => print_json(value),
+            false => print!("{}", text()),
+        }
+    }
+
+    /// News about what was done, which `--quiet` and `--json` leave out.
+    pub(crate) fn done(&self, verb: &str, what: &str) {
+        self.bar.suspend(|| {
+            if !self.quiet && !self.json {
+                println!("{GREEN}{verb:>12}{RESET} {what}");
+            }
+        });
+    }
+
+    /// Progress: a spinner on a terminal, one line for each step elsewhere.
+    pub(crate) fn step(&self, text: &str) {
+        if self.quiet || self.json {
+            return;
+        }
+        if self.bar.is_hidden() {
+            eprintln!("{text}");
+            return;
+        }
+        self.bar.set_message(text.to_string());
+        self.bar.enable_steady_tick(Duration::from_millis(100));
+    }
+
+    pub(crate) fn error(&self, error: &Error) {
+        self.bar.finish_and_clear();
+        if self.json {
+            print_json(&describe(error.class(), &error.to_string(), error.help_text()));
+            return;
+        }
+        eprintln!("{RED}error{RESET}: {error}");
+        if let Some(help) = error.help_text() {
+            eprintln!("{CYAN}help{RESET}: {help}");
+        }
+    }
+}
+
+pub(crate) fn describe(class: Class, message: &str, help: Option<&str>) -> Value {
+    let mut error = json!({ "class": class.name(), "code": class.code(), "message": message });
+    if let Some(help) = help {
+        error["help"] = help.into();
+    }
+    json!({ "error": error })
+}
+
+pub(crate) fn print_json(value: &impl Serialize) {
+    let text = serde_json::to_string_pretty(value).expect("results have only string keys");
+    println!("{text}");
+}

@@ -1,0 +1,63 @@
+//! `cargo precast expand`.
+
+use crate::console::Console;
+use clap::Args;
+use precast::error::{Context, Result};
+use precast::expand::{self, Call};
+use serde_json::json;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Expand one item through a packed macro, without rustc
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("macro").required(true))]
+pub(crate) struct Options {
+    /// A .precast file, a shim's directory or its .crate file
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+
+    /// The item: a file, or standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Expand `#[derive(NAME)]` on the item
+    #[arg(long, value_name = "NAME", group = "macro")]
+    pub(crate) derive: Option<String>,
+
+    /// Expand `#[NAME(TOKENS)]` on the item
+    #[arg(long, value_name = "NAME", group = "macro")]
+    pub(crate) attr: Option<String>,
+
+    /// Expand `NAME!(…)` with the input as its tokens
+    #[arg(long, value_name = "NAME", group = "macro")]
+    pub(crate) bang: Option<String>,
+
+    /// What stands in the attribute's parentheses
+    #[arg(long, value_name = "TOKENS", requires = "attr", allow_hyphen_values = true)]
+    pub(crate) args: Option<String>,
+}
+
+pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
+    let text = read(options.file.as_deref())?;
+    let args = options.args.as_deref().unwrap_or_default();
+    let call = match (&options.derive, &options.attr, &options.bang) {
+        (Some(name), _, _) => Call::Derive { name, item: &text },
+        (_, Some(name), _) => Call::Attribute { name, args, item: &text },
+        (_, _, name) => Call::Bang { name: name.as_deref().unwrap_or_default(), tokens: &text },
+    };
+    let expansion = expand::expand(&options.path, &call)?;
+    console.result(&json!({ "expansion": expansion }), || expansion.clone());
+    Ok(())
+}
+
+fn read(file: Option<&Path>) -> Result<String> {
+    let stdin = Path::new("-");
+    match file.filter(|file| *file != stdin) {
+        Some(file) => std::fs::read_to_string(file).at("read", file),
+        None => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+            Ok(text)
+        }
+    }
+}
