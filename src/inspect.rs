@@ -1,21 +1,227 @@
-//! What is inside an artifact or a shim.
+//! What is inside an artifact or a shim. It reports; it does not judge (`verify` does).
 
-use crate::error::Result;
+use crate::artifact::Artifact;
+use crate::embed;
+use crate::error::{Class, Context, Result};
+use crate::input::{self, Input};
+use crate::manifest::{Kind, Macro, Manifest, Source};
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
+use toml_edit::DocumentMut;
+use wasmparser::{Parser, Payload};
+
+/// How many functions the report names.
+const LARGEST: usize = 10;
 
 #[derive(Debug, Serialize)]
 pub struct Facts {
-    pub manifest: crate::manifest::Manifest,
+    /// `artifact` or `shim`.
+    pub kind: &'static str,
+    pub manifest: Manifest,
+    /// Bytes of each part.
+    pub parts: Vec<Size>,
+    /// Bytes of each section of the module, in its order.
+    pub sections: Vec<Size>,
+    pub n_functions: u32,
+    /// The largest functions, by index, largest first.
+    pub largest_functions: Vec<Function>,
+    pub imports: Vec<Import>,
+    pub exports: Vec<String>,
+    /// Packages in the lock file the module was built with, as `NAME VERSION`.
+    pub locked: Vec<String>,
 }
 
+#[derive(Debug, Serialize)]
+pub struct Size {
+    pub name: String,
+    pub bytes: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Function {
+    pub index: u32,
+    pub bytes: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Import {
+    pub module: String,
+    pub name: String,
+}
+
+/// Reads the artifact's file, the shim's directory or its `.crate` file.
 pub fn inspect(path: &Path) -> Result<Facts> {
-    Ok(Facts { manifest: crate::input::artifact(path)?.manifest })
+    let (kind, artifact) = match input::read(path)? {
+        Input::Artifact(artifact) => ("artifact", *artifact),
+        Input::Shim(files) => ("shim", embed::extract(&files)?),
+    };
+    let total = |tree: &crate::artifact::Tree| tree.values().map(Vec::len).sum();
+    let mut facts = Facts {
+        kind,
+        parts: vec![
+            size("module.wasm", artifact.wasm.len()),
+            size("image.bin", artifact.image.len()),
+            size("Cargo.lock", artifact.lockfile.len()),
+            size("source", total(&artifact.source)),
+            size("licenses", total(&artifact.licenses)),
+        ],
+        sections: Vec::new(),
+        n_functions: 0,
+        largest_functions: Vec::new(),
+        imports: Vec::new(),
+        exports: Vec::new(),
+        locked: locked(&artifact)?,
+        manifest: artifact.manifest,
+    };
+    module(&artifact.wasm, &mut facts).map_err(|error| error.context("module.wasm"))?;
+    Ok(facts)
+}
+
+fn size(name: impl Into<String>, bytes: usize) -> Size {
+    Size { name: name.into(), bytes }
+}
+
+fn module(wasm: &[u8], facts: &mut Facts) -> Result<()> {
+    let mut index = 0;
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload.class(Class::Verify, "not wasm")?;
+        if let Some((id, range)) = payload.as_section() {
+            facts.sections.push(size(section_name(id, &payload), span(&range)));
+        }
+        match payload {
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import.class(Class::Verify, "bad import")?;
+                    index += u32::from(matches!(import.ty, wasmparser::TypeRef::Func(_)));
+                    facts
+                        .imports
+                        .push(Import { module: import.module.into(), name: import.name.into() });
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    facts.exports.push(export.class(Class::Verify, "bad export")?.name.into());
+                }
+            }
+            Payload::CodeSectionEntry(body) => {
+                facts.largest_functions.push(Function { index, bytes: span(&body.range()) });
+                facts.n_functions += 1;
+                index += 1;
+            }
+            _ => {}
+        }
+    }
+    facts.largest_functions.sort_by_key(|function| (usize::MAX - function.bytes, function.index));
+    facts.largest_functions.truncate(LARGEST);
+    Ok(())
+}
+
+fn span(range: &std::ops::Range<u64>) -> usize {
+    (range.end - range.start) as usize
+}
+
+fn section_name(id: u8, payload: &Payload<'_>) -> String {
+    const NAMES: [&str; 13] = [
+        "custom",
+        "type",
+        "import",
+        "function",
+        "table",
+        "memory",
+        "global",
+        "export",
+        "start",
+        "element",
+        "code",
+        "data",
+        "data count",
+    ];
+    match payload {
+        Payload::CustomSection(section) => format!("custom {}", section.name()),
+        _ => NAMES
+            .get(usize::from(id))
+            .map_or_else(|| format!("section {id}"), |name| name.to_string()),
+    }
+}
+
+fn locked(artifact: &Artifact) -> Result<Vec<String>> {
+    let text = String::from_utf8_lossy(&artifact.lockfile);
+    let document: DocumentMut = text.parse().class(Class::Verify, "cannot read Cargo.lock")?;
+    let packages = document.get("package").and_then(|packages| packages.as_array_of_tables());
+    let named = packages.into_iter().flatten().filter_map(|package| {
+        Some(format!("{} {}", package.get("name")?.as_str()?, package.get("version")?.as_str()?))
+    });
+    Ok(named.collect())
 }
 
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} {}", self.manifest.package.name, self.manifest.package.version)
+        let Manifest { package, toolchain, .. } = &self.manifest;
+        let source = match &package.source {
+            Source::Registry { checksum } => format!("registry, sha256 {checksum}"),
+            Source::Path { checksum } => format!("a directory, sha256 {checksum}"),
+        };
+        writeln!(f, "{} {} ({})", package.name, package.version, self.kind)?;
+        line(f, "crate", &package.crate_name)?;
+        line(f, "source", &source)?;
+        line(f, "features", &listed(&self.manifest.features))?;
+        let commit =
+            toolchain.commit.as_deref().map_or(String::new(), |commit| format!(" ({commit})"));
+        line(f, "toolchain", &format!("rustc {}{commit}, {}", toolchain.rustc, toolchain.target))?;
+        line(f, "flags", &toolchain.flags.join(" "))?;
+        let formats = &self.manifest;
+        let formats = format!(
+            "schema {}, token ABI {}, image {}",
+            formats.schema, formats.abi, formats.image
+        );
+        line(f, "formats", &format!("{formats}, written by precast {}", self.manifest.precast))?;
+        line(f, "may read", &listed(&self.manifest.capabilities.read))?;
+        line(f, "environment", &listed(&self.manifest.capabilities.env))?;
+        writeln!(f, "\nmacros")?;
+        self.manifest.macros.iter().try_for_each(|item| writeln!(f, "  {}", spelled(item)))?;
+        writeln!(f, "\nparts{:>29}", "bytes")?;
+        sizes(f, &self.parts)?;
+        writeln!(f, "\nsections of the module{:>12}", "bytes")?;
+        sizes(f, &self.sections)?;
+        writeln!(f, "\nlargest of {} functions", self.n_functions)?;
+        for function in &self.largest_functions {
+            writeln!(f, "  {:<20}{:>12}", format!("function {}", function.index), function.bytes)?;
+        }
+        writeln!(f, "\nimports")?;
+        self.imports
+            .iter()
+            .try_for_each(|import| writeln!(f, "  {} {}", import.module, import.name))?;
+        writeln!(f, "\nlinked packages")?;
+        for linked in &self.manifest.linked {
+            let license = linked.license.as_deref().unwrap_or("licence unknown");
+            writeln!(f, "  {} {} ({license})", linked.name, linked.version)?;
+        }
+        writeln!(f, "\nlock file: {} packages", self.locked.len())
+    }
+}
+
+fn line(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
+    writeln!(f, "  {name:<13}{value}")
+}
+
+fn sizes(f: &mut fmt::Formatter<'_>, sizes: &[Size]) -> fmt::Result {
+    sizes.iter().try_for_each(|size| writeln!(f, "  {:<20}{:>12}", size.name, size.bytes))
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        "nothing".into()
+    } else {
+        names.join(", ")
+    }
+}
+
+fn spelled(item: &Macro) -> String {
+    match item.kind {
+        Kind::Derive if item.helpers.is_empty() => format!("#[derive({})]", item.name),
+        Kind::Derive => format!("#[derive({})] with #[{}]", item.name, item.helpers.join("], #[")),
+        Kind::Attribute => format!("#[{}]", item.name),
+        Kind::Bang => format!("{}!", item.name),
     }
 }

@@ -4,6 +4,7 @@
 //! manifests are equal bytes.
 
 use crate::error::{Class, Context, Error, Result};
+use crate::runtime::calls;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -114,6 +115,24 @@ pub struct Linked {
     pub license: Option<String>,
 }
 
+/// The module's custom section with the table of its macros.
+pub const DECLS_SECTION: &str = ".rustc_proc_macro_decls";
+
+/// The text of that section: `derive:Trait:function[:helper,helper]`, `attr:name:function` or
+/// `bang:name:function`, one line each.
+pub fn decls(macros: &[Macro]) -> String {
+    let line = |item: &Macro| {
+        let kind = match item.kind {
+            Kind::Derive => "derive",
+            Kind::Attribute => "attr",
+            Kind::Bang => "bang",
+        };
+        let colon = if item.helpers.is_empty() { "" } else { ":" };
+        format!("{kind}:{}:{}{colon}{}\n", item.name, item.function, item.helpers.join(","))
+    };
+    macros.iter().map(line).collect()
+}
+
 /// The one encoding of a manifest.
 pub fn write(manifest: &Manifest) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(manifest).expect("a manifest has only string keys");
@@ -131,6 +150,7 @@ pub fn read(bytes: &[u8]) -> Result<Manifest> {
     check_version("manifest schema", probe.schema, SCHEMA)?;
     let manifest: Manifest =
         serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
+    check_version("token ABI", manifest.abi, calls::ABI)?;
     if write(&manifest) != bytes {
         return Err(Error::new(Class::Verify, "the manifest is not in its canonical encoding"));
     }

@@ -1,0 +1,111 @@
+//! What the wasm module itself says: is it valid, what does it import and export.
+
+use crate::error::{Class, Context, Result};
+use crate::manifest::{decls, Macro, DECLS_SECTION};
+use crate::runtime::calls::CALLS;
+use std::collections::{BTreeMap, BTreeSet};
+use wasmparser::{ExternalKind, Parser, Payload, TypeRef, ValType, Validator};
+
+/// Exports of every module, beside one for each macro.
+const EXPORTS: [&str; 3] = ["memory", "precast_buffer", "precast_start"];
+
+/// Imports and exports of a valid module.
+#[derive(Default)]
+pub(crate) struct Facts {
+    /// Module, name, and the type if it is a function: wasm's encodings of parameters and results.
+    pub(crate) imports: Vec<(String, String, Option<Signature>)>,
+    pub(crate) exports: BTreeMap<String, ExternalKind>,
+    pub(crate) decls: Option<Vec<u8>>,
+}
+
+type Signature = (Vec<u8>, Vec<u8>);
+
+/// Why the module is no valid wasm, with the byte offset.
+pub(super) fn invalid(wasm: &[u8]) -> Vec<String> {
+    let result = Validator::new().validate_all(wasm);
+    result.err().map(|error| format!("module.wasm: {error}")).into_iter().collect()
+}
+
+pub(crate) fn read(wasm: &[u8]) -> Result<Facts> {
+    let mut facts = Facts::default();
+    let mut types = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.class(Class::Verify, "cannot read module.wasm")? {
+            Payload::TypeSection(section) => {
+                for group in section.into_iter_err_on_gc_types() {
+                    let group = group.class(Class::Verify, "cannot read a type of module.wasm")?;
+                    types.push((encode(group.params()), encode(group.results())));
+                }
+            }
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import.class(Class::Verify, "cannot read an import")?;
+                    let signature = match import.ty {
+                        TypeRef::Func(index) => types.get(index as usize).cloned(),
+                        _ => None,
+                    };
+                    facts.imports.push((import.module.into(), import.name.into(), signature));
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    let export = export.class(Class::Verify, "cannot read an export")?;
+                    facts.exports.insert(export.name.into(), export.kind);
+                }
+            }
+            Payload::CustomSection(section) if section.name() == DECLS_SECTION => {
+                facts.decls = Some(section.data().to_vec());
+            }
+            _ => {}
+        }
+    }
+    Ok(facts)
+}
+
+impl Facts {
+    pub(super) fn forbidden_imports(&self) -> Vec<String> {
+        let mut differences = Vec::new();
+        for (module, name, signature) in &self.imports {
+            let call = CALLS.iter().find(|call| call.module == module && call.name == name);
+            let same = |(params, results): &Signature| {
+                call.is_some_and(|call| call.params == params && call.results == results)
+            };
+            if call.is_none() {
+                differences.push(format!("`{module}` `{name}` is not among the runtime's calls"));
+            } else if !signature.as_ref().is_some_and(same) {
+                differences.push(format!("`{module}` `{name}` is imported with another type"));
+            }
+        }
+        differences
+    }
+
+    pub(super) fn wrong_macros(&self, macros: &[Macro]) -> Vec<String> {
+        let declared: BTreeSet<&str> = macros.iter().map(|item| item.function.as_str()).collect();
+        let is_function = |name: &str| self.exports.get(name) == Some(&ExternalKind::Func);
+        let missing = declared.iter().filter(|name| !is_function(name));
+        let mut differences: Vec<String> = missing
+            .map(|name| format!("the module does not export the function `{name}`"))
+            .collect();
+        let expected =
+            |name: &&String| declared.contains(name.as_str()) || EXPORTS.contains(&name.as_str());
+        let extra = self.exports.keys().filter(|name| !expected(name));
+        differences.extend(extra.map(|name| format!("the module also exports `{name}`")));
+        if self.decls.as_ref().is_some_and(|found| *found != decls(macros).into_bytes()) {
+            differences
+                .push(format!("the section {DECLS_SECTION} names other macros than the manifest"));
+        }
+        differences
+    }
+}
+
+fn encode(types: &[ValType]) -> Vec<u8> {
+    let byte = |ty: &ValType| match ty {
+        ValType::I32 => 0x7f,
+        ValType::I64 => 0x7e,
+        ValType::F32 => 0x7d,
+        ValType::F64 => 0x7c,
+        ValType::V128 => 0x7b,
+        ValType::Ref(_) => 0x70,
+    };
+    types.iter().map(byte).collect()
+}
