@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::engine::Engine;
 use super::memory::Memory;
 
 /// What an instance may use. Whatever exceeds it is a [`Fault::Limit`].
@@ -83,34 +84,61 @@ pub trait Host {
 }
 
 pub struct Instance {
-    memory: Memory,
+    engine: Engine,
+    limits: Limits,
 }
 
 impl Instance {
     /// `embedded`: what `lower::compress` wrote.
     pub fn new(embedded: &'static [u8], limits: Limits) -> Result<Instance, Fault> {
-        let _ = embedded;
-        Ok(Instance { memory: Memory::new(0, limits.memory_bytes_max as u64)? })
+        let engine = Engine::new(embedded, &limits)?;
+        Ok(Instance { engine: engine, limits: limits })
     }
 
     /// The function exported under `name`.
     pub fn export(&self, name: &str) -> Option<u32> {
-        let _ = name;
-        None
+        self.engine.export(name)
     }
 
-    /// Calls an export; the first result, or 0. An instance that gave a fault is not to be used again.
+    /// The function to call before any other, if the module has one.
+    pub fn start(&self) -> Option<u32> {
+        self.engine.start()
+    }
+
+    /// Calls an export; the first result, or 0. After a fault the instance's state is what the
+    /// guest left: throw it away unless that is what you want to look at.
     pub fn call(
         &mut self,
         export_func: u32,
         args: &[u64],
         host: &mut dyn Host,
     ) -> Result<u64, Fault> {
-        let _ = (export_func, args, host);
-        Err(Fault::Limit("the engine is not there yet"))
+        match self.engine.params(export_func) {
+            Some((params, _)) if params == args.len() => (),
+            _ => {
+                return Err(Fault::Damaged(String::from(
+                    "an export has another type than expected",
+                )))
+            }
+        }
+        self.engine.slots()[..args.len()].copy_from_slice(args);
+        self.engine.run(export_func, &self.limits, host)?;
+        let has_result = self.engine.params(export_func).map_or(false, |counts| counts.1 > 0);
+        Ok(if has_result { self.engine.slots()[0] } else { 0 })
+    }
+
+    /// All results of the last call, which must have returned.
+    pub fn results(&mut self, export_func: u32) -> &[u64] {
+        let n = self.engine.params(export_func).map_or(0, |counts| counts.1);
+        &self.engine.slots()[..n]
     }
 
     pub fn memory(&mut self) -> &mut Memory {
-        &mut self.memory
+        &mut self.engine.memory
+    }
+
+    /// Decodes and checks the whole module, which otherwise happens function by function.
+    pub fn check_all(&mut self) -> Result<(), Fault> {
+        self.engine.check_all()
     }
 }

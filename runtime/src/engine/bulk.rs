@@ -1,0 +1,119 @@
+//! The rare operations on memory and tables.
+
+use super::super::image::{bulk, Insn, TABLE_ITEMS_MAX};
+use super::super::instance::{Fault, Trap};
+use super::{Engine, FRAME, FUEL};
+
+/// `from..from + len` as a checked range below `end`.
+fn range(from: u32, len: u32, end: usize) -> Result<(usize, usize), Fault> {
+    let stop = from as u64 + len as u64;
+    if stop > end as u64 {
+        return Err(Fault::Trap(Trap::TableOutOfBounds));
+    }
+    Ok((from as usize, stop as usize))
+}
+
+impl Engine {
+    fn burn(&mut self, cost: u32) -> Result<(), Fault> {
+        if self.fuel < cost as u64 {
+            return Err(Fault::Limit(FUEL));
+        }
+        self.fuel -= cost as u64;
+        Ok(())
+    }
+
+    /// Runs one instruction `BULK`: operands from its window on, the result into its first slot.
+    pub fn bulk(&mut self, i: &Insn, frame: &mut [u64; FRAME]) -> Result<(), Fault> {
+        let window = i.a as usize;
+        let (p, q, r) = (frame[window], frame[window + 1], frame[window + 2]);
+        let (b, c) = (i.b as usize, i.c as usize);
+        match i.x {
+            bulk::MEMORY_SIZE => frame[window] = self.memory.pages() as u64,
+            bulk::MEMORY_GROW => {
+                let before = self.memory.pages();
+                let grown = self.memory.grow(p as u32, self.memory_max)?;
+                frame[window] = if grown { before as u64 } else { 0xffff_ffff };
+            }
+            bulk::MEMORY_INIT => {
+                self.burn(r as u32 >> 6)?;
+                self.memory_init(b, p as u32, q as u32, r as u32)?;
+            }
+            bulk::DATA_DROP => self.datas[b].len = 0,
+            bulk::TABLE_GET => {
+                let items = &self.tables[b].items;
+                let (at, _) = range(p as u32, 1, items.len())?;
+                frame[window] = items[at];
+            }
+            bulk::TABLE_SET => {
+                let items = &mut self.tables[b].items;
+                let (at, _) = range(p as u32, 1, items.len())?;
+                items[at] = q;
+            }
+            bulk::TABLE_SIZE => frame[window] = self.tables[b].items.len() as u64,
+            bulk::TABLE_GROW => {
+                self.burn(q as u32 >> 3)?;
+                let table = &mut self.tables[b];
+                let before = table.items.len() as u64;
+                let after = before + (q & 0xffff_ffff);
+                if after > table.max as u64 || after > TABLE_ITEMS_MAX as u64 {
+                    frame[window] = 0xffff_ffff;
+                } else {
+                    table.items.resize(after as usize, p);
+                    frame[window] = before;
+                }
+            }
+            bulk::TABLE_FILL => {
+                self.burn(r as u32 >> 3)?;
+                let items = &mut self.tables[b].items;
+                let (from, stop) = range(p as u32, r as u32, items.len())?;
+                items[from..stop].fill(q);
+            }
+            bulk::TABLE_COPY => {
+                self.burn(r as u32 >> 3)?;
+                let (to, _) = range(p as u32, r as u32, self.tables[b].items.len())?;
+                let (from, stop) = range(q as u32, r as u32, self.tables[c].items.len())?;
+                if b == c {
+                    self.tables[b].items.copy_within(from..stop, to);
+                } else {
+                    let items = self.tables[c].items[from..stop].to_vec();
+                    self.tables[b].items[to..to + items.len()].copy_from_slice(&items);
+                }
+            }
+            bulk::TABLE_INIT => {
+                self.burn(r as u32 >> 3)?;
+                self.table_init(c, b, p as u32, q as u32, r as u32)?;
+            }
+            _ => self.elems[b].len = 0,
+        }
+        Ok(())
+    }
+
+    pub fn memory_init(&mut self, data: usize, to: u32, from: u32, len: u32) -> Result<(), Fault> {
+        let segment = &self.datas[data];
+        if from as u64 + len as u64 > segment.len as u64 {
+            return Err(Fault::Trap(Trap::MemoryOutOfBounds));
+        }
+        let first = segment.from as usize + from as usize;
+        self.memory.write(to, &self.data[first..first + len as usize])
+    }
+
+    pub fn table_init(
+        &mut self,
+        elem: usize,
+        table: usize,
+        to: u32,
+        from: u32,
+        len: u32,
+    ) -> Result<(), Fault> {
+        let segment = &self.elems[elem];
+        range(from, len, segment.len as usize)?;
+        let items = &mut self.tables[table].items;
+        let (to, stop) = range(to, len, items.len())?;
+        let mut at = segment.from as usize + from as usize;
+        for item in &mut items[to..stop] {
+            *item = self.items[at] as u64;
+            at += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,67 @@
+//! Compresses the raw image to its embedded form: chunks that are decoded when they are needed.
+
+use crate::error::{Class, Context, Error, Result};
+use crate::runtime::engine::checksum;
+use crate::runtime::image::{
+    head, CHUNK_BYTES, EMBEDDED_WORDS, FUNC_WORDS, MAGIC, MAGIC_EMBEDDED, VERSION,
+};
+
+/// The highest level of zstd that needs no long-range options.
+const LEVEL: i32 = 19;
+
+fn word(image: &[u8], index: usize) -> Option<usize> {
+    let bytes = image.get(index * 4..index * 4 + 4)?;
+    Some(u32::from_le_bytes(bytes.try_into().expect("four bytes")) as usize)
+}
+
+/// The raw image's ends of chunks: head, data, then code cut at functions.
+fn cuts(image: &[u8]) -> Option<Vec<usize>> {
+    if word(image, head::MAGIC)? != MAGIC as usize
+        || word(image, head::VERSION)? != VERSION as usize
+    {
+        return None;
+    }
+    let code = word(image, head::HEAD_BYTES)? + word(image, head::DATA_BYTES)?;
+    let mut cuts = vec![word(image, head::HEAD_BYTES)?, code];
+    let mut from = code;
+    for func in 0..word(image, head::FUNCS)? {
+        let at = code + word(image, head::WORDS + func * FUNC_WORDS)? * 8;
+        if at >= from + CHUNK_BYTES as usize {
+            cuts.push(at);
+            from = at;
+        }
+    }
+    if image.len() > from {
+        cuts.push(image.len());
+    }
+    (image.len() == code + word(image, head::CODE_INSNS)? * 8 && cuts.is_sorted()).then_some(cuts)
+}
+
+/// One zstd frame, as `inflate` reads them: no checksum, no dictionary.
+fn frame(raw: &[u8]) -> Result<Vec<u8>> {
+    zstd::bulk::compress(raw, LEVEL).context("cannot compress the image")
+}
+
+/// Raw image to its embedded form; a pure function.
+pub fn compress(image: &[u8]) -> Result<Vec<u8>> {
+    let cuts = cuts(image).ok_or_else(|| Error::new(Class::Verify, "this is not a raw image"))?;
+    let mut directory = Vec::new();
+    let mut packed = Vec::new();
+    let mut from = 0;
+    for to in cuts.iter().copied() {
+        let raw = &image[from..to];
+        from = to;
+        let chunk = frame(raw)?;
+        // A chunk that does not shrink is stored.
+        let (method, bytes) = if chunk.len() < raw.len() { (1, &chunk[..]) } else { (0, raw) };
+        directory.extend([raw.len() as u32, bytes.len() as u32, method, checksum(bytes)]);
+        packed.extend_from_slice(bytes);
+    }
+    let directory: Vec<u8> = directory.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
+    let len = EMBEDDED_WORDS * 4 + directory.len() + packed.len();
+    let header = [MAGIC_EMBEDDED, VERSION, len as u32, cuts.len() as u32, checksum(&directory), 0];
+    let mut out: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).collect();
+    out.extend(directory);
+    out.extend(packed);
+    Ok(out)
+}
