@@ -73,12 +73,19 @@ pub(super) fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
 
 /// Decompresses one zstd frame of at most `bytes_max`.
 pub(super) fn decompress(bytes: &[u8], bytes_max: u64) -> Result<Vec<u8>> {
-    let decoder = zstd::Decoder::new(bytes).class(Class::Verify, "not a zstd frame")?;
+    let decoder = zstd::Decoder::with_buffer(bytes).class(Class::Verify, "not a zstd frame")?;
     let mut out = Vec::new();
     let mut limited = decoder.single_frame().take(bytes_max + 1);
     limited.read_to_end(&mut out).class(Class::Verify, "damaged zstd frame")?;
     if out.len() as u64 > bytes_max {
         return Err(Error::new(Class::Verify, format!("unpacks to more than {bytes_max} bytes")));
+    }
+    let rest = limited.into_inner().finish();
+    if !rest.is_empty() {
+        return Err(Error::new(
+            Class::Verify,
+            format!("{} bytes after the zstd frame", rest.len()),
+        ));
     }
     Ok(out)
 }

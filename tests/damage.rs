@@ -1,0 +1,243 @@
+//! No damaged, forged or foreign artifact is accepted, and each error says what is wrong with it.
+
+use precast::artifact::{self, Artifact, Tree};
+use precast::error::Class;
+use precast::manifest::{Capabilities, Kind, Macro, Manifest, Package, Source, Toolchain, SCHEMA};
+use precast::runtime::calls;
+use std::io::Read;
+
+fn manifest() -> Manifest {
+    Manifest {
+        schema: SCHEMA,
+        precast: "0.1.0".into(),
+        package: Package {
+            name: "tiny".into(),
+            version: "1.0.0".into(),
+            crate_name: "tiny".into(),
+            source: Source::Path { checksum: String::new() },
+        },
+        macros: vec![Macro {
+            kind: Kind::Bang,
+            name: "tiny".into(),
+            function: "tiny".into(),
+            helpers: Vec::new(),
+            attributes: Vec::new(),
+        }],
+        features: Vec::new(),
+        toolchain: Toolchain {
+            rustc: "1.96.0".into(),
+            commit: None,
+            target: "wasm32-wasip1".into(),
+            flags: Vec::new(),
+        },
+        capabilities: Capabilities::default(),
+        abi: calls::ABI,
+        image: 1,
+        sha256: Default::default(),
+        linked: Vec::new(),
+    }
+}
+
+fn tiny() -> Artifact {
+    let file = |path: &str, text: &str| (path.to_string(), text.as_bytes().to_vec());
+    let source = Tree::from([
+        file("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"1.0.0\"\n"),
+        file("src/lib.rs", "// nothing\n"),
+    ]);
+    let wasm = b"\0asm\x01\0\0\0".to_vec();
+    let licenses = Tree::from([file("tiny-1.0.0/LICENSE", "yours\n")]);
+    Artifact::new(manifest(), wasm, vec![7; 5], b"version = 4\n".to_vec(), source, licenses)
+        .unwrap()
+}
+
+/// The members of an archive, to be forged.
+fn members(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut archive = ar::Archive::new(bytes);
+    let mut members = Vec::new();
+    while let Some(entry) = archive.next_entry() {
+        let mut entry = entry.unwrap();
+        let mut body = Vec::new();
+        entry.read_to_end(&mut body).unwrap();
+        members.push((String::from_utf8(entry.header().identifier().to_vec()).unwrap(), body));
+    }
+    members
+}
+
+fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut builder = ar::Builder::new(Vec::new());
+    for (name, body) in members {
+        let mut header = ar::Header::new(name.clone().into_bytes(), body.len() as u64);
+        header.set_mode(0o100_644);
+        builder.append(&header, body.as_slice()).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+/// Forges an artifact whose digest is right: only the other checks are left.
+fn forge(change: impl FnOnce(&mut Vec<(String, Vec<u8>)>)) -> Vec<u8> {
+    let mut members = members(&artifact::write(&tiny()).unwrap());
+    members.pop();
+    change(&mut members);
+    let digest = artifact::sha256(&archive(&members)) + "\n";
+    members.push(("digest".into(), digest.into_bytes()));
+    archive(&members)
+}
+
+fn member<'a>(members: &'a mut [(String, Vec<u8>)], name: &str) -> &'a mut Vec<u8> {
+    &mut members.iter_mut().find(|(found, _)| found == name).unwrap().1
+}
+
+#[track_caller]
+fn check(bytes: &[u8], expected: &str) {
+    let error = artifact::read(bytes).expect_err("accepted a forged artifact");
+    assert_eq!(error.class(), Class::Verify);
+    assert!(error.to_string().contains(expected), "`{error}` does not say `{expected}`");
+}
+
+#[track_caller]
+fn check_manifest(old: &str, new: &str, expected: &str) {
+    let bytes = forge(|members| {
+        let manifest = member(members, "manifest.json");
+        let text = String::from_utf8(manifest.clone()).unwrap();
+        assert!(text.contains(old), "no {old} in {text}");
+        *manifest = text.replacen(old, new, 1).into_bytes();
+    });
+    check(&bytes, expected);
+}
+
+fn tar(entries: &[(&str, tar::EntryType)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, kind) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_entry_type(*kind);
+        header.set_mode(0o644);
+        header.set_size(1);
+        header.set_cksum();
+        builder.append(&header, &b"x"[..]).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[track_caller]
+fn check_source(entries: &[(&str, tar::EntryType)], expected: &str) {
+    let packed = zstd::bulk::compress(&tar(entries), 1).unwrap();
+    check(&forge(|members| *member(members, "source.tar.zst") = packed), expected);
+}
+
+#[test]
+fn reads_what_it_writes() {
+    let bytes = artifact::write(&tiny()).unwrap();
+    assert_eq!(artifact::read(&bytes).unwrap(), tiny());
+    assert_eq!(bytes, artifact::write(&tiny()).unwrap());
+    assert_eq!(forge(|_| {}), bytes, "forging without a change must give a good artifact");
+}
+
+#[test]
+fn every_flipped_byte_is_an_error() {
+    let good = artifact::write(&tiny()).unwrap();
+    let mut bytes = good.clone();
+    for at in 0..bytes.len() {
+        for flip in [1 << (at % 8), 0x20, 0xff] {
+            bytes[at] ^= flip;
+            assert!(artifact::read(&bytes).is_err(), "byte {at} ^ {flip:#x} was accepted");
+            bytes[at] ^= flip;
+        }
+    }
+    assert_eq!(bytes, good);
+}
+
+#[test]
+fn every_cut_is_an_error() {
+    let bytes = artifact::write(&tiny()).unwrap();
+    for len in 0..bytes.len() {
+        assert!(artifact::read(&bytes[..len]).is_err(), "{len} bytes were accepted");
+    }
+}
+
+#[test]
+fn damage_is_located() {
+    let mut bytes = artifact::write(&tiny()).unwrap();
+    let at = bytes.windows(4).position(|window| window == b"\0asm").unwrap();
+    bytes[at] = 1;
+    let header = at - 60;
+    check(&bytes, &format!("member module.wasm, byte {header}: does not have its SHA-256"));
+    check(&bytes[..at + 2], &format!("member module.wasm, header at byte {header}: truncated"));
+    bytes.truncate(header);
+    check(&bytes, &format!("member module.wasm, header at byte {header}: missing"));
+    check(b"PK\x03\x04", "not a precast artifact");
+}
+
+#[test]
+fn members_are_fixed() {
+    let extra = ("more".to_string(), Vec::new());
+    check(&forge(|members| members.insert(0, extra.clone())), "`more` is there");
+    check(&forge(|members| members.insert(2, members[1].clone())), "`module.wasm` is there");
+    check(&forge(|members| members.swap(1, 2)), "member module.wasm, header at byte");
+    check(&forge(|members| drop(members.remove(3))), "member Cargo.lock, header at byte");
+    let mut bytes = artifact::write(&tiny()).unwrap();
+    bytes.push(b'\n');
+    check(&bytes, "bytes after the last member");
+}
+
+#[test]
+fn headers_are_canonical() {
+    let mut bytes = artifact::write(&tiny()).unwrap();
+    bytes[8 + 16] = b'1'; // the time of the first member
+    check(&bytes, "member manifest.json, byte 24: not the canonical encoding");
+}
+
+#[test]
+fn versions_are_known() {
+    check_manifest("\"schema\": 1", "\"schema\": 2", "manifest schema 2 is unknown");
+    check_manifest("\"abi\": 1", "\"abi\": 99", "token ABI 99 is unknown");
+}
+
+#[test]
+fn manifests_are_canonical() {
+    check_manifest("{\n", "{", "not in its canonical encoding");
+    check_manifest("\"schema\"", "\"extra\": 1, \"schema\"", "unknown field `extra`");
+    check_manifest("\"name\"", "\"nome\"", "unknown field `nome`");
+    check_manifest("}", "", "not a manifest");
+}
+
+#[test]
+fn parts_have_the_hashes_of_the_manifest() {
+    check(
+        &forge(|members| member(members, "module.wasm").push(0)),
+        "module.wasm does not have the SHA-256",
+    );
+    check(
+        &forge(|members| member(members, "image.bin")[0] = 0),
+        "image.bin does not have the SHA-256",
+    );
+    check(
+        &forge(|members| member(members, "Cargo.lock").clear()),
+        "Cargo.lock does not have the SHA-256",
+    );
+    let file = tar::EntryType::Regular;
+    check_source(&[("src/lib.rs", file)], "source.tar");
+}
+
+#[test]
+fn sources_are_plain_files() {
+    let file = tar::EntryType::Regular;
+    for path in ["../evil", "/etc/passwd", "a/../../b", "a//b", "./a", "c:\\x", "a\\..\\b", "a/."] {
+        check_source(&[(path, file)], "is not a plain relative path");
+    }
+    check_source(&[("link", tar::EntryType::Symlink)], "link is not a plain file");
+    check_source(&[("dir", tar::EntryType::Directory)], "dir is not a plain file");
+    check_source(&[("a", file), ("a", file)], "a is there twice");
+    check_source(&[("b", file), ("a", file)], "not in its canonical encoding");
+    check(&forge(|members| member(members, "source.tar.zst").clear()), "member source.tar.zst");
+    check(
+        &forge(|members| member(members, "source.tar.zst").push(0)),
+        "1 bytes after the zstd frame",
+    );
+}
+
+#[test]
+fn bombs_do_not_unpack() {
+    let zeros = zstd::bulk::compress(&vec![0; 300 << 20], 1).unwrap();
+    check(&forge(|members| *member(members, "source.tar.zst") = zeros), "unpacks to more than");
+}
