@@ -4,7 +4,7 @@
 //! manifests are equal bytes.
 
 use crate::error::{Class, Context, Error, Result};
-use crate::runtime::calls;
+use crate::runtime::{calls, image};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -151,6 +151,7 @@ pub fn read(bytes: &[u8]) -> Result<Manifest> {
     let manifest: Manifest =
         serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
     check_version("token ABI", manifest.abi, calls::ABI)?;
+    check_version("image format", manifest.image, image::VERSION)?;
     if write(&manifest) != bytes {
         return Err(Error::new(Class::Verify, "the manifest is not in its canonical encoding"));
     }

@@ -3,7 +3,7 @@
 use precast::artifact::{self, Artifact, Tree};
 use precast::error::Class;
 use precast::manifest::{Capabilities, Kind, Macro, Manifest, Package, Source, Toolchain, SCHEMA};
-use precast::runtime::calls;
+use precast::runtime::{calls, image};
 use std::io::Read;
 
 fn manifest() -> Manifest {
@@ -32,7 +32,7 @@ fn manifest() -> Manifest {
         },
         capabilities: Capabilities::default(),
         abi: calls::ABI,
-        image: 1,
+        image: image::VERSION,
         sha256: Default::default(),
         linked: Vec::new(),
     }
@@ -191,6 +191,7 @@ fn headers_are_canonical() {
 fn versions_are_known() {
     check_manifest("\"schema\": 1", "\"schema\": 2", "manifest schema 2 is unknown");
     check_manifest("\"abi\": 1", "\"abi\": 99", "token ABI 99 is unknown");
+    check_manifest("\"image\": 1", "\"image\": 0", "image format 0 is unknown");
 }
 
 #[test]

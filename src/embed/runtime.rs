@@ -4,6 +4,10 @@
 pub(super) const FILES: &[(&str, &str)] = &[
     ("calls.rs", include_str!("../../runtime/src/calls.rs")),
     ("engine.rs", include_str!("../../runtime/src/engine.rs")),
+    ("engine/bulk.rs", include_str!("../../runtime/src/engine/bulk.rs")),
+    ("engine/check.rs", include_str!("../../runtime/src/engine/check.rs")),
+    ("engine/load.rs", include_str!("../../runtime/src/engine/load.rs")),
+    ("engine/math.rs", include_str!("../../runtime/src/engine/math.rs")),
     ("image.rs", include_str!("../../runtime/src/image.rs")),
     ("inflate.rs", include_str!("../../runtime/src/inflate.rs")),
     ("instance.rs", include_str!("../../runtime/src/instance.rs")),

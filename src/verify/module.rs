@@ -1,6 +1,7 @@
 //! What the wasm module itself says: is it valid, what does it import and export.
 
 use crate::error::{Class, Context, Result};
+use crate::lower::features;
 use crate::manifest::{decls, Macro, DECLS_SECTION};
 use crate::runtime::calls::CALLS;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,7 @@ type Signature = (Vec<u8>, Vec<u8>);
 
 /// Why the module is no valid wasm, with the byte offset.
 pub(super) fn invalid(wasm: &[u8]) -> Vec<String> {
-    let result = Validator::new().validate_all(wasm);
+    let result = Validator::new_with_features(features()).validate_all(wasm);
     result.err().map(|error| format!("module.wasm: {error}")).into_iter().collect()
 }
 
