@@ -1,0 +1,101 @@
+//! Runs cargo: with the user's configuration for sources, registries and the network, but without
+//! any setting that would change what is built.
+
+use crate::error::{Class, Error, Result};
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Variables of the user's environment that must not reach a build.
+const REMOVED: [&str; 12] = [
+    "CARGO_BUILD_BUILD_DIR",
+    "CARGO_BUILD_RUSTC",
+    "CARGO_BUILD_RUSTDOC",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_TARGET_DIR",
+    "CARGO_INCREMENTAL",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_TARGET_DIR",
+    "RUSTC_BOOTSTRAP",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTFLAGS",
+    "__CARGO_DEFAULT_LIB_METADATA",
+];
+const REMOVED_PREFIXES: [&str; 3] =
+    ["CARGO_PROFILE_", "CARGO_TARGET_WASM32_", "CARGO_UNSTABLE_"];
+
+/// A cargo command that runs in `directory`, where its configuration is looked for.
+pub fn command(directory: &Path) -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut cargo = Command::new(program);
+    cargo.current_dir(directory);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let removed = REMOVED.contains(&&*text)
+            || REMOVED_PREFIXES.iter().any(|prefix| text.starts_with(prefix));
+        if removed {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
+        .env("CARGO_TERM_COLOR", "never")
+        .env("CARGO_TERM_PROGRESS_WHEN", "never")
+        // The newest versions, as without a lock file of one's own; not those of an old rustc.
+        .env("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "allow")
+        // Set, though empty, it wins over every other place for flags.
+        .env("CARGO_ENCODED_RUSTFLAGS", "");
+    cargo
+}
+
+/// What a finished cargo command said.
+pub struct Output {
+    pub stdout: String,
+    pub stderr: String,
+    pub success: bool,
+}
+
+/// Runs to the end, passing each line of standard output to `line`.
+pub fn run(mut command: Command, mut line: impl FnMut(&str)) -> Result<Output> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child = command.spawn().map_err(|error| {
+        let error = Error::new(Class::Toolchain, format!("cannot run {name}: {error}"));
+        error.help("install Rust, for example with rustup, so that `cargo` is on the PATH")
+    })?;
+    let mut stderr = child.stderr.take().expect("stderr was piped");
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read until an error is what there is to show.
+        let _ = stderr.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    });
+    let mut stdout = String::new();
+    let lines = BufReader::new(child.stdout.take().expect("stdout was piped")).lines();
+    for text in lines.map_while(std::result::Result::ok) {
+        line(&text);
+        stdout.push_str(&text);
+        stdout.push('\n');
+    }
+    let status = child
+        .wait()
+        .map_err(|error| Error::new(Class::Other, format!("cannot wait for {name}: {error}")))?;
+    let stderr = reader.join().expect("the reader does not panic");
+    if killed(&status) {
+        return Err(Error::new(Class::Interrupted, format!("{name} was interrupted")));
+    }
+    Ok(Output { stdout, stderr, success: status.success() })
+}
+
+#[cfg(unix)]
+fn killed(status: &std::process::ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    const INTERRUPT: i32 = 2;
+    const TERMINATE: i32 = 15;
+    matches!(status.signal(), Some(INTERRUPT | TERMINATE))
+}
+
+#[cfg(not(unix))]
+fn killed(_status: &std::process::ExitStatus) -> bool {
+    false
+}

@@ -1,0 +1,60 @@
+//! The guest: the `proc_macro` crate inside wasm, compiled once per toolchain.
+//!
+//! Its sources travel inside this program, since cargo leaves nested packages out of a `.crate`.
+
+use super::cache::Cache;
+use super::stage::hash_of;
+use super::toolchain::{Toolchain, TARGET};
+use super::{cargo, Report};
+use crate::error::{Class, Context, Error, Result};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Every file of `guest/src`; a test checks that none is missing.
+const FILES: &[(&str, &str)] = &[("lib.rs", include_str!("../../guest/src/lib.rs"))];
+
+/// A hash of the guest's sources.
+pub fn key() -> String {
+    let parts: Vec<&str> = FILES.iter().flat_map(|(path, text)| [*path, *text]).collect();
+    hash_of(&parts)[..16].to_owned()
+}
+
+/// The guest's rlib.
+pub fn build(toolchain: &Toolchain, cache: &Cache, report: &dyn Report) -> Result<PathBuf> {
+    let key = &hash_of(&[key(), toolchain.key.clone()])[..16];
+    let _lock = cache.lock("guest", key)?;
+    const NAME: &str = "libproc_macro.rlib";
+    if let Some(entry) = cache.get("guest", key)? {
+        return Ok(entry.join(NAME));
+    }
+    report.step("compiling the guest");
+    let entry = cache.put("guest", key, |entry| {
+        let sources = entry.join("src");
+        for (path, text) in FILES {
+            let path = sources.join(path);
+            let folder = path.parent().expect("a joined path has a parent");
+            std::fs::create_dir_all(folder).at("create", folder)?;
+            std::fs::write(&path, text).at("write", &path)?;
+        }
+        let mut rustc = Command::new(&toolchain.rustc);
+        rustc
+            .args(["--crate-name", "proc_macro", "--crate-type", "rlib", "--edition", "2021"])
+            .args(["--target", TARGET, "--cap-lints", "allow", "-Cmetadata=precast-guest"])
+            .args(["-Copt-level=3", "-Ccodegen-units=1", "-Cpanic=abort"])
+            .arg(format!("--remap-path-prefix={}=/precast-guest", sources.display()))
+            .arg("-o")
+            .arg(entry.join(NAME))
+            .arg(sources.join("lib.rs"));
+        if let Some(sysroot) = &toolchain.sysroot {
+            rustc.arg("--sysroot").arg(sysroot);
+        }
+        let output = cargo::run(rustc, |_| {})?;
+        if output.success {
+            return Ok(());
+        }
+        let message = format!("rustc {} cannot compile the guest", toolchain.release);
+        let error = Error::new(Class::Toolchain, format!("{message}:\n{}", output.stderr.trim()));
+        Err(error.help("use another compiler: PRECAST_RUSTC=/path/to/rustc"))
+    })?;
+    Ok(entry.join(NAME))
+}

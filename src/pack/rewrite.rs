@@ -1,0 +1,336 @@
+//! Rewrites a source file of a macro crate so that it compiles as an ordinary wasm crate.
+//!
+//! Two edits, both on tokens, both keeping every line number and every span of what stays:
+//!
+//! - `#[proc_macro]`, `#[proc_macro_attribute]` and `#[proc_macro_derive(…)]` are blanked out, and
+//!   an export of the function is put right after its body, on the same line. This also works in
+//!   the bodies of `macro_rules!`, where the function's name may be a metavariable.
+//! - In `cfg` attributes that decide on a feature named `proc-macro`, `target_arch = "wasm32"` is
+//!   made false: syn 1 and quote 1 turn their `proc_macro` support off for that architecture.
+//!
+//! A form that is not understood is left alone; rustc then names it.
+
+use crate::manifest::Kind;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use std::ops::Range;
+use std::str::FromStr;
+
+/// Text that every file worth rewriting contains.
+const MARKS: [&str; 2] = ["proc_macro", "\"proc-macro\""];
+
+/// An architecture that does not exist, as long as `"wasm32"`.
+const NO_ARCH: &str = "\"no-cpu\"";
+
+/// A macro function found in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    pub kind: Kind,
+    /// The function's name; `None` where a metavariable stands.
+    pub function: Option<String>,
+    /// The function exists whatever the features are: no `cfg`, not inside a macro.
+    pub always: bool,
+    /// The other outer attributes of the function, as source text.
+    pub attributes: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+pub struct Rewritten {
+    pub text: String,
+    pub declared: Vec<Declared>,
+}
+
+/// Rewrites one file; `None` if there is nothing to do in it.
+pub fn rewrite(source: &str) -> Option<Rewritten> {
+    if !MARKS.iter().any(|mark| source.contains(mark)) {
+        return None;
+    }
+    // A file that cannot be lexed is rustc's to complain about.
+    let tokens = TokenStream::from_str(source).ok()?;
+    let mut pass = Pass { source, edits: Vec::new(), declared: Vec::new() };
+    pass.sequence(tokens, 0);
+    let rewritten = (!pass.edits.is_empty()).then(|| pass.apply());
+    proc_macro2::extra::invalidate_current_thread_spans();
+    rewritten
+}
+
+struct Pass<'a> {
+    source: &'a str,
+    /// Replacements, none overlapping another; an insertion is an empty range.
+    edits: Vec<(Range<usize>, String)>,
+    declared: Vec<Declared>,
+}
+
+/// The attribute that makes a function a macro.
+struct Marker {
+    kind: Kind,
+    /// The text between the parentheses of `proc_macro_derive(…)`.
+    arguments: String,
+    /// What to blank out.
+    range: Range<usize>,
+    /// The condition of the `cfg_attr` around it.
+    condition: Option<String>,
+}
+
+/// A run of outer attributes before an item.
+#[derive(Default)]
+struct Attributes {
+    marker: Option<Marker>,
+    /// Attributes on which the function's existence may depend, to be repeated on the export.
+    carried: Vec<String>,
+    /// Source text of all but the marker.
+    texts: Vec<String>,
+}
+
+impl Pass<'_> {
+    fn sequence(&mut self, tokens: TokenStream, depth: usize) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut at = 0;
+        while at < tokens.len() {
+            if is_quotation(&tokens[at..]) {
+                at += 3;
+                continue;
+            }
+            let (attributes, after) = self.attributes(&tokens, at);
+            if let Some(marker) = attributes.marker {
+                if let Some(export) = find_export(&tokens[after..]) {
+                    let carried = Attributes { marker: None, ..attributes };
+                    self.export(marker, &carried, &export, depth);
+                }
+            }
+            if after > at {
+                at = after;
+                continue;
+            }
+            if let TokenTree::Group(group) = &tokens[at] {
+                self.sequence(group.stream(), depth + 1);
+            }
+            at += 1;
+        }
+    }
+
+    /// Reads the outer attributes that start at `at`; returns them and the index after them.
+    fn attributes(&mut self, tokens: &[TokenTree], at: usize) -> (Attributes, usize) {
+        let mut found = Attributes::default();
+        let mut at = at;
+        loop {
+            if let Some((range, body)) = attribute(&tokens[at..]) {
+                self.attribute(&mut found, range, &body);
+                at += 2;
+            } else if let Some((range, n_tokens)) = repetition(&tokens[at..]) {
+                found.carried.push(self.source[range].to_owned());
+                at += n_tokens;
+            } else {
+                return (found, at);
+            }
+        }
+    }
+
+    fn attribute(&mut self, found: &mut Attributes, range: Range<usize>, body: &Group) {
+        let tokens: Vec<TokenTree> = body.stream().into_iter().collect();
+        let text = &self.source[range.clone()];
+        if let Some(marker) = self.marker(&tokens, range.clone()) {
+            found.marker = Some(marker);
+            return;
+        }
+        let name = ident(tokens.first());
+        if matches!(name.as_deref(), Some("cfg" | "cfg_attr")) {
+            self.disable_wasm_condition(&tokens, text);
+            if name.as_deref() == Some("cfg_attr") {
+                if let Some(marker) = self.conditional_marker(&tokens) {
+                    found.marker = Some(marker);
+                    return;
+                }
+            }
+            found.carried.push(text.to_owned());
+        }
+        found.texts.push(text.to_owned());
+    }
+
+    fn marker(&self, tokens: &[TokenTree], range: Range<usize>) -> Option<Marker> {
+        let (kind, arguments) = match (ident(tokens.first())?.as_str(), tokens.get(1)) {
+            ("proc_macro", None) => (Kind::Bang, String::new()),
+            ("proc_macro_attribute", None) => (Kind::Attribute, String::new()),
+            ("proc_macro_derive", Some(TokenTree::Group(group))) => {
+                (Kind::Derive, self.source[inside(group)].trim().to_owned())
+            }
+            _ => return None,
+        };
+        Some(Marker { kind, arguments, range, condition: None })
+    }
+
+    /// `cfg_attr(condition, …, proc_macro_derive(…), …)`
+    fn conditional_marker(&self, tokens: &[TokenTree]) -> Option<Marker> {
+        let TokenTree::Group(group) = tokens.get(1)? else { return None };
+        let inner: Vec<TokenTree> = group.stream().into_iter().collect();
+        let mut parts = inner.split(is_comma);
+        let condition = parts.next().filter(|part| !part.is_empty())?;
+        let condition = self.source[span_of(condition)].to_owned();
+        parts.filter(|part| !part.is_empty()).find_map(|part| {
+            let marker = self.marker(part, span_of(part))?;
+            Some(Marker { condition: Some(condition.clone()), ..marker })
+        })
+    }
+
+    fn disable_wasm_condition(&mut self, tokens: &[TokenTree], text: &str) {
+        if !text.contains("\"proc-macro\"") || !text.contains("target_arch") {
+            return;
+        }
+        let mut previous = [String::new(), String::new()];
+        let mut stack: Vec<TokenTree> = tokens.iter().rev().cloned().collect();
+        while let Some(token) = stack.pop() {
+            if let TokenTree::Group(group) = &token {
+                let mut inner: Vec<TokenTree> = group.stream().into_iter().collect();
+                inner.reverse();
+                stack.extend(inner);
+                continue;
+            }
+            let text = token.to_string();
+            if previous == ["target_arch", "="] && text == "\"wasm32\"" {
+                self.edits.push((token.span().byte_range(), NO_ARCH.to_owned()));
+            }
+            previous = [std::mem::take(&mut previous[1]), text];
+        }
+    }
+
+    fn export(&mut self, marker: Marker, attributes: &Attributes, at: &Export, depth: usize) {
+        let Export { function, body_end } = at;
+        let kind = match marker.kind {
+            Kind::Derive => "derive",
+            Kind::Attribute => "attribute",
+            Kind::Bang => "bang",
+        };
+        let mut carried = attributes.carried.concat();
+        if let Some(condition) = &marker.condition {
+            carried.push_str(&format!("#[cfg({condition})]"));
+        }
+        let symbol = symbol(kind, function, &marker.arguments);
+        let text = format!(
+            " const _: () = {{ {carried} #[unsafe(export_name = {symbol})] \
+             extern \"C\" fn __precast_export() -> i32 {{ \
+             extern crate proc_macro as __precast_guest; \
+             __precast_guest::__precast::{kind}({function}) }} }};"
+        );
+        self.edits.push((marker.range.clone(), blank(&self.source[marker.range])));
+        self.edits.push((*body_end..*body_end, text.replace('\n', " ")));
+        self.declared.push(Declared {
+            kind: marker.kind,
+            function: (!function.contains('$')).then(|| function.clone()),
+            always: depth == 0 && carried.is_empty(),
+            attributes: attributes.texts.clone(),
+        });
+    }
+
+    fn apply(mut self) -> Rewritten {
+        self.edits.sort_by_key(|(range, _)| (range.start, range.end));
+        let mut text = String::with_capacity(self.source.len() + 256 * self.edits.len());
+        let mut done = 0;
+        for (range, replacement) in &self.edits {
+            text.push_str(&self.source[done..range.start]);
+            text.push_str(replacement);
+            done = range.end;
+        }
+        text.push_str(&self.source[done..]);
+        Rewritten { text, declared: self.declared }
+    }
+}
+
+/// Where the export of a function goes.
+struct Export {
+    /// The function's name as written, `$` included.
+    function: String,
+    body_end: usize,
+}
+
+/// `… fn NAME … { … }`, up to the end of the body.
+fn find_export(tokens: &[TokenTree]) -> Option<Export> {
+    let end = tokens.iter().position(|token| punct(token) == Some(';')).unwrap_or(tokens.len());
+    let tokens = &tokens[..end];
+    let after_fn = 1 + tokens.iter().position(|token| ident(Some(token)).as_deref() == Some("fn"))?;
+    let function = match tokens.get(after_fn)? {
+        TokenTree::Punct(dollar) if dollar.as_char() == '$' => {
+            format!("${}", ident(tokens.get(after_fn + 1))?)
+        }
+        token => ident(Some(token))?,
+    };
+    let body_end = tokens[after_fn..].iter().find_map(|token| match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
+            Some(group.span().byte_range().end)
+        }
+        _ => None,
+    })?;
+    Some(Export { function, body_end })
+}
+
+/// The value of `export_name`: a literal, or an expression where metavariables take part.
+fn symbol(kind: &str, function: &str, arguments: &str) -> String {
+    if !function.contains('$') && !arguments.contains('$') {
+        return format!("{:?}", format!("precast:{kind}:{function}:{arguments}"));
+    }
+    format!(
+        "::core::concat!(\"precast:{kind}:\", ::core::stringify!({function}), \":\", \
+         ::core::stringify!({arguments}))"
+    )
+}
+
+/// `#[…]` at the start of the tokens: its range in the source and its brackets.
+fn attribute(tokens: &[TokenTree]) -> Option<(Range<usize>, Group)> {
+    let [TokenTree::Punct(hash), TokenTree::Group(group), ..] = tokens else { return None };
+    let is_attribute = hash.as_char() == '#' && group.delimiter() == Delimiter::Bracket;
+    is_attribute.then(|| {
+        // A doc comment is one token in the source: hash and brackets have the same span.
+        let range = hash.span().byte_range().start..group.span().byte_range().end;
+        (range, group.clone())
+    })
+}
+
+/// `$(#[…])*` at the start of the tokens: its range in the source and how many tokens it has.
+fn repetition(tokens: &[TokenTree]) -> Option<(Range<usize>, usize)> {
+    let [TokenTree::Punct(dollar), TokenTree::Group(group), rest @ ..] = tokens else { return None };
+    if dollar.as_char() != '$' || group.delimiter() != Delimiter::Parenthesis {
+        return None;
+    }
+    attribute(&group.stream().into_iter().collect::<Vec<_>>())?;
+    let operator = rest.iter().take(2).position(|t| matches!(punct(t), Some('*' | '+' | '?')))?;
+    let end = rest[operator].span().byte_range().end;
+    Some((dollar.span().byte_range().start..end, operator + 3))
+}
+
+/// `quote!(…)` and its kin: tokens there are a program's output, not this crate's items.
+fn is_quotation(tokens: &[TokenTree]) -> bool {
+    let [TokenTree::Ident(name), bang, TokenTree::Group(_), ..] = tokens else { return false };
+    punct(bang) == Some('!')
+        && ["quote", "quote_spanned", "parse_quote"].iter().any(|quote| name == quote)
+}
+
+fn ident(token: Option<&TokenTree>) -> Option<String> {
+    match token {
+        Some(TokenTree::Ident(ident)) => Some(ident.to_string()),
+        _ => None,
+    }
+}
+
+fn punct(token: &TokenTree) -> Option<char> {
+    match token {
+        TokenTree::Punct(punct) => Some(punct.as_char()),
+        _ => None,
+    }
+}
+
+fn is_comma(token: &TokenTree) -> bool {
+    punct(token) == Some(',')
+}
+
+fn inside(group: &Group) -> Range<usize> {
+    group.span_open().byte_range().end..group.span_close().byte_range().start
+}
+
+fn span_of(tokens: &[TokenTree]) -> Range<usize> {
+    let first = tokens.first().expect("callers pass at least one token");
+    let last = tokens.last().expect("callers pass at least one token");
+    first.span().byte_range().start..last.span().byte_range().end
+}
+
+/// Spaces of the same length, newlines kept.
+fn blank(text: &str) -> String {
+    text.bytes().map(|byte| if byte == b'\n' || byte == b'\r' { byte as char } else { ' ' }).collect()
+}

@@ -1,0 +1,165 @@
+//! Makes a package compile for wasm without changing what it means: a manifest whose library is a
+//! `cdylib`, and copies of packages whose sources need [`rewrite`](super::rewrite).
+
+use super::rewrite::rewrite;
+use crate::error::{Class, Context, Error, Result};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use toml_edit::{value, Array, DocumentMut, Item, Table};
+
+/// A package's files by path, the separator being `/`.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// Tables of a manifest that have no part in building the library.
+const DROPPED: [&str; 13] = [
+    "dev-dependencies",
+    "dev_dependencies",
+    "bin",
+    "test",
+    "example",
+    "bench",
+    "profile",
+    "badges",
+    "lints",
+    "workspace",
+    "patch",
+    "replace",
+    "cargo-features",
+];
+
+/// Lower-case hex of the SHA-256 of the parts, each with its length.
+pub fn hash_of<P: AsRef<[u8]>>(parts: &[P]) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        let part = part.as_ref();
+        hasher.update((part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hex(&hasher.finalize())
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The manifest to build with. `text` is a normalized manifest: nothing inherited.
+pub fn manifest(text: &str) -> Result<String> {
+    let mut document: DocumentMut =
+        text.parse().class(Class::Package, "cannot read the package's Cargo.toml")?;
+    for name in DROPPED {
+        document.remove(name);
+    }
+    if let Some(targets) = document.get_mut("target").and_then(Item::as_table_like_mut) {
+        for (_, target) in targets.iter_mut() {
+            if let Some(target) = target.as_table_like_mut() {
+                target.remove("dev-dependencies");
+                target.remove("dev_dependencies");
+            }
+        }
+    }
+    let package = document["package"]
+        .as_table_mut()
+        .ok_or_else(|| Error::new(Class::Package, "the package's Cargo.toml has no [package]"))?;
+    for name in ["workspace", "default-run", "metadata", "publish"] {
+        package.remove(name);
+    }
+    for name in ["autobins", "autoexamples", "autotests", "autobenches"] {
+        package[name] = value(false);
+    }
+    let lib = document.entry("lib").or_insert_with(|| Item::Table(Table::new()));
+    let lib = lib
+        .as_table_like_mut()
+        .ok_or_else(|| Error::new(Class::Package, "[lib] in Cargo.toml is not a table"))?;
+    for name in ["proc-macro", "proc_macro", "crate_type", "plugin"] {
+        lib.remove(name);
+    }
+    lib.insert("crate-type", value(Array::from_iter(["cdylib"])));
+    let mut workspace = Table::new();
+    workspace["resolver"] = value("2");
+    document.insert("workspace", Item::Table(workspace));
+    Ok(document.to_string())
+}
+
+/// Writes the package's files into `directory`, with the manifest to build with.
+pub fn write(files: &Files, directory: &Path) -> Result<()> {
+    for (path, body) in files {
+        let target = directory.join(path);
+        if path == "Cargo.toml" {
+            let text = String::from_utf8_lossy(body);
+            put(&target, manifest(&text)?.as_bytes())?;
+        } else if path != "Cargo.lock" && !path.starts_with(".cargo/") {
+            put(&target, body)?;
+        }
+    }
+    Ok(())
+}
+
+/// If sources of the package need it, a rewritten copy of the whole package inside `copies`.
+/// The copy's name is its content, so that an existing one is the right one.
+pub fn rewritten_copy(package: &Path, copies: &Path) -> Result<Option<PathBuf>> {
+    let mut files = read(package)?;
+    let mut n_rewritten = 0;
+    for (path, body) in &mut files {
+        if !path.ends_with(".rs") {
+            continue;
+        }
+        let rewritten = std::str::from_utf8(body).ok().and_then(rewrite);
+        if let Some(rewritten) = rewritten {
+            *body = rewritten.text.into_bytes();
+            n_rewritten += 1;
+        }
+    }
+    if n_rewritten == 0 {
+        return Ok(None);
+    }
+    let parts: Vec<&[u8]> =
+        files.iter().flat_map(|(path, body)| [path.as_bytes(), body.as_slice()]).collect();
+    let copy = copies.join(&hash_of(&parts)[..16]);
+    if !copy.is_dir() {
+        std::fs::create_dir_all(copies).at("create", copies)?;
+        let scratch = tempfile::tempdir_in(copies).at("create a directory in", copies)?;
+        for (path, body) in &files {
+            put(&scratch.path().join(path), body)?;
+        }
+        // Another process may have been faster: its copy is the same.
+        if std::fs::rename(scratch.path(), &copy).is_err() && !copy.is_dir() {
+            return Err(Error::new(Class::Other, format!("cannot create {}", copy.display())));
+        }
+    }
+    Ok(Some(copy))
+}
+
+/// All files of a package's directory, without build products and hidden folders.
+pub fn read(package: &Path) -> Result<Files> {
+    let mut files = Files::new();
+    let mut folders = vec![package.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).at("read", &folder)? {
+            let path = entry.at("read", &folder)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() {
+                let built = name == "target" && folder == package;
+                if !built && !name.starts_with('.') {
+                    folders.push(path);
+                }
+            } else if path.is_file() {
+                files.insert(relative(package, &path), std::fs::read(&path).at("read", &path)?);
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn relative(base: &Path, path: &Path) -> String {
+    let inside = path.strip_prefix(base).expect("the walk stays inside its base");
+    let parts: Vec<_> = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    parts.join("/")
+}
+
+fn put(path: &Path, body: &[u8]) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).at("create", folder)?;
+    }
+    std::fs::write(path, body).at("write", path)
+}

@@ -1,0 +1,248 @@
+//! Finds a compiler for the wasm target and, where its standard library is missing, builds that
+//! from the compiler's own sources.
+
+use super::cache::Cache;
+use super::stage::hash_of;
+use super::{cargo, sysroot, Report};
+use crate::error::{Class, Context, Error, Result};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+pub const TARGET: &str = "wasm32-wasip1";
+
+/// Chooses the compiler; no other is tried then.
+pub const VARIABLE: &str = "PRECAST_RUSTC";
+
+/// `#[unsafe(export_name)]` needs 1.82; the guest is tested with 1.95 and later.
+const RELEASE_MIN: semver::Version = semver::Version::new(1, 85, 0);
+
+/// Where Debian's compiler is, besides the active one.
+const SYSTEM_RUSTC: &str = "/usr/bin/rustc";
+
+/// Where wasi-libc is found, Debian's place first.
+const WASI_LIBC: [&str; 4] = [
+    "/usr/lib/wasm32-wasi",
+    "/usr/lib/wasm32-wasip1",
+    "/usr/share/wasi-sysroot/lib/wasm32-wasip1",
+    "/usr/share/wasi-sysroot/lib/wasm32-wasi",
+];
+
+/// A compiler that is ready for the wasm target.
+#[derive(Clone, Debug)]
+pub struct Toolchain {
+    pub rustc: PathBuf,
+    /// `1.96.0`
+    pub release: String,
+    pub commit: Option<String>,
+    /// The locally built sysroot, if the compiler has no standard library for the target.
+    pub sysroot: Option<PathBuf>,
+    pub linker: Linker,
+    /// Stands for all that above in the keys of the cache.
+    pub key: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Linker {
+    pub path: PathBuf,
+    /// `LLD 22.1.2`
+    pub version: String,
+}
+
+/// A compiler that was found, before it is known to be of use.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    pub rustc: PathBuf,
+    /// What `rustc -vV` prints.
+    pub verbose: String,
+    pub release: semver::Version,
+    pub sysroot: PathBuf,
+}
+
+/// Sources and C library to build a sysroot with.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    pub library: PathBuf,
+    pub wasi_libc: PathBuf,
+}
+
+/// The best toolchain for packages in `directory` (which may have a `rust-toolchain.toml`).
+pub fn find(directory: &Path, cache: &Cache, report: &dyn Report) -> Result<Toolchain> {
+    let candidates = candidates(directory)?;
+    if let Some(candidate) = candidates.iter().find(|candidate| candidate.has_target()) {
+        return candidate.toolchain(&candidates, None);
+    }
+    let buildable = candidates.iter().find_map(|candidate| Some((candidate, candidate.sources()?)));
+    let Some((candidate, sources)) = buildable else { return Err(missing(&candidates)) };
+    // Before the sysroot is built, for the error to come at once.
+    linker(&candidates)?;
+    let sysroot = sysroot::build(candidate, &sources, cache, directory, report)?;
+    candidate.toolchain(&candidates, Some(sysroot))
+}
+
+fn candidates(directory: &Path) -> Result<Vec<Candidate>> {
+    if let Some(chosen) = std::env::var_os(VARIABLE).filter(|chosen| !chosen.is_empty()) {
+        let chosen = Candidate::ask(Path::new(&chosen), directory);
+        return Ok(vec![chosen.context(format!("{VARIABLE} names no usable compiler"))?]);
+    }
+    let active = std::env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
+    let mut found: Vec<Candidate> = Vec::new();
+    for rustc in [active, PathBuf::from(SYSTEM_RUSTC)] {
+        // A compiler that does not run is as good as none.
+        let Ok(candidate) = Candidate::ask(&rustc, directory) else { continue };
+        if found.iter().all(|other| other.sysroot != candidate.sysroot) {
+            found.push(candidate);
+        }
+    }
+    Ok(found)
+}
+
+impl Candidate {
+    fn ask(rustc: &Path, directory: &Path) -> Result<Candidate> {
+        let verbose = capture(Command::new(rustc).current_dir(directory).arg("-vV"))?;
+        let sysroot =
+            capture(Command::new(rustc).current_dir(directory).args(["--print", "sysroot"]))?;
+        let sysroot = PathBuf::from(sysroot.trim_end());
+        // Past rustup's proxy, so that another directory means the same compiler.
+        let own = sysroot.join("bin").join(format!("rustc{}", std::env::consts::EXE_SUFFIX));
+        let rustc = if own.exists() { own } else { rustc.to_owned() };
+        let release = field(&verbose, "release").unwrap_or_default();
+        let release = semver::Version::parse(&release)
+            .class(Class::Toolchain, format!("cannot read the version of {}", rustc.display()))?;
+        Ok(Candidate { rustc, verbose, release, sysroot })
+    }
+
+    fn is_recent(&self) -> bool {
+        self.release >= RELEASE_MIN
+    }
+
+    fn libraries(&self) -> PathBuf {
+        self.sysroot.join("lib/rustlib").join(TARGET).join("lib")
+    }
+
+    fn has_target(&self) -> bool {
+        self.is_recent() && has_std(&self.libraries())
+    }
+
+    fn sources(&self) -> Option<Sources> {
+        let library = self.sysroot.join("lib/rustlib/src/rust/library");
+        let usable = self.is_recent() && library.join("std/Cargo.toml").exists();
+        let wasi_libc = wasi_libc()?;
+        usable.then_some(Sources { library, wasi_libc })
+    }
+
+    fn host(&self) -> String {
+        field(&self.verbose, "host").unwrap_or_default()
+    }
+
+    pub fn commit(&self) -> Option<String> {
+        field(&self.verbose, "commit-hash").filter(|commit| commit != "unknown")
+    }
+
+    fn toolchain(&self, all: &[Candidate], sysroot: Option<PathBuf>) -> Result<Toolchain> {
+        let mut nearest = vec![self.clone()];
+        nearest.extend(all.iter().cloned());
+        let linker = linker(&nearest)?;
+        let sysroot_text = sysroot.as_deref().unwrap_or(Path::new("")).to_string_lossy();
+        // The compiler's text without its host: another machine gives the same module.
+        let verbose: String =
+            self.verbose.lines().filter(|line| !line.starts_with("host:")).collect();
+        let key = hash_of(&[verbose.as_str(), &sysroot_text, &linker.version])[..16].to_owned();
+        Ok(Toolchain {
+            rustc: self.rustc.clone(),
+            release: self.release.to_string(),
+            commit: self.commit(),
+            sysroot,
+            linker,
+            key,
+        })
+    }
+}
+
+fn has_std(libraries: &Path) -> bool {
+    std::fs::read_dir(libraries).is_ok_and(|entries| {
+        entries.flatten().any(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with("libstd-") && name.ends_with(".rlib")
+        })
+    })
+}
+
+fn wasi_libc() -> Option<PathBuf> {
+    let sdk = std::env::var_os("WASI_SDK_PATH").map(PathBuf::from);
+    let sdk = sdk.iter().flat_map(|sdk| {
+        ["wasm32-wasip1", "wasm32-wasi"].map(|name| sdk.join("share/wasi-sysroot/lib").join(name))
+    });
+    sdk.chain(WASI_LIBC.iter().map(PathBuf::from)).find(|folder| folder.join("libc.a").exists())
+}
+
+/// A linker for wasm: rustup's toolchains contain one; else the system's lld.
+fn linker(candidates: &[Candidate]) -> Result<Linker> {
+    let exe = std::env::consts::EXE_SUFFIX;
+    let mut places: Vec<PathBuf> = Vec::new();
+    for candidate in candidates {
+        let tools = candidate.sysroot.join("lib/rustlib").join(candidate.host()).join("bin");
+        places.push(tools.join(format!("rust-lld{exe}")));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut names = vec![format!("rust-lld{exe}"), format!("wasm-ld{exe}")];
+    names.extend((15..=30).rev().map(|version| format!("wasm-ld-{version}{exe}")));
+    for name in &names {
+        places.extend(std::env::split_paths(&path).map(|folder| folder.join(name)));
+    }
+    places.extend((15..=30).rev().map(|version| format!("/usr/lib/llvm-{version}/bin/wasm-ld").into()));
+    for place in places {
+        if place.is_file() {
+            if let Ok(version) = linker_version(&place) {
+                return Ok(Linker { path: place, version });
+            }
+        }
+    }
+    let error = Error::new(Class::Toolchain, "no linker for wasm was found");
+    Err(error.help("install Debian's package `lld`, or a toolchain of rustup, which contains one"))
+}
+
+fn linker_version(linker: &Path) -> Result<String> {
+    let mut command = Command::new(linker);
+    if linker.file_stem().is_some_and(|stem| stem == "rust-lld") {
+        command.args(["-flavor", "wasm"]);
+    }
+    let text = capture(command.arg("--version"))?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let at = words.iter().position(|word| *word == "LLD").unwrap_or(0);
+    Ok(words.iter().skip(at).take(2).copied().collect::<Vec<_>>().join(" "))
+}
+
+fn missing(candidates: &[Candidate]) -> Error {
+    let mut seen: Vec<String> = Vec::new();
+    for candidate in candidates {
+        let why = if candidate.is_recent() { "" } else { ", which is too old" };
+        seen.push(format!("{} ({}{why})", candidate.rustc.display(), candidate.release));
+    }
+    let seen = if seen.is_empty() { "none was found".to_owned() } else { seen.join(", ") };
+    let message = format!("no compiler for {TARGET}; compilers looked at: {seen}");
+    Error::new(Class::Toolchain, message).help(format!(
+        "run `rustup target add {TARGET}`, or on Debian `apt-get install --no-install-recommends \
+         rustc-web cargo-web rust-web-src wasi-libc lld`"
+    ))
+}
+
+/// Standard output of a command that must succeed.
+fn capture(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut own = Command::new(command.get_program());
+    own.args(command.get_args());
+    if let Some(directory) = command.get_current_dir() {
+        own.current_dir(directory);
+    }
+    let output = cargo::run(own, |_| {})?;
+    if output.success {
+        return Ok(output.stdout);
+    }
+    Err(Error::new(Class::Toolchain, format!("{name} failed: {}", output.stderr.trim())))
+}
+
+fn field(verbose: &str, name: &str) -> Option<String> {
+    let line = verbose.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(line.trim().to_owned())
+}

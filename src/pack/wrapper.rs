@@ -1,0 +1,190 @@
+//! The program as `RUSTC_WRAPPER`: how a wasm crate's compilation differs from cargo's idea of it.
+//!
+//! Host crates (build scripts, macros that macros use) are passed through untouched. A wasm crate
+//! gets the guest as its `proc_macro`, the sysroot and linker of the wasm toolchain, a `-C metadata`
+//! that does not depend on the host, remapped paths, and rewritten sources where it needs them.
+
+use super::stage::hash_of;
+use crate::error::{Class, Context, Error, Result};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set while cargo runs us as its wrapper.
+pub const WRAPPER: &str = "PRECAST_WRAPPER";
+/// Path of the [`Config`].
+pub const CONFIG: &str = "PRECAST_WRAPPER_CONFIG";
+
+/// Whether this program can act as the wrapper: its `main` has called [`run`].
+static READY: AtomicBool = AtomicBool::new(false);
+
+/// What the wrapper needs to know, written once per build directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    pub target: String,
+    /// The guest's rlib; none while the sysroot itself is built.
+    pub guest: Option<PathBuf>,
+    /// A locally built sysroot.
+    pub sysroot: Option<PathBuf>,
+    pub linker: PathBuf,
+    /// Directory for rewritten copies.
+    pub sources: PathBuf,
+    /// Path prefixes and what they become, besides the package's own.
+    pub remap: Vec<(PathBuf, String)>,
+    /// More flags for every wasm crate.
+    pub flags: Vec<String>,
+}
+
+/// Call this first in `main` of every program that calls [`crate::pack`]: cargo then runs the
+/// program again for each crate, and this never returns. Else it does nothing.
+pub fn run() {
+    READY.store(true, Ordering::Relaxed);
+    if std::env::var_os(WRAPPER).is_none() {
+        return;
+    }
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let code = wrap(&args).unwrap_or_else(|error| {
+        eprintln!("error: precast: {error}");
+        1
+    });
+    std::process::exit(code);
+}
+
+/// The program to give cargo as its wrapper.
+pub fn program() -> Result<PathBuf> {
+    if !READY.load(Ordering::Relaxed) {
+        let error = Error::new(Class::Other, "this program cannot act as cargo's wrapper");
+        return Err(error.help("call precast::pack::wrapper::run() first in main"));
+    }
+    std::env::current_exe().context("cannot find this program's own file")
+}
+
+fn wrap(args: &[OsString]) -> Result<i32> {
+    let (rustc, args) =
+        args.split_first().ok_or_else(|| Error::new(Class::Usage, "no compiler to wrap"))?;
+    let mut command = Command::new(rustc);
+    command.env_remove(WRAPPER).env_remove(CONFIG);
+    let text: Option<Vec<&str>> = args.iter().map(|arg| arg.to_str()).collect();
+    match text {
+        Some(text) => command.args(change(&text)?),
+        None => command.args(args),
+    };
+    let status = command.status().at("run", Path::new(rustc))?;
+    Ok(status.code().unwrap_or(1))
+}
+
+/// The compiler's arguments, changed if they compile for the wasm target.
+fn change(args: &[&str]) -> Result<Vec<String>> {
+    let mut changed: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+    let path = std::env::var_os(CONFIG)
+        .ok_or_else(|| Error::new(Class::Other, format!("{CONFIG} is not set")))?;
+    let text = std::fs::read_to_string(&path).at("read", Path::new(&path))?;
+    let config: Config = serde_json::from_str(&text).at("read", Path::new(&path))?;
+    if value_of(args, "--target") != Some(&config.target) {
+        return Ok(changed);
+    }
+    let package = Package::from_environment();
+    if let Some(at) = args.iter().position(|arg| arg.starts_with("metadata=")) {
+        changed[at] = format!("metadata={}", package.metadata(args));
+    }
+    let mut copy = None;
+    if let (Some(at), Some(package)) = (input(args), &package.directory) {
+        if config.guest.is_some() {
+            copy = super::stage::rewritten_copy(package, &config.sources)?;
+        }
+        if let Some(copy) = &copy {
+            let inside = Path::new(args[at]);
+            let inside = inside.strip_prefix(package).unwrap_or(inside);
+            if copy.join(inside).is_file() {
+                changed[at] = path_text(&copy.join(inside));
+            }
+        }
+    }
+    changed.extend(added(&config, &package, copy.as_deref()));
+    Ok(changed)
+}
+
+/// Flags put after cargo's own, where the last one wins.
+fn added(config: &Config, package: &Package, copy: Option<&Path>) -> Vec<String> {
+    let mut flags = vec!["--cap-lints".into(), "allow".into()];
+    flags.push(format!("-Clinker={}", path_text(&config.linker)));
+    if let Some(guest) = &config.guest {
+        flags.push("--extern".into());
+        flags.push(format!("proc_macro={}", path_text(guest)));
+        let directory = guest.parent().expect("the guest lies in the cache");
+        flags.push(format!("-Ldependency={}", path_text(directory)));
+    }
+    if let Some(sysroot) = &config.sysroot {
+        flags.push(format!("--sysroot={}", path_text(sysroot)));
+    }
+    for (from, to) in &config.remap {
+        flags.push(format!("--remap-path-prefix={}={to}", path_text(from)));
+    }
+    // The last match wins, hence the most specific ones last.
+    for (from, inside) in [
+        (package.directory.as_deref(), ""),
+        (copy, ""),
+        (package.out_directory.as_deref(), "/out"),
+    ] {
+        if let Some(from) = from {
+            flags.push(format!("--remap-path-prefix={}=/{}{inside}", path_text(from), package.label));
+        }
+    }
+    flags.extend(config.flags.iter().cloned());
+    flags
+}
+
+/// The package that is compiled, as cargo tells it in the environment.
+struct Package {
+    /// `serde_derive-1.0.229`
+    label: String,
+    directory: Option<PathBuf>,
+    out_directory: Option<PathBuf>,
+}
+
+impl Package {
+    fn from_environment() -> Package {
+        let text = |name| std::env::var(name).unwrap_or_default();
+        let path = |name| std::env::var_os(name).map(PathBuf::from);
+        Package {
+            label: format!("{}-{}", text("CARGO_PKG_NAME"), text("CARGO_PKG_VERSION")),
+            directory: path("CARGO_MANIFEST_DIR"),
+            out_directory: path("OUT_DIR"),
+        }
+    }
+
+    /// What tells two crates of one build apart, whatever the host: cargo's own value also covers
+    /// host dependencies and paths.
+    fn metadata(&self, args: &[&str]) -> String {
+        let mut features: Vec<&str> =
+            args.iter().copied().filter(|arg| arg.starts_with("feature=")).collect();
+        features.sort_unstable();
+        let mut parts = vec![self.label.as_str()];
+        parts.extend(value_of(args, "--crate-name"));
+        parts.extend(features);
+        let types = args.windows(2).filter(|pair| pair[0] == "--crate-type").map(|pair| pair[1]);
+        parts.extend(types);
+        hash_of(&parts)[..16].to_owned()
+    }
+}
+
+fn value_of<'a>(args: &[&'a str], option: &str) -> Option<&'a str> {
+    args.iter().enumerate().find_map(|(at, arg)| {
+        let rest = arg.strip_prefix(option)?;
+        if rest.is_empty() {
+            return args.get(at + 1).copied();
+        }
+        rest.strip_prefix('=')
+    })
+}
+
+/// Index of the crate's root file.
+fn input(args: &[&str]) -> Option<usize> {
+    args.iter().position(|arg| arg.ends_with(".rs") && !arg.starts_with('-'))
+}
+
+fn path_text(path: &Path) -> String {
+    path.to_str().expect("paths of the cache and of cargo's home were checked to be text").to_owned()
+}
