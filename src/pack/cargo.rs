@@ -99,3 +99,26 @@ fn killed(status: &std::process::ExitStatus) -> bool {
 fn killed(_status: &std::process::ExitStatus) -> bool {
     false
 }
+
+/// What cargo wrote as an error, with help where the network or the lock file is the cause.
+pub fn failure(what: &str, stderr: &str) -> Error {
+    let stderr = stderr.trim();
+    let shown: Vec<&str> = stderr
+        .lines()
+        .skip_while(|line| !line.starts_with("error"))
+        .take(LINES_SHOWN_MAX)
+        .collect();
+    let shown = if shown.is_empty() { stderr.to_owned() } else { shown.join("\n") };
+    let error = Error::new(Class::Package, format!("{what}:\n{shown}"));
+    let mentions = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
+    if mentions(&["--offline", "offline mode"]) {
+        return error.help("it is not in cargo's local cache: allow the network once");
+    }
+    if mentions(&["Could not resolve host", "failed to download", "spurious network", "Couldn't connect"])
+    {
+        return error.help("check the network and cargo's configuration of registries");
+    }
+    error
+}
+
+const LINES_SHOWN_MAX: usize = 60;

@@ -82,7 +82,9 @@ fn change(args: &[&str]) -> Result<Vec<String>> {
         .ok_or_else(|| Error::new(Class::Other, format!("{CONFIG} is not set")))?;
     let text = std::fs::read_to_string(&path).at("read", Path::new(&path))?;
     let config: Config = serde_json::from_str(&text).at("read", Path::new(&path))?;
-    if value_of(args, "--target") != Some(&config.target) {
+    // Cargo's questions to the compiler must be answered as by the compiler alone.
+    let asks = args.iter().any(|arg| arg.starts_with("--print"));
+    if asks || value_of(args, "--target") != Some(&config.target) {
         return Ok(changed);
     }
     let package = Package::from_environment();
@@ -187,4 +189,13 @@ fn input(args: &[&str]) -> Option<usize> {
 
 fn path_text(path: &Path) -> String {
     path.to_str().expect("paths of the cache and of cargo's home were checked to be text").to_owned()
+}
+
+/// Makes cargo run us for every crate, with this configuration, which is kept in `directory`.
+pub fn configure(cargo: &mut Command, config: &Config, directory: &Path) -> Result<()> {
+    let path = directory.join("wrapper.json");
+    let text = serde_json::to_vec_pretty(config).expect("paths of the cache are text");
+    std::fs::write(&path, text).at("write", &path)?;
+    cargo.env("RUSTC_WRAPPER", program()?).env(WRAPPER, "1").env(CONFIG, path);
+    Ok(())
 }

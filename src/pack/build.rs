@@ -1,0 +1,127 @@
+//! Compiles a staged package to wasm with cargo.
+
+use super::toolchain::{Toolchain, TARGET};
+use super::wrapper::{self, Config};
+use super::{cargo, Features, Report};
+use crate::error::{Class, Context, Error, Result};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The profile's settings, given on the command line so that no configuration overrides them.
+const PROFILE: [&str; 11] = [
+    "inherits='release'",
+    "opt-level=3",
+    "debug=0",
+    "strip='none'",
+    "debug-assertions=false",
+    "overflow-checks=false",
+    "lto='fat'",
+    "panic='abort'",
+    "incremental=false",
+    "codegen-units=1",
+    "rpath=false",
+];
+
+/// Flags for every wasm crate, recorded in the manifest.
+pub const FLAGS: [&str; 4] = ["-Copt-level=3", "-Clto=fat", "-Ccodegen-units=1", "-Cpanic=abort"];
+
+/// Bytes of the module's own stack, which lies in its memory.
+const STACK_BYTES: u32 = 4 << 20;
+
+/// What to compile, and with what.
+pub struct Job<'a> {
+    pub toolchain: &'a Toolchain,
+    pub guest: &'a Path,
+    /// The staged package.
+    pub staged: &'a Path,
+    /// Directory of the user, where cargo's configuration is looked for.
+    pub directory: &'a Path,
+    /// Directory shared by all builds with this toolchain and guest.
+    pub shared: &'a Path,
+    pub features: &'a Features,
+    pub offline: bool,
+}
+
+pub struct Built {
+    pub wasm: Vec<u8>,
+    /// Package ids, as cargo writes them, of the crates linked into the module.
+    pub linked: BTreeSet<String>,
+}
+
+pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
+    let config = Config {
+        target: TARGET.to_owned(),
+        guest: Some(job.guest.to_owned()),
+        sysroot: job.toolchain.sysroot.clone(),
+        linker: job.toolchain.linker.path.clone(),
+        sources: job.shared.join("src"),
+        remap: Vec::new(),
+        flags: vec!["-Cstrip=none".into(), format!("-Clink-arg=-zstack-size={STACK_BYTES}")],
+    };
+    let mut cargo = cargo::command(job.directory);
+    wrapper::configure(&mut cargo, &config, job.staged)?;
+    cargo.env("RUSTC", &job.toolchain.rustc);
+    cargo.args(["build", "--lib", "--profile", "precast", "--target", TARGET]);
+    cargo.args(["--message-format", "json-render-diagnostics"]);
+    cargo.arg("--manifest-path").arg(job.staged.join("Cargo.toml"));
+    cargo.arg("--target-dir").arg(job.shared.join("target"));
+    for setting in PROFILE {
+        cargo.arg("--config").arg(format!("profile.precast.{setting}"));
+    }
+    cargo.args(job.features.arguments());
+    if job.offline {
+        cargo.arg("--offline");
+    }
+    let mut found = Found::default();
+    let output = cargo::run(cargo, |line| found.message(line, report))?;
+    if !output.success {
+        return Err(explain(&output.stderr));
+    }
+    let wasm = found.wasm.ok_or_else(|| {
+        Error::new(Class::Package, "the build made no wasm module; is this a proc-macro crate?")
+    })?;
+    let wasm = std::fs::read(&wasm).at("read", &wasm)?;
+    Ok(Built { wasm, linked: found.linked })
+}
+
+#[derive(Default)]
+struct Found {
+    wasm: Option<PathBuf>,
+    linked: BTreeSet<String>,
+}
+
+impl Found {
+    /// One line of cargo's JSON messages.
+    fn message(&mut self, line: &str, report: &dyn Report) {
+        let Ok(message) = serde_json::from_str::<Value>(line) else { return };
+        if message["reason"] != "compiler-artifact" {
+            return;
+        }
+        let files = message["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let inside = |file: &&str| Path::new(file).iter().any(|part| part == TARGET);
+        let files: Vec<&str> = files.filter(inside).collect();
+        let Some(file) = files.first() else { return };
+        self.linked.extend(message["package_id"].as_str().map(str::to_owned));
+        if file.ends_with(".wasm") {
+            self.wasm = Some(PathBuf::from(file));
+        }
+        if message["fresh"] == false {
+            report.step(&format!("compiled {}", message["target"]["name"].as_str().unwrap_or("")));
+        }
+    }
+}
+
+/// Cargo's complaint as an error of ours.
+fn explain(stderr: &str) -> Error {
+    let stderr = stderr.trim();
+    let script = "failed to run custom build command for `";
+    if let Some(at) = stderr.find(script) {
+        let name = stderr[at + script.len()..].split('`').next().unwrap_or("");
+        let message = format!("the build script of {name} failed:\n{stderr}");
+        return Error::new(Class::Package, message).help(
+            "a packed macro is one wasm module: it cannot link C libraries or use the network",
+        );
+    }
+    cargo::failure("the package does not compile for wasm", stderr)
+}
