@@ -45,8 +45,12 @@ pub struct Job<'a> {
 
 pub struct Built {
     pub wasm: Vec<u8>,
-    /// Package ids, as cargo writes them, of the crates linked into the module.
-    pub linked: BTreeSet<String>,
+    /// Manifests of the packages linked into the module.
+    pub linked: BTreeSet<PathBuf>,
+    /// Features of the package that were enabled.
+    pub features: Vec<String>,
+    /// The library's name as Rust code writes it.
+    pub crate_name: String,
 }
 
 pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
@@ -78,17 +82,20 @@ pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
     if !output.success {
         return Err(explain(&output.stderr));
     }
-    let wasm = found.wasm.ok_or_else(|| {
+    let wasm = found.wasm.take().ok_or_else(|| {
         Error::new(Class::Package, "the build made no wasm module; is this a proc-macro crate?")
     })?;
     let wasm = std::fs::read(&wasm).at("read", &wasm)?;
-    Ok(Built { wasm, linked: found.linked })
+    let Found { linked, features, crate_name, .. } = found;
+    Ok(Built { wasm, linked, features, crate_name })
 }
 
 #[derive(Default)]
 struct Found {
     wasm: Option<PathBuf>,
-    linked: BTreeSet<String>,
+    linked: BTreeSet<PathBuf>,
+    features: Vec<String>,
+    crate_name: String,
 }
 
 impl Found {
@@ -102,12 +109,21 @@ impl Found {
         let inside = |file: &&str| Path::new(file).iter().any(|part| part == TARGET);
         let files: Vec<&str> = files.filter(inside).collect();
         let Some(file) = files.first() else { return };
-        self.linked.extend(message["package_id"].as_str().map(str::to_owned));
+        if !file.ends_with(".wasm") && !file.ends_with(".rlib") {
+            return;
+        }
+        let name = message["target"]["name"].as_str().unwrap_or_default();
         if file.ends_with(".wasm") {
             self.wasm = Some(PathBuf::from(file));
+            self.crate_name = name.replace('-', "_");
+            let features = message["features"].as_array().into_iter().flatten();
+            self.features = features.filter_map(Value::as_str).map(str::to_owned).collect();
+            self.features.sort_unstable();
+        } else {
+            self.linked.extend(message["manifest_path"].as_str().map(PathBuf::from));
         }
         if message["fresh"] == false {
-            report.step(&format!("compiled {}", message["target"]["name"].as_str().unwrap_or("")));
+            report.step(&format!("compiled {name}"));
         }
     }
 }

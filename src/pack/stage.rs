@@ -1,6 +1,7 @@
 //! Makes a package compile for wasm without changing what it means: a manifest whose library is a
 //! `cdylib`, and copies of packages whose sources need [`rewrite`](super::rewrite).
 
+use super::resolve::Package;
 use super::rewrite::rewrite;
 use crate::error::{Class, Context, Error, Result};
 use sha2::{Digest, Sha256};
@@ -12,7 +13,7 @@ use toml_edit::{value, Array, DocumentMut, Item, Table};
 pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// Tables of a manifest that have no part in building the library.
-const DROPPED: [&str; 13] = [
+const DROPPED: [&str; 12] = [
     "dev-dependencies",
     "dev_dependencies",
     "bin",
@@ -23,7 +24,6 @@ const DROPPED: [&str; 13] = [
     "badges",
     "lints",
     "workspace",
-    "patch",
     "replace",
     "cargo-features",
 ];
@@ -81,16 +81,16 @@ pub fn manifest(text: &str) -> Result<String> {
     Ok(document.to_string())
 }
 
-/// Writes the package's files into `directory`, with the manifest to build with.
-pub fn write(files: &Files, directory: &Path) -> Result<()> {
-    for (path, body) in files {
-        let target = directory.join(path);
-        if path == "Cargo.toml" {
-            let text = String::from_utf8_lossy(body);
-            put(&target, manifest(&text)?.as_bytes())?;
-        } else if path != "Cargo.lock" && !path.starts_with(".cargo/") {
-            put(&target, body)?;
+/// Writes the package into `directory`, with the manifest to build with.
+pub fn write(package: &Package, directory: &Path) -> Result<()> {
+    for (path, body) in &package.files {
+        if path != "Cargo.toml" && path != "Cargo.lock" && !path.starts_with(".cargo/") {
+            put(&directory.join(path), body)?;
         }
+    }
+    put(&directory.join("Cargo.toml"), manifest(&package.manifest)?.as_bytes())?;
+    if let Some(lockfile) = &package.lockfile {
+        put(&directory.join("Cargo.lock"), lockfile.as_bytes())?;
     }
     Ok(())
 }
@@ -132,6 +132,16 @@ pub fn rewritten_copy(package: &Path, copies: &Path) -> Result<Option<PathBuf>> 
 
 /// All files of a package's directory, without build products and hidden folders.
 pub fn read(package: &Path) -> Result<Files> {
+    walk(package, |name, is_top| name.starts_with('.') || is_top && name == "target")
+}
+
+/// All files of a package that was published.
+pub fn read_published(package: &Path) -> Result<Files> {
+    walk(package, |_, _| false)
+}
+
+/// All files but those in the folders that `is_left` names; it is also told of the top level.
+fn walk(package: &Path, is_left: impl Fn(&str, bool) -> bool) -> Result<Files> {
     let mut files = Files::new();
     let mut folders = vec![package.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -139,8 +149,7 @@ pub fn read(package: &Path) -> Result<Files> {
             let path = entry.at("read", &folder)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() {
-                let built = name == "target" && folder == package;
-                if !built && !name.starts_with('.') {
+                if !is_left(&name, folder == package) {
                     folders.push(path);
                 }
             } else if path.is_file() {

@@ -1,0 +1,137 @@
+//! Puts together what an artifact tells about a module: manifest, licences, lock file.
+
+use super::build::{Built, FLAGS};
+use super::exports::Exports;
+use super::resolve::{checksum, Package};
+use super::stage::Files;
+use super::toolchain::{Toolchain, TARGET};
+use crate::error::{Class, Context, Result};
+use crate::manifest::{self, Capabilities, Linked, Manifest};
+use std::path::Path;
+use toml_edit::DocumentMut;
+
+/// What cargo tells a macro, without its secrets (`CARGO_REGISTRY_TOKEN`).
+const ENVIRONMENT: [&str; 10] = [
+    "CARGO",
+    "CARGO_BIN_EXE_*",
+    "CARGO_BIN_NAME",
+    "CARGO_CRATE_NAME",
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PKG_*",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_TARGET_TMPDIR",
+    "OUT_DIR",
+];
+const READABLE: [&str; 2] = ["$CARGO_MANIFEST_DIR", "$OUT_DIR"];
+
+/// Beginnings of the names of licence files, in lower case.
+const LICENSE_NAMES: [&str; 6] =
+    ["license", "licence", "copying", "copyright", "notice", "unlicense"];
+
+/// What is linked into every module, besides crates.
+const STD_NOTICE: &str = "\
+This module contains parts of the Rust standard library (https://github.com/rust-lang/rust),
+licensed under MIT or Apache-2.0, and of wasi-libc (https://github.com/WebAssembly/wasi-libc),
+licensed under Apache-2.0 with LLVM exceptions, Apache-2.0, or MIT, with parts of musl under MIT.
+";
+
+pub fn manifest(
+    package: &Package,
+    built: &Built,
+    exports: &Exports,
+    toolchain: &Toolchain,
+    lockfile: &str,
+) -> Result<Manifest> {
+    Ok(Manifest {
+        schema: manifest::SCHEMA,
+        precast: env!("CARGO_PKG_VERSION").to_owned(),
+        package: manifest::Package {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            crate_name: built.crate_name.clone(),
+            source: package.source.clone(),
+        },
+        macros: exports.macros.clone(),
+        features: built.features.clone(),
+        toolchain: manifest::Toolchain {
+            rustc: toolchain.release.clone(),
+            commit: toolchain.commit.clone(),
+            target: TARGET.to_owned(),
+            flags: FLAGS.iter().map(|&flag| flag.to_owned()).collect(),
+        },
+        capabilities: capabilities(&package.manifest)?,
+        abi: crate::runtime::calls::ABI,
+        image: super::IMAGE_VERSION,
+        sha256: Default::default(),
+        linked: linked(built, lockfile)?,
+    })
+}
+
+/// The default, and what the package asks for in `[package.metadata.precast]`.
+fn capabilities(manifest: &str) -> Result<Capabilities> {
+    let document = parse(manifest)?;
+    let more = |key: &str| -> Vec<String> {
+        let asked = document
+            .get("package")
+            .and_then(|item| item.get("metadata")?.get("precast")?.get(key)?.as_array());
+        let names = asked.into_iter().flatten().filter_map(|name| name.as_str());
+        names.map(str::to_owned).collect()
+    };
+    let with = |default: &[&str], key: &str| {
+        let mut all: Vec<String> = default.iter().map(|&name| name.to_owned()).collect();
+        all.extend(more(key));
+        all.sort_unstable();
+        all.dedup();
+        all
+    };
+    Ok(Capabilities { env: with(&ENVIRONMENT, "env"), read: with(&READABLE, "read") })
+}
+
+fn linked(built: &Built, lockfile: &str) -> Result<Vec<Linked>> {
+    let mut linked = Vec::new();
+    for path in &built.linked {
+        let document = parse(&std::fs::read_to_string(path).at("read", path)?)?;
+        let text = |key: &str| document.get("package")?.get(key)?.as_str().map(str::to_owned);
+        let name = text("name").unwrap_or_default();
+        let version = text("version").unwrap_or_default();
+        let checksum = checksum(lockfile, &name, &version);
+        linked.push(Linked { name, version, checksum, license: text("license") });
+    }
+    linked.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+    Ok(linked)
+}
+
+/// Licence files of everything linked, as `NAME-VERSION/FILE`.
+pub fn licenses(package: &Package, built: &Built, toolchain: &Toolchain) -> Result<Files> {
+    let mut licenses = Files::new();
+    let label = format!("{}-{}", package.name, package.version);
+    for (path, body) in package.files.iter().filter(|(path, _)| is_license(path)) {
+        licenses.insert(format!("{label}/{path}"), body.clone());
+    }
+    for manifest in &built.linked {
+        let folder = manifest.parent().unwrap_or(Path::new("."));
+        let document = parse(&std::fs::read_to_string(manifest).at("read", manifest)?)?;
+        let text = |key: &str| document.get("package").and_then(|item| item.get(key)?.as_str());
+        let (name, version) = (text("name").unwrap_or(""), text("version").unwrap_or(""));
+        for entry in std::fs::read_dir(folder).at("read", folder)? {
+            let path = entry.at("read", folder)?.path();
+            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if is_license(&file) && path.is_file() {
+                let body = std::fs::read(&path).at("read", &path)?;
+                licenses.insert(format!("{name}-{version}/{file}"), body);
+            }
+        }
+    }
+    licenses.insert(format!("std-{}/NOTICE", toolchain.release), STD_NOTICE.into());
+    Ok(licenses)
+}
+
+fn is_license(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    !name.contains('/') && !name.ends_with(".rs") && LICENSE_NAMES.iter().any(|l| lower.starts_with(l))
+}
+
+fn parse(manifest: &str) -> Result<DocumentMut> {
+    manifest.parse().class(Class::Package, "cannot read Cargo.toml")
+}

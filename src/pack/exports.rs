@@ -1,0 +1,150 @@
+//! Which macros a linked module has: the exports that [`rewrite`](super::rewrite) made.
+
+use super::module::Module;
+use super::rewrite::Declared;
+use crate::error::{Class, Context, Error, Result};
+use crate::manifest::{Kind, Macro};
+use proc_macro2::{TokenStream, TokenTree};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use wasmparser::ExternalKind;
+
+const PREFIX: &str = "precast:";
+const START: &str = "precast_start";
+const BUFFER: &str = "precast_buffer";
+
+pub struct Exports {
+    pub macros: Vec<Macro>,
+    /// Function index of each of `macros`.
+    indexes: Vec<u32>,
+    start: u32,
+    buffer: u32,
+}
+
+/// Reads the exports. `declared` is what the package's sources declare, in their order.
+pub fn read(module: &Module, declared: &[Declared]) -> Result<Exports> {
+    let functions: BTreeMap<&str, u32> = module
+        .exports
+        .iter()
+        .filter(|export| export.kind == ExternalKind::Func)
+        .map(|export| (export.name, export.index))
+        .collect();
+    let mut found = Vec::new();
+    for (name, function) in &functions {
+        if let Some(rest) = name.strip_prefix(PREFIX) {
+            let read = one(rest, declared).context(format!("cannot read the export {name}"))?;
+            found.push((read, *function));
+        }
+    }
+    let place = |item: &Macro| declared.iter().position(|other| is_same(other, item));
+    found.sort_by_cached_key(|(item, _)| {
+        (place(item).unwrap_or(usize::MAX), item.function.clone())
+    });
+    check(&found, declared)?;
+    let own = |name: &str| {
+        functions.get(name).copied().ok_or_else(|| {
+            Error::new(Class::Other, format!("the module has no export {name}: it has no guest"))
+        })
+    };
+    let (start, buffer) = (own(START)?, own(BUFFER)?);
+    let (macros, indexes) = found.into_iter().unzip();
+    Ok(Exports { macros, indexes, start, buffer })
+}
+
+impl Exports {
+    /// Names and indexes of the canonical module's functions, in order.
+    pub fn functions(&self) -> impl Iterator<Item = (&str, u32)> {
+        let macros = self.macros.iter().map(|item| item.function.as_str());
+        [(START, self.start), (BUFFER, self.buffer)]
+            .into_iter()
+            .chain(macros.zip(self.indexes.iter().copied()))
+    }
+
+    /// One line per macro: `derive:Trait:function:helper,helper`, `attr:name:function`.
+    pub fn declarations(&self) -> String {
+        let mut text = String::new();
+        for Macro { kind, name, function, helpers, .. } in &self.macros {
+            let kind = match kind {
+                Kind::Derive => "derive",
+                Kind::Attribute => "attr",
+                Kind::Bang => "bang",
+            };
+            text.push_str(&format!("{kind}:{name}:{function}"));
+            if !helpers.is_empty() {
+                text.push_str(&format!(":{}", helpers.join(",")));
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// `KIND:FUNCTION:ARGUMENTS`
+fn one(text: &str, declared: &[Declared]) -> Result<Macro> {
+    let malformed = || Error::new(Class::Other, "it has not the form that precast writes");
+    let mut parts = text.splitn(3, ':');
+    let kind = match parts.next() {
+        Some("derive") => Kind::Derive,
+        Some("attribute") => Kind::Attribute,
+        Some("bang") => Kind::Bang,
+        _ => return Err(malformed()),
+    };
+    let function = parts.next().ok_or_else(malformed)?.to_owned();
+    let (name, helpers) = match kind {
+        Kind::Derive => derive(parts.next().ok_or_else(malformed)?).ok_or_else(malformed)?,
+        Kind::Attribute | Kind::Bang => (function.clone(), Vec::new()),
+    };
+    let mut item = Macro { kind, name, function, helpers, attributes: Vec::new() };
+    if let Some(declared) = declared.iter().find(|declared| is_same(declared, &item)) {
+        item.attributes = declared.attributes.iter().filter(|text| is_told(text)).cloned().collect();
+    }
+    Ok(item)
+}
+
+/// `Trait, attributes(helper, …)`
+fn derive(arguments: &str) -> Option<(String, Vec<String>)> {
+    let tokens: Vec<TokenTree> = TokenStream::from_str(arguments).ok()?.into_iter().collect();
+    let name = tokens.first()?.to_string();
+    let helpers = tokens.iter().find_map(|token| match token {
+        TokenTree::Group(group) => Some(group.stream()),
+        _ => None,
+    });
+    let helpers = helpers.into_iter().flatten();
+    let helpers = helpers.filter(|token| matches!(token, TokenTree::Ident(_)));
+    Some((name, helpers.map(|token| token.to_string()).collect()))
+}
+
+/// Whether users of the macro see the attribute.
+fn is_told(attribute: &str) -> bool {
+    if attribute.starts_with("///") || attribute.starts_with("/**") {
+        return true;
+    }
+    let inside = attribute.trim_start_matches(|c: char| c == '#' || c == '[' || c.is_whitespace());
+    let end = inside.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(inside.len());
+    matches!(&inside[..end], "doc" | "deprecated")
+}
+
+fn is_same(declared: &Declared, item: &Macro) -> bool {
+    declared.kind == item.kind && declared.function.as_deref() == Some(&item.function)
+}
+
+fn check(found: &[(Macro, u32)], declared: &[Declared]) -> Result<()> {
+    if found.is_empty() {
+        let error = Error::new(Class::Package, "the package exports no macro");
+        return Err(error.help("if its features select the macros, name them with --features"));
+    }
+    for declared in declared.iter().filter(|declared| declared.always) {
+        if !found.iter().any(|(item, _)| is_same(declared, item)) {
+            let name = declared.function.as_deref().unwrap_or("a macro");
+            return Err(Error::new(Class::Package, format!("the module lacks the macro {name}")));
+        }
+    }
+    let mut names: Vec<&str> = found.iter().map(|(item, _)| item.function.as_str()).collect();
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => {
+            Err(Error::new(Class::Package, format!("two macros have the function {}", pair[0])))
+        }
+        None => Ok(()),
+    }
+}
