@@ -19,3 +19,4 @@ pub mod verify;
 pub mod runtime;
 
 pub use error::{Error, Result};
+pub use pack::pack;

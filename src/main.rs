@@ -21,6 +21,7 @@ use precast::error::Class;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    precast::pack::wrapper::run();
     let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(code) => return code,

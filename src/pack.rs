@@ -1,29 +1,324 @@
 //! From a macro crate's name to its artifact and shim: one pass per file, in this order.
 
-pub mod wrapper;
+mod resolve; // SPEC -> the package's files
+mod inherit; // a manifest in a workspace -> one that stands alone
+mod toolchain; // the machine -> a compiler for wasm
+mod sysroot; // its sources -> the standard library
+mod guest; // our `proc_macro` -> an rlib
+mod stage; // the package -> one that compiles for wasm
+mod rewrite; // macro functions -> exports
+pub mod wrapper; // cargo's compiler calls -> ours
+mod build; // the staged package -> linked wasm
+mod module; // linked wasm -> its parts
+mod exports; // its exports -> the macros
+mod imports; // its imports -> accepted, or an error
+mod shrink; // its parts -> canonical wasm
+mod collect; // all that -> manifest and licences
+mod cache; // what was made before
+mod cargo; // how cargo is run
 
-mod build;
-mod cache;
-mod cargo;
-mod guest;
-mod rewrite;
-mod stage;
-mod sysroot;
-mod toolchain;
-
+use crate::artifact::{self, Artifact};
+use crate::error::{Class, Context, Error, Result};
+use crate::manifest::{self, Manifest};
+use crate::scratch::Scratch;
+use crate::{embed, lower};
+use cache::Cache;
+use resolve::Package;
+use serde::Serialize;
+use stage::{hash_of, Files};
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use toolchain::Toolchain;
+
+/// Whatever decides what a build makes, besides its inputs: part of every key of the cache.
+const RECIPE: [&str; 10] = [
+    env!("CARGO_PKG_VERSION"),
+    include_str!("pack/build.rs"),
+    include_str!("pack/collect.rs"),
+    include_str!("pack/exports.rs"),
+    include_str!("pack/module.rs"),
+    include_str!("pack/rewrite.rs"),
+    include_str!("pack/shrink.rs"),
+    include_str!("pack/stage.rs"),
+    include_str!("pack/wrapper.rs"),
+    include_str!("../runtime/src/calls.rs"),
+];
+
+const IMAGE_VERSION: u32 = 1;
+
+/// What to pack, and how.
+#[derive(Clone, Debug, Default)]
+pub struct PackOptions {
+    /// Package directories, or `name[@version]` of the registry.
+    pub specs: Vec<String>,
+    /// Where `NAME-VERSION.precast` and `NAME-VERSION/` are written.
+    pub out: PathBuf,
+    /// Features of the packages.
+    pub features: Features,
+    /// Use only what cargo has downloaded before.
+    pub offline: bool,
+    /// The cache's directory; none is the user's own, or `PRECAST_CACHE_DIR`.
+    pub cache: Option<PathBuf>,
+}
+
+/// Which features of the package to enable, as cargo's options say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Features {
+    pub names: Vec<String>,
+    pub no_default: bool,
+    pub all: bool,
+}
+
+/// A package that was packed.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The artifact's file.
+    pub artifact: PathBuf,
+    /// The shim crate's directory.
+    pub shim: PathBuf,
+    pub manifest: Manifest,
+    /// SHA-256 of the artifact's file.
+    pub sha256: String,
+    pub artifact_bytes: usize,
+    pub wasm_bytes: usize,
+    /// Size of the compressed image, which consumers embed.
+    pub image_bytes: usize,
+    /// The module came from the cache.
+    pub cached: bool,
+    pub time: Duration,
+    /// What the author should know.
+    pub notes: Vec<String>,
+}
 
 /// Hears what a pack does. Called only for what may take a second or more.
 pub trait Report {
     fn step(&self, text: &str);
 }
 
-/// Which features of the package to enable, as cargo's options say it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Features {
-    pub names: Vec<String>,
-    pub no_default: bool,
-    pub all: bool,
+impl<F: Fn(&str)> Report for F {
+    fn step(&self, text: &str) {
+        self(text);
+    }
+}
+
+/// Packs every package that `options` names: artifacts and shims are on the disk when it returns.
+///
+/// The program must call [`wrapper::run`] first in its `main`, since cargo runs it for each crate.
+pub fn pack(options: &PackOptions, report: &dyn Report) -> Result<Vec<Outcome>> {
+    wrapper::program()?;
+    let directory = std::env::current_dir().context("the current directory is gone")?;
+    let cache = Cache::open(options.cache.as_deref())?;
+    let mut packages = Vec::new();
+    for spec in &options.specs {
+        report.step(&format!("looking for {spec}"));
+        packages.push(resolve::resolve(spec, &directory, options.offline)?);
+    }
+    let mut outcomes = Vec::new();
+    for package in &packages {
+        let outcome = one(package, options, &cache, report);
+        let context = format!("cannot pack {} {}", package.name, package.version);
+        outcomes.push(outcome.context(context)?);
+    }
+    Ok(outcomes)
+}
+
+fn one(
+    package: &Package,
+    options: &PackOptions,
+    cache: &Cache,
+    report: &dyn Report,
+) -> Result<Outcome> {
+    let start = Instant::now();
+    let toolchain = toolchain::find(&package.directory, cache, report)?;
+    let made = make(package, options, &toolchain, cache, report)?;
+    report.step(&format!("lowering {}", package.name));
+    let image = lower::compress(&lower::lower(&made.wasm)?)?;
+    let Made { manifest, wasm, lockfile, licenses, cached, notes } = made;
+    let source = package.files.clone();
+    let artifact = Artifact::new(manifest, wasm, image, lockfile.into_bytes(), source, licenses)?;
+    let bytes = artifact::write(&artifact)?;
+    let shim = options.out.join(embed::name(&artifact));
+    let file = options.out.join(format!("{}.precast", embed::name(&artifact)));
+    embed::write_dir(&embed::embed(&artifact)?, &shim)?;
+    replace(&file, &bytes)?;
+    Ok(Outcome {
+        artifact: file,
+        shim,
+        sha256: artifact::sha256(&bytes),
+        artifact_bytes: bytes.len(),
+        wasm_bytes: artifact.wasm.len(),
+        image_bytes: artifact.image.len(),
+        manifest: artifact.manifest,
+        cached,
+        time: start.elapsed(),
+        notes,
+    })
+}
+
+/// A module and what is known of it.
+struct Made {
+    manifest: Manifest,
+    wasm: Vec<u8>,
+    lockfile: String,
+    licenses: Files,
+    cached: bool,
+    notes: Vec<String>,
+}
+
+fn make(
+    package: &Package,
+    options: &PackOptions,
+    toolchain: &Toolchain,
+    cache: &Cache,
+    report: &dyn Report,
+) -> Result<Made> {
+    let guest_key = guest::key();
+    let mut parts: Vec<&str> = RECIPE.to_vec();
+    parts.extend([toolchain.key.as_str(), &guest_key]);
+    let build_key = hash_of(&parts)[..16].to_owned();
+    // One build at a time with one toolchain: the staged packages have fixed places, for cargo to
+    // find again what it has compiled.
+    let _lock = cache.lock("build", &build_key)?;
+    let shared = cache.path("build", &build_key);
+    let staged = shared.join("staged").join(format!("{}-{}", package.name, package.version));
+    let lockfile = stage_locked(package, &staged, options.offline)?;
+    let key = module_key(package, &options.features, &build_key, &lockfile);
+    if let Some(entry) = cache.get("module", &key)? {
+        if let Ok(made) = load(&entry, &lockfile) {
+            return Ok(made);
+        }
+    }
+    let guest = guest::build(toolchain, cache, report)?;
+    report.step(&format!("compiling {} {}", package.name, package.version));
+    let job = build::Job {
+        toolchain,
+        guest: &guest,
+        staged: &staged,
+        directory: &package.directory,
+        shared: &shared,
+        features: &options.features,
+        offline: options.offline,
+    };
+    let built = build::build(&job, report)?;
+    let made = finish(package, &built, toolchain, &lockfile, cache)?;
+    let key_lock = cache.lock("module", &key)?;
+    cache.put("module", &key, |entry| store(&made, entry))?;
+    drop(key_lock);
+    Ok(made)
+}
+
+/// Stages the package and chooses the versions of its dependencies.
+fn stage_locked(package: &Package, staged: &Path, offline: bool) -> Result<String> {
+    if staged.exists() {
+        std::fs::remove_dir_all(staged).at("empty", staged)?;
+    }
+    stage::write(package, staged)?;
+    let mut command = cargo::command(&package.directory);
+    match package.lockfile {
+        // Keeps the versions of the author's lock file, and drops what the macro does not need.
+        Some(_) => command.args(["update", "--workspace"]),
+        None => command.arg("generate-lockfile"),
+    };
+    command.arg("--manifest-path").arg(staged.join("Cargo.toml"));
+    if offline {
+        command.arg("--offline");
+    }
+    let output = cargo::run(command, |_| {})?;
+    if !output.success {
+        return Err(cargo::failure("cannot choose versions of its dependencies", &output.stderr));
+    }
+    let lockfile = staged.join("Cargo.lock");
+    std::fs::read_to_string(&lockfile).at("read", &lockfile)
+}
+
+fn module_key(package: &Package, features: &Features, build_key: &str, lockfile: &str) -> String {
+    let features = format!("{features:?}");
+    let mut parts: Vec<&[u8]> = vec![
+        build_key.as_bytes(),
+        package.name.as_bytes(),
+        package.manifest.as_bytes(),
+        lockfile.as_bytes(),
+        features.as_bytes(),
+    ];
+    parts.extend(package.files.iter().flat_map(|(path, body)| [path.as_bytes(), body.as_slice()]));
+    hash_of(&parts)[..32].to_owned()
+}
+
+/// Linked wasm to canonical wasm, and all that the manifest says.
+fn finish(
+    package: &Package,
+    built: &build::Built,
+    toolchain: &Toolchain,
+    lockfile: &str,
+    cache: &Cache,
+) -> Result<Made> {
+    let module = module::parse(&built.wasm)?;
+    imports::check(&module)?;
+    let exports = exports::read(&module, &stage::declared(package))?;
+    let manifest = collect::manifest(package, built, &exports, toolchain, lockfile)?;
+    let wasm = shrink::shrink(&module, &exports, &origin(&manifest))?;
+    let mut notes = Vec::new();
+    if let Some(root) = cache.root().to_str().filter(|root| contains(&wasm, root.as_bytes())) {
+        notes.push(format!("the module contains the path {root}: other machines build another one"));
+    }
+    let licenses = collect::licenses(package, built, toolchain)?;
+    let lockfile = lockfile.to_owned();
+    Ok(Made { manifest, wasm, lockfile, licenses, cached: false, notes })
+}
+
+/// The text of the module's section `precast`.
+fn origin(manifest: &Manifest) -> String {
+    let package = &manifest.package;
+    format!("abi {}\npackage {} {}\n", manifest.abi, package.name, package.version)
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+const MODULE: &str = "module.wasm";
+const MANIFEST: &str = "manifest.json";
+const LICENSES: &str = "licenses";
+const NOTES: &str = "notes.json";
+
+fn store(made: &Made, entry: &Path) -> Result<()> {
+    stage::put(&entry.join(MODULE), &made.wasm)?;
+    stage::put(&entry.join(MANIFEST), &manifest::write(&made.manifest))?;
+    let notes = serde_json::to_vec(&made.notes).expect("a list of texts is valid JSON");
+    stage::put(&entry.join(NOTES), &notes)?;
+    for (path, body) in &made.licenses {
+        stage::put(&entry.join(LICENSES).join(path), body)?;
+    }
+    Ok(())
+}
+
+fn load(entry: &Path, lockfile: &str) -> Result<Made> {
+    let mut files = stage::read(entry)?;
+    let mut take = |name: &str| {
+        let missing = || Error::new(Class::Other, format!("the cache entry has no {name}"));
+        files.remove(name).ok_or_else(missing)
+    };
+    let (wasm, text, notes) = (take(MODULE)?, take(MANIFEST)?, take(NOTES)?);
+    let license = |(path, body): (String, Vec<u8>)| {
+        Some((path.strip_prefix(LICENSES)?.strip_prefix('/')?.to_owned(), body))
+    };
+    Ok(Made {
+        manifest: manifest::read(&text)?,
+        wasm,
+        lockfile: lockfile.to_owned(),
+        licenses: files.into_iter().filter_map(license).collect(),
+        cached: true,
+        notes: serde_json::from_slice(&notes).context("damaged notes")?,
+    })
+}
+
+/// Writes a file in one step.
+fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
+    let scratch = Scratch::beside(file)?;
+    let new = scratch.path().join("new");
+    std::fs::write(&new, bytes).at("write", &new)?;
+    std::fs::rename(&new, file).at("write", file)
 }
 
 impl Features {
@@ -41,29 +336,4 @@ impl Features {
         }
         arguments
     }
-}
-
-impl<F: Fn(&str)> Report for F {
-    fn step(&self, text: &str) {
-        self(text);
-    }
-}
-
-pub fn try_it(dir: &str, staged: &str) -> crate::error::Result<Vec<u8>> {
-    let report = |text: &str| eprintln!("{text}");
-    let cache = cache::Cache::open(None)?;
-    let cwd = std::env::current_dir().unwrap();
-    let toolchain = toolchain::find(&cwd, &cache, &report)?;
-    eprintln!("{toolchain:?}");
-    let guest = guest::build(&toolchain, &cache, &report)?;
-    let files = stage::read(std::path::Path::new(dir))?;
-    let staged = std::path::Path::new(staged);
-    stage::write(&files, staged)?;
-    let key = format!("{}-{}", toolchain.key, guest::key());
-    let built = build::build(&build::Job {
-        toolchain: &toolchain, guest: &guest, staged, directory: &cwd,
-        shared: &cache.path("build", &key), features: &Features::default(), offline: false,
-    }, &report)?;
-    eprintln!("{:#?}", built.linked);
-    Ok(built.wasm)
 }

@@ -2,7 +2,10 @@
 
 use crate::console::Console;
 use clap::Args;
-use precast::error::{Class, Error, Result};
+use precast::error::Result;
+use precast::manifest::Kind;
+use precast::pack::{Features, Outcome, PackOptions};
+use serde_json::{json, Value};
 use std::path::PathBuf;
 
 /// Compile macro crates to sandboxed modules: an artifact and a shim crate of each
@@ -27,8 +30,83 @@ pub(crate) struct Options {
     /// Enable all features
     #[arg(long)]
     pub(crate) all_features: bool,
+
+    /// Use only what cargo has downloaded before
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
-pub(crate) fn run(options: &Options, _console: &Console) -> Result<()> {
-    Err(Error::new(Class::Other, format!("cannot pack {} yet", options.specs.join(", "))))
+pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
+    let features = Features {
+        names: options.features.clone(),
+        no_default: options.no_default_features,
+        all: options.all_features,
+    };
+    let pack = PackOptions {
+        specs: options.specs.clone(),
+        out: options.out.clone(),
+        features,
+        offline: options.offline,
+        cache: None,
+    };
+    let outcomes = precast::pack(&pack, &|text: &str| console.step(text))?;
+    for outcome in &outcomes {
+        console.done("Packed", &outcome.shim.display().to_string());
+    }
+    let values: Vec<_> = outcomes.iter().map(value).collect();
+    console.result(&values, || outcomes.iter().map(text).collect());
+    Ok(())
+}
+
+fn value(outcome: &Outcome) -> Value {
+    json!({
+        "artifact": outcome.artifact,
+        "shim": outcome.shim,
+        "sha256": outcome.sha256,
+        "artifact_bytes": outcome.artifact_bytes,
+        "wasm_bytes": outcome.wasm_bytes,
+        "image_bytes": outcome.image_bytes,
+        "cached": outcome.cached,
+        "seconds": outcome.time.as_secs_f64(),
+        "notes": outcome.notes,
+        "manifest": outcome.manifest,
+    })
+}
+
+fn text(outcome: &Outcome) -> String {
+    let manifest = &outcome.manifest;
+    let mut out = String::new();
+    for item in &manifest.macros {
+        let kind = match item.kind {
+            Kind::Derive => "derive",
+            Kind::Attribute => "attribute",
+            Kind::Bang => "bang",
+        };
+        out += &format!("  {kind:<9} {}", item.name);
+        if !item.helpers.is_empty() {
+            out += &format!(" ({})", item.helpers.join(", "));
+        }
+        out += "\n";
+    }
+    out += &format!(
+        "  artifact  {} ({}, sha256 {})\n  module    {} of wasm, {} as embedded image\n  \
+         toolchain rustc {}, {} packages linked\n  time      {:.1} s{}\n",
+        outcome.artifact.display(),
+        size(outcome.artifact_bytes),
+        &outcome.sha256[..16],
+        size(outcome.wasm_bytes),
+        size(outcome.image_bytes),
+        manifest.toolchain.rustc,
+        manifest.linked.len(),
+        outcome.time.as_secs_f64(),
+        if outcome.cached { ", module from the cache" } else { "" },
+    );
+    for note in &outcome.notes {
+        out += &format!("  note      {note}\n");
+    }
+    out
+}
+
+fn size(bytes: usize) -> String {
+    format!("{:.1} kB", bytes as f64 / 1000.0)
 }

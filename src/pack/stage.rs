@@ -2,7 +2,7 @@
 //! `cdylib`, and copies of packages whose sources need [`rewrite`](super::rewrite).
 
 use super::resolve::Package;
-use super::rewrite::rewrite;
+use super::rewrite::{rewrite, Declared};
 use crate::error::{Class, Context, Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -130,6 +130,16 @@ pub fn rewritten_copy(package: &Path, copies: &Path) -> Result<Option<PathBuf>> 
     Ok(Some(copy))
 }
 
+/// The macro functions that the package's sources declare.
+pub fn declared(package: &Package) -> Vec<Declared> {
+    let mut declared = Vec::new();
+    for (path, body) in &package.files {
+        let text = std::str::from_utf8(body).ok().filter(|_| path.ends_with(".rs"));
+        declared.extend(text.and_then(rewrite).into_iter().flat_map(|file| file.declared));
+    }
+    declared
+}
+
 /// All files of a package's directory, without build products and hidden folders.
 pub fn read(package: &Path) -> Result<Files> {
     walk(package, |name, is_top| name.starts_with('.') || is_top && name == "target")
@@ -166,7 +176,7 @@ fn relative(base: &Path, path: &Path) -> String {
     parts.join("/")
 }
 
-fn put(path: &Path, body: &[u8]) -> Result<()> {
+pub fn put(path: &Path, body: &[u8]) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).at("create", folder)?;
     }
