@@ -45,8 +45,6 @@ const RECIPE: [&str; 10] = [
     include_str!("../runtime/src/calls.rs"),
 ];
 
-const IMAGE_VERSION: u32 = 1;
-
 /// What to pack, and how.
 #[derive(Clone, Debug, Default)]
 pub struct PackOptions {

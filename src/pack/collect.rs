@@ -62,7 +62,7 @@ pub fn manifest(
         },
         capabilities: capabilities(&package.manifest)?,
         abi: crate::runtime::calls::ABI,
-        image: super::IMAGE_VERSION,
+        image: crate::runtime::image::VERSION,
         sha256: Default::default(),
         linked: linked(built, lockfile)?,
     })
