@@ -1,0 +1,39 @@
+//! `proc_macro` for macros that run inside wasm.
+//!
+//! It has the stable interface of rustc 1.96's crate of that name and none of the unstable one, so
+//! that build scripts which probe for it find what they find on a stable compiler. Tokens are
+//! records in the layout of docs/token-abi.md: what the host wrote is read in place, what the macro
+//! makes is left in place. Nothing here depends on anything but std.
+
+// Whoever packs may deny warnings; the crate is compiled for wasm alone.
+#![allow(clippy::all)]
+
+mod abi;
+mod arena;
+mod entry;
+mod heap;
+mod literal;
+mod span;
+mod stream;
+mod tree;
+
+pub use literal::Literal;
+pub use span::Span;
+pub use stream::{LexError, TokenStream};
+pub use tree::{Delimiter, Group, Ident, Punct, Spacing, TokenTree};
+
+/// Whether the interface works here: it does, a module is only ever run to expand a macro.
+pub fn is_available() -> bool {
+    true
+}
+
+/// Public implementation details of `TokenStream`.
+pub mod token_stream {
+    pub use crate::stream::IntoIter;
+}
+
+/// What the staged macro crate calls; no part of the interface.
+#[doc(hidden)]
+pub mod __precast {
+    pub use crate::entry::{attribute, bang, derive};
+}
