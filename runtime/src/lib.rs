@@ -1,4 +1,11 @@
-//! The runtime of a shim.
+//! The runtime of a shim: runs the embedded module for each expansion.
+//!
+//! It is compiled by every consumer, unoptimised, in any edition and by compilers since 1.63: no
+//! dependency, no paths from the crate's root, nothing that runs before the first expansion.
+
+#![allow(dead_code, unused_imports, unreachable_pub, unstable_name_collisions)]
+#![allow(unknown_lints, clippy::all, clippy::pedantic, elided_lifetimes_in_paths)]
+#![allow(unsafe_op_in_unsafe_fn, missing_docs, unused_qualifications, redundant_imports)]
 
 pub mod calls;
 pub mod engine;
@@ -6,3 +13,306 @@ pub mod image;
 pub mod inflate;
 pub mod instance;
 pub mod memory;
+
+mod host;
+#[cfg_attr(not(proc_macro), path = "../../src/expand/spans.rs")]
+mod spans;
+mod tokens;
+mod wasi;
+
+/// Tokens: the compiler's in a shim, proc-macro2's in the library.
+#[cfg(proc_macro)]
+extern crate proc_macro as api;
+#[cfg(not(proc_macro))]
+extern crate proc_macro2 as api;
+
+use std::any::Any;
+use std::cell::Cell;
+use std::env;
+use std::ffi::OsString;
+use std::iter::FromIterator;
+use std::panic::resume_unwind;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use self::api::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
+use self::host::Session;
+use self::instance::{Fault, Instance, Limits};
+use self::tokens::Tokens;
+pub use self::wasi::Grants;
+use self::wasi::Wasi;
+
+/// An instance with what belongs to it. It persists over expansions, as the state of a native macro
+/// does, and is thrown away after a fault.
+pub struct Machine {
+    instance: Instance,
+    wasi: Wasi,
+    /// The export `precast_buffer`.
+    buffer: u32,
+    epoch: u32,
+    /// The environment that the macro has seen.
+    place: [Option<OsString>; 2],
+}
+
+/// Why an expansion failed.
+pub struct Failure {
+    pub fault: Fault,
+    /// The payload of a panic that is no text.
+    pub payload: Option<Box<dyn Any + Send>>,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Failure {
+        Failure { fault: fault, payload: None }
+    }
+}
+
+/// What tells one consuming crate from another: rust-analyzer's server expands for many.
+fn place() -> [Option<OsString>; 2] {
+    [env::var_os("CARGO_MANIFEST_DIR"), env::var_os("CARGO_CRATE_NAME")]
+}
+
+impl Machine {
+    pub fn new(
+        embedded: &'static [u8],
+        grants: &'static Grants,
+        limits: Limits,
+    ) -> Result<Machine, Fault> {
+        let mut instance = Instance::new(embedded, limits)?;
+        let mut wasi = Wasi::new(grants);
+        let start = export(&instance, "precast_start")?;
+        let buffer = export(&instance, "precast_buffer")?;
+        let abi = {
+            let mut session = Session::new(Tokens::new(1), &mut wasi);
+            instance.call(start, &[], &mut session)? as u32
+        };
+        if abi != calls::ABI {
+            return Err(Fault::Damaged(format!(
+                "it speaks version {} of the token ABI, this shim version {}",
+                abi,
+                calls::ABI
+            )));
+        }
+        Ok(Machine { instance: instance, wasi: wasi, buffer: buffer, epoch: 1, place: place() })
+    }
+
+    /// Calls a macro. After a failure the machine is not to be used again.
+    pub fn expand(
+        &mut self,
+        function: &str,
+        input: TokenStream,
+        item: Option<TokenStream>,
+    ) -> Result<Output, Failure> {
+        let func = export(&self.instance, function)?;
+        self.wasi.denied.clear();
+        let mut tokens = Tokens::new(self.epoch);
+        let mut n_streams = 1;
+        tokens.add_stream(input);
+        if let Some(item) = item {
+            tokens.add_stream(item);
+            n_streams = 2;
+        }
+        let len = tokens.encode(n_streams)?;
+        let mut session = Session::new(tokens, &mut self.wasi);
+        let result = call(&mut self.instance, self.buffer, func, len, &mut session);
+        self.epoch = session.tokens.next_epoch();
+        match result {
+            Ok(stream) => Ok(Output {
+                stream: stream,
+                has_error: session.tokens.has_error,
+            }),
+            Err(fault) => Err(Failure { fault: fault, payload: session.payload.take() }),
+        }
+    }
+
+    /// The files and directories that the macro wanted to read and may not, in the last expansion.
+    pub fn denied(&self) -> &[String] {
+        &self.wasi.denied
+    }
+
+    /// The files and directories that the macro has read.
+    pub fn reads(&self) -> &[PathBuf] {
+        &self.wasi.reads
+    }
+}
+
+pub struct Output {
+    pub stream: TokenStream,
+    /// Whether the macro has made a `compile_error`.
+    pub has_error: bool,
+}
+
+fn export(instance: &Instance, name: &str) -> Result<u32, Fault> {
+    match instance.export(name) {
+        Some(func) => Ok(func),
+        None => Err(Fault::Damaged(format!("it has no function `{}`", name))),
+    }
+}
+
+fn call(
+    instance: &mut Instance,
+    buffer: u32,
+    func: u32,
+    len: u32,
+    session: &mut Session,
+) -> Result<TokenStream, Fault> {
+    let at = instance.call(buffer, &[len as u64], session)? as u32;
+    session.tokens.write(instance.memory(), at)?;
+    let at = instance.call(func, &[], session)? as u32;
+    session.tokens.decode(instance.memory(), at)
+}
+
+thread_local! {
+    /// Whether this thread is expanding: waiting for itself it would wait for ever.
+    static BUSY: Cell<bool> = Cell::new(false);
+}
+
+/// Clears `BUSY`, on a panic as well.
+struct Busy;
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        BUSY.with(|busy| busy.set(false));
+    }
+}
+
+/// The macros of a shim.
+pub struct Module {
+    embedded: &'static [u8],
+    grants: &'static Grants,
+    /// Name and version, for messages.
+    name: &'static str,
+    machine: Mutex<Option<Machine>>,
+}
+
+impl Module {
+    pub const fn new(
+        embedded: &'static [u8],
+        grants: &'static Grants,
+        name: &'static str,
+    ) -> Module {
+        Module { embedded: embedded, grants: grants, name: name, machine: Mutex::new(None) }
+    }
+
+    pub fn derive(&self, function: &str, input: TokenStream) -> TokenStream {
+        match self.expand(function, input, None, true) {
+            Ok(stream) => stream,
+            Err(message) => error(&message),
+        }
+    }
+
+    pub fn bang(&self, function: &str, input: TokenStream) -> TokenStream {
+        match self.expand(function, input, None, false) {
+            Ok(stream) => stream,
+            Err(message) => error(&message),
+        }
+    }
+
+    /// The item survives a failure, so that its uses are no errors as well.
+    pub fn attribute(&self, function: &str, args: TokenStream, item: TokenStream) -> TokenStream {
+        match self.expand(function, args, Some(item.clone()), true) {
+            Ok(stream) => stream,
+            Err(message) => {
+                let mut stream = error(&message);
+                stream.extend(Some(item));
+                stream
+            }
+        }
+    }
+
+    /// `Err`: a message for the call site. A panic of the macro goes on as one.
+    fn expand(
+        &self,
+        function: &str,
+        input: TokenStream,
+        item: Option<TokenStream>,
+        is_item: bool,
+    ) -> Result<TokenStream, String> {
+        if BUSY.with(|busy| busy.replace(true)) {
+            return Err(format!("{}: a macro cannot be expanded while it expands", self.name));
+        }
+        let busy = Busy;
+        let result = self.expand_locked(function, input, item);
+        drop(busy);
+        let (failure, denied) = match result {
+            Ok((mut output, denied)) => {
+                // A refusal the macro reports in words of its own, which cannot name the grant.
+                if output.has_error && !denied.is_empty() {
+                    let help = self.denied(&denied);
+                    if is_item {
+                        output.stream.extend(Some(error(&help)));
+                    } else {
+                        eprintln!("note: {}", help);
+                    }
+                }
+                return Ok(output.stream);
+            }
+            Err(failed) => failed,
+        };
+        if let Some(payload) = failure.payload {
+            resume_unwind(payload);
+        }
+        match failure.fault {
+            Fault::Panic(mut message) => {
+                if !denied.is_empty() {
+                    message.push('\n');
+                    message.push_str(&self.denied(&denied));
+                }
+                resume_unwind(Box::new(message))
+            }
+            fault => {
+                let mut message = format!("{}: {}", self.name, fault);
+                if !denied.is_empty() {
+                    message.push('\n');
+                    message.push_str(&self.denied(&denied));
+                }
+                Err(message)
+            }
+        }
+    }
+
+    fn expand_locked(
+        &self,
+        function: &str,
+        input: TokenStream,
+        item: Option<TokenStream>,
+    ) -> Result<(Output, Vec<String>), (Failure, Vec<String>)> {
+        let mut guard = match self.machine.lock() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        let mut machine = match guard.take() {
+            Some(machine) if machine.place == place() => machine,
+            _ => match Machine::new(self.embedded, self.grants, Limits::default()) {
+                Ok(machine) => machine,
+                Err(fault) => return Err((Failure::from(fault), Vec::new())),
+            },
+        };
+        match machine.expand(function, input, item) {
+            Ok(output) => {
+                let denied = machine.denied().to_vec();
+                *guard = Some(machine);
+                Ok((output, denied))
+            }
+            Err(failure) => Err((failure, machine.denied().to_vec())),
+        }
+    }
+
+    fn denied(&self, paths: &[String]) -> String {
+        format!(
+            "{} may not use `{}`: pack it with `--grant read=DIR` to let it read below DIR",
+            self.name,
+            paths.join("`, `")
+        )
+    }
+}
+
+/// `compile_error! { "message" }` at the call site.
+fn error(message: &str) -> TokenStream {
+    let text = TokenTree::Literal(Literal::string(message));
+    TokenStream::from_iter(vec![
+        TokenTree::Ident(Ident::new("compile_error", Span::call_site())),
+        TokenTree::Punct(Punct::new('!', Spacing::Alone)),
+        TokenTree::Group(Group::new(Delimiter::Brace, TokenStream::from(text))),
+    ])
+}

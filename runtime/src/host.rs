@@ -1,0 +1,151 @@
+//! Every host call of module `precast` (docs/token-abi.md); those of WASI are in `wasi.rs`.
+//!
+//! The native interface panics in many of these, as it does in a native macro. Such a panic is caught
+//! before it can unwind through the engine, and goes on when the instance is left.
+
+use std::any::Any;
+use std::fmt::{Debug, Display};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::str;
+use std::str::FromStr;
+
+use super::api::{Ident, Literal, Span, TokenStream, TokenTree};
+use super::calls;
+use super::instance::{Fault, Host};
+use super::memory::Memory;
+use super::spans;
+use super::tokens::Tokens;
+use super::wasi::Wasi;
+
+/// The host of one expansion.
+pub struct Session<'a> {
+    pub tokens: Tokens,
+    pub wasi: &'a mut Wasi,
+    /// What `answer` copies.
+    answer: String,
+    /// Bytes instead, from `read_stream`.
+    is_stream: bool,
+    /// The payload of a panic that is no text.
+    pub payload: Option<Box<dyn Any + Send>>,
+}
+
+impl<'a> Host for Session<'a> {
+    fn call(&mut self, call: u32, args: &[u64], memory: &mut Memory) -> Result<u64, Fault> {
+        if call < calls::PANIC {
+            return self.wasi.call(call, args, memory);
+        }
+        match catch_unwind(AssertUnwindSafe(|| self.precast(call, args, memory))) {
+            Ok(result) => result,
+            Err(payload) => {
+                self.payload = Some(payload);
+                Err(Fault::Panic(String::new()))
+            }
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    pub fn new(tokens: Tokens, wasi: &'a mut Wasi) -> Session<'a> {
+        Session { tokens: tokens, wasi: wasi, answer: String::new(), is_stream: false, payload: None }
+    }
+
+    fn precast(&mut self, call: u32, args: &[u64], memory: &mut Memory) -> Result<u64, Fault> {
+        let a = if args.is_empty() { 0 } else { args[0] as u32 };
+        let b = if args.len() < 2 { 0 } else { args[1] as u32 };
+        let c = if args.len() < 3 { 0 } else { args[2] as u32 };
+        if call == calls::ANSWER {
+            return self.give(a, memory);
+        }
+        self.is_stream = false;
+        match call {
+            calls::PANIC => Err(Fault::Panic(String::from_utf8_lossy(memory.read(a, b)?).into())),
+            calls::PANIC_ANY => {
+                self.payload = Some(Box::new(()));
+                Err(Fault::Panic(String::new()))
+            }
+            calls::PARSE_STREAM => match TokenStream::from_str(text(memory, a, b)?) {
+                Ok(stream) => Ok(self.tokens.add_stream(stream) as u64),
+                Err(error) => Ok(self.lex_error(&error)),
+            },
+            calls::PARSE_LITERAL => match Literal::from_str(text(memory, a, b)?) {
+                Ok(literal) => {
+                    let len = self.keep(literal.to_string());
+                    Ok(len << 32 | self.tokens.add(TokenTree::Literal(literal)) as u64)
+                }
+                Err(error) => Ok(self.lex_error(&error)),
+            },
+            calls::READ_STREAM => {
+                let stream = self.tokens.native_stream(a)?;
+                self.tokens.add_stream(stream);
+                self.is_stream = true;
+                Ok(self.tokens.encode(1)? as u64)
+            }
+            calls::IDENT => {
+                let string = text(memory, a, b)?;
+                let span = Span::call_site();
+                if c != 0 {
+                    // What is printed starts with `r#`.
+                    let ident = Ident::new_raw(string, span).to_string();
+                    return Ok(self.keep(ident[2..].to_string()));
+                }
+                Ok(self.keep(Ident::new(string, span).to_string()))
+            }
+            calls::DISPLAY => {
+                let stream = self.tokens.decode(memory, a)?;
+                Ok(self.keep(stream.to_string()))
+            }
+            calls::LITERAL_TEXT => {
+                let tree = self.tokens.decode_one(memory, a)?;
+                Ok(self.keep(tree.to_string()))
+            }
+            calls::DEBUG if b == 0 => {
+                let tree = self.tokens.decode_one(memory, a)?;
+                Ok(self.debug(&tree, c))
+            }
+            calls::DEBUG => {
+                let stream = self.tokens.decode(memory, a)?;
+                Ok(self.debug(&stream, c))
+            }
+            calls::SPAN_TEXT => match spans::text(self.tokens.span(a)?, b) {
+                Some(text) => Ok(self.keep(text) << 32 | 1),
+                None => Ok(0),
+            },
+            calls::SPAN_NUMBER => Ok(spans::number(self.tokens.span(a)?, b) as u64),
+            calls::SPAN_DERIVE => {
+                let span = spans::derive(self.tokens.span(a)?, self.tokens.span(b)?, c);
+                Ok(self.tokens.add_span(span) as u64)
+            }
+            _ => Err(Fault::Damaged(format!("host call {} is unknown", call))),
+        }
+    }
+
+    /// Leaves a text for `answer`; its length.
+    fn keep(&mut self, text: String) -> u64 {
+        self.answer = text;
+        self.answer.len() as u64
+    }
+
+    fn give(&mut self, at: u32, memory: &mut Memory) -> Result<u64, Fault> {
+        if self.is_stream {
+            self.tokens.write(memory, at)?;
+        } else {
+            memory.write(at, self.answer.as_bytes())?;
+        }
+        Ok(0)
+    }
+
+    fn debug(&mut self, value: &dyn Debug, alternate: u32) -> u64 {
+        self.keep(if alternate != 0 { format!("{:#?}", value) } else { format!("{:?}", value) })
+    }
+
+    fn lex_error<E: Debug + Display>(&mut self, error: &E) -> u64 {
+        self.keep(format!("{}\0{:?}\0{:#?}", error, error, error)) << 32
+    }
+}
+
+fn text(memory: &Memory, at: u32, len: u32) -> Result<&str, Fault> {
+    match str::from_utf8(memory.read(at, len)?) {
+        Ok(text) => Ok(text),
+        Err(_) => Err(Fault::Damaged(String::from("a text that is not UTF-8"))),
+    }
+}
