@@ -32,7 +32,11 @@ pub fn read(path: &Path) -> Result<Input> {
         return Err(unknown(path));
     }
     let bytes = fs::read(path).at("read", path)?;
-    let context = |error: Error| error.context(path.display().to_string());
+    let context = |error: Error| {
+        error
+            .context(path.display().to_string())
+            .help("the file is damaged or forged: get it again")
+    };
     match bytes.starts_with(&[0x1f, 0x8b]) {
         true => Ok(Input::Shim(unpack(&bytes).map_err(context)?)),
         false => Ok(Input::Artifact(Box::new(artifact::read(&bytes).map_err(context)?))),

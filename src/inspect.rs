@@ -180,13 +180,13 @@ impl fmt::Display for Facts {
         line(f, "environment", &listed(&self.manifest.capabilities.env))?;
         writeln!(f, "\nmacros")?;
         self.manifest.macros.iter().try_for_each(|item| writeln!(f, "  {}", spelled(item)))?;
-        writeln!(f, "\nparts{:>29}", "bytes")?;
+        writeln!(f, "\nparts{:>41}", "bytes")?;
         sizes(f, &self.parts)?;
-        writeln!(f, "\nsections of the module{:>12}", "bytes")?;
+        writeln!(f, "\nsections of the module{:>24}", "bytes")?;
         sizes(f, &self.sections)?;
         writeln!(f, "\nlargest of {} functions", self.n_functions)?;
         for function in &self.largest_functions {
-            writeln!(f, "  {:<20}{:>12}", format!("function {}", function.index), function.bytes)?;
+            writeln!(f, "  {:<32}{:>12}", format!("function {}", function.index), function.bytes)?;
         }
         writeln!(f, "\nimports")?;
         self.imports
@@ -206,7 +206,7 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
 }
 
 fn sizes(f: &mut fmt::Formatter<'_>, sizes: &[Size]) -> fmt::Result {
-    sizes.iter().try_for_each(|size| writeln!(f, "  {:<20}{:>12}", size.name, size.bytes))
+    sizes.iter().try_for_each(|size| writeln!(f, "  {:<32}{:>12}", size.name, size.bytes))
 }
 
 fn listed(names: &[String]) -> String {

@@ -1,54 +1,12 @@
 //! No damaged, forged or foreign artifact is accepted, and each error says what is wrong with it.
 
-use precast::artifact::{self, Artifact, Tree};
+#[path = "cli/tiny.rs"]
+mod tiny;
+
+use precast::artifact;
 use precast::error::Class;
-use precast::manifest::{Capabilities, Kind, Macro, Manifest, Package, Source, Toolchain, SCHEMA};
-use precast::runtime::{calls, image};
 use std::io::Read;
-
-fn manifest() -> Manifest {
-    Manifest {
-        schema: SCHEMA,
-        precast: "0.1.0".into(),
-        package: Package {
-            name: "tiny".into(),
-            version: "1.0.0".into(),
-            crate_name: "tiny".into(),
-            source: Source::Path { checksum: String::new() },
-        },
-        macros: vec![Macro {
-            kind: Kind::Bang,
-            name: "tiny".into(),
-            function: "tiny".into(),
-            helpers: Vec::new(),
-            attributes: Vec::new(),
-        }],
-        features: Vec::new(),
-        toolchain: Toolchain {
-            rustc: "1.96.0".into(),
-            commit: None,
-            target: "wasm32-wasip1".into(),
-            flags: Vec::new(),
-        },
-        capabilities: Capabilities::default(),
-        abi: calls::ABI,
-        image: image::VERSION,
-        sha256: Default::default(),
-        linked: Vec::new(),
-    }
-}
-
-fn tiny() -> Artifact {
-    let file = |path: &str, text: &str| (path.to_string(), text.as_bytes().to_vec());
-    let source = Tree::from([
-        file("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"1.0.0\"\n"),
-        file("src/lib.rs", "// nothing\n"),
-    ]);
-    let wasm = b"\0asm\x01\0\0\0".to_vec();
-    let licenses = Tree::from([file("tiny-1.0.0/LICENSE", "yours\n")]);
-    Artifact::new(manifest(), wasm, vec![7; 5], b"version = 4\n".to_vec(), source, licenses)
-        .unwrap()
-}
+use tiny::tiny;
 
 /// The members of an archive, to be forged.
 fn members(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {

@@ -74,7 +74,8 @@ impl Arguments {
 fn report(error: &clap::Error, json: bool) -> ExitCode {
     if error.use_stderr() && json {
         let text = error.render().to_string();
-        let message = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
+        let message = text.split("\n\n").next().unwrap_or_default().trim();
+        let message = message.strip_prefix("error: ").unwrap_or(message);
         crate::console::print_json(&crate::console::describe(Class::Usage, message, None));
     } else {
         // Nobody is left to hear of an error here.

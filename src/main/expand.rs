@@ -33,7 +33,7 @@ pub(crate) struct Options {
     pub(crate) bang: Option<String>,
 
     /// What stands in the attribute's parentheses
-    #[arg(long, value_name = "TOKENS", requires = "attr", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TOKENS", conflicts_with_all = ["derive", "bang"], allow_hyphen_values = true)]
     pub(crate) args: Option<String>,
 }
 

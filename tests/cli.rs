@@ -1,0 +1,54 @@
+//! The command line: every file in `tests/cli/` with a `$ command` and what it prints.
+//!
+//! `TRYCMD=overwrite cargo test --test cli` writes what is printed now into the files.
+
+#[path = "cli/tiny.rs"]
+mod tiny;
+
+use precast::{artifact, embed};
+use std::fs;
+use std::path::Path;
+
+/// The directory in which all commands run, with one artifact or shim for each kind of damage.
+fn prepare(dir: &Path) {
+    let _ = fs::remove_dir_all(dir);
+    fs::create_dir_all(dir).unwrap();
+    let bytes = artifact::write(&tiny::tiny()).unwrap();
+    fs::write(dir.join("tiny.precast"), &bytes).unwrap();
+    fs::write(dir.join("cut.precast"), &bytes[..bytes.len() - 100]).unwrap();
+    let mut flipped = bytes.clone();
+    let at = flipped.windows(4).position(|window| window == b"\0asm").unwrap();
+    flipped[at + 20] ^= 1;
+    fs::write(dir.join("flipped.precast"), flipped).unwrap();
+
+    let module = tiny::MODULE.replace("proc_exit\" (func (param i32))", "sock_open\" (func)");
+    let module = module.replace("export \"tiny\"", "export \"other\"");
+    let forged = artifact::write(&tiny::with_module(&module)).unwrap();
+    fs::write(dir.join("forged.precast"), forged).unwrap();
+
+    let files = embed::embed(&tiny::tiny()).unwrap();
+    embed::write_dir(&files, &dir.join("tiny-1.0.0")).unwrap();
+    let changed = dir.join("changed-1.0.0");
+    embed::write_dir(&files, &changed).unwrap();
+    fs::write(changed.join("build.rs"), "fn main() {}\n").unwrap();
+    fs::write(changed.join("Cargo.lock"), "version = 4\n").unwrap();
+    fs::remove_file(changed.join("source/src/lib.precast.rs")).unwrap();
+    let root = fs::read_to_string(changed.join("src/lib.rs")).unwrap();
+    fs::write(changed.join("src/lib.rs"), root.replace("\"CARGO_*\"", "\"*\"")).unwrap();
+    fs::write(dir.join("item.rs"), "struct S;\n").unwrap();
+    fs::create_dir_all(dir.join("taken/tiny-1.0.0")).unwrap();
+    fs::write(dir.join("taken/tiny-1.0.0/thesis.txt"), "years of work").unwrap();
+}
+
+#[test]
+fn cli() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli");
+    prepare(&dir);
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
+    std::env::set_current_dir(&dir).unwrap();
+    trycmd::TestCases::new()
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "100")
+        .case(cases.join("*.trycmd"))
+        .run();
+}
