@@ -8,11 +8,15 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("engine/check.rs", include_str!("../../runtime/src/engine/check.rs")),
     ("engine/load.rs", include_str!("../../runtime/src/engine/load.rs")),
     ("engine/math.rs", include_str!("../../runtime/src/engine/math.rs")),
+    ("host.rs", include_str!("../../runtime/src/host.rs")),
     ("image.rs", include_str!("../../runtime/src/image.rs")),
     ("inflate.rs", include_str!("../../runtime/src/inflate.rs")),
     ("instance.rs", include_str!("../../runtime/src/instance.rs")),
     ("lib.rs", include_str!("../../runtime/src/lib.rs")),
     ("memory.rs", include_str!("../../runtime/src/memory.rs")),
+    ("spans.rs", include_str!("../../runtime/src/spans.rs")),
+    ("tokens.rs", include_str!("../../runtime/src/tokens.rs")),
+    ("wasi.rs", include_str!("../../runtime/src/wasi.rs")),
 ];
 
 #[cfg(test)]
