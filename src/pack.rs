@@ -1,21 +1,40 @@
 //! From a macro crate's name to its artifact and shim: one pass per file, in this order.
+//!
+//! | pass        | makes                                                              |
+//! |-------------|--------------------------------------------------------------------|
+//! | `resolve`   | of a SPEC, the package's files                                     |
+//! | `inherit`   | of a manifest in a workspace, one that stands alone                |
+//! | `toolchain` | of the machine, a compiler for wasm                                |
+//! | `sysroot`   | of the compiler's sources, the standard library where it is missing |
+//! | `guest`     | of our `proc_macro`, an rlib                                       |
+//! | `stage`     | of the package, one that compiles for wasm                         |
+//! | `rewrite`   | of macro functions, exports                                        |
+//! | `wrapper`   | of cargo's calls of the compiler, ours                             |
+//! | `build`     | of the staged package, linked wasm                                 |
+//! | `module`    | of linked wasm, its parts                                          |
+//! | `imports`   | of its imports, a verdict                                          |
+//! | `exports`   | of its exports, the macros                                         |
+//! | `shrink`    | of its parts, canonical wasm                                       |
+//! | `collect`   | of all that, manifest and licences                                 |
+//!
+//! `cache` keeps what was made, `cargo` says how cargo is run.
 
-mod resolve; // SPEC -> the package's files
-mod inherit; // a manifest in a workspace -> one that stands alone
-mod toolchain; // the machine -> a compiler for wasm
-mod sysroot; // its sources -> the standard library
-mod guest; // our `proc_macro` -> an rlib
-mod stage; // the package -> one that compiles for wasm
-mod rewrite; // macro functions -> exports
-pub mod wrapper; // cargo's compiler calls -> ours
-mod build; // the staged package -> linked wasm
-mod module; // linked wasm -> its parts
-mod exports; // its exports -> the macros
-mod imports; // its imports -> accepted, or an error
-mod shrink; // its parts -> canonical wasm
-mod collect; // all that -> manifest and licences
-mod cache; // what was made before
-mod cargo; // how cargo is run
+mod build;
+mod cache;
+mod cargo;
+mod collect;
+mod exports;
+mod guest;
+mod imports;
+mod inherit;
+mod module;
+mod resolve;
+mod rewrite;
+mod shrink;
+mod stage;
+mod sysroot;
+mod toolchain;
+pub mod wrapper;
 
 use crate::artifact::{self, Artifact};
 use crate::error::{Class, Context, Error, Result};
@@ -177,7 +196,7 @@ fn make(
     let build_key = hash_of(&parts)[..16].to_owned();
     // One build at a time with one toolchain: the staged packages have fixed places, for cargo to
     // find again what it has compiled.
-    let _lock = cache.lock("build", &build_key)?;
+    let _lock = cache.lock("build", &build_key, report)?;
     let shared = cache.path("build", &build_key);
     let staged = shared.join("staged").join(format!("{}-{}", package.name, package.version));
     let lockfile = stage_locked(package, &staged, options.offline)?;
@@ -200,9 +219,7 @@ fn make(
     };
     let built = build::build(&job, report)?;
     let made = finish(package, &built, toolchain, &lockfile, cache)?;
-    let key_lock = cache.lock("module", &key)?;
     cache.put("module", &key, |entry| store(&made, entry))?;
-    drop(key_lock);
     Ok(made)
 }
 
@@ -258,7 +275,8 @@ fn finish(
     let wasm = shrink::shrink(&module, &exports, &origin(&manifest))?;
     let mut notes = Vec::new();
     if let Some(root) = cache.root().to_str().filter(|root| contains(&wasm, root.as_bytes())) {
-        notes.push(format!("the module contains the path {root}: other machines build another one"));
+        notes
+            .push(format!("the module contains the path {root}: other machines build another one"));
     }
     let licenses = collect::licenses(package, built, toolchain)?;
     let lockfile = lockfile.to_owned();

@@ -45,8 +45,8 @@ pub struct Job<'a> {
 
 pub struct Built {
     pub wasm: Vec<u8>,
-    /// Manifests of the packages linked into the module.
-    pub linked: BTreeSet<PathBuf>,
+    /// The other packages linked into the module.
+    pub linked: BTreeSet<Dependency>,
     /// Features of the package that were enabled.
     pub features: Vec<String>,
     /// The library's name as Rust code writes it.
@@ -90,10 +90,28 @@ pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
     Ok(Built { wasm, linked, features, crate_name })
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dependency {
+    pub name: String,
+    pub version: String,
+    pub manifest: PathBuf,
+}
+
+impl Dependency {
+    /// From a message about an artifact: its id is `SOURCE#NAME@VERSION`, or `SOURCE/NAME#VERSION`.
+    fn of(message: &Value) -> Option<Dependency> {
+        let (source, fragment) = message["package_id"].as_str()?.rsplit_once('#')?;
+        let last = source.rsplit('/').next().unwrap_or(source);
+        let (name, version) = fragment.rsplit_once('@').unwrap_or((last, fragment));
+        let manifest = PathBuf::from(message["manifest_path"].as_str()?);
+        Some(Dependency { name: name.to_owned(), version: version.to_owned(), manifest })
+    }
+}
+
 #[derive(Default)]
 struct Found {
     wasm: Option<PathBuf>,
-    linked: BTreeSet<PathBuf>,
+    linked: BTreeSet<Dependency>,
     features: Vec<String>,
     crate_name: String,
 }
@@ -120,7 +138,7 @@ impl Found {
             self.features = features.filter_map(Value::as_str).map(str::to_owned).collect();
             self.features.sort_unstable();
         } else {
-            self.linked.extend(message["manifest_path"].as_str().map(PathBuf::from));
+            self.linked.extend(Dependency::of(&message));
         }
         if message["fresh"] == false {
             report.step(&format!("compiled {name}"));

@@ -2,6 +2,7 @@
 //! is used.
 
 use super::stage::hash_of;
+use super::Report;
 use crate::error::{Class, Context, Error, Result};
 use fs4::FileExt;
 use std::collections::BTreeMap;
@@ -45,12 +46,15 @@ impl Cache {
     }
 
     /// Waits until no other process works on the entry.
-    pub fn lock(&self, kind: &str, key: &str) -> Result<Lock> {
+    pub fn lock(&self, kind: &str, key: &str, report: &dyn Report) -> Result<Lock> {
         let folder = self.root.join(kind);
         std::fs::create_dir_all(&folder).at("create", &folder)?;
         let path = folder.join(format!("{key}.lock"));
         let file = File::create(&path).at("create", &path)?;
-        FileExt::lock(&file).at("lock", &path)?;
+        if FileExt::try_lock(&file).is_err() {
+            report.step("waiting for another precast that uses the cache");
+            FileExt::lock(&file).at("lock", &path)?;
+        }
         Ok(Lock(file))
     }
 

@@ -22,8 +22,7 @@ const REMOVED: [&str; 12] = [
     "RUSTFLAGS",
     "__CARGO_DEFAULT_LIB_METADATA",
 ];
-const REMOVED_PREFIXES: [&str; 3] =
-    ["CARGO_PROFILE_", "CARGO_TARGET_WASM32_", "CARGO_UNSTABLE_"];
+const REMOVED_PREFIXES: [&str; 3] = ["CARGO_PROFILE_", "CARGO_TARGET_WASM32_", "CARGO_UNSTABLE_"];
 
 /// A cargo command that runs in `directory`, where its configuration is looked for.
 pub fn command(directory: &Path) -> Command {
@@ -114,8 +113,12 @@ pub fn failure(what: &str, stderr: &str) -> Error {
     if mentions(&["--offline", "offline mode"]) {
         return error.help("it is not in cargo's local cache: allow the network once");
     }
-    if mentions(&["Could not resolve host", "failed to download", "spurious network", "Couldn't connect"])
-    {
+    if mentions(&[
+        "Could not resolve host",
+        "failed to download",
+        "spurious network",
+        "Couldn't connect",
+    ]) {
         return error.help("check the network and cargo's configuration of registries");
     }
     error

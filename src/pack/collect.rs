@@ -1,6 +1,6 @@
 //! Puts together what an artifact tells about a module: manifest, licences, lock file.
 
-use super::build::{Built, FLAGS};
+use super::build::{Built, Dependency, FLAGS};
 use super::exports::Exports;
 use super::resolve::{checksum, Package};
 use super::stage::Files;
@@ -90,15 +90,16 @@ fn capabilities(manifest: &str) -> Result<Capabilities> {
 
 fn linked(built: &Built, lockfile: &str) -> Result<Vec<Linked>> {
     let mut linked = Vec::new();
-    for path in &built.linked {
-        let document = parse(&std::fs::read_to_string(path).at("read", path)?)?;
-        let text = |key: &str| document.get("package")?.get(key)?.as_str().map(str::to_owned);
-        let name = text("name").unwrap_or_default();
-        let version = text("version").unwrap_or_default();
-        let checksum = checksum(lockfile, &name, &version);
-        linked.push(Linked { name, version, checksum, license: text("license") });
+    for Dependency { name, version, manifest } in &built.linked {
+        let document = parse(&std::fs::read_to_string(manifest).at("read", manifest)?)?;
+        let license = document.get("package").and_then(|item| item.get("license")?.as_str());
+        linked.push(Linked {
+            name: name.clone(),
+            version: version.clone(),
+            checksum: checksum(lockfile, name, version),
+            license: license.map(str::to_owned),
+        });
     }
-    linked.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     Ok(linked)
 }
 
@@ -109,11 +110,8 @@ pub fn licenses(package: &Package, built: &Built, toolchain: &Toolchain) -> Resu
     for (path, body) in package.files.iter().filter(|(path, _)| is_license(path)) {
         licenses.insert(format!("{label}/{path}"), body.clone());
     }
-    for manifest in &built.linked {
+    for Dependency { name, version, manifest } in &built.linked {
         let folder = manifest.parent().unwrap_or(Path::new("."));
-        let document = parse(&std::fs::read_to_string(manifest).at("read", manifest)?)?;
-        let text = |key: &str| document.get("package").and_then(|item| item.get(key)?.as_str());
-        let (name, version) = (text("name").unwrap_or(""), text("version").unwrap_or(""));
         for entry in std::fs::read_dir(folder).at("read", folder)? {
             let path = entry.at("read", folder)?.path();
             let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -129,7 +127,9 @@ pub fn licenses(package: &Package, built: &Built, toolchain: &Toolchain) -> Resu
 
 fn is_license(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    !name.contains('/') && !name.ends_with(".rs") && LICENSE_NAMES.iter().any(|l| lower.starts_with(l))
+    !name.contains('/')
+        && !name.ends_with(".rs")
+        && LICENSE_NAMES.iter().any(|l| lower.starts_with(l))
 }
 
 fn parse(manifest: &str) -> Result<DocumentMut> {

@@ -37,9 +37,8 @@ pub fn read(module: &Module, declared: &[Declared]) -> Result<Exports> {
         }
     }
     let place = |item: &Macro| declared.iter().position(|other| is_same(other, item));
-    found.sort_by_cached_key(|(item, _)| {
-        (place(item).unwrap_or(usize::MAX), item.function.clone())
-    });
+    found
+        .sort_by_cached_key(|(item, _)| (place(item).unwrap_or(usize::MAX), item.function.clone()));
     check(&found, declared)?;
     let own = |name: &str| {
         functions.get(name).copied().ok_or_else(|| {
@@ -96,7 +95,8 @@ fn one(text: &str, declared: &[Declared]) -> Result<Macro> {
     };
     let mut item = Macro { kind, name, function, helpers, attributes: Vec::new() };
     if let Some(declared) = declared.iter().find(|declared| is_same(declared, &item)) {
-        item.attributes = declared.attributes.iter().filter(|text| is_told(text)).cloned().collect();
+        item.attributes =
+            declared.attributes.iter().filter(|text| is_told(text)).cloned().collect();
     }
     Ok(item)
 }

@@ -32,7 +32,7 @@ pub fn key() -> String {
 /// The guest's rlib.
 pub fn build(toolchain: &Toolchain, cache: &Cache, report: &dyn Report) -> Result<PathBuf> {
     let key = &hash_of(&[key(), toolchain.key.clone()])[..16];
-    let _lock = cache.lock("guest", key)?;
+    let _lock = cache.lock("guest", key, report)?;
     const NAME: &str = "libproc_macro.rlib";
     if let Some(entry) = cache.get("guest", key)? {
         return Ok(entry.join(NAME));
@@ -67,4 +67,17 @@ pub fn build(toolchain: &Toolchain, cache: &Cache, report: &dyn Report) -> Resul
         Err(error.help("use another compiler: PRECAST_RUSTC=/path/to/rustc"))
     })?;
     Ok(entry.join(NAME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FILES;
+
+    #[test]
+    fn every_file_of_the_guest_is_embedded() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("guest/src");
+        let files = crate::pack::stage::read(&folder).unwrap();
+        let listed: Vec<&str> = FILES.iter().map(|(path, _)| *path).collect();
+        assert_eq!(files.keys().collect::<Vec<_>>(), listed);
+    }
 }

@@ -95,18 +95,52 @@ fn is_std(name: &str) -> bool {
     matches!(name, "std" | "core" | "alloc" | "proc_macro")
 }
 
-/// The crate in a function's name: demangled as the linker writes it, or mangled the old way.
+/// The crate in a function's name: as the linker demangles it, or in one of the two manglings.
 fn crate_of(name: &str) -> Option<String> {
     if let Some(mangled) = name.strip_prefix("_ZN") {
-        let digits = mangled.find(|c: char| !c.is_ascii_digit())?;
-        let len: usize = mangled[..digits].parse().ok()?;
-        return mangled.get(digits..digits + len).map(|part| first_word(part).to_owned());
+        return counted(mangled).map(|part| first_word(part).to_owned());
+    }
+    if let Some(mangled) = name.strip_prefix("_R") {
+        return mangled.match_indices('C').find_map(|(at, _)| {
+            let root = &mangled[at + 1..];
+            // A crate root is `C`, perhaps a disambiguator `s…_`, and the name.
+            let root = match root.strip_prefix('s') {
+                Some(disambiguated) => disambiguated.split_once('_')?.1,
+                None => root,
+            };
+            counted(root).map(str::to_owned)
+        });
     }
     name.contains("::").then(|| first_word(name).to_owned()).filter(|word| !word.is_empty())
 }
 
+/// `5hello…` is `hello`.
+fn counted(text: &str) -> Option<&str> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let len: usize = text[..digits].parse().ok()?;
+    text.get(digits..digits + len)
+}
+
 fn first_word(text: &str) -> &str {
+    let text = text.trim_start_matches("_$LT$");
     let text = text.trim_start_matches(['<', '_', '&', '$', '(', '[']);
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::crate_of;
+
+    #[test]
+    fn crates_in_names() {
+        let check = |name, expected: Option<&str>| assert_eq!(crate_of(name).as_deref(), expected);
+        check("_ZN4ring3aes7encrypt17h0123456789abcdefE", Some("ring"));
+        check("_ZN40_$LT$ring..Key$u20$as$u20$core..fmt..F$GT$3fmt17hE", Some("ring"));
+        check("_RNvNtCs1234_4ring3aes7encrypt", Some("ring"));
+        check("_RNCNvCsaBcD_7syn_fooNvB2_0", Some("syn_foo"));
+        check("ring::aes::encrypt", Some("ring"));
+        check("<ring::Key as core::fmt::Debug>::fmt", Some("ring"));
+        check("memcpy", None);
+    }
 }

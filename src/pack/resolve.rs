@@ -1,16 +1,13 @@
 //! Finds the package that a SPEC names and reads its files.
 
 use super::stage::{self, Files};
-use super::{cargo, inherit, sysroot};
+use super::{cargo, inherit};
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::Source;
 use crate::scratch::Scratch;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use toml_edit::DocumentMut;
-
-/// Packages of a registry that is not Rust's own are told from others of the same name by this.
-const DEFAULT_REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// A package as published, and what to build it with.
 #[derive(Clone, Debug)]
@@ -179,7 +176,6 @@ fn found(metadata: &Value, lock: &str, name: &str, directory: &Path) -> Result<P
     let mut files = stage::read_published(folder)?;
     files.retain(|path, _| path != ".cargo-ok" && path != ".cargo-checksum.json");
     let manifest = std::fs::read_to_string(&manifest).at("read", &manifest)?;
-    debug_assert!(source.starts_with(DEFAULT_REGISTRY) || sysroot::home().is_some());
     Ok(Package {
         name,
         version,
@@ -227,7 +223,8 @@ fn check_is_macro(package: &Package) -> Result<()> {
     let lib = document.get("lib");
     let flag = |key: &str| lib.and_then(|lib| lib.get(key)?.as_bool()).unwrap_or(false);
     let types = ["crate-type", "crate_type"].iter().find_map(|key| lib?.get(key)?.as_array());
-    let by_type = types.is_some_and(|types| types.iter().any(|ty| ty.as_str() == Some("proc-macro")));
+    let by_type =
+        types.is_some_and(|types| types.iter().any(|ty| ty.as_str() == Some("proc-macro")));
     if flag("proc-macro") || flag("proc_macro") || by_type {
         return Ok(());
     }
@@ -248,4 +245,27 @@ fn macro_dependencies(document: &DocumentMut) -> Vec<String> {
     });
     let ends = ["derive", "impl", "macro", "macros", "internal", "attributes"];
     names.filter(|name| ends.iter().any(|end| name.ends_with(end))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::requirement;
+
+    #[test]
+    fn specs() {
+        let check = |spec: &str, expected: &str| {
+            let text = match requirement(spec) {
+                Ok((name, requirement)) => format!("{name} {requirement}"),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(text, expected);
+        };
+        check("serde_derive", "serde_derive *");
+        check("serde_derive@1.0.229", "serde_derive =1.0.229");
+        check("serde_derive@^1.0", "serde_derive ^1.0");
+        check("serde_derive@1.0", "`1.0` is not a full version");
+        check("serde_derive@^x", "`^x` is not a version requirement: unexpected character 'x' while parsing major version number");
+        check("a b", "`a b` names no package");
+        check("@1.0.0", "`@1.0.0` names no package");
+    }
 }

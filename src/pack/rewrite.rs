@@ -245,7 +245,8 @@ struct Export {
 fn find_export(tokens: &[TokenTree]) -> Option<Export> {
     let end = tokens.iter().position(|token| punct(token) == Some(';')).unwrap_or(tokens.len());
     let tokens = &tokens[..end];
-    let after_fn = 1 + tokens.iter().position(|token| ident(Some(token)).as_deref() == Some("fn"))?;
+    let after_fn =
+        1 + tokens.iter().position(|token| ident(Some(token)).as_deref() == Some("fn"))?;
     let function = match tokens.get(after_fn)? {
         TokenTree::Punct(dollar) if dollar.as_char() == '$' => {
             format!("${}", ident(tokens.get(after_fn + 1))?)
@@ -285,7 +286,9 @@ fn attribute(tokens: &[TokenTree]) -> Option<(Range<usize>, Group)> {
 
 /// `$(#[…])*` at the start of the tokens: its range in the source and how many tokens it has.
 fn repetition(tokens: &[TokenTree]) -> Option<(Range<usize>, usize)> {
-    let [TokenTree::Punct(dollar), TokenTree::Group(group), rest @ ..] = tokens else { return None };
+    let [TokenTree::Punct(dollar), TokenTree::Group(group), rest @ ..] = tokens else {
+        return None;
+    };
     if dollar.as_char() != '$' || group.delimiter() != Delimiter::Parenthesis {
         return None;
     }
@@ -332,5 +335,102 @@ fn span_of(tokens: &[TokenTree]) -> Range<usize> {
 
 /// Spaces of the same length, newlines kept.
 fn blank(text: &str) -> String {
-    text.bytes().map(|byte| if byte == b'\n' || byte == b'\r' { byte as char } else { ' ' }).collect()
+    text.bytes()
+        .map(|byte| if byte == b'\n' || byte == b'\r' { byte as char } else { ' ' })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rewrite;
+    use crate::manifest::Kind;
+
+    /// The rewritten text, with each export shortened to its attributes, symbol and call.
+    fn shown(source: &str) -> String {
+        let text = rewrite(source).map_or_else(|| source.to_owned(), |file| file.text);
+        assert_eq!(text.lines().count(), source.lines().count(), "lines stay");
+        let text = text.replace(" const _: () = { ", "«").replace(" }};", "»");
+        let text = text.replace("#[unsafe(export_name = ", "").replace(
+            ")] extern \"C\" fn __precast_export() -> i32 { extern crate proc_macro as \
+             __precast_guest; __precast_guest::__precast::",
+            " ",
+        );
+        text.replace(" } };", "»")
+    }
+
+    fn check(source: &str, expected: &str) {
+        assert_eq!(shown(source), expected);
+    }
+
+    #[test]
+    fn a_derive() {
+        check(
+            "#[proc_macro_derive(A, attributes(a, b))]\n/// é\npub fn f(i: T) -> T { i }\nfn g() {}",
+            "                                         \n/// é\npub fn f(i: T) -> T { i }\
+             « \"precast:derive:f:A, attributes(a, b)\" derive(f)»\nfn g() {}",
+        );
+    }
+
+    #[test]
+    fn attributes_and_bangs_and_conditions() {
+        check(
+            "#[proc_macro] #[cfg(feature = \"a\")] pub fn f(i: T) -> T { i }",
+            "              #[cfg(feature = \"a\")] pub fn f(i: T) -> T { i }\
+             «#[cfg(feature = \"a\")] \"precast:bang:f:\" bang(f)»",
+        );
+        check(
+            "#[cfg_attr(not(test), proc_macro_attribute)] fn f(a: T, i: T) -> T { i }",
+            "#[cfg_attr(not(test),                     )] fn f(a: T, i: T) -> T { i }\
+             «#[cfg(not(test))] \"precast:attribute:f:\" attribute(f)»",
+        );
+    }
+
+    #[test]
+    fn metavariables() {
+        check(
+            "macro_rules! m { ($t:ident, $f:ident) => { #[proc_macro_derive($t)] \
+             $(#[$x])* pub fn $f(i: T) -> T { i } } }",
+            "macro_rules! m { ($t:ident, $f:ident) => {                          \
+             $(#[$x])* pub fn $f(i: T) -> T { i }\
+             «$(#[$x])* ::core::concat!(\"precast:derive:\", ::core::stringify!($f), \":\", \
+             ::core::stringify!($t)) derive($f)» } }",
+        );
+    }
+
+    #[test]
+    fn what_is_not_an_item_stays() {
+        for source in [
+            "fn f() { quote! { #[proc_macro] pub fn g(i: T) -> T { i } } }",
+            "// #[proc_macro]\nfn f() {}",
+            "const S: &str = \"#[proc_macro] fn f() {}\";",
+            "use proc_macro::TokenStream;",
+            "macro_rules! m { ($i:item) => { #[proc_macro] $i } }",
+        ] {
+            check(source, source);
+        }
+    }
+
+    #[test]
+    fn the_wasm_condition_of_syn_1() {
+        check(
+            "#[cfg(all(not(all(target_arch = \"wasm32\", x)), feature = \"proc-macro\"))] mod a;",
+            "#[cfg(all(not(all(target_arch = \"no-cpu\", x)), feature = \"proc-macro\"))] mod a;",
+        );
+        let other = "#[cfg(target_arch = \"wasm32\")] mod proc_macro;";
+        check(other, other);
+    }
+
+    #[test]
+    fn declarations() {
+        let file = rewrite(
+            "/// One.\n#[proc_macro]\n#[doc(hidden)]\npub fn f(i: T) -> T { i }\n\
+             #[cfg(a)]\n#[proc_macro_attribute]\npub fn g(a: T, i: T) -> T { i }\n",
+        );
+        let declared = file.expect("there are macros").declared;
+        assert_eq!(declared.len(), 2);
+        assert_eq!(declared[0].kind, Kind::Bang);
+        assert_eq!(declared[0].function.as_deref(), Some("f"));
+        assert_eq!(declared[0].attributes, ["/// One.", "#[doc(hidden)]"]);
+        assert!(declared[0].always && !declared[1].always);
+    }
 }

@@ -172,7 +172,8 @@ fn walk(package: &Path, is_left: impl Fn(&str, bool) -> bool) -> Result<Files> {
 
 fn relative(base: &Path, path: &Path) -> String {
     let inside = path.strip_prefix(base).expect("the walk stays inside its base");
-    let parts: Vec<_> = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    let parts: Vec<_> =
+        inside.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     parts.join("/")
 }
 
@@ -181,4 +182,25 @@ pub fn put(path: &Path, body: &[u8]) -> Result<()> {
         std::fs::create_dir_all(folder).at("create", folder)?;
     }
     std::fs::write(path, body).at("write", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::manifest;
+
+    #[test]
+    fn staged_manifest() {
+        let staged = manifest(
+            "[package]\nname = \"a\"\nversion = \"1.0.0\"\ndefault-run = \"x\"\n\n\
+             [lib]\nproc-macro = true\npath = \"lib.rs\"\n\n\
+             [[bin]]\nname = \"x\"\npath = \"x.rs\"\n\n\
+             [dependencies]\nsyn = \"2\"\n\n[dev-dependencies]\ntrybuild = \"1\"\n\n\
+             [target.'cfg(unix)'.dev-dependencies]\nlibc = \"0.2\"\n\n[profile.release]\nlto = false\n",
+        );
+        let expected = "[package]\nname = \"a\"\nversion = \"1.0.0\"\nautobins = false\n\
+                        autoexamples = false\nautotests = false\nautobenches = false\n\n\
+                        [lib]\npath = \"lib.rs\"\ncrate-type = [\"cdylib\"]\n\n\
+                        [dependencies]\nsyn = \"2\"\n\n[workspace]\nresolver = \"2\"\n";
+        assert_eq!(staged.unwrap(), expected);
+    }
 }

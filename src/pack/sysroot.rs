@@ -24,7 +24,7 @@ pub fn build(
     let libc = sources.wasi_libc.join("libc.a");
     let libc = std::fs::read(&libc).at("read", &libc)?;
     let key = &hash_of(&[RECIPE.as_bytes(), candidate.verbose.as_bytes(), &libc])[..16];
-    let _lock = cache.lock("sysroot", key)?;
+    let _lock = cache.lock("sysroot", key, report)?;
     if let Some(ready) = cache.get("sysroot", key)? {
         return Ok(ready);
     }
@@ -95,7 +95,7 @@ fn adopt(wasi_libc: &Path, entry: &Path) -> Result<()> {
 }
 
 /// Cargo's home directory.
-pub fn home() -> Option<PathBuf> {
+fn home() -> Option<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     home.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")))
 }

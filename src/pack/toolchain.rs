@@ -142,7 +142,9 @@ impl Candidate {
         let mut nearest = vec![self.clone()];
         nearest.extend(all.iter().cloned());
         let linker = linker(&nearest)?;
-        let sysroot_text = sysroot.as_deref().unwrap_or(Path::new("")).to_string_lossy();
+        // The name of a cache entry stands for its content, wherever the cache is.
+        let sysroot_text = sysroot.as_deref().and_then(Path::file_name).unwrap_or_default();
+        let sysroot_text = sysroot_text.to_string_lossy();
         // The compiler's text without its host: another machine gives the same module.
         let verbose: String =
             self.verbose.lines().filter(|line| !line.starts_with("host:")).collect();
@@ -190,7 +192,9 @@ fn linker(candidates: &[Candidate]) -> Result<Linker> {
     for name in &names {
         places.extend(std::env::split_paths(&path).map(|folder| folder.join(name)));
     }
-    places.extend((15..=30).rev().map(|version| format!("/usr/lib/llvm-{version}/bin/wasm-ld").into()));
+    places.extend(
+        (15..=30).rev().map(|version| format!("/usr/lib/llvm-{version}/bin/wasm-ld").into()),
+    );
     for place in places {
         if place.is_file() {
             if let Ok(version) = linker_version(&place) {

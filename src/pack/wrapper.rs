@@ -124,14 +124,17 @@ fn added(config: &Config, package: &Package, copy: Option<&Path>) -> Vec<String>
     for (from, to) in &config.remap {
         flags.push(format!("--remap-path-prefix={}={to}", path_text(from)));
     }
-    // The last match wins, hence the most specific ones last.
-    for (from, inside) in [
-        (package.directory.as_deref(), ""),
-        (copy, ""),
-        (package.out_directory.as_deref(), "/out"),
-    ] {
-        if let Some(from) = from {
-            flags.push(format!("--remap-path-prefix={}=/{}{inside}", path_text(from), package.label));
+    // The last match wins, hence the most specific ones last. The standard library's own packages
+    // are known by the compiler's prefix.
+    for (from, inside) in
+        [(package.directory.as_deref(), ""), (copy, ""), (package.out_directory.as_deref(), "/out")]
+    {
+        if let Some(from) = from.filter(|_| config.guest.is_some()) {
+            flags.push(format!(
+                "--remap-path-prefix={}=/{}{inside}",
+                path_text(from),
+                package.label
+            ));
         }
     }
     flags.extend(config.flags.iter().cloned());
@@ -188,7 +191,9 @@ fn input(args: &[&str]) -> Option<usize> {
 }
 
 fn path_text(path: &Path) -> String {
-    path.to_str().expect("paths of the cache and of cargo's home were checked to be text").to_owned()
+    path.to_str()
+        .expect("paths of the cache and of cargo's home were checked to be text")
+        .to_owned()
 }
 
 /// Makes cargo run us for every crate, with this configuration, which is kept in `directory`.
