@@ -1,9 +1,17 @@
-//! Expands one item through a packed module, without rustc.
+//! Expands one item through a packed module, without rustc: the runtime that is in every shim, over
+//! proc-macro2's tokens.
 
-use crate::error::{Class, Error, Result};
+use crate::artifact::Artifact;
+use crate::error::{Class, Context, Error, Result};
+use crate::input;
+use crate::manifest::{Kind, Macro};
+use crate::runtime::instance::{Fault, Limits};
+use crate::runtime::{Failure, Grants, Machine};
+use proc_macro2::TokenStream;
+use quote::quote;
 use std::path::Path;
 
-/// One use of a macro.
+/// One use of a macro; the texts are Rust tokens.
 #[derive(Clone, Copy, Debug)]
 pub enum Call<'a> {
     Derive { name: &'a str, item: &'a str },
@@ -11,7 +19,90 @@ pub enum Call<'a> {
     Bang { name: &'a str, tokens: &'a str },
 }
 
-pub fn expand(path: &Path, _call: &Call<'_>) -> Result<String> {
-    let artifact = crate::input::artifact(path)?;
-    Err(Error::new(Class::Other, format!("cannot expand {} yet", artifact.manifest.package.name)))
+/// Expands, and formats what comes out. The macro sees the environment of this process, as far as
+/// its capabilities go.
+pub fn expand(path: &Path, call: &Call<'_>) -> Result<String> {
+    let artifact = input::artifact(path)?;
+    let item = find(&artifact, call)?;
+    let (first, second) = match call {
+        Call::Derive { item, .. } => (tokens("the item", item)?, None),
+        Call::Attribute { args, item, .. } => {
+            (tokens("the arguments", args)?, Some(tokens("the item", item)?))
+        }
+        Call::Bang { tokens: input, .. } => (tokens("the input", input)?, None),
+    };
+    let mut machine = machine(&artifact)?;
+    let result = machine.expand(&item.function, first, second);
+    let output = result.map_err(|failure| failed(item, failure, machine.denied()))?;
+    Ok(format(output.stream))
+}
+
+fn machine(artifact: &Artifact) -> Result<Machine> {
+    let names = |names: &[String]| -> &'static [&'static str] {
+        Vec::leak(names.iter().map(|name| &*String::leak(name.clone())).collect())
+    };
+    // The runtime is written for statics. One expansion leaks one copy, and the program ends.
+    let capabilities = &artifact.manifest.capabilities;
+    let grants = Grants { env: names(&capabilities.env), read: names(&capabilities.read) };
+    let embedded = Vec::leak(artifact.image.clone());
+    Machine::new(embedded, Box::leak(Box::new(grants)), Limits::default())
+        .class(Class::Macro, "cannot start the module")
+}
+
+fn find<'a>(artifact: &'a Artifact, call: &Call<'_>) -> Result<&'a Macro> {
+    let (kind, word, name) = match call {
+        Call::Derive { name, .. } => (Kind::Derive, "derive", name),
+        Call::Attribute { name, .. } => (Kind::Attribute, "attribute", name),
+        Call::Bang { name, .. } => (Kind::Bang, "function-like macro", name),
+    };
+    let same_kind = || artifact.manifest.macros.iter().filter(|item| item.kind == kind);
+    same_kind().find(|item| item.name == *name).ok_or_else(|| {
+        let package = &artifact.manifest.package.name;
+        let error = Error::new(Class::Usage, format!("{package} has no {word} `{name}`"));
+        let names: Vec<&str> = same_kind().map(|item| item.name.as_str()).collect();
+        match names.is_empty() {
+            true => error.help("`cargo precast inspect` shows its macros"),
+            false => error.help(format!("it has {}", names.join(", "))),
+        }
+    })
+}
+
+fn tokens(what: &str, text: &str) -> Result<TokenStream> {
+    text.parse().map_err(|error: proc_macro2::LexError| {
+        let at = error.span().start();
+        let message = format!("{what}: {error} in line {}, column {}", at.line, at.column + 1);
+        Error::new(Class::Usage, message)
+    })
+}
+
+fn failed(item: &Macro, failure: Failure, denied: &[String]) -> Error {
+    let name = &item.name;
+    let message = match (&failure.fault, &failure.payload) {
+        (_, Some(payload)) => {
+            let text = payload.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+            format!("`{name}` panicked: {}", text.unwrap_or("without a message"))
+        }
+        (Fault::Panic(text), None) => format!("`{name}` panicked: {text}"),
+        (fault, None) => format!("`{name}`: {fault}"),
+    };
+    let error = Error::new(Class::Macro, message);
+    match denied {
+        [] => error,
+        denied => error
+            .help(format!("it may not use {}: pack it with `--grant read=DIR`", denied.join(", "))),
+    }
+}
+
+/// Formats items, or else statements; what is neither is shown as its tokens.
+fn format(stream: TokenStream) -> String {
+    if let Ok(file) = syn::parse2::<syn::File>(stream.clone()) {
+        return prettyplease::unparse(&file);
+    }
+    let body = syn::parse2::<syn::File>(quote! { fn body() { #stream } });
+    let Ok(file) = body else { return format!("{stream}\n") };
+    let text = prettyplease::unparse(&file);
+    let lines = text.trim_end().strip_prefix("fn body() {").and_then(|text| text.strip_suffix('}'));
+    let lines = lines.unwrap_or_default().trim_matches('\n').lines();
+    lines.map(|line| line.strip_prefix("    ").unwrap_or(line).to_string() + "\n").collect()
 }
