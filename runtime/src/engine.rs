@@ -256,12 +256,30 @@ impl Engine {
                 let taken: bool = loop {
                     let value: u64 = match i.op {
                         op::MOV => x,
+                        op::MOV2 => {
+                            let second = y!();
+                            frame[i.a as usize] = x;
+                            frame[i.a as usize + 1] = second;
+                            continue 'run;
+                        }
                         op::CONST => wide!().imm as u64,
                         op::CONST_S => wide!().imm as i32 as u64,
                         op::CONST_K => consts[i.c as usize | (i.x as usize) << 16],
                         op::GLOBAL_GET => globals[wide!().imm as usize],
                         op::GLOBAL_SET => {
                             globals[wide!().imm as usize] = frame[i.a as usize];
+                            continue 'run;
+                        }
+                        op::GLOBAL_ADD => {
+                            let sum = ((globals[i.x as usize] & 0xffff_ffff)
+                                + (k!() & 0xffff_ffff))
+                                & 0xffff_ffff;
+                            globals[i.x as usize] = sum;
+                            sum
+                        }
+                        op::GLOBAL_TO => {
+                            globals[i.x as usize] =
+                                ((x & 0xffff_ffff) + (k!() & 0xffff_ffff)) & 0xffff_ffff;
                             continue 'run;
                         }
                         op::SELECT => {

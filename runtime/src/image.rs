@@ -126,6 +126,13 @@ pub mod shape {
     pub const MATH: u8 = 22;
     /// a=window of up to three slots, x=operation of `bulk`, b and c its indices
     pub const BULK: u8 = 23;
+    /// a and a+1=d b=s c=s
+    pub const PAIR: u8 = 24;
+    /// a=d, x=index of a global, c=signed immediate
+    pub const GLOBAL_ADD: u8 = 25;
+    /// b=s, x=index of a global, c=signed immediate
+    pub const GLOBAL_TO: u8 = 26;
+    pub const COUNT: usize = 27;
 }
 
 macro_rules! ops {
@@ -149,8 +156,10 @@ macro_rules! ops {
 ops! {
     INVALID INVALID;
     // Copies and constants. `CONST` extends with zeros, `CONST_S` with the sign.
-    MOV DS; CONST DI; CONST_S DI; CONST_K DK;
+    MOV DS; MOV2 PAIR; CONST DI; CONST_S DI; CONST_K DK;
     GLOBAL_GET GLOBAL; GLOBAL_SET GLOBAL_SET;
+    // 32-bit sums on the way to or from the stack pointer: a = global = global + c; global = b + c.
+    GLOBAL_ADD GLOBAL_ADD; GLOBAL_TO GLOBAL_TO;
     // a = b != 0 ? a : c, and its inverse; the condition is 32 bits wide.
     SELECT SELECT; SELECT_NOT SELECT;
     // 32-bit operations read the low half of a slot and write the high half as zero.

@@ -40,6 +40,7 @@ pub fn emit(body: &Body, slots: &Slots, consts: &mut Consts) -> Result<Code> {
     for (at, inst) in body.insts.iter().enumerate() {
         e.inst(inst, slots.windows[at])?;
     }
+    e.pair();
     e.shorten();
     let insns = e.resolve()?;
     Ok(Code { insns, n_slots: e.n_slots.max(1) })
@@ -111,6 +112,8 @@ impl Emitter<'_> {
             shape::MATH => self.push(insn(inst.op, inst.x, d, b, c)),
             shape::GLOBAL => self.push(wide(inst.op, d, imm as u32)),
             shape::GLOBAL_SET => self.push(wide(inst.op, b, imm as u32)),
+            shape::GLOBAL_ADD => self.push(insn(inst.op, inst.x, d, 0, imm as i16 as u16)),
+            shape::GLOBAL_TO => self.push(insn(inst.op, inst.x, 0, b, imm as i16 as u16)),
             shape::SELECT => self.push(insn(inst.op, 0, d, b, c)),
             shape::SSS => self.push(insn(inst.op, 0, slot(inst.uses[2]), b, c)),
             shape::BRANCH | shape::BRANCH_I => {
@@ -198,6 +201,36 @@ impl Emitter<'_> {
             .map(|(i, &reg)| (self.slot(reg), window + i as u16))
             .collect();
         self.moves(results);
+    }
+
+    /// Two copies to neighbouring slots become one instruction.
+    fn pair(&mut self) {
+        let mut starts = vec![false; self.items.len() + 1];
+        for &place in self.places.iter().filter(|&&place| place != usize::MAX) {
+            starts[place] = true;
+        }
+        let mut keep = vec![true; self.items.len()];
+        let mut at = 0;
+        while at + 1 < self.items.len() {
+            let (p, q) = (self.items[at].insn, self.items[at + 1].insn);
+            let both = p.op == op::MOV && q.op == op::MOV && !starts[at + 1];
+            let pair = if !both || q.b == p.a {
+                None
+            } else if q.a == p.a + 1 {
+                Some(insn(op::MOV2, 0, p.a, p.b, q.b))
+            } else if p.a == q.a + 1 {
+                Some(insn(op::MOV2, 0, q.a, q.b, p.b))
+            } else {
+                None
+            };
+            if let Some(pair) = pair {
+                self.items[at].insn = pair;
+                keep[at + 1] = false;
+                at += 1;
+            }
+            at += 1;
+        }
+        self.retain(&keep);
     }
 
     /// Follows jumps to jumps, and drops jumps to the next instruction.

@@ -757,6 +757,41 @@ impl Translator<'_> {
         self.insts[at].x = number;
     }
 
+    fn set_global(&mut self, global_idx: u32) {
+        let reg = self.pop_reg();
+        let n = self.insts.len();
+        let global = u8::try_from(global_idx).ok();
+        if let (Some(global), Some(last)) = (global, self.insts.last()) {
+            if last.op == op::I32_ADD_I && last.def == reg {
+                let (base, imm) = (last.uses[0], last.imm);
+                let reads = |inst: &Inst| {
+                    inst.op == op::GLOBAL_GET && inst.def == base && inst.imm == global_idx as i64
+                };
+                if n >= 2 && base >= self.n_locals && reads(&self.insts[n - 2]) {
+                    // The stack pointer moves down, and a local keeps it.
+                    self.insts.truncate(n - 2);
+                    let mut inst = Inst::new(op::GLOBAL_ADD);
+                    inst.def = reg;
+                    (inst.x, inst.imm) = (global, imm);
+                    self.push_inst(inst);
+                    return;
+                }
+                if reg >= self.n_locals {
+                    self.insts.truncate(n - 1);
+                    let mut inst = Inst::new(op::GLOBAL_TO);
+                    inst.uses[0] = base;
+                    (inst.x, inst.imm) = (global, imm);
+                    self.push_inst(inst);
+                    return;
+                }
+            }
+        }
+        let mut inst = Inst::new(op::GLOBAL_SET);
+        inst.uses[0] = reg;
+        inst.imm = global_idx as i64;
+        self.push_inst(inst);
+    }
+
     /// `pops` operands into a window, `pushes` results out of it.
     fn windowed(&mut self, mut inst: Inst, pops: usize, pushes: usize) {
         inst.args = self.pop_regs(pops);
@@ -878,10 +913,7 @@ impl Translator<'_> {
             }
             O::GlobalGet { global_index } => self.emit(op::GLOBAL_GET, &[], *global_index as i64),
             O::GlobalSet { global_index } => {
-                let mut inst = Inst::new(op::GLOBAL_SET);
-                inst.uses[0] = self.pop_reg();
-                inst.imm = *global_index as i64;
-                self.push_inst(inst);
+                self.set_global(*global_index);
             }
             O::RefNull { .. } => self.stack.push(Val::Const(0)),
             O::RefIsNull => self.eqz(true),

@@ -8,7 +8,8 @@ use super::super::instance::Fault;
 use super::{Engine, UNREADY};
 
 /// Which of the fields a (1), b (2) and c (4) name a slot, by shape.
-static SLOTS: [u8; 24] = [0, 7, 3, 3, 1, 3, 3, 6, 2, 6, 2, 0, 2, 0, 2, 1, 1, 3, 1, 1, 7, 7, 7, 1];
+static SLOTS: [u8; shape::COUNT] =
+    [0, 7, 3, 3, 1, 3, 3, 6, 2, 6, 2, 0, 2, 0, 2, 1, 1, 3, 1, 1, 7, 7, 7, 1, 7, 1, 2];
 
 impl Engine {
     /// Checks function `func` once; from then on `entry` is set.
@@ -117,6 +118,8 @@ impl Engine {
                     && CALLS[imm].results.len() <= 1
             }
             shape::INDIRECT => (i.x as usize) < self.tables.len() && (i.c as u32) < self.n_types,
+            shape::PAIR => i.a + 1 < frame,
+            shape::GLOBAL_ADD | shape::GLOBAL_TO => (i.x as usize) < self.globals.len(),
             shape::MATH => i.x < math::COUNT,
             shape::BULK => {
                 let (b, c) = (i.b as usize, i.c as usize);
