@@ -4,7 +4,7 @@
 //! dependency, no paths from the crate's root, nothing that runs before the first expansion.
 
 #![allow(dead_code, unused_imports, unreachable_pub, unstable_name_collisions)]
-#![allow(unknown_lints, clippy::all, clippy::pedantic, elided_lifetimes_in_paths)]
+#![allow(unknown_lints, clippy::all, clippy::pedantic)]
 #![allow(unsafe_op_in_unsafe_fn, missing_docs, unused_qualifications, redundant_imports)]
 
 pub mod calls;

@@ -48,7 +48,7 @@ fn head(artifact: &Artifact, original: &Original) -> String {
         let _ = writeln!(out, "{}", rebase(doc, &original.root_dir));
     }
     out += "#![allow(unknown_lints, unexpected_cfgs)]\n";
-    out += "#![cfg_attr(not(precast_from_source), allow(clippy::all, clippy::pedantic, rustdoc::all))]\n";
+    out += "#![cfg_attr(not(precast_from_source), allow(clippy::all, clippy::pedantic, rustdoc::all, elided_lifetimes_in_paths))]\n";
     for attribute in &original.attributes {
         let attribute = rebase(attribute, &original.root_dir);
         let _ = writeln!(out, "#![cfg_attr(precast_from_source, {attribute})]");
