@@ -12,6 +12,7 @@ mod abi;
 mod arena;
 mod entry;
 mod heap;
+mod libc;
 mod literal;
 mod span;
 mod stream;

@@ -11,7 +11,7 @@ use crate::abi::{answer, host, Record, LITERAL};
 use crate::arena::{call_site, keep, take};
 use crate::span::Span;
 use crate::stream::LexError;
-use crate::tree::debug;
+use crate::tree::{debug, Punct, Spacing};
 
 const TEXT: u32 = 0;
 const STRING: u32 = 1;
@@ -204,6 +204,28 @@ fn keep_number(bytes: &[u8]) -> *const u8 {
 fn number<const N: usize>(at: *const u8) -> [u8; N] {
     // SAFETY: `keep_number` put that many bytes there.
     unsafe { at.cast::<[u8; N]>().read() }
+}
+
+/// Whether it is printed with a minus sign: in a stream that is a token of its own.
+pub(crate) fn is_negative(record: &Record) -> bool {
+    match record.sub() {
+        SIGNED if record.len() & WIDE == 0 => (record.at as usize as i32) < 0,
+        SIGNED => i128::from_le_bytes(number(record.at)) < 0,
+        F32 => f32::from_bits(record.at as usize as u32).is_sign_negative(),
+        F64 => f64::from_le_bytes(number(record.at)).is_sign_negative(),
+        TEXT => record.text().starts_with('-'),
+        _ => false,
+    }
+}
+
+/// The minus sign and the rest.
+pub(crate) fn split(record: Record) -> [Record; 2] {
+    let text = Literal(record).to_string();
+    let mut minus = Punct::new('-', Spacing::Alone).0;
+    let mut rest = Literal::of_bytes(TEXT, text[1..].as_bytes()).0;
+    minus.span = record.span;
+    rest.span = record.span;
+    [minus, rest]
 }
 
 /// Parse a single literal from its stringified representation.

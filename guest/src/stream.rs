@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use crate::abi::{answer, host, stale, Record, GROUP, IDENT, LITERAL, LONG, SPLICE};
 use crate::arena::{add_block, block_of, call_site, epoch, extend, take, Block};
-use crate::literal::Literal;
+use crate::literal::{is_negative, split, Literal};
 use crate::tree::{Group, Ident, Punct, TokenTree};
 
 /// An abstract stream of tokens, or, more specifically, a sequence of token trees.
@@ -31,7 +31,7 @@ pub struct TokenStream {
 struct Header {
     len: u32,
     cap: u32,
-    /// Whether any record is a splice.
+    /// Whether any record is not what iterating gives: a splice or a negative number.
     spliced: u32,
     unused: u32,
 }
@@ -139,6 +139,12 @@ impl TokenStream {
         for i in 0..self.len as usize {
             // SAFETY: `i` is below the number of records.
             let record = unsafe { *self.at.cast::<Record>().add(i) };
+            if record.head & 7 == LITERAL && is_negative(&record) {
+                for part in split(record) {
+                    flat.push(part);
+                }
+                continue;
+            }
             if record.head & 7 != SPLICE {
                 flat.push(record);
                 continue;
@@ -165,6 +171,9 @@ impl TokenStream {
             self.at.cast_mut().cast::<Record>().add(self.len as usize).write(record);
             self.len += 1;
             (*header).len = self.len;
+            if record.head & 7 == LITERAL && is_negative(&record) {
+                (*header).spliced = 1;
+            }
         }
     }
 

@@ -200,10 +200,12 @@ impl Tokens {
 
     /// The token at `at`.
     pub fn decode_one(&mut self, memory: &Memory, at: u32) -> Result<TokenTree, Fault> {
-        match self.stream(memory, at, 1, self.epoch, 0)?.into_iter().next() {
-            Some(tree) => Ok(tree),
-            None => Err(bad("a token that is none")),
+        self.budget = N_RECORDS_MAX;
+        let mut record = [0; 4];
+        for i in 0..4 {
+            record[i as usize] = memory.read_u32(at.wrapping_add(i * 4))?;
         }
+        self.tree(memory, record, 0)
     }
 
     fn stream(
@@ -421,6 +423,10 @@ fn text(memory: &Memory, len: u32, at: u32) -> Result<&str, Fault> {
 fn literal(memory: &Memory, head: u32, at: u32) -> Result<Literal, Fault> {
     let value = head >> 8;
     Ok(match head >> 3 & 31 {
+        0 => match Literal::from_str(text(memory, value, at)?) {
+            Ok(literal) => literal,
+            Err(_) => return Err(bad("a literal that is none")),
+        },
         1 => Literal::string(text(memory, value, at)?),
         2 => match char::from_u32(at) {
             Some(ch) => Literal::character(ch),

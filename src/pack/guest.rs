@@ -17,6 +17,7 @@ const FILES: &[(&str, &str)] = &[
     ("entry.rs", include_str!("../../guest/src/entry.rs")),
     ("heap.rs", include_str!("../../guest/src/heap.rs")),
     ("lib.rs", include_str!("../../guest/src/lib.rs")),
+    ("libc.rs", include_str!("../../guest/src/libc.rs")),
     ("literal.rs", include_str!("../../guest/src/literal.rs")),
     ("span.rs", include_str!("../../guest/src/span.rs")),
     ("stream.rs", include_str!("../../guest/src/stream.rs")),
