@@ -77,6 +77,8 @@ pub struct Engine {
     consts: Vec<u64>,
     globals: Vec<u64>,
     tables: Vec<Table>,
+    /// Items of all tables, at most TABLE_ITEMS_MAX.
+    n_items: u32,
     elems: Vec<Segment>,
     items: Vec<u32>,
     datas: Vec<Segment>,

@@ -8,7 +8,7 @@ use super::memory::Memory;
 /// What an instance may use. Whatever exceeds it is a [`Fault::Limit`].
 pub struct Limits {
     pub memory_bytes_max: u32,
-    /// Calls and backward branches (and 64-byte units of bulk memory operations) over the life of one call.
+    /// Calls and backward branches of one call, with what bulk operations cost (docs/image.md).
     pub fuel: u64,
     /// Nested calls.
     pub depth_max: u32,
@@ -16,7 +16,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { memory_bytes_max: 0x7fff_0000, fuel: 100_000_000_000, depth_max: 100_000 }
+        Limits { memory_bytes_max: 1 << 30, fuel: 4_000_000_000, depth_max: 100_000 }
     }
 }
 

@@ -34,7 +34,8 @@ fn cuts(image: &[u8]) -> Option<Vec<usize>> {
     if image.len() > from {
         cuts.push(image.len());
     }
-    (image.len() == code + word(image, head::CODE_INSNS)? * 8 && cuts.is_sorted()).then_some(cuts)
+    let whole = image.len() == code + word(image, head::CODE_INSNS)? * 8;
+    (whole && cuts.is_sorted() && cuts.last() == Some(&image.len())).then_some(cuts)
 }
 
 /// One zstd frame, as `inflate` reads them: no checksum, no dictionary.

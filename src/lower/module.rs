@@ -110,7 +110,8 @@ impl<'a> Module<'a> {
                         return Err(limit("tables with an initial value"));
                     }
                     let min = table.ty.initial.min(u32::MAX as u64) as u32;
-                    if min > TABLE_ITEMS_MAX || self.tables.len() as u32 >= TABLES_MAX {
+                    let others: u32 = self.tables.iter().map(|table| table.0).sum();
+                    if min > TABLE_ITEMS_MAX - others || self.tables.len() as u32 >= TABLES_MAX {
                         return Err(limit("tables of this size"));
                     }
                     self.tables.push((min, table.ty.maximum.unwrap_or(u32::MAX as u64) as u32));

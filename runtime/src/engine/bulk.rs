@@ -55,9 +55,10 @@ impl Engine {
                 let table = &mut self.tables[b];
                 let before = table.items.len() as u64;
                 let after = before + (q & 0xffff_ffff);
-                if after > table.max as u64 || after > TABLE_ITEMS_MAX as u64 {
+                if after > table.max as u64 || q as u32 > TABLE_ITEMS_MAX - self.n_items {
                     frame[window] = 0xffff_ffff;
                 } else {
+                    self.n_items += q as u32;
                     table.items.resize(after as usize, p);
                     frame[window] = before;
                 }

@@ -84,7 +84,7 @@ impl Engine {
         end: usize,
         frame: u16,
     ) -> bool {
-        let imm = i.b as u32 as usize | (i.c as usize) << 16;
+        let imm = i.b as usize | (i.c as usize) << 16;
         match shape {
             shape::BRANCH | shape::BRANCH_I | shape::JUMP => {
                 let by =
@@ -114,6 +114,7 @@ impl Engine {
             shape::CALL => imm < self.funcs.len(),
             shape::HOST => {
                 imm < CALLS.len()
+                    && i.a < frame
                     && i.a as usize + CALLS[imm].params.len() <= frame as usize
                     && CALLS[imm].results.len() <= 1
             }

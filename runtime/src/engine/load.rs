@@ -24,7 +24,8 @@ fn word(bytes: &[u8], index: usize) -> u32 {
 #[repr(C, packed)]
 struct Packed(u64);
 
-/// The container's checksum. Every changed word changes the sum, for each step is a bijection.
+/// The container's checksum. Each step is a bijection, so only the last one, which halves the sum,
+/// can lose a difference.
 pub fn checksum(bytes: &[u8]) -> u32 {
     let mut sum = bytes.len() as u64 ^ 0x9e37_79b9_7f4a_7c15;
     let whole = bytes.len() / 8;
@@ -43,7 +44,7 @@ pub fn checksum(bytes: &[u8]) -> u32 {
         sum = (sum ^ *byte as u64).wrapping_mul(0xff51_afd7_ed55_8ccd);
         sum ^= sum >> 32;
     }
-    sum as u32 ^ (sum >> 32) as u32
+    (sum.wrapping_mul(0xff51_afd7_ed55_8ccd) >> 32) as u32
 }
 
 /// The tables of the head, read one after the other.
@@ -185,6 +186,7 @@ impl Engine {
             consts: Vec::new(),
             globals: Vec::new(),
             tables: Vec::new(),
+            n_items: 0,
             elems: Vec::new(),
             items: Vec::new(),
             datas: Vec::new(),
@@ -258,9 +260,10 @@ impl Engine {
         let n = head.word(head::TABLES);
         at = head.table(n, TABLE_WORDS)?;
         while at < head.at {
-            if head.word(at) > TABLE_ITEMS_MAX {
-                return damaged("a table is too large");
+            if head.word(at) > TABLE_ITEMS_MAX - self.n_items {
+                return damaged("its tables are too large");
             }
+            self.n_items += head.word(at);
             self.tables
                 .push(Table { items: vec![0; head.word(at) as usize], max: head.word(at + 1) });
             at += TABLE_WORDS;
