@@ -8,6 +8,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("engine/check.rs", include_str!("../../runtime/src/engine/check.rs")),
     ("engine/load.rs", include_str!("../../runtime/src/engine/load.rs")),
     ("engine/math.rs", include_str!("../../runtime/src/engine/math.rs")),
+    ("engine/portable.rs", include_str!("../../runtime/src/engine/portable.rs")),
     ("host.rs", include_str!("../../runtime/src/host.rs")),
     ("image.rs", include_str!("../../runtime/src/image.rs")),
     ("inflate.rs", include_str!("../../runtime/src/inflate.rs")),

@@ -1,81 +1,16 @@
-//! Makes a function ready to run: decodes its chunk and checks each of its instructions.
-//!
-//! Every rule is local to one instruction (docs/image.md), so one pass without memory suffices.
+//! The rules of the format (docs/image.md): each is local to one instruction.
 
 use super::super::calls::CALLS;
-use super::super::image::{bulk, math, op, shape, Insn, SHAPES};
-use super::super::instance::Fault;
-use super::{Engine, UNREADY};
+use super::super::image::{bulk, math, op, shape, Insn};
+use super::Engine;
 
 /// Which of the fields a (1), b (2) and c (4) name a slot, by shape.
-static SLOTS: [u8; shape::COUNT] =
+pub static SLOTS: [u8; shape::COUNT] =
     [0, 7, 3, 3, 1, 3, 3, 6, 2, 6, 2, 0, 2, 0, 2, 1, 1, 3, 1, 1, 7, 7, 7, 1, 7, 1, 2];
 
 impl Engine {
-    /// Checks function `func` once; from then on `entry` is set.
-    #[cold]
-    pub fn prepare(&mut self, func: u32) -> Result<(), Fault> {
-        if func as usize >= self.funcs.len() {
-            return Err(Fault::Damaged(format!("there is no function {}", func)));
-        }
-        if self.funcs[func as usize].entry != UNREADY {
-            return Ok(());
-        }
-        let code = self.funcs[func as usize].code as usize;
-        let end = code + self.funcs[func as usize].insns as usize;
-        self.decode(code * 8, end * 8)?;
-        if !self.check(func as usize, code, end) {
-            return Err(Fault::Damaged(format!(
-                "function {} breaks the rules of the format",
-                func
-            )));
-        }
-        self.funcs[func as usize].entry = code as u32;
-        Ok(())
-    }
-
-    /// Checks the instructions `code..end`.
-    fn check(&self, func: usize, code: usize, end: usize) -> bool {
-        // SAFETY: nothing is decoded meanwhile.
-        let insns: &[Insn] = unsafe { self.insns() };
-        let frame = self.funcs[func].frame;
-        if end > insns.len() || code >= end || frame > 0x7fff {
-            return false;
-        }
-        // The last instruction must not fall through.
-        match insns[end - 1].op {
-            op::RET | op::RET_S | op::BR | op::UNREACHABLE => (),
-            _ => return false,
-        }
-        let mut at = code;
-        while at < end {
-            let i = &insns[at];
-            at += 1;
-            if i.op as usize >= op::COUNT {
-                return false;
-            }
-            let shape = SHAPES[i.op as usize];
-            let slots = SLOTS[shape as usize];
-            if (slots & 1 != 0 && i.a >= frame)
-                || (slots & 2 != 0 && i.b >= frame)
-                || (slots & 4 != 0 && i.c >= frame)
-            {
-                return false;
-            }
-            if shape <= shape::DI && shape != shape::INVALID
-                || shape >= shape::LOAD && shape <= shape::STORE_I
-            {
-                continue;
-            }
-            if !self.check_rare(i, shape, at, code, end, frame) {
-                return false;
-            }
-        }
-        true
-    }
-
     /// Checks what is not a slot. `next` is the index of the following instruction.
-    fn check_rare(
+    pub fn check_rare(
         &self,
         i: &Insn,
         shape: u8,

@@ -6,7 +6,7 @@ use super::super::image::*;
 use super::super::inflate::inflate;
 use super::super::instance::{Fault, Limits};
 use super::super::memory::Memory;
-use super::{Chunk, Engine, Func, Segment, Table, FRAME, UNREADY};
+use super::{Chunk, Engine, Func, Segment, Table, Tier, FRAME};
 
 fn damaged<T>(what: &str) -> Result<T, Fault> {
     Err(Fault::Damaged(String::from(what)))
@@ -196,10 +196,11 @@ impl Engine {
             memory_max: head.word(head::MEMORY_MAX),
             memory: memory,
             stack: vec![0; STACK_SLOTS_MAX as usize + FRAME],
-            returns: vec![0; limits.depth_max as usize],
+            tier: Tier::new(0, limits),
             fuel: 0,
         };
         engine.read_funcs(&mut head)?;
+        engine.tier = Tier::new(engine.funcs.len(), limits);
         engine.read_state(&mut head)?;
         engine.read_segments(&mut head)?;
         engine.read_exports(&mut head)?;
@@ -222,7 +223,6 @@ impl Engine {
             let frame = head.word(at + 2);
             let signature = head.word(at + 3);
             let func = Func {
-                entry: UNREADY,
                 code: code,
                 insns: insns,
                 frame: frame as u16,
