@@ -1,8 +1,8 @@
 //! Rewrites a module of the spec tests so that it runs alone and shows all it computes.
 //!
-//! A packed module imports host calls only and a call gives one result. So what the tests import
-//! from `spectest` becomes part of the module, and exported globals and further results get
-//! functions that return them. Indices and code of the module itself stay as they are.
+//! A packed module imports host calls only. So what the tests import from `spectest`, and
+//! functions of other modules that need nothing of theirs, become part of the module, and exported
+//! globals get functions that return them. Indices and code of the module itself stay as they are.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -10,24 +10,14 @@ use std::convert::Infallible;
 use wasm_encoder::reencode::{utils, Error, Reencode};
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, ExportKind,
-    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, HeapType, MemorySection,
-    MemoryType, Module, RefType, StartSection, TableSection, TableType, TypeSection, ValType,
+    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, MemorySection, MemoryType,
+    Module, RefType, StartSection, TableSection, TableType, TypeSection, ValType,
 };
 use wasmparser::{FuncType, Import, Imports, Operator, Parser, Payload, TypeRef};
 
 /// Name of the function that returns an exported global.
 pub fn global(name: &str) -> String {
     format!("global of the test: {name}")
-}
-
-/// Name of the function that calls an export of several results and keeps them.
-pub fn keeper(name: &str) -> String {
-    format!("call of the test: {name}")
-}
-
-/// Name of the function that returns one of the results kept last.
-pub fn kept(name: &str, result: usize) -> String {
-    format!("result {result} of the test: {name}")
 }
 
 #[derive(Default)]
@@ -66,25 +56,32 @@ impl Reencode for Inline {
     }
 }
 
-/// The module with spectest's parts inside; `None` if it needs no change or cannot be changed.
-pub fn rewrite(wasm: &[u8]) -> Option<Vec<u8>> {
+/// Modules by the name under which others import from them.
+pub type Registered = HashMap<String, Vec<u8>>;
+
+/// The module with imported parts inside; `None` if it needs no change or cannot be changed.
+pub fn rewrite(wasm: &[u8], registered: &Registered) -> Option<Vec<u8>> {
     let mut inline = Inline::default();
     let mut sections = Sections::default();
     for payload in Parser::new(0).parse_all(wasm) {
-        read(payload.ok()?, &mut sections, &mut inline)?;
+        read(payload.ok()?, &mut sections, &mut inline, registered)?;
     }
     let mut changed = sections.n_imports > 0;
     for (name, kind, index) in std::mem::take(&mut sections.exported) {
-        changed |= match kind {
-            ExportKind::Global => sections.show_global(&name, index),
-            ExportKind::Func => sections.show_results(&name, index),
-            _ => false,
-        };
+        if kind == ExportKind::Global {
+            sections.show_global(&name, index);
+            changed = true;
+        }
     }
     changed.then(|| sections.write())
 }
 
-fn read(payload: Payload<'_>, s: &mut Sections, inline: &mut Inline) -> Option<()> {
+fn read(
+    payload: Payload<'_>,
+    s: &mut Sections,
+    inline: &mut Inline,
+    registered: &Registered,
+) -> Option<()> {
     match payload {
         Payload::TypeSection(types) => {
             for ty in types.into_iter_err_on_gc_types() {
@@ -94,7 +91,10 @@ fn read(payload: Payload<'_>, s: &mut Sections, inline: &mut Inline) -> Option<(
         Payload::ImportSection(imports) => {
             for import in imports {
                 let Imports::Single(_, import) = import.ok()? else { return None };
-                s.provide(import, inline)?;
+                match registered.get(import.module) {
+                    Some(module) => s.link(import, module)?,
+                    None => s.provide(import, inline)?,
+                }
                 s.n_imports += 1;
             }
         }
@@ -176,58 +176,37 @@ impl Sections {
                     return None;
                 }
                 inline.0.insert(self.globals.len(), value.clone());
-                self.global(val, false, &value);
+                self.globals
+                    .global(GlobalType { val_type: val, mutable: false, shared: false }, &value);
+                self.global_types.push(val);
             }
             _ => return None,
         }
         Some(())
     }
 
-    fn global(&mut self, val: ValType, mutable: bool, init: &ConstExpr) -> u32 {
-        self.globals.global(GlobalType { val_type: val, mutable, shared: false }, init);
-        self.global_types.push(val);
-        self.globals.len() - 1
+    /// Copies an imported function of another module; `None` if it needs more of that module.
+    fn link(&mut self, import: Import<'_>, module: &[u8]) -> Option<()> {
+        let TypeRef::Func(asked) = import.ty else { return None };
+        let (ty, body) = function(module, import.name)?;
+        if self.types.get(asked as usize)? != &ty {
+            return None;
+        }
+        self.functions.push(asked);
+        self.code.raw(body);
+        Some(())
     }
 
-    /// Exports a new function of the module.
-    fn function(&mut self, name: &str, ty: FuncType, body: Function) {
-        self.types.push(ty);
-        self.functions.push(self.types.len() as u32 - 1);
-        self.exports.export(name, ExportKind::Func, self.functions.len() as u32 - 1);
-        self.code.function(&end(body));
-    }
-
-    fn getter(&mut self, name: &str, index: u32) {
+    /// Exports a function that returns a global.
+    fn show_global(&mut self, name: &str, index: u32) {
         let mut body = Function::new([]);
         body.instructions().global_get(index);
         let result = parser_type(self.global_types[index as usize]);
-        self.function(name, FuncType::new([], [result]), body);
-    }
-
-    fn show_global(&mut self, name: &str, index: u32) -> bool {
-        self.getter(&global(name), index);
-        true
-    }
-
-    fn show_results(&mut self, name: &str, func: u32) -> bool {
-        let ty = self.types[self.functions[func as usize] as usize].clone();
-        let n_results = ty.results().len();
-        if n_results < 2 {
-            return false;
-        }
-        let mut body = Function::new([]);
-        for param in 0..ty.params().len() as u32 {
-            body.instructions().local_get(param);
-        }
-        body.instructions().call(func);
-        for result in (0..n_results).rev() {
-            let val = Inline::default().val_type(ty.results()[result]).expect("as it was read");
-            let index = self.global(val, true, &zero(val));
-            body.instructions().global_set(index);
-            self.getter(&kept(name, result), index);
-        }
-        self.function(&keeper(name), FuncType::new(ty.params().iter().copied(), []), body);
-        true
+        self.types.push(FuncType::new([], [result]));
+        self.functions.push(self.types.len() as u32 - 1);
+        let func = self.functions.len() as u32 - 1;
+        self.exports.export(&global(name), ExportKind::Func, func);
+        self.code.function(&end(body));
     }
 
     fn write(&self) -> Vec<u8> {
@@ -252,6 +231,40 @@ impl Sections {
         module.section(&self.code).section(&self.data);
         module.finish()
     }
+}
+
+/// An exported function that consists of constants and locals alone.
+fn function<'a>(wasm: &'a [u8], name: &str) -> Option<(FuncType, &'a [u8])> {
+    let (mut types, mut functions, mut bodies, mut func) =
+        (Vec::new(), Vec::new(), Vec::new(), None);
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.ok()? {
+            Payload::TypeSection(r) => {
+                types = r.into_iter_err_on_gc_types().collect::<Result<_, _>>().ok()?
+            }
+            Payload::ImportSection(_) => return None,
+            Payload::FunctionSection(r) => {
+                functions = r.into_iter().collect::<Result<_, _>>().ok()?
+            }
+            Payload::ExportSection(r) => {
+                let found = r.into_iter().flatten().find(|export| export.name == name)?;
+                func =
+                    (found.kind == wasmparser::ExternalKind::Func).then_some(found.index as usize);
+            }
+            Payload::CodeSectionEntry(body) => bodies.push(body),
+            _ => {}
+        }
+    }
+    let body = &bodies[func?];
+    for operator in body.get_operators_reader().ok()? {
+        match operator.ok()? {
+            Operator::I32Const { .. } | Operator::F32Const { .. } => {}
+            Operator::LocalGet { .. } | Operator::End => {}
+            _ => return None,
+        }
+    }
+    let ty = types.get(*functions.get(func?)? as usize)?;
+    Some((FuncType::clone(ty), body.as_bytes()))
 }
 
 fn end(mut body: Function) -> Function {
@@ -283,17 +296,6 @@ fn constant(name: &str) -> Option<(ValType, ConstExpr)> {
         "global_f64" => (ValType::F64, ConstExpr::f64_const(666.6f64.into())),
         _ => return None,
     })
-}
-
-fn zero(val: ValType) -> ConstExpr {
-    match val {
-        ValType::I32 => ConstExpr::i32_const(0),
-        ValType::I64 => ConstExpr::i64_const(0),
-        ValType::F32 => ConstExpr::f32_const(0f32.into()),
-        ValType::F64 => ConstExpr::f64_const(0f64.into()),
-        ValType::Ref(RefType::EXTERNREF) => ConstExpr::ref_null(HeapType::EXTERN),
-        _ => ConstExpr::ref_null(HeapType::FUNC),
-    }
 }
 
 fn parser_type(val: ValType) -> wasmparser::ValType {
