@@ -1,0 +1,65 @@
+//! Random modules within the features that a packed module may use.
+
+use arbitrary::Unstructured;
+use wasm_smith::{Config, InstructionKind, InstructionKinds, Module};
+
+use super::Random;
+
+/// Loops and calls after which a generated module traps.
+const FUEL: u32 = 1500;
+
+/// The module of `seed`, which ends; `None` for the seeds that give nothing to run.
+pub fn module(seed: u64) -> Option<Vec<u8>> {
+    let mut random = Random(seed);
+    let n_bytes = random.pick(&[500, 2_000, 5_000, 20_000]);
+    let bytes: Vec<u8> = (0..n_bytes).map(|_| random.next() as u8).collect();
+    let mut module = Module::new(config(&mut random), &mut Unstructured::new(&bytes)).ok()?;
+    module.ensure_termination(FUEL).ok()?;
+    Some(module.to_bytes())
+}
+
+fn config(random: &mut Random) -> Config {
+    let kinds = [
+        InstructionKind::Numeric,
+        InstructionKind::Parametric,
+        InstructionKind::Variable,
+        InstructionKind::Table,
+        InstructionKind::Memory,
+        InstructionKind::Control,
+        InstructionKind::Reference,
+        InstructionKind::Aggregate,
+    ];
+    Config {
+        allowed_instructions: InstructionKinds::new(&kinds),
+        canonicalize_nans: true,
+        disallow_traps: random.below(3) > 0,
+        reference_types_enabled: random.below(2) == 0,
+        export_everything: true,
+        max_data_segments: 8,
+        max_element_segments: 8,
+        max_funcs: 12,
+        max_globals: 8,
+        max_imports: 0,
+        max_instructions: random.pick(&[60, 200, 1000]),
+        max_memory32_bytes: 1 << 20,
+        memory_max_size_required: true,
+        max_tables: 3,
+        max_table_elements: 200,
+        table_max_size_required: true,
+        max_values: 6,
+        min_funcs: 3,
+        min_memories: 1,
+        compact_imports_enabled: false,
+        custom_page_sizes_enabled: false,
+        exceptions_enabled: false,
+        extended_const_enabled: false,
+        gc_enabled: false,
+        memory64_enabled: false,
+        relaxed_simd_enabled: false,
+        simd_enabled: false,
+        tail_call_enabled: false,
+        threads_enabled: false,
+        wide_arithmetic_enabled: false,
+        ..Config::default()
+    }
+}

@@ -1,0 +1,59 @@
+//! precast's side.
+
+use precast::lower;
+use precast::runtime::instance::{Fault, Host, Instance, Limits};
+use precast::runtime::memory::Memory;
+
+use super::Outcome;
+
+pub struct Ours(Instance);
+
+struct NoHost;
+
+impl Host for NoHost {
+    fn call(&mut self, call: u32, _: &[u64], _: &mut Memory) -> Result<u64, Fault> {
+        Err(Fault::Denied(format!("host call {call}")))
+    }
+}
+
+pub fn limits() -> Limits {
+    Limits { fuel: 50_000_000, ..Limits::default() }
+}
+
+/// The embedded form, for the life of the test.
+pub fn embed(wasm: &[u8]) -> Result<&'static [u8], String> {
+    let image = lower::lower(wasm).map_err(|e| e.to_string())?;
+    Ok(lower::compress(&image).map_err(|e| e.to_string())?.leak())
+}
+
+fn outcome(fault: Fault) -> Outcome {
+    match fault {
+        Fault::Trap(trap) => Outcome::Trap(trap),
+        other => Outcome::Limit(other.to_string()),
+    }
+}
+
+impl Ours {
+    /// Instantiates, start function included.
+    pub fn new(embedded: &'static [u8]) -> Result<Ours, Outcome> {
+        let mut instance = Instance::new(embedded, limits()).map_err(outcome)?;
+        if let Some(start) = instance.start() {
+            instance.call(start, &[], &mut NoHost).map_err(outcome)?;
+        }
+        Ok(Ours(instance))
+    }
+
+    pub fn call(&mut self, name: &str, args: &[u64]) -> Outcome {
+        let func = self.0.export(name).unwrap_or_else(|| panic!("there is no export {name:?}"));
+        match self.0.call(func, args, &mut NoHost) {
+            Ok(_) => Outcome::Values(self.0.results(func).to_vec()),
+            Err(fault) => outcome(fault),
+        }
+    }
+
+    pub fn memory(&mut self) -> Vec<u8> {
+        let memory = self.0.memory();
+        let len = memory.bytes() as u32;
+        memory.read(0, len).expect("it is that long").to_vec()
+    }
+}
