@@ -26,6 +26,20 @@ fn prepare(dir: &Path) {
     let forged = artifact::write(&tiny::with_module(&module)).unwrap();
     fs::write(dir.join("forged.precast"), forged).unwrap();
 
+    let body = "(func (export \"tiny\") (result i32) i32.const 0)";
+    let import = "(memory (export \"memory\") 1)";
+    let text = "(data (i32.const 4096) \"no `S` today\")";
+    let module = tiny::MODULE.replace(body, &body.replace("i32.const 0", "unreachable"));
+    fs::write(dir.join("trap.precast"), artifact::write(&tiny::with_module(&module)).unwrap())
+        .unwrap();
+    let panic = "(import \"precast\" \"panic\" (func $panic (param i32 i32)))";
+    let call = "(call $panic (i32.const 4096) (i32.const 12)) unreachable";
+    let module =
+        tiny::MODULE.replace(body, &format!("{text} {}", body.replace("i32.const 0", call)));
+    let module = module.replace(import, &format!("{panic} {import}"));
+    fs::write(dir.join("panic.precast"), artifact::write(&tiny::with_module(&module)).unwrap())
+        .unwrap();
+
     let files = embed::embed(&tiny::tiny()).unwrap();
     embed::write_dir(&files, &dir.join("tiny-1.0.0")).unwrap();
     let changed = dir.join("changed-1.0.0");
@@ -36,6 +50,7 @@ fn prepare(dir: &Path) {
     let root = fs::read_to_string(changed.join("src/lib.rs")).unwrap();
     fs::write(changed.join("src/lib.rs"), root.replace("\"CARGO_*\"", "\"*\"")).unwrap();
     fs::write(dir.join("item.rs"), "struct S;\n").unwrap();
+    fs::write(dir.join("broken.rs"), "struct S {\n").unwrap();
     fs::create_dir_all(dir.join("taken/tiny-1.0.0")).unwrap();
     fs::write(dir.join("taken/tiny-1.0.0/thesis.txt"), "years of work").unwrap();
 }

@@ -67,11 +67,20 @@ impl Console {
             print_json(&describe(error.class(), &error.to_string(), error.help_text()));
             return;
         }
-        eprintln!("{RED}error{RESET}: {error}");
+        eprintln!("{RED}error{RESET}: {}", shown(&error.to_string()));
         if let Some(help) = error.help_text() {
-            eprintln!("{CYAN}help{RESET}: {help}");
+            eprintln!("{CYAN}help{RESET}: {}", shown(help));
         }
     }
+}
+
+/// Messages may come from a macro: they do not steer the terminal.
+fn shown(text: &str) -> String {
+    let escape = |c: char| match c.is_control() && c != '\n' && c != '\t' {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 pub(crate) fn describe(class: Class, message: &str, help: Option<&str>) -> Value {
