@@ -63,10 +63,16 @@ impl<'a> Session<'a> {
                 self.payload = Some(Box::new(()));
                 Err(Fault::Panic(String::new()))
             }
-            calls::PARSE_STREAM => match TokenStream::from_str(text(memory, a, b)?) {
-                Ok(stream) => Ok(self.tokens.add_stream(stream) as u64),
-                Err(error) => Ok(self.lex_error(&error)),
-            },
+            calls::PARSE_STREAM => {
+                let text = text(memory, a, b)?;
+                if text.contains("compile_error") {
+                    self.tokens.has_error = true;
+                }
+                match TokenStream::from_str(text) {
+                    Ok(stream) => Ok(self.tokens.add_stream(stream) as u64),
+                    Err(error) => Ok(self.lex_error(&error)),
+                }
+            }
             calls::PARSE_LITERAL => match Literal::from_str(text(memory, a, b)?) {
                 Ok(literal) => {
                     let len = self.keep(literal.to_string());

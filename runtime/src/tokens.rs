@@ -205,7 +205,10 @@ impl Tokens {
         for i in 0..4 {
             record[i as usize] = memory.read_u32(at.wrapping_add(i * 4))?;
         }
-        self.tree(memory, record, 0)
+        if record[0] & 7 == GROUP {
+            return self.group(memory, record, 0);
+        }
+        self.leaf(memory, record)
     }
 
     fn stream(
@@ -261,22 +264,30 @@ impl Tokens {
         }
     }
 
-    fn tree(&mut self, memory: &Memory, record: Record, depth: u32) -> Result<TokenTree, Fault> {
+    /// Apart from `leaf`, because this one nests and its stack frame should be small.
+    fn group(&mut self, memory: &Memory, record: Record, depth: u32) -> Result<TokenTree, Fault> {
+        let [head, at, span, id] = record;
+        if head & ORIGINAL != 0 {
+            return Ok(self.native(id)?.clone());
+        }
+        let stream = self.stream(memory, at, head >> 8, id, depth + 1)?;
+        let delimiter = match head >> 3 & 3 {
+            0 => Delimiter::Parenthesis,
+            1 => Delimiter::Brace,
+            2 => Delimiter::Bracket,
+            _ => Delimiter::None,
+        };
+        let mut group = Group::new(delimiter, stream);
+        if span != self.epoch << 2 {
+            group.set_span(self.span(span)?);
+        }
+        Ok(TokenTree::Group(group))
+    }
+
+    fn leaf(&mut self, memory: &Memory, record: Record) -> Result<TokenTree, Fault> {
         let [head, at, span, id] = record;
         let kind = head & 7;
-        let mut tree = if kind == GROUP {
-            if head & ORIGINAL != 0 {
-                return Ok(self.native(id)?.clone());
-            }
-            let stream = self.stream(memory, at, head >> 8, id, depth + 1)?;
-            let delimiter = match head >> 3 & 3 {
-                0 => Delimiter::Parenthesis,
-                1 => Delimiter::Brace,
-                2 => Delimiter::Bracket,
-                _ => Delimiter::None,
-            };
-            TokenTree::Group(Group::new(delimiter, stream))
-        } else if id != 0 {
+        let mut tree = if id != 0 {
             let tree = self.native(id)?.clone();
             if span == id << 2 {
                 return Ok(tree);
@@ -374,7 +385,12 @@ impl Iterator for Trees<'_> {
             (self.cursor.at, self.cursor.left) = before;
             return None;
         }
-        match self.tokens.tree(self.memory, record, self.depth) {
+        let tree = if record[0] & 7 == GROUP {
+            self.tokens.group(self.memory, record, self.depth)
+        } else {
+            self.tokens.leaf(self.memory, record)
+        };
+        match tree {
             Ok(tree) => Some(tree),
             Err(fault) => {
                 self.tokens.fault = Some(fault);

@@ -131,7 +131,7 @@ impl Wasi {
         if fd == FIRST {
             // The C library passes absolute paths outside the granted directories in this form too.
             let absolute = Path::new("/").join(path);
-            if !self.is_below_root(&wanted) && (self.is_below_root(&absolute) || !wanted.exists()) {
+            if !wanted.exists() && (absolute.exists() || self.is_below_root(&absolute)) {
                 wanted = absolute;
             }
         }
