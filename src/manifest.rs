@@ -104,6 +104,19 @@ pub struct Capabilities {
     pub read: Vec<String>,
 }
 
+impl Capabilities {
+    /// Adds what is not there yet.
+    pub fn extend(&mut self, more: &Capabilities) {
+        for (list, more) in [(&mut self.env, &more.env), (&mut self.read, &more.read)] {
+            for name in more {
+                if !list.contains(name) {
+                    list.push(name.clone());
+                }
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linked {

@@ -38,7 +38,7 @@ pub mod wrapper;
 
 use crate::artifact::{self, Artifact};
 use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Capabilities, Manifest};
 use crate::scratch::Scratch;
 use crate::{embed, lower};
 use cache::Cache;
@@ -73,6 +73,8 @@ pub struct PackOptions {
     pub out: PathBuf,
     /// Features of the packages.
     pub features: Features,
+    /// What the macros may read beside what every macro may.
+    pub grants: Capabilities,
     /// Use only what cargo has downloaded before.
     pub offline: bool,
     /// The cache's directory; none is the user's own, or `PRECAST_CACHE_DIR`.
@@ -151,7 +153,8 @@ fn one(
     let made = make(package, options, &toolchain, cache, report)?;
     report.step(&format!("lowering {}", package.name));
     let image = lower::compress(&lower::lower(&made.wasm)?)?;
-    let Made { manifest, wasm, lockfile, licenses, cached, notes } = made;
+    let Made { mut manifest, wasm, lockfile, licenses, cached, notes } = made;
+    manifest.capabilities.extend(&options.grants);
     let source = package.files.clone();
     let artifact = Artifact::new(manifest, wasm, image, lockfile.into_bytes(), source, licenses)?;
     let bytes = artifact::write(&artifact)?;

@@ -3,7 +3,7 @@
 use crate::console::Console;
 use clap::Args;
 use precast::error::Result;
-use precast::manifest::Kind;
+use precast::manifest::{Capabilities, Kind};
 use precast::pack::{Features, Outcome, PackOptions};
 use serde_json::{json, Value};
 use std::path::PathBuf;
@@ -31,6 +31,11 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) all_features: bool,
 
+    /// Let the macros also read below a directory, or an environment variable (`NAME*`: all of a
+    /// prefix); `$NAME/DIR` begins with what a variable says where the macro runs
+    #[arg(long = "grant", value_name = "read=DIR|env=NAME", value_parser = grant)]
+    pub(crate) grants: Vec<Capabilities>,
+
     /// Use only what cargo has downloaded before
     #[arg(long)]
     pub(crate) offline: bool,
@@ -42,10 +47,13 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         no_default: options.no_default_features,
         all: options.all_features,
     };
+    let mut grants = Capabilities::default();
+    options.grants.iter().for_each(|grant| grants.extend(grant));
     let pack = PackOptions {
         specs: options.specs.clone(),
         out: options.out.clone(),
         features,
+        grants,
         offline: options.offline,
         cache: None,
     };
@@ -56,6 +64,19 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     let values: Vec<_> = outcomes.iter().map(value).collect();
     console.result(&values, || outcomes.iter().map(text).collect());
     Ok(())
+}
+
+fn grant(text: &str) -> std::result::Result<Capabilities, String> {
+    let list = |name: &str| vec![name.to_string()];
+    match text.split_once('=') {
+        Some(("read", dir)) if !dir.is_empty() => {
+            Ok(Capabilities { read: list(dir), ..Capabilities::default() })
+        }
+        Some(("env", name)) if !name.is_empty() => {
+            Ok(Capabilities { env: list(name), ..Capabilities::default() })
+        }
+        _ => Err("write read=DIR or env=NAME".into()),
+    }
 }
 
 fn value(outcome: &Outcome) -> Value {
