@@ -11,7 +11,7 @@ mod portable;
 use std::slice;
 
 use super::calls::CALLS;
-use super::image::Insn;
+use super::image::{head, Insn};
 use super::instance::{Fault, Host};
 use super::memory::Memory;
 
@@ -26,6 +26,8 @@ const FRAME: usize = 65536;
 const FUEL: &str = "the macro ran longer than its limit (an endless loop?)";
 const DEPTH: &str = "the macro's calls nest deeper than its limit (an endless recursion?)";
 
+/// A function's record, as it is in the head.
+#[repr(C)]
 pub struct Func {
     code: u32,
     insns: u32,
@@ -68,18 +70,21 @@ pub struct Engine {
     chunks: Vec<Chunk>,
     /// Eight bytes each: `Insn`, in chunks which are decoded when first needed.
     code: Vec<u64>,
-    funcs: Vec<Func>,
+    /// The head's words. The three tables below are views of it: it never changes or moves.
+    head: Vec<u64>,
+    funcs: &'static [Func],
+    consts: &'static [u64],
+    items: &'static [u32],
     n_types: u32,
-    consts: Vec<u64>,
     globals: Vec<u64>,
     tables: Vec<Table>,
     /// Items of all tables, at most TABLE_ITEMS_MAX.
     n_items: u32,
     elems: Vec<Segment>,
-    items: Vec<u32>,
     datas: Vec<Segment>,
     data: Vec<u8>,
-    exports: Vec<(String, u32)>,
+    /// Where the exports begin in the head, in words.
+    exports_at: usize,
     start: u32,
     memory_max: u32,
     pub memory: Memory,
@@ -124,10 +129,20 @@ impl Engine {
     }
 
     pub fn export(&self, name: &str) -> Option<u32> {
-        for export in &self.exports {
-            if export.0 == name {
-                return Some(export.1);
+        let words = load::words(&self.head);
+        let mut at = self.exports_at;
+        let mut left = words[head::EXPORTS];
+        while left > 0 && at + 2 <= words.len() {
+            let len = words[at + 1] as usize;
+            if len > words.len() * 4 {
+                return None;
             }
+            let text = load::bytes(&self.head).get(at * 4 + 8..at * 4 + 8 + len)?;
+            if text == name.as_bytes() {
+                return Some(words[at]);
+            }
+            at += 2 + (len + 3) / 4;
+            left -= 1;
         }
         None
     }

@@ -41,7 +41,8 @@ pub mod head {
     pub const MEMORY_MIN: usize = 14;
     pub const MEMORY_MAX: usize = 15;
     pub const START: usize = 16;
-    pub const WORDS: usize = 17;
+    /// Even, so that the numbers of 64 bits which follow are aligned.
+    pub const WORDS: usize = 18;
 }
 
 /// Words of one record of each table.

@@ -3,7 +3,8 @@
 use crate::error::{Class, Context, Error, Result};
 use crate::runtime::engine::checksum;
 use crate::runtime::image::{
-    head, CHUNK_BYTES, EMBEDDED_WORDS, FUNC_WORDS, MAGIC, MAGIC_EMBEDDED, VERSION,
+    head, CHUNK_BYTES, CONST_WORDS, EMBEDDED_WORDS, FUNC_WORDS, GLOBAL_WORDS, MAGIC,
+    MAGIC_EMBEDDED, VERSION,
 };
 
 /// The highest level of zstd that needs no long-range options.
@@ -24,8 +25,10 @@ fn cuts(image: &[u8]) -> Option<Vec<usize>> {
     let code = word(image, head::HEAD_BYTES)? + word(image, head::DATA_BYTES)?;
     let mut cuts = vec![word(image, head::HEAD_BYTES)?, code];
     let mut from = code;
+    let values =
+        word(image, head::CONSTS)? * CONST_WORDS + word(image, head::GLOBALS)? * GLOBAL_WORDS;
     for func in 0..word(image, head::FUNCS)? {
-        let at = code + word(image, head::WORDS + func * FUNC_WORDS)? * 8;
+        let at = code + word(image, head::WORDS + values + func * FUNC_WORDS)? * 8;
         if at >= from + CHUNK_BYTES as usize {
             cuts.push(at);
             from = at;

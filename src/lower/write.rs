@@ -47,6 +47,9 @@ pub fn image(module: &Module, funcs: &[Func], consts: &[u64]) -> Vec<u8> {
 
     let mut out = Words::default();
     out.words(&header);
+    for &value in consts.iter().chain(&module.globals) {
+        out.pair(value);
+    }
     let mut code = 0;
     for func in funcs {
         out.words(&[
@@ -56,9 +59,6 @@ pub fn image(module: &Module, funcs: &[Func], consts: &[u64]) -> Vec<u8> {
             func.n_params | func.n_results << 16,
         ]);
         code += func.insns.len() as u32;
-    }
-    for &value in consts.iter().chain(&module.globals) {
-        out.pair(value);
     }
     for table in &module.tables {
         out.words(&[table.0, table.1]);

@@ -2,6 +2,8 @@
 //!
 //! Nothing here trusts a byte: whatever is inconsistent is `Fault::Damaged`.
 
+use std::slice;
+
 use super::super::image::*;
 use super::super::inflate::inflate;
 use super::super::instance::{Fault, Limits};
@@ -47,30 +49,34 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     (sum.wrapping_mul(0xff51_afd7_ed55_8ccd) >> 32) as u32
 }
 
-/// The tables of the head, read one after the other.
-struct Head {
-    bytes: Vec<u8>,
-    at: usize,
+/// The head as words.
+pub fn words(head: &[u64]) -> &[u32] {
+    // SAFETY: any bytes are words, and those of 64 bits are aligned more strictly.
+    unsafe { slice::from_raw_parts(head.as_ptr() as *const u32, head.len() * 2) }
 }
 
-impl Head {
-    /// The next table of `n` records of `words` words; its index in words.
-    fn table(&mut self, n: u32, words: usize) -> Result<usize, Fault> {
+/// The head as bytes.
+pub fn bytes(head: &[u64]) -> &[u8] {
+    // SAFETY: as above.
+    unsafe { slice::from_raw_parts(head.as_ptr() as *const u8, head.len() * 8) }
+}
+
+/// Walks over the tables of the head.
+struct Tables {
+    at: usize,
+    end: usize,
+}
+
+impl Tables {
+    /// The first word of the next table, of `n` records of `size` words.
+    fn next(&mut self, n: u32, size: usize) -> Result<usize, Fault> {
         let at = self.at;
-        let end = at as u64 + n as u64 * words as u64;
-        if end * 4 > self.bytes.len() as u64 {
+        let end = at as u64 + n as u64 * size as u64;
+        if end > self.end as u64 {
             return damaged("a table of the head is cut off");
         }
         self.at = end as usize;
         Ok(at)
-    }
-
-    fn word(&self, index: usize) -> u32 {
-        word(&self.bytes, index)
-    }
-
-    fn pair(&self, index: usize) -> u64 {
-        self.word(index) as u64 | (self.word(index + 1) as u64) << 32
     }
 }
 
@@ -159,186 +165,132 @@ impl Engine {
             ));
         }
         let (chunks, code_bytes) = directory(embedded)?;
-        let mut head = Head { bytes: vec![0; chunks[0].raw], at: head::WORDS };
-        unpack(embedded, &chunks[0], &mut head.bytes)?;
+        // One word more, so that a head of odd length has its own.
+        let mut head: Vec<u64> = vec![0; chunks[0].raw / 8 + 1];
+        // SAFETY: the block is longer than the chunk, and any bytes are numbers.
+        let out = unsafe { slice::from_raw_parts_mut(head.as_mut_ptr() as *mut u8, chunks[0].raw) };
+        unpack(embedded, &chunks[0], out)?;
         let mut data = vec![0; chunks[1].raw];
         unpack(embedded, &chunks[1], &mut data)?;
-        if head.bytes.len() < head::WORDS * 4
-            || head.word(head::MAGIC) != MAGIC
-            || head.word(head::HEAD_BYTES) as usize != head.bytes.len()
-            || head.word(head::DATA_BYTES) as usize != data.len()
-            || head.word(head::CODE_INSNS) as usize != code_bytes / 8
-            || head.word(head::TABLES) > TABLES_MAX
-            || head.word(head::TYPES) > TYPES_MAX
+        let w = words(&head);
+        if chunks[0].raw < head::WORDS * 4
+            || w[head::MAGIC] != MAGIC
+            || w[head::HEAD_BYTES] as usize != chunks[0].raw
+            || w[head::DATA_BYTES] as usize != data.len()
+            || w[head::CODE_INSNS] as usize != code_bytes / 8
+            || w[head::TABLES] > TABLES_MAX
+            || w[head::TYPES] > TYPES_MAX
+            || w[head::START] > w[head::FUNCS]
         {
             return damaged("its head is inconsistent");
         }
-        if head.word(head::VERSION) != VERSION {
+        if w[head::VERSION] != VERSION {
             return damaged("its image format has another version than its container");
         }
-        let memory = Memory::new(head.word(head::MEMORY_MIN), limits.memory_bytes_max as u64)?;
+        let mut tables = Tables { at: head::WORDS, end: chunks[0].raw / 4 };
+        let consts_at = tables.next(w[head::CONSTS], CONST_WORDS)?;
+        let globals_at = tables.next(w[head::GLOBALS], GLOBAL_WORDS)?;
+        let funcs_at = tables.next(w[head::FUNCS], FUNC_WORDS)?;
+        let tables_at = tables.next(w[head::TABLES], TABLE_WORDS)?;
+        let elems_at = tables.next(w[head::ELEMS], ELEM_WORDS)?;
+        let items_at = tables.next(w[head::ITEMS], 1)?;
+        let datas_at = tables.next(w[head::DATAS], DATA_WORDS)?;
+        let exports_at = tables.at;
+        // SAFETY: each table was found to lie inside the head, at an address its records may have;
+        // the views live in the engine, which keeps the head and never changes it.
+        let (consts, funcs, items) = unsafe {
+            let first = w.as_ptr();
+            (
+                slice::from_raw_parts(first.add(consts_at) as *const u64, w[head::CONSTS] as usize),
+                slice::from_raw_parts(first.add(funcs_at) as *const Func, w[head::FUNCS] as usize),
+                slice::from_raw_parts(first.add(items_at), w[head::ITEMS] as usize),
+            )
+        };
+        let globals = head[globals_at / 2..][..w[head::GLOBALS] as usize].to_vec();
         let mut engine = Engine {
             embedded: embedded,
             chunks: chunks,
             code: vec![0; code_bytes / 8],
-            funcs: Vec::new(),
-            n_types: head.word(head::TYPES),
-            consts: Vec::new(),
-            globals: Vec::new(),
+            funcs: funcs,
+            consts: consts,
+            items: items,
+            n_types: w[head::TYPES],
+            globals: globals,
             tables: Vec::new(),
             n_items: 0,
             elems: Vec::new(),
-            items: Vec::new(),
             datas: Vec::new(),
             data: data,
-            exports: Vec::new(),
-            start: head.word(head::START),
-            memory_max: head.word(head::MEMORY_MAX),
-            memory: memory,
+            exports_at: exports_at,
+            start: w[head::START],
+            memory_max: w[head::MEMORY_MAX],
+            memory: Memory::new(w[head::MEMORY_MIN], limits.memory_bytes_max as u64)?,
             stack: vec![0; STACK_SLOTS_MAX as usize + FRAME],
-            tier: Tier::new(0, limits),
+            tier: Tier::new(funcs.len(), limits),
             fuel: 0,
+            head: head,
         };
-        engine.read_funcs(&mut head)?;
-        engine.tier = Tier::new(engine.funcs.len(), limits);
-        engine.read_state(&mut head)?;
-        engine.read_segments(&mut head)?;
-        engine.read_exports(&mut head)?;
-        if engine.start as usize > engine.funcs.len() {
-            return damaged("its start function does not exist");
-        }
+        engine.read_tables(tables_at)?;
+        engine.read_segments(elems_at, datas_at)?;
         engine.initialise()?;
         Ok(engine)
     }
 
-    fn read_funcs(&mut self, head: &mut Head) -> Result<(), Fault> {
-        let n = head.word(head::FUNCS);
-        let at = head.table(n, FUNC_WORDS)?;
-        let end = at + n as usize * FUNC_WORDS;
+    fn read_tables(&mut self, at: usize) -> Result<(), Fault> {
+        let w = words(&self.head);
         let mut at = at;
-        self.funcs.reserve(n as usize);
-        while at < end {
-            let code = head.word(at);
-            let insns = head.word(at + 1);
-            let frame = head.word(at + 2);
-            let signature = head.word(at + 3);
-            let func = Func {
-                code: code,
-                insns: insns,
-                frame: frame as u16,
-                type_idx: (frame >> 16) as u16,
-                params: signature as u16,
-                results: (signature >> 16) as u16,
-            };
-            if code as u64 + insns as u64 > self.code.len() as u64
-                || func.type_idx as u32 >= self.n_types
-                || func.params > func.frame
-                || func.results > func.frame
-                || func.frame as u32 > FRAME_SLOTS_MAX
-            {
-                return damaged("a function record is inconsistent");
-            }
-            self.funcs.push(func);
-            at += FUNC_WORDS;
-        }
-        Ok(())
-    }
-
-    fn read_state(&mut self, head: &mut Head) -> Result<(), Fault> {
-        let n = head.word(head::CONSTS);
-        let mut at = head.table(n, CONST_WORDS)?;
-        while at < head.at {
-            self.consts.push(head.pair(at));
-            at += CONST_WORDS;
-        }
-        let n = head.word(head::GLOBALS);
-        at = head.table(n, GLOBAL_WORDS)?;
-        while at < head.at {
-            self.globals.push(head.pair(at));
-            at += GLOBAL_WORDS;
-        }
-        let n = head.word(head::TABLES);
-        at = head.table(n, TABLE_WORDS)?;
-        while at < head.at {
-            if head.word(at) > TABLE_ITEMS_MAX - self.n_items {
+        let mut left = w[head::TABLES];
+        while left > 0 {
+            if w[at] > TABLE_ITEMS_MAX - self.n_items {
                 return damaged("its tables are too large");
             }
-            self.n_items += head.word(at);
-            self.tables
-                .push(Table { items: vec![0; head.word(at) as usize], max: head.word(at + 1) });
+            self.n_items += w[at];
+            self.tables.push(Table { items: vec![0; w[at] as usize], max: w[at + 1] });
             at += TABLE_WORDS;
+            left -= 1;
         }
         Ok(())
     }
 
-    fn read_segments(&mut self, head: &mut Head) -> Result<(), Fault> {
-        let n_items = head.word(head::ITEMS);
-        let n = head.word(head::ELEMS);
-        let mut at = head.table(n, ELEM_WORDS)?;
+    fn read_segments(&mut self, elems_at: usize, datas_at: usize) -> Result<(), Fault> {
+        let w = words(&self.head);
+        let mut at = elems_at;
+        let mut left = w[head::ELEMS];
         let mut next = 0u64;
-        while at < head.at {
-            let len = head.word(at + 3);
-            let table = head.word(at + 1);
-            if next + len as u64 > n_items as u64
-                || (head.word(at) != 0 && table as usize >= self.tables.len())
+        while left > 0 {
+            let segment = Segment {
+                active: w[at] != 0,
+                table: w[at + 1],
+                to: w[at + 2],
+                from: next as u32,
+                len: w[at + 3],
+            };
+            next += segment.len as u64;
+            if next > self.items.len() as u64
+                || segment.active && segment.table as usize >= self.tables.len()
             {
                 return damaged("an element segment is inconsistent");
             }
-            self.elems.push(Segment {
-                active: head.word(at) != 0,
-                table: table,
-                to: head.word(at + 2),
-                from: next as u32,
-                len: len,
-            });
-            next += len as u64;
+            self.elems.push(segment);
             at += ELEM_WORDS;
+            left -= 1;
         }
-        at = head.table(n_items, 1)?;
-        self.items.reserve(n_items as usize);
-        while at < head.at {
-            self.items.push(head.word(at));
-            at += 1;
-        }
-        let n = head.word(head::DATAS);
-        at = head.table(n, DATA_WORDS)?;
-        while at < head.at {
-            let from = head.word(at + 2);
-            let len = head.word(at + 3);
-            if from as u64 + len as u64 > self.data.len() as u64 {
+        at = datas_at;
+        left = w[head::DATAS];
+        while left > 0 {
+            let segment = Segment {
+                active: w[at] != 0,
+                table: 0,
+                to: w[at + 1],
+                from: w[at + 2],
+                len: w[at + 3],
+            };
+            if segment.from as u64 + segment.len as u64 > self.data.len() as u64 {
                 return damaged("a data segment is inconsistent");
             }
-            self.datas.push(Segment {
-                active: head.word(at) != 0,
-                table: 0,
-                to: head.word(at + 1),
-                from: from,
-                len: len,
-            });
+            self.datas.push(segment);
             at += DATA_WORDS;
-        }
-        Ok(())
-    }
-
-    fn read_exports(&mut self, head: &mut Head) -> Result<(), Fault> {
-        let mut n = head.word(head::EXPORTS);
-        while n > 0 {
-            let at = head.table(1, 2)?;
-            let len = head.word(at + 1);
-            let words = len as u64 / 4 + (len % 4 != 0) as u64;
-            let text = head.table(words as u32, 1)? * 4;
-            let name = match String::from_utf8(head.bytes[text..text + len as usize].to_vec()) {
-                Ok(name) => name,
-                Err(_) => return damaged("an export's name is not text"),
-            };
-            if head.word(at) as usize >= self.funcs.len() {
-                return damaged("an export names a function that does not exist");
-            }
-            self.exports.push((name, head.word(at)));
-            n -= 1;
-        }
-        if head.at * 4 != head.bytes.len() {
-            return damaged("its head is longer than its tables");
+            left -= 1;
         }
         Ok(())
     }
@@ -378,7 +330,7 @@ impl Engine {
                 // SAFETY: the code is plain bytes, and the directory's chunks fill it exactly.
                 let out = unsafe {
                     let first = (self.code.as_mut_ptr() as *mut u8).add(chunk.code_at);
-                    ::std::slice::from_raw_parts_mut(first, chunk.raw)
+                    slice::from_raw_parts_mut(first, chunk.raw)
                 };
                 unpack(self.embedded, chunk, out)?;
             }
