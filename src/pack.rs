@@ -50,17 +50,22 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use toolchain::Toolchain;
 
-/// Whatever decides what a build makes, besides its inputs: part of every key of the cache.
-const RECIPE: [&str; 10] = [
-    env!("CARGO_PKG_VERSION"),
+/// Whatever decides what cargo builds, besides its inputs. Part of the cache's keys, as text: a
+/// program that works otherwise finds nothing there.
+const BUILD_RECIPE: [&str; 3] = [
     include_str!("pack/build.rs"),
+    include_str!("pack/rewrite.rs"),
+    include_str!("pack/wrapper.rs"),
+];
+
+/// The same for what is made of the built module.
+const MODULE_RECIPE: [&str; 7] = [
+    env!("CARGO_PKG_VERSION"),
     include_str!("pack/collect.rs"),
     include_str!("pack/exports.rs"),
     include_str!("pack/module.rs"),
-    include_str!("pack/rewrite.rs"),
     include_str!("pack/shrink.rs"),
     include_str!("pack/stage.rs"),
-    include_str!("pack/wrapper.rs"),
     include_str!("../runtime/src/calls.rs"),
 ];
 
@@ -194,7 +199,7 @@ fn make(
     report: &dyn Report,
 ) -> Result<Made> {
     let guest_key = guest::key();
-    let mut parts: Vec<&str> = RECIPE.to_vec();
+    let mut parts: Vec<&str> = BUILD_RECIPE.to_vec();
     parts.extend([toolchain.key.as_str(), &guest_key]);
     let build_key = hash_of(&parts)[..16].to_owned();
     // One build at a time with one toolchain: the staged packages have fixed places, for cargo to
@@ -259,6 +264,7 @@ fn module_key(package: &Package, features: &Features, build_key: &str, lockfile:
         lockfile.as_bytes(),
         features.as_bytes(),
     ];
+    parts.extend(MODULE_RECIPE.map(str::as_bytes));
     parts.extend(package.files.iter().flat_map(|(path, body)| [path.as_bytes(), body.as_slice()]));
     hash_of(&parts)[..32].to_owned()
 }
