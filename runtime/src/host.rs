@@ -46,7 +46,13 @@ impl<'a> Host for Session<'a> {
 
 impl<'a> Session<'a> {
     pub fn new(tokens: Tokens, wasi: &'a mut Wasi) -> Session<'a> {
-        Session { tokens: tokens, wasi: wasi, answer: String::new(), is_stream: false, payload: None }
+        Session {
+            tokens: tokens,
+            wasi: wasi,
+            answer: String::new(),
+            is_stream: false,
+            payload: None,
+        }
     }
 
     fn precast(&mut self, call: u32, args: &[u64], memory: &mut Memory) -> Result<u64, Fault> {

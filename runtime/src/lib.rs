@@ -117,10 +117,7 @@ impl Machine {
         let result = call(&mut self.instance, self.buffer, func, len, &mut session);
         self.epoch = session.tokens.next_epoch();
         match result {
-            Ok(stream) => Ok(Output {
-                stream: stream,
-                has_error: session.tokens.has_error,
-            }),
+            Ok(stream) => Ok(Output { stream: stream, has_error: session.tokens.has_error }),
             Err(fault) => Err(Failure { fault: fault, payload: session.payload.take() }),
         }
     }

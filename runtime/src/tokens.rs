@@ -255,7 +255,12 @@ impl Tokens {
     }
 
     /// Decodes up to the end or to a splice.
-    fn run(&mut self, memory: &Memory, cursor: &mut Cursor, depth: u32) -> Result<TokenStream, Fault> {
+    fn run(
+        &mut self,
+        memory: &Memory,
+        cursor: &mut Cursor,
+        depth: u32,
+    ) -> Result<TokenStream, Fault> {
         let trees = Trees { tokens: self, memory: memory, cursor: cursor, depth: depth };
         let stream = TokenStream::from_iter(trees);
         match self.fault.take() {

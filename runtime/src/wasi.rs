@@ -46,8 +46,15 @@ pub struct Grants {
 enum File {
     Closed,
     /// A directory and the name under which the guest finds it, if any; its entries once listed.
-    Directory { path: PathBuf, name: String, entries: Option<Vec<(String, u8)>> },
-    Regular { bytes: Vec<u8>, pos: u64 },
+    Directory {
+        path: PathBuf,
+        name: String,
+        entries: Option<Vec<(String, u8)>>,
+    },
+    Regular {
+        bytes: Vec<u8>,
+        pos: u64,
+    },
 }
 
 pub struct Wasi {
@@ -102,7 +109,11 @@ impl Wasi {
         if !self.files.is_empty() {
             return;
         }
-        self.files.push(File::Directory { path: PathBuf::new(), name: ".".to_string(), entries: None });
+        self.files.push(File::Directory {
+            path: PathBuf::new(),
+            name: ".".to_string(),
+            entries: None,
+        });
         for grant in self.grants.read {
             let path = match expand(grant) {
                 Some(path) => path,
@@ -182,7 +193,11 @@ impl Wasi {
             Some(&mut File::Directory { path: ref base, .. }) if fd != FIRST => base.join(path),
             _ => {
                 let absolute = Path::new("/").join(path);
-                if absolute.exists() { absolute } else { PathBuf::from(path) }
+                if absolute.exists() {
+                    absolute
+                } else {
+                    PathBuf::from(path)
+                }
             }
         };
         let shown = shown.to_string_lossy().into_owned();
@@ -505,7 +520,9 @@ impl Host for Wasi {
             calls::PATH_FILESTAT_GET => self.path_filestat_get(a, memory),
             calls::PATH_OPEN => self.path_open(a, memory),
             calls::PATH_READLINK => self.path_readlink(a, memory),
-            calls::PATH_CREATE_DIRECTORY | calls::PATH_REMOVE_DIRECTORY | calls::PATH_UNLINK_FILE => {
+            calls::PATH_CREATE_DIRECTORY
+            | calls::PATH_REMOVE_DIRECTORY
+            | calls::PATH_UNLINK_FILE => {
                 let path = string(memory, a.word(1), a.word(2))?;
                 Ok(self.deny(a.word(0), &path))
             }
@@ -522,7 +539,11 @@ struct Args<'a>(&'a [u64]);
 
 impl<'a> Args<'a> {
     fn long(&self, i: usize) -> u64 {
-        if i < self.0.len() { self.0[i] } else { 0 }
+        if i < self.0.len() {
+            self.0[i]
+        } else {
+            0
+        }
     }
 
     fn word(&self, i: usize) -> u32 {

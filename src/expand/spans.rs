@@ -17,10 +17,18 @@ pub fn text(span: Span, what: u32) -> Option<String> {
 /// `span_number`
 pub fn number(span: Span, what: u32) -> u32 {
     let start = span.start();
-    if what == 0 { start.line as u32 } else { start.column as u32 + 1 }
+    if what == 0 {
+        start.line as u32
+    } else {
+        start.column as u32 + 1
+    }
 }
 
 /// `span_derive`
 pub fn derive(span: Span, other: Span, what: u32) -> Span {
-    if what < 2 { span } else { span.resolved_at(other) }
+    if what < 2 {
+        span
+    } else {
+        span.resolved_at(other)
+    }
 }

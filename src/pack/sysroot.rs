@@ -10,7 +10,7 @@ use rustc_build_sysroot::{BuildMode, SysrootBuilder, SysrootConfig};
 use std::path::{Path, PathBuf};
 
 /// Counts up when the recipe below changes.
-const RECIPE: &str = "1";
+const RECIPE: &str = "2";
 
 /// The sysroot's path, for `rustc --sysroot`. It has the form of rustup's: wasi-libc is in
 /// `self-contained`.
@@ -46,12 +46,10 @@ fn compile(
     directory: &Path,
     entry: &Path,
 ) -> Result<()> {
-    let registry = home().map(|home| (home.join("registry/src"), "/registry".to_owned()));
     let commit = candidate.commit().unwrap_or_else(|| candidate.release.to_string());
     let mut remap = vec![(sources.library.clone(), format!("/rustc/{commit}/library"))];
     let library = sources.library.canonicalize().at("find", &sources.library)?;
     remap.push((library.clone(), format!("/rustc/{commit}/library")));
-    remap.extend(registry);
     let config = Config {
         target: TARGET.to_owned(),
         guest: None,
@@ -92,10 +90,4 @@ fn adopt(wasi_libc: &Path, entry: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Cargo's home directory.
-fn home() -> Option<PathBuf> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    home.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")))
 }

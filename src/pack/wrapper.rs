@@ -124,17 +124,14 @@ fn added(config: &Config, package: &Package, copy: Option<&Path>) -> Vec<String>
     for (from, to) in &config.remap {
         flags.push(format!("--remap-path-prefix={}={to}", path_text(from)));
     }
-    // The last match wins, hence the most specific ones last. The standard library's own packages
-    // are known by the compiler's prefix.
+    let is_remapped = |path: &Path| config.remap.iter().any(|(from, _)| path.starts_with(from));
+    // The last match wins, hence the most specific ones last.
     for (from, inside) in
         [(package.directory.as_deref(), ""), (copy, ""), (package.out_directory.as_deref(), "/out")]
     {
-        if let Some(from) = from.filter(|_| config.guest.is_some()) {
-            flags.push(format!(
-                "--remap-path-prefix={}=/{}{inside}",
-                path_text(from),
-                package.label
-            ));
+        if let Some(from) = from.filter(|from| !is_remapped(from)) {
+            let to = format!("/{}{inside}", package.label);
+            flags.push(format!("--remap-path-prefix={}={to}", path_text(from)));
         }
     }
     flags.extend(config.flags.iter().cloned());

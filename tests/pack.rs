@@ -1,0 +1,439 @@
+//! Packing from end to end: real compilers, small packages. All tests share one cache, so that the
+//! standard library and the guest are built once.
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// A directory of its own for each test, empty.
+fn directory(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pack").join(name);
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// The cache, warm: the first test that asks packs something.
+fn cache() -> &'static Path {
+    static CACHE: OnceLock<PathBuf> = OnceLock::new();
+    CACHE.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pack-cache");
+        fs::create_dir_all(&path).unwrap();
+        let directory = directory("warm");
+        put(&directory, PLAIN);
+        ok(precast(&directory, &path, &["."]));
+        path
+    })
+}
+
+fn put(directory: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = directory.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+fn command(directory: &Path, cache: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-precast"));
+    command.current_dir(directory).env("PRECAST_CACHE_DIR", cache).env("NO_COLOR", "1");
+    // What `cargo test` sets must not be what makes it work.
+    for name in ["CARGO", "RUSTC", "RUSTFLAGS", "CARGO_TARGET_DIR", "RUSTUP_TOOLCHAIN"] {
+        command.env_remove(name);
+    }
+    command.args(["pack", "-o", "out"]).args(args);
+    command
+}
+
+fn precast(directory: &Path, cache: &Path, args: &[&str]) -> Output {
+    command(directory, cache, args).arg("--json").output().unwrap()
+}
+
+/// The one packed package.
+fn ok(output: Output) -> Value {
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    let mut value: Value = serde_json::from_str(&text).unwrap();
+    value[0].take()
+}
+
+/// Class and text of the error, help included.
+fn error(output: Output) -> (String, String) {
+    assert!(!output.status.success());
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |name: &str| value["error"][name].as_str().unwrap_or_default().to_owned();
+    (text("class"), format!("{}\nhelp: {}", text("message"), text("help")))
+}
+
+fn names(value: &Value) -> Vec<String> {
+    let text = |item: &Value, key: &str| item[key].as_str().unwrap().to_owned();
+    let macros = value["manifest"]["macros"].as_array().unwrap().iter();
+    macros
+        .map(|item| {
+            let helpers = item["helpers"].as_array().into_iter().flatten();
+            let helpers: Vec<_> = helpers.map(|helper| helper.as_str().unwrap()).collect();
+            let (kind, name) = (text(item, "kind"), text(item, "name"));
+            format!("{kind} {name} {} {}", text(item, "function"), helpers.join(","))
+        })
+        .collect()
+}
+
+const PLAIN: &[(&str, &str)] = &[
+    (
+        "Cargo.toml",
+        "[package]\nname = \"plain\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
+         license = \"MIT\"\n[lib]\nproc-macro = true\n[workspace]\n",
+    ),
+    ("LICENSE", "Do what you like.\n"),
+    (
+        "src/lib.rs",
+        "use proc_macro::TokenStream;\n\n/// Nothing changes.\n#[proc_macro]\n\
+         pub fn same(input: TokenStream) -> TokenStream {\n    input\n}\n",
+    ),
+];
+
+#[test]
+fn a_plain_package() {
+    let directory = directory("plain");
+    put(&directory, PLAIN);
+    let value = ok(precast(&directory, cache(), &["."]));
+    assert_eq!(names(&value), ["bang same same "]);
+    assert_eq!(value["manifest"]["macros"][0]["attributes"][0], "/// Nothing changes.");
+    assert_eq!(value["manifest"]["package"]["source"]["kind"], "path");
+    assert_eq!(value["notes"].as_array().unwrap().len(), 0);
+    for path in ["plain-0.1.0.precast", "plain-0.1.0/Cargo.toml", "plain-0.1.0/src/lib.rs"] {
+        assert!(directory.join("out").join(path).is_file(), "{path}");
+    }
+    let left: Vec<_> = fs::read_dir(directory.join("out")).unwrap().collect();
+    assert_eq!(left.len(), 2, "nothing but the two results: {left:?}");
+}
+
+/// Everything about a package's form that staging must cope with, at once.
+const SHAPES: &[(&str, &str)] = &[
+    (
+        "Cargo.toml",
+        "[workspace]\nmembers = [\"shapes\", \"maker\"]\nresolver = \"2\"\n\
+         [workspace.package]\nversion = \"1.2.3\"\nedition = \"2015\"\nlicense = \"MIT\"\n\
+         [workspace.dependencies]\nmaker = { path = \"maker\", version = \"0.1\" }\n\
+         [workspace.lints.rust]\nunsafe_code = \"forbid\"\n",
+    ),
+    (
+        "maker/Cargo.toml",
+        "[package]\nname = \"maker\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
+         [features]\nmore = []\n",
+    ),
+    (
+        // A library whose macro declares macros, as synstructure's does.
+        "maker/src/lib.rs",
+        "pub extern crate proc_macro;\n#[macro_export]\nmacro_rules! decl {\n\
+         ([$name:ident $($rest:tt)*] => $inner:path) => {\n\
+         #[proc_macro_derive($name $($rest)*)]\n#[allow(non_snake_case)]\n\
+         pub fn $name(i: $crate::proc_macro::TokenStream) -> $crate::proc_macro::TokenStream {\n\
+         $inner(i)\n}\n};\n}\n#[cfg(feature = \"more\")]\npub fn more() {}\n",
+    ),
+    (
+        "shapes/Cargo.toml",
+        "[package]\nname = \"the-shapes\"\nversion.workspace = true\nedition.workspace = true\n\
+         license.workspace = true\nbuild = \"make.rs\"\n\
+         [lib]\nname = \"other_name\"\npath = \"code/root.rs\"\nproc-macro = true\n\
+         [lints]\nworkspace = true\n\
+         [features]\ndefault = [\"one\"]\none = []\ntwo = []\n\
+         [dependencies]\nmaker = { workspace = true, features = [\"more\"] }\n\
+         [dev-dependencies]\nunpublished = { path = \"../nowhere\", optional = false }\n",
+    ),
+    ("shapes/make.rs", "fn main() { println!(\"cargo:rustc-cfg=made\"); }\n"),
+    ("shapes/code/text.md", "Documentation from a file.\n"),
+    (
+        "shapes/code/root.rs",
+        "#![forbid(unsafe_code)]\n#![deny(warnings)]\n#[macro_use] extern crate maker;\n\
+         extern crate proc_macro;\nmod deep;\nuse proc_macro::TokenStream;\n\
+         #[doc = include_str!(\"text.md\")]\n#[proc_macro_attribute]\n\
+         pub fn keep(_: TokenStream, item: TokenStream) -> TokenStream { deep::keep(item) }\n\
+         #[cfg(made)] #[proc_macro] pub fn from_build_script(i: TokenStream) -> TokenStream { i }\n\
+         #[cfg(not(made))] #[proc_macro] pub fn absent(i: TokenStream) -> TokenStream { i }\n\
+         #[cfg_attr(feature = \"two\", proc_macro)] #[cfg(feature = \"two\")]\n\
+         pub fn two(i: TokenStream) -> TokenStream { i }\n\
+         macro_rules! derives { ($($feature:literal $t:ident $f:ident $($h:ident),*;)*) => { $(\n\
+         #[cfg(feature = $feature)]\n#[proc_macro_derive($t, attributes($($h),*))]\n\
+         pub fn $f(_: TokenStream) -> TokenStream { TokenStream::new() })* } }\n\
+         derives! { \"one\" One derive_one a, b; \"two\" Two derive_two; }\n\
+         fn inner(_: TokenStream) -> TokenStream { TokenStream::new() }\n\
+         decl!([Made, attributes(made)] => inner);\n",
+    ),
+    (
+        "shapes/code/deep.rs",
+        "pub fn keep(i: ::proc_macro::TokenStream) -> ::proc_macro::TokenStream { i }\n",
+    ),
+];
+
+#[test]
+fn shapes_of_packages() {
+    let directory = directory("shapes");
+    put(&directory, SHAPES);
+    let manifest = directory.join("shapes/Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let unpublished = text.find("[dev-dependencies]").unwrap();
+    fs::write(&manifest, &text[..unpublished]).unwrap();
+    let value = ok(precast(&directory, cache(), &["shapes"]));
+    assert_eq!(value["manifest"]["package"]["crate_name"], "other_name");
+    assert_eq!(value["manifest"]["package"]["version"], "1.2.3");
+    assert_eq!(value["manifest"]["features"], serde_json::json!(["default", "one"]));
+    let default = [
+        "attribute keep keep ",
+        "bang from_build_script from_build_script ",
+        "derive Made Made made",
+        "derive One derive_one a,b",
+    ];
+    assert_eq!(names(&value), default);
+    assert_eq!(value["manifest"]["linked"][0]["name"], "maker");
+    let published = fs::read_to_string(directory.join("out/the-shapes-1.2.3/Cargo.toml")).unwrap();
+    assert!(!published.contains("path = \"../maker\"") && !published.contains("workspace = true"));
+
+    let value = ok(precast(&directory, cache(), &["shapes", "--all-features"]));
+    assert_eq!(names(&value).len(), 6, "{:?}", names(&value));
+}
+
+fn artifact(directory: &Path) -> Vec<u8> {
+    fs::read(directory.join("out/plain-0.1.0.precast")).unwrap()
+}
+
+#[test]
+fn equal_bytes_from_anywhere() {
+    let first = directory("here");
+    put(&first, PLAIN);
+    ok(precast(&first, cache(), &["."]));
+    let second = directory("elsewhere").join("and/deeper");
+    put(&second, PLAIN);
+    let value = ok(precast(&second, cache(), &["."]));
+    assert_eq!(value["cached"], true);
+    assert!(artifact(&first) == artifact(&second));
+
+    // A cache with nothing but the standard library, in another place.
+    let cold = directory("cold").join("cache");
+    copy(&cache().join("sysroot"), &cold.join("sysroot"));
+    let value = ok(precast(&second, &cold, &["."]));
+    assert_eq!(value["cached"], false);
+    assert!(artifact(&first) == artifact(&second));
+
+    // Damage is noticed, and mended.
+    let modules = fs::read_dir(cold.join("module")).unwrap();
+    let modules = modules.map(|entry| entry.unwrap().path().join("module.wasm"));
+    let module = modules.filter(|path| path.is_file()).next().unwrap();
+    let mut bytes = fs::read(&module).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&module, bytes).unwrap();
+    let value = ok(precast(&second, &cold, &["."]));
+    assert_eq!(value["cached"], false);
+    assert!(artifact(&first) == artifact(&second));
+    assert_eq!(ok(precast(&second, &cold, &["."]))["cached"], true);
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else if path.file_name().unwrap() != ".precast-lock" {
+            fs::copy(&path, target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn two_at_once() {
+    let directory = directory("two");
+    put(&directory, PLAIN);
+    let manifest = directory.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap().replace("\"plain\"", "\"twin\"");
+    fs::write(&manifest, text).unwrap();
+    let children: Vec<_> = (0..2)
+        .map(|_| {
+            let mut command = command(&directory, cache(), &[".", "--quiet"]);
+            command.stdout(std::process::Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert!(directory.join("out/twin-0.1.0.precast").is_file());
+}
+
+/// A package that differs from the plain one in `files`; the error of packing it.
+fn broken(name: &str, files: &[(&str, &str)], args: &[&str]) -> (String, String) {
+    let directory = directory(name);
+    put(&directory, PLAIN);
+    put(&directory, files);
+    let found = error(precast(&directory, cache(), args));
+    assert!(
+        !directory.join("out").exists()
+            || fs::read_dir(directory.join("out")).unwrap().count() == 0
+    );
+    found
+}
+
+fn check_error(found: (String, String), class: &str, parts: &[&str]) {
+    assert_eq!(found.0, class, "{}", found.1);
+    for part in parts {
+        assert!(found.1.contains(part), "`{part}` is not in: {}", found.1);
+    }
+}
+
+#[test]
+fn not_a_macro_crate() {
+    let library = "[package]\nname = \"library\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
+                   [dependencies]\nlibrary_derive = \"1\"\n[workspace]\n";
+    check_error(
+        broken("library", &[("Cargo.toml", library)], &["."]),
+        "package",
+        &["library 0.1.0 is not a proc-macro crate", "may come from: library_derive"],
+    );
+}
+
+#[test]
+fn no_such_package() {
+    check_error(broken("nothing", &[], &["./nothing"]), "usage", &["has no Cargo.toml"]);
+    check_error(broken("partial", &[], &["serde_derive@1.0"]), "usage", &["serde_derive@^1.0"]);
+    check_error(
+        broken("unknown", &[], &["precast-there-is-no-such-package"]),
+        "package",
+        &["precast-there-is-no-such-package"],
+    );
+    check_error(
+        broken("future", &[], &["serde_derive@999.0.0"]),
+        "package",
+        &["the registry has no serde_derive@999.0.0", "help: check the name and the version"],
+    );
+}
+
+#[test]
+fn a_c_library() {
+    let script = "fn main() { panic!(\"the library zzz was not found\"); }";
+    check_error(
+        broken("c-library", &[("build.rs", script)], &["."]),
+        "package",
+        &["the build script of plain v0.1.0", "zzz was not found", "cannot link C libraries"],
+    );
+}
+
+#[test]
+fn an_import_nobody_has() {
+    let code = "#[link(wasm_import_module = \"net\")] extern \"C\" { fn dial(x: i32) -> i32; }\n\
+                #[proc_macro] pub fn call(i: proc_macro::TokenStream) -> proc_macro::TokenStream {\n\
+                if unsafe { dial(1) } == 2 { panic!() } i }\n";
+    check_error(
+        broken("import", &[("src/lib.rs", code)], &["."]),
+        "package",
+        &["imports what no host provides: net.dial", "used by:"],
+    );
+}
+
+#[test]
+fn no_macro_enabled() {
+    let code = "#[cfg(any())] #[proc_macro] \
+                pub fn f(i: proc_macro::TokenStream) -> proc_macro::TokenStream { i }\n";
+    check_error(
+        broken("no-macro", &[("src/lib.rs", code)], &["."]),
+        "package",
+        &["the package exports no macro", "--features"],
+    );
+}
+
+#[test]
+fn code_that_does_not_compile() {
+    check_error(
+        broken("mistake", &[("src/lib.rs", "fn f() -> u8 { \"\" }")], &["."]),
+        "package",
+        &["does not compile for wasm", "mismatched types", "src/lib.rs:1:16"],
+    );
+}
+
+#[cfg(unix)]
+mod machine {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::fs::{symlink, PermissionsExt};
+    use std::process::Stdio;
+
+    /// A compiler with a sysroot of our making: `host` links the real host's files.
+    fn compiler(directory: &Path, target: Option<&Path>) -> PathBuf {
+        let of = |args: &[&str]| {
+            let output = Command::new("rustc").args(args).output().unwrap();
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        let real = PathBuf::from(of(&["--print", "sysroot"]));
+        let libraries = directory.join("lib/rustlib");
+        fs::create_dir_all(&libraries).unwrap();
+        fs::create_dir_all(directory.join("bin")).unwrap();
+        let host = of(&["-vV"]);
+        let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+        symlink(real.join("lib/rustlib").join(host), libraries.join(host)).unwrap();
+        let mut rustc = real.join("bin/rustc");
+        if let Some(target) = target {
+            // The one that built the target's library.
+            symlink(target, libraries.join("wasm32-wasip1")).unwrap();
+            rustc = PathBuf::from("/usr/bin/rustc");
+        }
+        let script = directory.join("bin/rustc");
+        let text = format!(
+            "#!/bin/sh\nexec {} --sysroot {} \"$@\"\n",
+            rustc.display(),
+            directory.display()
+        );
+        fs::write(&script, text).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        script
+    }
+
+    #[test]
+    fn no_toolchain() {
+        let directory = directory("no-toolchain");
+        put(&directory, PLAIN);
+        let rustc = compiler(&directory.join("toolchain"), None);
+        let mut command = command(&directory, cache(), &[".", "--json"]);
+        let found = error(command.env("PRECAST_RUSTC", rustc).output().unwrap());
+        check_error(found, "toolchain", &["no compiler for wasm32-wasip1", "rustup target add"]);
+    }
+
+    /// A toolchain which has the target, as rustup installs it.
+    #[test]
+    fn toolchain_with_the_target() {
+        let cache = cache();
+        let built = fs::read_dir(cache.join("sysroot")).into_iter().flatten();
+        let built = built.map(|entry| entry.unwrap().path().join("lib/rustlib/wasm32-wasip1"));
+        // Nothing was built where the machine's own toolchain has the target: then every other
+        // test has used it.
+        let Some(built) = built.filter(|path| path.is_dir()).next() else { return };
+        let directory = directory("with-target");
+        put(&directory, PLAIN);
+        let rustc = compiler(&directory.join("toolchain"), Some(&built));
+        let mut command = command(&directory, cache, &[".", "--json"]);
+        let value = ok(command.env("PRECAST_RUSTC", rustc).output().unwrap());
+        assert_eq!(names(&value), ["bang same same "]);
+    }
+
+    #[test]
+    fn an_interrupt_leaves_nothing() {
+        let directory = directory("interrupt");
+        put(&directory, PLAIN);
+        // A compilation that does not end by itself.
+        put(&directory, &[("build.rs", "fn main() { loop { std::thread::park(); } }")]);
+        let mut child = command(&directory, cache(), &["."])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).any(|line| line.starts_with("compiling plain")));
+        let group = format!("-{}", child.id());
+        assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        assert!(!directory.join("out").exists(), "nothing was written");
+    }
+
+    use std::os::unix::process::CommandExt;
+}
