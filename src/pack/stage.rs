@@ -61,7 +61,7 @@ pub fn manifest(text: &str) -> Result<String> {
     let package = document["package"]
         .as_table_mut()
         .ok_or_else(|| Error::new(Class::Package, "the package's Cargo.toml has no [package]"))?;
-    for name in ["workspace", "default-run", "metadata", "publish"] {
+    for name in ["workspace", "resolver", "default-run", "metadata", "publish"] {
         package.remove(name);
     }
     for name in ["autobins", "autoexamples", "autotests", "autobenches"] {
