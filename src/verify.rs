@@ -18,6 +18,8 @@ use std::path::Path;
 /// The outcome of all checks.
 #[derive(Debug, Serialize)]
 pub struct Verdict {
+    /// The version of precast that packed it.
+    pub precast: String,
     pub checks: Vec<Check>,
 }
 
@@ -32,14 +34,17 @@ pub struct Check {
 /// is nothing to check; everything else is in the verdict.
 pub fn verify(path: &Path) -> Result<Verdict> {
     Ok(match input::read(path)? {
-        Input::Artifact(artifact) => Verdict { checks: parts(&artifact)? },
+        Input::Artifact(artifact) => {
+            let checks = parts(&artifact)?;
+            Verdict { precast: artifact.manifest.precast, checks }
+        }
         Input::Shim(files) => {
             let artifact = embed::extract(&files)
                 .map_err(|error| error.context(path.display().to_string()))?;
             let mut checks = parts(&artifact)?;
             let differences = shim::differences(&artifact, &files)?;
             checks.push(Check { what: "the crate is what this precast embeds", differences });
-            Verdict { checks }
+            Verdict { precast: artifact.manifest.precast, checks }
         }
     })
 }

@@ -26,6 +26,16 @@ fn prepare(dir: &Path) {
     let forged = artifact::write(&tiny::with_module(&module)).unwrap();
     fs::write(dir.join("forged.precast"), forged).unwrap();
 
+    let mut other = tiny::with_module(&module);
+    other.wasm = tiny::wasm(tiny::MODULE);
+    other.image[12] ^= 1;
+    other.manifest.sha256 = other.hashes().unwrap();
+    fs::write(dir.join("image.precast"), artifact::write(&other).unwrap()).unwrap();
+    other.wasm[9] = 0x7f;
+    other.manifest.sha256 = other.hashes().unwrap();
+    other.manifest.precast = "9.9.9".into();
+    fs::write(dir.join("invalid.precast"), artifact::write(&other).unwrap()).unwrap();
+
     let body = "(func (export \"tiny\") (result i32) i32.const 0)";
     let import = "(memory (export \"memory\") 1)";
     let text = "(data (i32.const 4096) \"no `S` today\")";

@@ -1,7 +1,8 @@
 //! The one list of the runtime's source files: every shim gets them, in `src/precast/`.
 
-/// Path below `runtime/src/` and text.
+/// Path below `runtime/src/` and text, and the licence that must go with them.
 pub(super) const FILES: &[(&str, &str)] = &[
+    ("LICENSE-MIT", include_str!("../../LICENSE-MIT")),
     ("calls.rs", include_str!("../../runtime/src/calls.rs")),
     ("engine.rs", include_str!("../../runtime/src/engine.rs")),
     ("engine/bulk.rs", include_str!("../../runtime/src/engine/bulk.rs")),
@@ -38,7 +39,7 @@ mod tests {
 
     #[test]
     fn the_list_is_the_directory() {
-        let mut found = Vec::new();
+        let mut found = vec!["LICENSE-MIT".to_string()];
         walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("runtime/src"), "", &mut found);
         found.sort();
         let listed: Vec<&str> = FILES.iter().map(|(path, _)| *path).collect();

@@ -20,16 +20,18 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     let verdict = verify::verify(&options.path)?;
     console.result(&verdict, || text(&verdict));
     let differences: usize = verdict.checks.iter().map(|check| check.differences.len()).sum();
-    match differences {
-        0 => Ok(()),
-        1 => Err(failed(options, "1 difference")),
-        many => Err(failed(options, &format!("{many} differences"))),
+    if differences == 0 {
+        return Ok(());
     }
-}
-
-fn failed(options: &Options, what: &str) -> Error {
-    Error::new(Class::Verify, format!("{}: {what}", options.path.display()))
-        .help("do not use it; get it again, or pack the crate yourself")
+    let s = if differences == 1 { "" } else { "s" };
+    let message = format!("{}: {differences} difference{s}", options.path.display());
+    let this = env!("CARGO_PKG_VERSION");
+    Err(Error::new(Class::Verify, message).help(match verdict.precast == this {
+        true => "do not use it; get it again, or pack the crate yourself".to_string(),
+        false => {
+            format!("verify it with precast {}, which packed it; this is {this}", verdict.precast)
+        }
+    }))
 }
 
 fn text(verdict: &Verdict) -> String {
