@@ -10,6 +10,7 @@ mod emit;
 mod ir;
 mod live;
 mod module;
+mod show;
 mod translate;
 mod write;
 
@@ -21,6 +22,7 @@ use module::Module;
 
 pub use chunk::compress;
 pub use module::{features, host_call};
+pub use show::{disassemble, stats, Stats};
 
 /// The pool of 64-bit constants.
 #[derive(Default)]

@@ -4,10 +4,8 @@
 //! alive across a call gets the lowest slots, so that the call's window, which must lie above, lies
 //! low as well. All else prefers the slot where a call or return wants it.
 
-use std::collections::HashSet;
-
 use super::ir::{Body, Reg, NONE};
-use super::live::{blocks, step};
+use super::live::{blocks, step, Set};
 use crate::error::{Class, Error, Result};
 use crate::runtime::image::{op, shape, FRAME_SLOTS_MAX};
 
@@ -21,9 +19,11 @@ pub struct Slots {
 }
 
 struct Graph {
-    /// Registers that must not share a slot, by representative.
-    edges: Vec<HashSet<Reg>>,
+    /// Registers that must not share a slot. Only the rows of representatives count; they may name
+    /// registers which have another representative by now.
+    edges: Vec<Set>,
     parent: Vec<Reg>,
+    n: u32,
 }
 
 impl Graph {
@@ -34,44 +34,46 @@ impl Graph {
         reg
     }
 
+    fn row(&mut self, reg: Reg) -> &mut Set {
+        let row = &mut self.edges[reg as usize];
+        if row.is_unallocated() {
+            *row = Set::new(self.n);
+        }
+        row
+    }
+
     fn add(&mut self, a: Reg, b: Reg) {
         if a != b {
-            self.edges[a as usize].insert(b);
-            self.edges[b as usize].insert(a);
+            self.row(a).insert(b);
+            self.row(b).insert(a);
         }
     }
 
     /// Lets two registers share a slot, unless they cannot.
     fn merge(&mut self, a: Reg, b: Reg, n_params: u32) {
         let (a, b) = (self.find(a), self.find(b));
-        if a == b || self.edges[a as usize].contains(&b) {
+        if a == b || self.row(a).contains(b) {
             return;
         }
         // A parameter's slot is given: it stays the representative, and two never merge.
-        let (keep, drop) = if b < n_params
-            || (a >= n_params && self.edges[b as usize].len() > self.edges[a as usize].len())
-        {
-            (b, a)
-        } else {
-            (a, b)
-        };
+        let (keep, drop) = if b < n_params { (b, a) } else { (a, b) };
         if drop < n_params {
             return;
         }
-        let edges = std::mem::take(&mut self.edges[drop as usize]);
-        for &other in &edges {
-            self.edges[other as usize].remove(&drop);
-            self.edges[other as usize].insert(keep);
-        }
-        self.edges[keep as usize].extend(edges);
+        let dropped = std::mem::take(&mut self.edges[drop as usize]);
+        dropped.each(|other| {
+            let other = self.find(other);
+            self.row(other).insert(keep);
+        });
+        self.row(keep).union(&dropped);
         self.parent[drop as usize] = keep;
     }
 }
 
 /// Allocates slots for a body.
 pub fn allocate(body: &Body) -> Result<Slots> {
-    let n = body.n_regs as usize;
-    let mut graph = Graph { edges: vec![HashSet::new(); n], parent: (0..body.n_regs).collect() };
+    let n = body.n_regs;
+    let mut graph = Graph { edges: vec![Set::default(); n as usize], parent: (0..n).collect(), n };
     let mut across: Vec<(usize, Vec<Reg>)> = Vec::new();
     for a in 0..body.n_params {
         for b in 0..a {
@@ -86,7 +88,7 @@ pub fn allocate(body: &Body) -> Result<Slots> {
             inst.each_def(|def| {
                 live.each(|reg| {
                     if reg != source {
-                        graph.add(def, reg)
+                        graph.add(def, reg);
                     }
                 });
                 inst.each_def(|other| graph.add(def, other));
@@ -125,11 +127,15 @@ struct Colors<'g> {
 }
 
 impl Colors<'_> {
-    fn taken(&self, class: Reg) -> HashSet<u32> {
-        self.graph.edges[class as usize]
-            .iter()
-            .filter_map(|&other| self.of[other as usize])
-            .collect()
+    /// The slots that `class` cannot have.
+    fn taken(&self, class: Reg) -> Set {
+        let mut taken = Set::new(self.n + 1);
+        self.graph.edges[class as usize].each(|other| {
+            if let Some(slot) = self.of[self.graph.find(other) as usize] {
+                taken.insert(slot);
+            }
+        });
+        taken
     }
 
     fn give(&mut self, class: Reg, hints: &[u32]) {
@@ -137,10 +143,8 @@ impl Colors<'_> {
             return;
         }
         let taken = self.taken(class);
-        let slot = hints.iter().copied().find(|slot| !taken.contains(slot));
-        let slot = slot.unwrap_or_else(|| {
-            (0..).find(|slot| !taken.contains(slot)).expect("numbers do not end")
-        });
+        let slot = hints.iter().copied().find(|&slot| slot >= self.n || !taken.contains(slot));
+        let slot = slot.unwrap_or_else(|| taken.first_missing());
         self.of[class as usize] = Some(slot);
         self.n = self.n.max(slot + 1);
     }

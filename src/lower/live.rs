@@ -4,7 +4,7 @@ use super::ir::{Body, Inst, Reg, LABEL, NO_LABEL};
 use crate::runtime::image::op;
 
 /// A set of registers.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Default)]
 pub struct Set(Vec<u64>);
 
 impl Set {
@@ -24,7 +24,17 @@ impl Set {
         self.0[reg as usize / 64] >> (reg % 64) & 1 != 0
     }
 
-    fn union(&mut self, other: &Set) -> bool {
+    pub fn is_unallocated(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The smallest number that is not in the set.
+    pub fn first_missing(&self) -> u32 {
+        let at = self.0.iter().position(|&word| word != u64::MAX).unwrap_or(self.0.len());
+        at as u32 * 64 + self.0.get(at).map_or(0, |word| word.trailing_ones())
+    }
+
+    pub fn union(&mut self, other: &Set) -> bool {
         let mut changed = false;
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             changed |= *theirs & !*mine != 0;
