@@ -37,7 +37,8 @@ impl<'a> Image<'a> {
         let consts = image.word(head::CONSTS)? as usize * CONST_WORDS;
         let globals = image.word(head::GLOBALS)? as usize * GLOBAL_WORDS;
         image.funcs_at = head::WORDS + consts + globals;
-        image.code_at = image.word(head::HEAD_BYTES)? as usize + image.word(head::DATA_BYTES)? as usize;
+        image.code_at =
+            image.word(head::HEAD_BYTES)? as usize + image.word(head::DATA_BYTES)? as usize;
         Ok(image)
     }
 
@@ -76,7 +77,8 @@ pub fn disassemble(image: &[u8], func: u32) -> Result<String> {
     let n = image.record(func, 1)?;
     let mut out = String::new();
     for at in 0..n {
-        let bytes = image.bytes.get(from + at as usize * 8..).and_then(|rest| rest.first_chunk::<8>());
+        let bytes =
+            image.bytes.get(from + at as usize * 8..).and_then(|rest| rest.first_chunk::<8>());
         line(&mut out, at, bytes.ok_or_else(broken)?);
     }
     Ok(out)

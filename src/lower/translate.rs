@@ -242,6 +242,9 @@ impl Translator<'_> {
 
     fn set_local(&mut self, local: Reg, val: Val) {
         if let Val::Reg(reg) = val {
+            if reg >= self.n_locals && self.select_into(local, reg) {
+                return;
+            }
             let pending =
                 self.stack.iter().any(|val| matches!(val, Val::Reg(reg) if *reg == local));
             let last = self.insts.last_mut();
@@ -258,6 +261,42 @@ impl Translator<'_> {
         }
         self.save_locals(Some(local));
         self.copy(local, val);
+    }
+
+    /// `local = select(...)` right after the selection: the local takes part in it.
+    fn select_into(&mut self, local: Reg, reg: Reg) -> bool {
+        let n = self.insts.len();
+        if n < 2 || self.stack.iter().any(|val| matches!(val, Val::Reg(reg) if *reg == local)) {
+            return false;
+        }
+        let (copy, select) = (&self.insts[n - 2], &self.insts[n - 1]);
+        let selects = select.op == op::SELECT || select.op == op::SELECT_NOT;
+        if !selects || select.def != reg || copy.def != reg {
+            return false;
+        }
+        let [cond, other, _] = select.uses;
+        let (copy_op, keep) = (copy.op, copy.uses[0]);
+        if cond == local {
+            return false;
+        }
+        if other == local {
+            // The local is what the copy would overwrite: select the other way round.
+            let select = &mut self.insts[n - 1];
+            select.op = op::SELECT + op::SELECT_NOT - select.op;
+            select.def = local;
+            if copy_op == op::MOV {
+                select.uses = [cond, keep, local];
+                self.insts.remove(n - 2);
+            } else {
+                select.uses = [cond, reg, local];
+            }
+        } else {
+            self.insts[n - 2].def = local;
+            let select = &mut self.insts[n - 1];
+            select.uses[2] = local;
+            select.def = local;
+        }
+        true
     }
 
     // ---- control
