@@ -81,7 +81,8 @@ unsafe impl GlobalAlloc for Heap {
         }
         let s = state();
         // The last block grows where it is.
-        if new > old && at as usize + old == s.next && new - old <= s.end - s.next && size < 1 << 30 {
+        if new > old && at as usize + old == s.next && new - old <= s.end - s.next && size < 1 << 30
+        {
             s.next += new - old;
             return at;
         }
@@ -134,5 +135,9 @@ unsafe fn unusual(layout: Layout) -> *mut u8 {
         return start as *mut u8;
     }
     let at = grow(bytes + layout.align());
-    if at.is_null() { at } else { (at as usize).next_multiple_of(layout.align()) as *mut u8 }
+    if at.is_null() {
+        at
+    } else {
+        (at as usize).next_multiple_of(layout.align()) as *mut u8
+    }
 }

@@ -27,9 +27,8 @@ const F64: u32 = 9;
 /// In `head >> 8` of an integer: its value is 16 bytes of memory.
 const WIDE: u32 = 32;
 
-const SUFFIXES: [&str; 13] = [
-    "", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize",
-];
+const SUFFIXES: [&str; 13] =
+    ["", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize"];
 
 /// A literal string (`"hello"`), byte string (`b"hello"`), C string (`c"hello"`),
 /// character (`'a'`), byte character (`b'a'`), an integer or floating point number
@@ -258,7 +257,12 @@ fn parts(text: &str) -> Vec<&str> {
     let hashes = text[..open].bytes().filter(|&b| b == b'#').count();
     let raw = text[..open].trim_end_matches('#').ends_with('r');
     if !raw {
-        return vec![&text[..=open], &text[open + 1..close], &text[close..=close], &text[close + 1..]];
+        return vec![
+            &text[..=open],
+            &text[open + 1..close],
+            &text[close..=close],
+            &text[close + 1..],
+        ];
     }
     let end = close + 1 + hashes;
     vec![
@@ -286,7 +290,9 @@ fn number_parts(text: &str, mut end: usize) -> Vec<&str> {
         end += 1 + bytes[end + 1..].iter().take_while(|b| is_hex(b)).count();
         return vec![&text[..end], &text[end..]];
     }
-    if text.trim_start_matches('-').starts_with("0b") || text.trim_start_matches('-').starts_with("0o") {
+    if text.trim_start_matches('-').starts_with("0b")
+        || text.trim_start_matches('-').starts_with("0o")
+    {
         end = digits(end + 1);
         return vec![&text[..end], &text[end..]];
     }

@@ -274,7 +274,6 @@ pub(crate) fn adopt(base: *mut u8, i: usize) -> TokenStream {
     }
 }
 
-
 /// Attempts to break the string into tokens and parse those tokens into a token stream.
 impl FromStr for TokenStream {
     type Err = LexError;

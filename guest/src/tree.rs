@@ -51,8 +51,7 @@ impl TokenTree {
 /// What the host prints for a record in `{:?}`.
 pub(crate) fn debug(record: &Record, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     // SAFETY: the host reads one record.
-    let len =
-        unsafe { host::debug((record as *const Record).cast(), 0, f.alternate() as u32) };
+    let len = unsafe { host::debug((record as *const Record).cast(), 0, f.alternate() as u32) };
     f.write_str(&answer(len))
 }
 
@@ -245,7 +244,11 @@ impl Punct {
     /// Returns the spacing of this punctuation character.
     #[inline]
     pub fn spacing(&self) -> Spacing {
-        if self.0.sub() != 0 { Spacing::Joint } else { Spacing::Alone }
+        if self.0.sub() != 0 {
+            Spacing::Joint
+        } else {
+            Spacing::Alone
+        }
     }
 
     /// Returns the span for this punctuation character.

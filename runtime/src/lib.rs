@@ -122,6 +122,11 @@ impl Machine {
         }
     }
 
+    /// What the macro's memory takes.
+    pub fn memory_bytes(&mut self) -> u64 {
+        self.instance.memory().bytes()
+    }
+
     /// The files and directories that the macro wanted to read and may not, in the last expansion.
     pub fn denied(&self) -> &[String] {
         &self.wasi.denied

@@ -1,0 +1,305 @@
+//! The guest's `proc_macro` answers as the compiler's own: fixtures/guest-api, once built natively
+//! and once packed, must expand to equal text and fail with equal messages.
+
+use precast::artifact::{self, Artifact};
+use precast::runtime::instance::Limits;
+use precast::runtime::{Grants, Machine};
+use proc_macro2::TokenStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::{env, fs};
+
+struct Built {
+    /// Folders with `libguest_api.*`.
+    native: PathBuf,
+    packed: PathBuf,
+    artifact: Artifact,
+}
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/guest-api")
+}
+
+fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest").join(name);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn rustc() -> Command {
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or("rustc".into()));
+    // For `-Zunpretty`; a macro sees nothing of it.
+    rustc.env("RUSTC_BOOTSTRAP", "1").args(["--edition", "2021"]);
+    rustc
+}
+
+fn dylib(root: &Path, out: &Path) {
+    let mut rustc = rustc();
+    rustc.args(["--crate-type", "proc-macro", "--crate-name", "guest_api"]).arg(root);
+    let output = rustc.arg("--out-dir").arg(out).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn built() -> &'static Built {
+    static BUILT: OnceLock<Built> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let (native, packed, out) = (scratch("native"), scratch("packed"), scratch("out"));
+        dylib(&fixture().join("src/lib.rs"), &native);
+        let mut pack = Command::new(env!("CARGO_BIN_EXE_cargo-precast"));
+        pack.args(["pack", "--quiet"]).arg(fixture()).arg("-o").arg(&out);
+        let output = pack.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        dylib(&out.join("guest-api-0.1.0/src/lib.rs"), &packed);
+        let bytes = fs::read(out.join("guest-api-0.1.0.precast")).unwrap();
+        Built { native, packed, artifact: artifact::read(&bytes).unwrap() }
+    })
+}
+
+/// Compiles a consumer with the macros in `dylib`, as if cargo did.
+fn consume(dylib: &Path, file: &Path, arguments: &[&str]) -> Output {
+    let dylib = fs::read_dir(dylib).unwrap().map(|entry| entry.unwrap().path()).find(|path| {
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        name.ends_with("guest_api") && path.extension().is_some_and(|e| e != "d" && e != "lib")
+    });
+    let library = format!("guest_api={}", dylib.unwrap().display());
+    let folder = file.parent().unwrap();
+    let mut rustc = rustc();
+    rustc.arg("--extern").arg(library).args(arguments).arg(file.file_name().unwrap());
+    rustc.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Checks that both say the same, and returns what the packed one says.
+fn equal(file: &Path, arguments: &[&str]) -> String {
+    let native = consume(&built().native, file, arguments);
+    let packed = consume(&built().packed, file, arguments);
+    let strip = |bytes: &[u8]| names(&text(bytes));
+    assert_eq!(strip(&packed.stderr), strip(&native.stderr));
+    let (native, packed) = (strip(&native.stdout), strip(&packed.stdout));
+    for (packed, native) in packed.lines().zip(native.lines()) {
+        assert_eq!(packed, native);
+    }
+    assert_eq!(packed.lines().count(), native.lines().count());
+    packed
+}
+
+/// Without the indices of names in the compiler's table (`12#3` is name 12 in context 3): they
+/// count names in the order in which the compiler met them.
+fn names(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('#') {
+        let digits = rest[..at].bytes().rev().take_while(u8::is_ascii_digit).count();
+        let context = rest[at + 1..].starts_with(|c: char| c.is_ascii_digit());
+        out.push_str(&rest[..at - if context { digits } else { 0 }]);
+        out.push('#');
+        rest = &rest[at + 1..];
+    }
+    out + rest
+}
+
+#[test]
+fn expands_as_natively() {
+    let expanded = equal(&fixture().join("consumer.rs"), &["-Zunpretty=expanded"]);
+    assert!(expanded.contains("Group { delimiter: Parenthesis"));
+}
+
+#[test]
+fn hygiene_is_native() {
+    // Line breaks follow from the numbers' widths.
+    let run = |dylib: &Path| {
+        let output =
+            consume(dylib, &fixture().join("consumer.rs"), &["-Zunpretty=expanded,hygiene"]);
+        names(&text(&output.stdout)).split_whitespace().collect::<Vec<_>>().join("\n")
+    };
+    let (packed, native) = (run(&built().packed), run(&built().native));
+    assert!(native.contains("#1"));
+    for (packed, native) in packed.lines().zip(native.lines()) {
+        assert_eq!(packed, native);
+    }
+}
+
+#[test]
+fn the_consumer_runs() {
+    let out = scratch("run").join("consumer");
+    let arguments = ["-o", out.to_str().unwrap()];
+    let compiled = consume(&built().packed, &fixture().join("consumer.rs"), &arguments);
+    assert!(compiled.status.success(), "{}", text(&compiled.stderr));
+    assert!(Command::new(out).output().unwrap().status.success());
+}
+
+/// A consumer file of one use each.
+fn uses(name: &str, uses: &[String]) -> PathBuf {
+    let file = scratch("uses").join(format!("{name}.rs"));
+    fs::write(&file, format!("{}\nfn main() {{}}\n", uses.join("\n"))).unwrap();
+    file
+}
+
+#[test]
+fn panics_are_native() {
+    let ways = "panic_text panic_string panic_lines panic_any panic_boxed unwrap index overflow ident_space \
+        ident_empty ident_number ident_raw ident_emoji raw_self raw_crate raw_bad punct punct_unicode \
+        float_nan float_inf lex lex_literal compile_error nothing";
+    let mut all: Vec<String> =
+        ways.split_whitespace().map(|way| format!("guest_api::fail!{{ {way} }}")).collect();
+    all.push("#[guest_api::fail_attribute(panic_text)] fn gone() {}".into());
+    all.push("#[derive(guest_api::Fail)] struct S;".into());
+    let stderr = equal_errors(&uses("panics", &all));
+    assert_eq!(stderr.matches("panicked").count(), all.len() - 2, "{stderr}");
+    let kept = "guest_api::fail!{ stale }".to_string();
+    let stderr = equal_errors(&uses("stale", &[kept.clone(), kept]));
+    assert!(stderr.contains("use-after-free of `proc_macro` symbol"), "{stderr}");
+}
+
+fn equal_errors(file: &Path) -> String {
+    equal(file, &["--emit=metadata"]);
+    text(&consume(&built().packed, file, &["--emit=metadata"]).stderr)
+}
+
+/// What the compiler says about one use that fails.
+fn error(name: &str, item: &str) -> String {
+    let output =
+        consume(&built().packed, &uses(name, &[item.to_string()]), &["--emit=metadata"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    text(&output.stderr)
+}
+
+#[test]
+fn other_faults_are_compile_errors() {
+    let check = |way: &str, message: &str| {
+        let stderr = error(way, &format!("guest_api::fail!{{ {way} }}"));
+        assert!(stderr.contains(&format!("error: guest-api 0.1.0: {message}")), "{stderr}");
+    };
+    check("abort", "the macro trapped: unreachable");
+    check("exit", "the macro exited with status 3");
+    check("recurse", "the macro trapped: out of bounds memory access: its stack may be exhausted");
+    check("nest", "the macro's output is nested too deeply");
+    check("allocate", "the macro uses more memory than its limit");
+    // The item survives, so that `f` is found.
+    let stderr =
+        error("attribute", "#[guest_api::fail_attribute(exit)] fn f() {}\nfn g() { f() }");
+    assert!(stderr.contains("aborting due to 1 previous error"), "{stderr}");
+    let stderr = error("spawn", "guest_api::fail!{ spawn }");
+    assert!(stderr.contains("failed to spawn thread"), "{stderr}");
+}
+
+#[test]
+fn endless_macros_end() {
+    let artifact = &built().artifact;
+    static GRANTS: Grants = Grants { env: &[], read: &[] };
+    let limits = Limits { fuel: 3_000_000, ..Limits::default() };
+    let embedded = Vec::leak(artifact.image.clone());
+    let mut machine = Machine::new(embedded, &GRANTS, limits).ok().unwrap();
+    let input: TokenStream = "loop".parse().unwrap();
+    let failure = machine.expand("fail", input, None).err().unwrap();
+    assert!(!failure.fault.to_string().is_empty());
+}
+
+/// Ten thousand expansions, without a compiler: memory is bounded and ids stay apart.
+#[test]
+fn expansions_do_not_add_up() {
+    let artifact = &built().artifact;
+    static GRANTS: Grants = Grants { env: &[], read: &[] };
+    let embedded = Vec::leak(artifact.image.clone());
+    let mut machine = Machine::new(embedded, &GRANTS, Limits::default()).ok().unwrap();
+    let input: TokenStream = "deep { a + (b, [c]) \"d\" 1.5 { } 'x }".parse().unwrap();
+    let mut pages = 0;
+    for i in 0..10_000 {
+        let output = machine.expand("rebuild", input.clone(), None).ok().unwrap();
+        if i % 1000 == 0 {
+            assert_eq!(output.stream.to_string(), "a + (b , [c]) \"d\" 1.5 { } 'x");
+        }
+        if i == 100 {
+            pages = machine.memory_bytes();
+        }
+    }
+    assert_eq!(machine.memory_bytes(), pages);
+}
+
+fn asked(name: &str, questions: &[(&str, &str)]) -> PathBuf {
+    let each = |(question, argument): &(&str, &str)| {
+        format!("println!(\"{{}}\", guest_api::world!(\"{question}\" \"{argument}\"));")
+    };
+    let lines: Vec<String> = questions.iter().map(each).collect();
+    let file = scratch(name).join("world.rs");
+    fs::write(&file, format!("fn main() {{\n{}\n}}\n", lines.join("\n"))).unwrap();
+    file
+}
+
+fn answers(dylib: &Path, file: &Path) -> Vec<String> {
+    let out = file.with_extension("exe");
+    let compiled = consume(dylib, file, &["-o", out.to_str().unwrap()]);
+    assert!(compiled.status.success(), "{}", text(&compiled.stderr));
+    let output = Command::new(out).output().unwrap();
+    text(&output.stdout).lines().map(String::from).collect()
+}
+
+#[test]
+fn the_world_is_as_granted() {
+    let file = asked(
+        "world",
+        &[
+            ("env", "CARGO_MANIFEST_DIR"),
+            ("env", "PRECAST_NO_SUCH_VARIABLE"),
+            ("read", "$BASE/in/file"),
+            ("read", "in/file"),
+            ("read", "./in/../in/file"),
+            ("read", "$BASE/none"),
+            ("read", "none/none"),
+            ("list", "$BASE/in"),
+            ("list", "in"),
+            ("exists", "in"),
+            ("exists", "$BASE/in/file"),
+            ("exists", "$BASE"),
+            ("canonical", "$BASE/in/../in/file"),
+            ("canonical", "$BASE/none"),
+            ("hash", ""),
+            ("clock", ""),
+        ],
+    );
+    let inside = file.with_file_name("in");
+    fs::create_dir_all(inside.join("folder")).unwrap();
+    fs::write(inside.join("file"), "text\n").unwrap();
+    assert_eq!(answers(&built().packed, &file), answers(&built().native, &file));
+}
+
+#[test]
+#[cfg(unix)]
+fn nothing_else_is_readable() {
+    let file = asked(
+        "jail",
+        &[
+            ("env", "PATH"),
+            ("read", "/etc/passwd"),
+            ("read", "$BASE/../uses"),
+            ("read", "../../guest"),
+            ("read", "$BASE/link/passwd"),
+            ("read", "$BASE/in/../../jail2"),
+            ("write", "$BASE/new"),
+        ],
+    );
+    let link = file.with_file_name("link");
+    let _ = fs::remove_file(&link);
+    std::os::unix::fs::symlink("/etc", &link).unwrap();
+    let answers = answers(&built().packed, &file);
+    assert_eq!(answers[0], "Err(NotPresent)");
+    for answer in &answers[1..6] {
+        assert_eq!(answer, "Err(PermissionDenied)", "{answers:?}");
+    }
+    assert_eq!(answers[6], "false");
+    assert!(!file.with_file_name("new").exists());
+}
+
+#[test]
+fn a_refused_read_names_the_grant() {
+    let help = "may not use `/etc/passwd`: pack it with `--grant read=DIR`";
+    for question in ["need", "told"] {
+        let item = format!("const A: &str = guest_api::world!(\"{question}\" \"/etc/passwd\");");
+        let stderr = error(question, &item);
+        assert!(stderr.contains(help), "{stderr}");
+    }
+}
