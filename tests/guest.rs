@@ -162,8 +162,7 @@ fn equal_errors(file: &Path) -> String {
 
 /// What the compiler says about one use that fails.
 fn error(name: &str, item: &str) -> String {
-    let output =
-        consume(&built().packed, &uses(name, &[item.to_string()]), &["--emit=metadata"]);
+    let output = consume(&built().packed, &uses(name, &[item.to_string()]), &["--emit=metadata"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     text(&output.stderr)
 }
@@ -180,8 +179,7 @@ fn other_faults_are_compile_errors() {
     check("nest", "the macro's output is nested too deeply");
     check("allocate", "the macro uses more memory than its limit");
     // The item survives, so that `f` is found.
-    let stderr =
-        error("attribute", "#[guest_api::fail_attribute(exit)] fn f() {}\nfn g() { f() }");
+    let stderr = error("attribute", "#[guest_api::fail_attribute(exit)] fn f() {}\nfn g() { f() }");
     assert!(stderr.contains("aborting due to 1 previous error"), "{stderr}");
     let stderr = error("spawn", "guest_api::fail!{ spawn }");
     assert!(stderr.contains("failed to spawn thread"), "{stderr}");

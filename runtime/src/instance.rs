@@ -68,6 +68,13 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            Fault::Trap(Trap::MemoryOutOfBounds) => {
+                write!(
+                    f,
+                    "the macro trapped: {}: its stack may be exhausted",
+                    Trap::MemoryOutOfBounds
+                )
+            }
             Fault::Trap(trap) => write!(f, "the macro trapped: {}", trap),
             Fault::Exit(code) => write!(f, "the macro exited with status {}", code),
             Fault::Panic(ref message) => f.write_str(message),
