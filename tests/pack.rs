@@ -360,6 +360,7 @@ mod machine {
 
     /// A compiler with a sysroot of our making: `host` links the real host's files.
     fn compiler(directory: &Path, target: Option<&Path>) -> PathBuf {
+        let _ = fs::remove_dir_all(directory);
         let of = |args: &[&str]| {
             let output = Command::new("rustc").args(args).output().unwrap();
             String::from_utf8(output.stdout).unwrap().trim().to_owned()
@@ -390,9 +391,9 @@ mod machine {
 
     #[test]
     fn no_toolchain() {
-        let directory = directory("no-toolchain");
+        let directory = directory("no-toolchain/package");
         put(&directory, PLAIN);
-        let rustc = compiler(&directory.join("toolchain"), None);
+        let rustc = compiler(&directory.with_file_name("toolchain"), None);
         let mut command = command(&directory, cache(), &[".", "--json"]);
         let found = error(command.env("PRECAST_RUSTC", rustc).output().unwrap());
         check_error(found, "toolchain", &["no compiler for wasm32-wasip1", "rustup target add"]);
@@ -407,9 +408,9 @@ mod machine {
         // Nothing was built where the machine's own toolchain has the target: then every other
         // test has used it.
         let Some(built) = built.filter(|path| path.is_dir()).next() else { return };
-        let directory = directory("with-target");
+        let directory = directory("with-target/package");
         put(&directory, PLAIN);
-        let rustc = compiler(&directory.join("toolchain"), Some(&built));
+        let rustc = compiler(&directory.with_file_name("toolchain"), Some(&built));
         let mut command = command(&directory, cache, &[".", "--json"]);
         let value = ok(command.env("PRECAST_RUSTC", rustc).output().unwrap());
         assert_eq!(names(&value), ["bang same same "]);

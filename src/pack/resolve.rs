@@ -71,7 +71,7 @@ fn from_path(path: &Path) -> Result<Package> {
     })
 }
 
-/// The files which `cargo publish` would take.
+/// The files which `cargo publish` would take, without what packing the package leaves there.
 fn listed(path: &Path) -> Result<Vec<String>> {
     const NOT_OURS: [&str; 3] = ["Cargo.lock", "Cargo.toml.orig", ".cargo_vcs_info.json"];
     let mut command = cargo::command(path);
@@ -81,7 +81,8 @@ fn listed(path: &Path) -> Result<Vec<String>> {
         return Err(cargo::failure("cargo cannot list the package's files", &output.stderr));
     }
     let names = output.stdout.lines().map(|line| line.replace('\\', "/"));
-    Ok(names.filter(|name| !NOT_OURS.contains(&name.as_str())).collect())
+    let is_result = |name: &str| name.ends_with(".precast") || name.starts_with(".precast-");
+    Ok(names.filter(|name| !NOT_OURS.contains(&name.as_str()) && !is_result(name)).collect())
 }
 
 fn from_registry(spec: &str, directory: &Path, offline: bool) -> Result<Package> {

@@ -268,8 +268,8 @@ fn symbol(kind: &str, function: &str, arguments: &str) -> String {
         return format!("{:?}", format!("precast:{kind}:{function}:{arguments}"));
     }
     format!(
-        "::core::concat!(\"precast:{kind}:\", ::core::stringify!({function}), \":\", \
-         ::core::stringify!({arguments}))"
+        "concat!(\"precast:{kind}:\", stringify!({function}), \":\", \
+         stringify!({arguments}))"
     )
 }
 
@@ -292,7 +292,9 @@ fn repetition(tokens: &[TokenTree]) -> Option<(Range<usize>, usize)> {
     if dollar.as_char() != '$' || group.delimiter() != Delimiter::Parenthesis {
         return None;
     }
-    attribute(&group.stream().into_iter().collect::<Vec<_>>())?;
+    let inside: Vec<TokenTree> = group.stream().into_iter().collect();
+    // With more inside it repeats whole items.
+    attribute(&inside).filter(|_| inside.len() == 2)?;
     let operator = rest.iter().take(2).position(|t| matches!(punct(t), Some('*' | '+' | '?')))?;
     let end = rest[operator].span().byte_range().end;
     Some((dollar.span().byte_range().start..end, operator + 3))
@@ -392,8 +394,18 @@ mod tests {
              $(#[$x])* pub fn $f(i: T) -> T { i } } }",
             "macro_rules! m { ($t:ident, $f:ident) => {                          \
              $(#[$x])* pub fn $f(i: T) -> T { i }\
-             «$(#[$x])* ::core::concat!(\"precast:derive:\", ::core::stringify!($f), \":\", \
-             ::core::stringify!($t)) derive($f)» } }",
+             «$(#[$x])* concat!(\"precast:derive:\", stringify!($f), \":\", \
+             stringify!($t)) derive($f)» } }",
+        );
+    }
+
+    #[test]
+    fn repeated_items() {
+        check(
+            "macro_rules! m { ($($f:ident)*) => { $( #[proc_macro] pub fn $f(i: T) -> T { i } )* } }",
+            "macro_rules! m { ($($f:ident)*) => { $(               pub fn $f(i: T) -> T { i }\
+             « concat!(\"precast:bang:\", stringify!($f), \":\", \
+             stringify!()) bang($f)» )* } }",
         );
     }
 
