@@ -14,6 +14,7 @@ fn range(from: u32, len: u32, end: usize) -> Result<(usize, usize), Fault> {
 }
 
 impl Engine {
+    /// Pays for what was done: what traps, or cannot grow, costs nothing.
     fn burn(&mut self, cost: u32) -> Result<(), Fault> {
         if self.fuel < cost as u64 {
             return Err(Fault::Limit(FUEL));
@@ -35,8 +36,8 @@ impl Engine {
                 frame[window] = if grown { before as u64 } else { 0xffff_ffff };
             }
             bulk::MEMORY_INIT => {
-                self.burn(r as u32 >> 6)?;
                 self.memory_init(b, p as u32, q as u32, r as u32)?;
+                self.burn(r as u32 >> 6)?;
             }
             bulk::DATA_DROP => self.datas[b].len = 0,
             bulk::TABLE_GET => {
@@ -51,7 +52,6 @@ impl Engine {
             }
             bulk::TABLE_SIZE => frame[window] = self.tables[b].items.len() as u64,
             bulk::TABLE_GROW => {
-                self.burn(q as u32 >> 3)?;
                 let table = &mut self.tables[b];
                 let before = table.items.len() as u64;
                 let after = before + (q & 0xffff_ffff);
@@ -61,16 +61,16 @@ impl Engine {
                     self.n_items += q as u32;
                     table.items.resize(after as usize, p);
                     frame[window] = before;
+                    self.burn(q as u32 >> 3)?;
                 }
             }
             bulk::TABLE_FILL => {
-                self.burn(r as u32 >> 3)?;
                 let items = &mut self.tables[b].items;
                 let (from, stop) = range(p as u32, r as u32, items.len())?;
                 items[from..stop].fill(q);
+                self.burn(r as u32 >> 3)?;
             }
             bulk::TABLE_COPY => {
-                self.burn(r as u32 >> 3)?;
                 let (to, _) = range(p as u32, r as u32, self.tables[b].items.len())?;
                 let (from, stop) = range(q as u32, r as u32, self.tables[c].items.len())?;
                 if b == c {
@@ -79,10 +79,11 @@ impl Engine {
                     let items = self.tables[c].items[from..stop].to_vec();
                     self.tables[b].items[to..to + items.len()].copy_from_slice(&items);
                 }
+                self.burn(r as u32 >> 3)?;
             }
             bulk::TABLE_INIT => {
-                self.burn(r as u32 >> 3)?;
                 self.table_init(c, b, p as u32, q as u32, r as u32)?;
+                self.burn(r as u32 >> 3)?;
             }
             _ => self.elems[b].len = 0,
         }

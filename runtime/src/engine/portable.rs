@@ -452,12 +452,6 @@ impl Engine {
                         }
                         op::MEMORY_COPY | op::MEMORY_FILL => {
                             let n = y!() as u32;
-                            // Long ones cost fuel as the loops they replace.
-                            let cost = (n >> 6) as u64;
-                            if fuel < cost {
-                                break 'run Fault::Limit(FUEL);
-                            }
-                            fuel -= cost;
                             let to = frame[i.a as usize] as u32;
                             let done = if i.op == op::MEMORY_COPY {
                                 self.memory.copy_within(to, x as u32, n)
@@ -467,6 +461,12 @@ impl Engine {
                             if let Err(fault) = done {
                                 break 'run fault;
                             }
+                            // Long ones cost fuel as the loops they replace.
+                            let cost = (n >> 6) as u64;
+                            if fuel < cost {
+                                break 'run Fault::Limit(FUEL);
+                            }
+                            fuel -= cost;
                             continue 'run;
                         }
                         op::MATH => match math::apply(i.x, x, y!()) {
