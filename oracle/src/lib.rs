@@ -78,3 +78,16 @@ impl Random {
         items[self.below(items.len() as u64) as usize]
     }
 }
+
+/// The module of a text.
+pub fn wasm(text: &str) -> Vec<u8> {
+    let buffer = wast::parser::ParseBuffer::new(text).expect("the text has tokens");
+    let mut wat = match wast::parser::parse::<wast::Wat>(&buffer) {
+        Ok(wat) => wat,
+        Err(mut e) => {
+            e.set_text(text);
+            panic!("{e}");
+        }
+    };
+    wat.encode().expect("the text is a module")
+}

@@ -44,7 +44,16 @@ impl Ours {
     }
 
     pub fn call(&mut self, name: &str, args: &[u64]) -> Outcome {
-        let func = self.0.export(name).unwrap_or_else(|| panic!("there is no export {name:?}"));
+        let func = self.find(name);
+        self.call_func(func, args)
+    }
+
+    /// The exported function; looking it up takes longer than calling it.
+    pub fn find(&self, name: &str) -> u32 {
+        self.0.export(name).unwrap_or_else(|| panic!("there is no export {name:?}"))
+    }
+
+    pub fn call_func(&mut self, func: u32, args: &[u64]) -> Outcome {
         match self.0.call(func, args, &mut NoHost) {
             Ok(_) => Outcome::Values(self.0.results(func).to_vec()),
             Err(fault) => outcome(fault),
