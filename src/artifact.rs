@@ -57,6 +57,7 @@ impl Artifact {
         source: Tree,
         licenses: Tree,
     ) -> Result<Self> {
+        manifest.check()?;
         manifest.sha256.clear();
         let mut artifact = Artifact { manifest, wasm, image, lockfile, source, licenses };
         let hashes = artifact.hashes()?;

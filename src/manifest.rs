@@ -7,6 +7,8 @@ use crate::error::{Class, Context, Error, Result};
 use crate::runtime::{calls, image};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use syn::ext::IdentExt;
+use syn::parse::Parser;
 
 /// Version of this schema. A reader refuses any other.
 pub const SCHEMA: u32 = 1;
@@ -104,6 +106,36 @@ pub struct Capabilities {
     pub read: Vec<String>,
 }
 
+impl Manifest {
+    /// Names become Rust code in a shim, and versions comments: each must be what it says it is.
+    pub fn check(&self) -> Result<()> {
+        let package = &self.package;
+        let is_name = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+        if package.name.is_empty() || !package.name.chars().all(is_name) {
+            return Err(bad("package name", &package.name));
+        }
+        for version in [&self.precast, &package.version] {
+            semver::Version::parse(version).map_err(|_| bad("version", version))?;
+        }
+        is_ident("crate name", &package.crate_name)?;
+        for item in &self.macros {
+            is_ident("macro", &item.name)?;
+            is_ident("function", &item.function)?;
+            item.helpers.iter().try_for_each(|helper| is_ident("helper attribute", helper))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_ident(what: &str, name: &str) -> Result<()> {
+    let parsed = syn::Ident::parse_any.parse_str(name);
+    parsed.map(drop).map_err(|_| bad(what, name))
+}
+
+fn bad(what: &str, name: &str) -> Error {
+    Error::new(Class::Verify, format!("the {what} `{}` is not one", name.escape_debug()))
+}
+
 impl Capabilities {
     /// Adds what is not there yet.
     pub fn extend(&mut self, more: &Capabilities) {
@@ -165,6 +197,7 @@ pub fn read(bytes: &[u8]) -> Result<Manifest> {
         serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
     check_version("token ABI", manifest.abi, calls::ABI)?;
     check_version("image format", manifest.image, image::VERSION)?;
+    manifest.check()?;
     if write(&manifest) != bytes {
         return Err(Error::new(Class::Verify, "the manifest is not in its canonical encoding"));
     }

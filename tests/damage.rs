@@ -161,6 +161,23 @@ fn manifests_are_canonical() {
 }
 
 #[test]
+fn names_are_no_code() {
+    let evil = "tiny() {} fn evil";
+    let (name, function) = ("\"name\": \"tiny\"", "\"function\": \"tiny\"");
+    check_manifest(name, "\"name\": \"a/../b\"", "the package name `a/../b` is not one");
+    check_manifest(
+        function,
+        &format!("\"function\": \"{evil}\""),
+        "the function `tiny() {} fn evil`",
+    );
+    check_manifest("\"crate_name\": \"tiny\"", "\"crate_name\": \"a-b\"", "the crate name `a-b`");
+    check_manifest("\"1.0.0\"", "\"1.0.0\\nfn\"", "the version `1.0.0\\nfn` is not one");
+    check_manifest("\"0.1.0\"", "\"new\"", "the version `new` is not one");
+    let helper = format!("{function}, \"helpers\": [\"a)] fn b() {{}} #[c(\"]");
+    check_manifest(function, &helper, "the helper attribute `a)]");
+}
+
+#[test]
 fn parts_have_the_hashes_of_the_manifest() {
     check(
         &forge(|members| member(members, "module.wasm").push(0)),

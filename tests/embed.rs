@@ -54,6 +54,11 @@ const ROOT: &str = "\u{feff}#!/usr/bin/env run
 //! Documented, with a \"quote\".
 #![doc = include_str!(\"../README.md\")]
 #![allow(dead_code)] /*! And a block. */
+#![allow(
+    unused // for a reason
+)] #![doc = include_str!(\"../../secret.txt\")]
+#![allow(unused_mut // for another
+)]
 #![cfg_attr(any(), feature(nothing))]
 #![crate_type = \"proc-macro\"]
 
@@ -63,7 +68,7 @@ mod inner;
 
 #[proc_macro]
 pub fn tiny(_input: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    assert_eq!(line!(), 14);
+    assert_eq!(line!(), 19);
     inner::made()
 }
 ";
@@ -122,15 +127,16 @@ fn a_root_is_taken_apart() {
     let library = text(&files, "src/lib.rs");
     for moved in [
         "//! Documented, with a \"quote\".\n",
-        "#![doc = include_str!(\"../source/src/../README.md\")]\n",
+        "#![doc = include_str!(\"../source/README.md\")]\n",
         "/*! And a block. */\n",
         "#![cfg_attr(precast_from_source, allow(dead_code))]\n",
         "#![cfg_attr(precast_from_source, cfg_attr(any(), feature(nothing)))]\n",
+        "#![cfg_attr(precast_from_source, allow(unused_mut // for another\n",
         "include!(\"../source/src/lib.precast.rs\");",
     ] {
         assert!(library.contains(moved), "no {moved} in {library}");
     }
-    assert!(!library.contains("crate_type"), "{library}");
+    assert!(!library.contains("crate_type") && !library.contains("secret"), "{library}");
     assert_eq!(text(&files, "source/src/lib.rs"), ROOT, "the original stays as it is");
 }
 
@@ -286,6 +292,44 @@ fn what_a_build_script_writes_is_named() {
     let output = rustc(&shim, &["--cfg", "precast_from_source"]);
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("it includes what its build script writes"), "{text}");
+}
+
+#[test]
+fn what_users_are_told_of_a_macro() {
+    let mut artifact = moved();
+    let attributes = [
+        "/// Plain.",
+        "#[doc = \" two\\n lines\"]",
+        "#[doc = \"/ no comment\"]",
+        "#[doc(hidden)]",
+        "#[doc = include_str!(\"../README.md\")]",
+        "#[doc = include_str!(\"../../secret.txt\")]",
+        "#[doc = concat!(\"a\", env!(\"HOME\"))]",
+        "#[deprecated(note = \"use other\")]",
+    ];
+    artifact.manifest.macros[0].attributes = attributes.map(String::from).to_vec();
+    let files = embed::embed(&artifact).unwrap();
+    let expected = "/// Plain.
+/// two
+/// lines
+#[doc = \"/ no comment\"]
+#[doc(hidden)]
+#[doc = include_str!(\"../source/README.md\")]
+#[deprecated(note = \"use other\")]
+#[cfg(not(precast_from_source))]
+#[proc_macro]
+pub fn tiny(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    MODULE.bang(\"tiny\", input)
+}
+";
+    let library = text(&files, "src/lib.rs");
+    assert!(library.contains(expected), "{library}");
+    for attribute in ["#[no_mangle]", "#[cfg_attr(all(), no_mangle)]", "#[doc = \"\"] fn evil() {}"]
+    {
+        artifact.manifest.macros[0].attributes = vec![attribute.into()];
+        let error = embed::embed(&artifact).unwrap_err();
+        assert!(error.to_string().contains(attribute), "{error}");
+    }
 }
 
 #[test]

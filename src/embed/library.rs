@@ -1,20 +1,22 @@
 //! The shim's `src/lib.rs`: one documented function for each macro, meant to be read.
 
-use super::original::{rebase, Original};
+use super::original::{included, Original};
 use super::{cargo, MARK};
 use crate::artifact::Artifact;
-use crate::error::{Class, Context, Result};
+use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{Kind, Macro};
+use quote::ToTokens;
 use std::fmt::Write;
 use syn::parse::Parser;
-use syn::{Attribute, Expr, ExprLit, Lit, Meta};
+use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta};
 
 pub(super) fn write(artifact: &Artifact, original: &Original) -> Result<String> {
     let mut out = head(artifact, original);
     out += &checks(artifact, original)?;
     out += &module(artifact);
     for item in &artifact.manifest.macros {
-        out += &function(item, &original.root_dir).context(format!("macro {}", item.name))?;
+        out += &function(item, &documented(item, artifact, original)?)
+            .context(format!("macro {}", item.name))?;
     }
     let generated_root = &original.generated_root;
     let _ = write!(out, "\n#[cfg(precast_from_source)]\ninclude!(\"../{generated_root}\");\n");
@@ -45,13 +47,14 @@ fn head(artifact: &Artifact, original: &Original) -> String {
     }
     out += "\n";
     for doc in &original.docs {
-        let _ = writeln!(out, "{}", rebase(doc, &original.root_dir));
+        let _ = writeln!(out, "{doc}");
     }
     out += "#![allow(unknown_lints, unexpected_cfgs)]\n";
     out += "#![cfg_attr(not(precast_from_source), allow(clippy::all, clippy::pedantic, rustdoc::all, elided_lifetimes_in_paths))]\n";
     for attribute in &original.attributes {
-        let attribute = rebase(attribute, &original.root_dir);
-        let _ = writeln!(out, "#![cfg_attr(precast_from_source, {attribute})]");
+        // A comment at its end would hide our parenthesis.
+        let end = if attribute.contains("//") { "\n" } else { "" };
+        let _ = writeln!(out, "#![cfg_attr(precast_from_source, {attribute}{end})]");
     }
     out
 }
@@ -65,11 +68,13 @@ fn checks(artifact: &Artifact, original: &Original) -> Result<String> {
         if feature == "default" || manifest.features.contains(&feature) {
             continue;
         }
+        let message = format!(
+            "{name} {version} was precompiled without its feature `{feature}`: pack it with \
+             `--features {feature}`, or build with RUSTFLAGS='--cfg precast_from_source'"
+        );
         let _ = write!(
             out,
-            "\n#[cfg(all(feature = {feature:?}, not(precast_from_source)))]
-compile_error!(\"{name} {version} was precompiled without its feature `{feature}`: pack it with \
-             `--features {feature}`, or build with RUSTFLAGS='--cfg precast_from_source'\");\n"
+            "\n#[cfg(all(feature = {feature:?}, not(precast_from_source)))]\ncompile_error!({message:?});\n"
         );
     }
     let unresolvable = cargo::unresolvable(original)?;
@@ -81,11 +86,8 @@ compile_error!(\"{name} {version} was precompiled without its feature `{feature}
         reasons.push("it includes what its build script writes".into());
     }
     for reason in reasons {
-        let _ = write!(
-            out,
-            "\n#[cfg(precast_from_source)]
-compile_error!(\"{name} {version} cannot be built from source here: {reason}\");\n"
-        );
+        let message = format!("{name} {version} cannot be built from source here: {reason}");
+        let _ = write!(out, "\n#[cfg(precast_from_source)]\ncompile_error!({message:?});\n");
     }
     Ok(out)
 }
@@ -114,11 +116,8 @@ static MODULE: precast::Module = precast::Module::new(
     )
 }
 
-fn function(item: &Macro, root_dir: &str) -> Result<String> {
-    let mut out = "\n".to_string();
-    for attribute in &item.attributes {
-        out += &outer(&rebase(attribute, root_dir))?;
-    }
+fn function(item: &Macro, attributes: &str) -> Result<String> {
+    let mut out = format!("\n{attributes}");
     let function = &item.function;
     let declared = match item.kind {
         Kind::Derive if item.helpers.is_empty() => format!("proc_macro_derive({})", item.name),
@@ -149,15 +148,48 @@ pub fn {function}({parameters}) -> proc_macro::TokenStream {{
     Ok(out)
 }
 
-/// An outer attribute; documentation becomes a comment where a comment can say it.
-fn outer(text: &str) -> Result<String> {
-    let attributes = Attribute::parse_outer.parse_str(text);
-    let attributes =
-        attributes.class(Class::Package, format!("cannot read the attribute {text}"))?;
-    let docs: Option<Vec<String>> = attributes.iter().map(doc_lines).collect();
-    Ok(docs.map_or_else(|| format!("{text}\n"), |comments| comments.concat()))
+/// The outer attributes of a macro, one a line: what its users are told, and nothing else.
+fn documented(item: &Macro, artifact: &Artifact, original: &Original) -> Result<String> {
+    let mut out = String::new();
+    for text in &item.attributes {
+        let attributes = Attribute::parse_outer.parse_str(text);
+        let unreadable = format!("cannot read the attribute {text} of {}", item.name);
+        let attributes = attributes.class(Class::Package, unreadable)?;
+        for attribute in &attributes {
+            if !attribute.path().is_ident("doc") && !attribute.path().is_ident("deprecated") {
+                let message = format!("{} cannot have the attribute {text}", item.name);
+                return Err(Error::new(Class::Package, message));
+            }
+            if let Some(lines) = doc_lines(attribute) {
+                out += &lines;
+            } else if let Some(path) = doc_file(attribute) {
+                if let Some(path) = included(&artifact.source, &original.root_dir, &path) {
+                    let _ = writeln!(out, "#[doc = include_str!({path:?})]");
+                }
+            } else if !is_computed(attribute) && attributes.len() == 1 {
+                let _ = writeln!(out, "{}", text.trim());
+            } else if !is_computed(attribute) {
+                let _ = writeln!(out, "{}", attribute.to_token_stream());
+            }
+        }
+    }
+    Ok(out)
 }
 
+/// The file of `#[doc = include_str!("file")]`.
+fn doc_file(attribute: &Attribute) -> Option<String> {
+    let Expr::Macro(call) = &attribute.meta.require_name_value().ok()?.value else { return None };
+    let path: LitStr = call.mac.parse_body().ok()?;
+    call.mac.path.is_ident("include_str").then(|| path.value())
+}
+
+/// Whether the value is something else than a literal: it may read files, and is left out.
+fn is_computed(attribute: &Attribute) -> bool {
+    let value = attribute.meta.require_name_value().map(|pair| &pair.value);
+    value.is_ok_and(|value| !matches!(value, Expr::Lit(_)))
+}
+
+/// Documentation as comments, where comments can say it.
 fn doc_lines(attribute: &Attribute) -> Option<String> {
     let Meta::NameValue(pair) = &attribute.meta else { return None };
     let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &pair.value else { return None };

@@ -9,11 +9,12 @@ use crate::artifact::{Artifact, Tree};
 use crate::error::{Class, Context, Error, Result};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::ops::Range;
+use syn::LitStr;
 use toml_edit::{DocumentMut, Table};
 
 pub(super) struct Original {
     pub(super) manifest: Table,
-    /// The original's crate documentation: inner doc comments and attributes, as written.
+    /// The original's crate documentation: inner doc comments and attributes.
     pub(super) docs: Vec<String>,
     /// The inside of each other inner attribute: `allow(dead_code)`.
     pub(super) attributes: Vec<String>,
@@ -21,7 +22,7 @@ pub(super) struct Original {
     pub(super) root_items: String,
     /// Where `root_items` is kept in the shim.
     pub(super) generated_root: String,
-    /// The directory of the root file in the shim, as a path from `src/`: `../source/src/`.
+    /// The directory of the root file in the sources: `src/`.
     pub(super) root_dir: String,
 }
 
@@ -31,7 +32,7 @@ pub(super) fn read(artifact: &Artifact) -> Result<Original> {
     let text = text(source, &root)?;
     let (code, items_start) = strip_shebang(text);
     let found = inner_attributes(code).context(format!("cannot read {root}"))?;
-    let root_dir = format!("../source/{}", root.rfind('/').map_or("", |at| &root[..=at]));
+    let root_dir = root.rfind('/').map_or("", |at| &root[..=at]).to_string();
     let mut original = Original {
         manifest: parse_manifest(source)?,
         docs: Vec::new(),
@@ -43,7 +44,11 @@ pub(super) fn read(artifact: &Artifact) -> Result<Original> {
     for Inner { range, kind } in found {
         let spelled = &code[range.clone()];
         match kind {
-            Kind::Doc => original.docs.push(spelled.to_string()),
+            Kind::Comment => original.docs.push(spelled.to_string()),
+            Kind::Doc(path) => {
+                let path = included(source, &original.root_dir, &path);
+                original.docs.extend(path.map(|path| format!("#![doc = include_str!({path:?})]")));
+            }
             // These two cannot be conditional, and the shim sets them itself.
             Kind::Other(inside) if starts_with_word(&inside, &["crate_type", "crate_name"]) => {}
             Kind::Other(inside) => original.attributes.push(inside),
@@ -73,22 +78,19 @@ pub(super) fn generated_path(root: &str) -> String {
     format!("{}.precast.rs", root.strip_suffix(".rs").unwrap_or(root))
 }
 
-/// Makes every `include_str!("PATH")` of an attribute relative to the shim's `src/`.
-pub(super) fn rebase(attribute: &str, root_dir: &str) -> String {
-    let mut out = String::new();
-    let mut rest = attribute;
-    while let Some(at) = rest.find("include_str!") {
-        let after = at + "include_str!".len();
-        let quote = rest[after..].find('"').map(|quote| after + quote + 1);
-        let opens = |quote: &usize| rest[after..*quote].chars().all(|c| " ([{\"\n\t".contains(c));
-        let end = quote.filter(opens).unwrap_or(after);
-        out.push_str(&rest[..end]);
-        if end > after && !rest[end..].starts_with('/') {
-            out.push_str(root_dir);
+/// The path, from the shim's `src/`, of a file that the original's root includes by a relative path.
+/// Only the sources can be included: a file of the machine is not ours to read.
+pub(super) fn included(source: &Tree, root_dir: &str, path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = root_dir.split('/').filter(|part| !part.is_empty()).collect();
+    for part in path.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
         }
-        rest = &rest[end..];
     }
-    out + rest
+    let path = parts.join("/");
+    source.contains_key(&path).then(|| format!("../{}", super::stored_path(&path)))
 }
 
 fn parse_manifest(source: &Tree) -> Result<Table> {
@@ -112,8 +114,10 @@ struct Inner {
 }
 
 enum Kind {
-    /// `//! text`, `#![doc = "text"]` or `#![doc = include_str!("file")]`.
-    Doc,
+    /// `//! text`, `/*! text */` or `#![doc = "text"]`: can be repeated as it is.
+    Comment,
+    /// `#![doc = include_str!("path")]`
+    Doc(String),
     /// The text between the brackets.
     Other(String),
 }
@@ -134,12 +138,10 @@ fn inner_attributes(code: &str) -> Result<Vec<Inner>> {
         }
         let range = hash.span().byte_range().start..group.span_close().byte_range().end;
         let kind = match code[range.clone()].starts_with('#') {
-            false => Kind::Doc, // the lexer gives a comment's tokens the span of the comment
-            true if is_plain_doc(group.stream()) => Kind::Doc,
+            false => Kind::Comment, // the lexer gives its tokens the span of the comment
             true => {
-                let inside =
-                    group.span_open().byte_range().end..group.span_close().byte_range().start;
-                Kind::Other(code[inside].trim().to_string())
+                let open = group.span_open().byte_range();
+                classify(group.stream(), &code[open.end..group.span_close().byte_range().start])
             }
         };
         found.push(Inner { range, kind });
@@ -147,14 +149,17 @@ fn inner_attributes(code: &str) -> Result<Vec<Inner>> {
     Ok(found)
 }
 
-/// `doc = "text"` or `doc = include_str!("file")`: what can be repeated without a condition.
-fn is_plain_doc(inside: TokenStream) -> bool {
-    let words: Vec<String> = inside.into_iter().map(|token| token.to_string()).collect();
+fn classify(inside: TokenStream, text: &str) -> Kind {
+    let tokens: Vec<TokenTree> = inside.into_iter().collect();
+    let words: Vec<String> = tokens.iter().map(ToString::to_string).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words[..] {
-        ["doc", "=", text] => text.ends_with(['"', '#']),
-        ["doc", "=", "include_str", "!", path] => path.matches('"').count() == 2,
-        _ => false,
+    match (&words[..], tokens.last()) {
+        (["doc", "=", _], Some(TokenTree::Literal(_))) => Kind::Comment,
+        (["doc", "=", "include_str", "!", _], Some(TokenTree::Group(path))) => {
+            let path = syn::parse2::<LitStr>(path.stream());
+            path.map_or_else(|_| Kind::Other(text.trim().into()), |path| Kind::Doc(path.value()))
+        }
+        _ => Kind::Other(text.trim().into()),
     }
 }
 

@@ -35,6 +35,7 @@ impl Console {
         self.bar.finish_and_clear();
         match self.json {
             true => print_json(value),
+            false if std::io::stdout().is_terminal() => print!("{}", shown(&text())),
             false => print!("{}", text()),
         }
     }
@@ -74,7 +75,7 @@ impl Console {
     }
 }
 
-/// Messages may come from a macro: they do not steer the terminal.
+/// Texts may come from a macro or its package: they do not steer the terminal.
 fn shown(text: &str) -> String {
     let escape = |c: char| match c.is_control() && c != '\n' && c != '\t' {
         true => c.escape_default().to_string(),
