@@ -135,16 +135,31 @@ pub fn keep(bytes: &[u8]) -> (u32, *const u8) {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), at.add(4), bytes.len());
             return (crate::abi::LONG, at);
         }
-        // A loop, because a bulk copy costs more than the few bytes of a name.
-        if bytes.len() <= 16 {
-            let mut i = 0;
-            while i < bytes.len() {
-                at.add(i).write(*bytes.get_unchecked(i));
-                i += 1;
-            }
-        } else {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), at, bytes.len());
-        }
+        copy_short(bytes, at);
     }
     (bytes.len() as u32, at)
+}
+
+/// A bulk copy costs more than the few bytes of a name: two loads and stores that overlap.
+unsafe fn copy_short(bytes: &[u8], to: *mut u8) {
+    let (from, len) = (bytes.as_ptr(), bytes.len());
+    if len > 16 {
+        std::ptr::copy_nonoverlapping(from, to, len);
+    } else if len >= 8 {
+        let (a, b) = (word::<u64>(from), word::<u64>(from.add(len - 8)));
+        to.cast::<u64>().write_unaligned(a);
+        to.add(len - 8).cast::<u64>().write_unaligned(b);
+    } else if len >= 4 {
+        let (a, b) = (word::<u32>(from), word::<u32>(from.add(len - 4)));
+        to.cast::<u32>().write_unaligned(a);
+        to.add(len - 4).cast::<u32>().write_unaligned(b);
+    } else if len > 0 {
+        to.write(*from);
+        to.add(len / 2).write(*from.add(len / 2));
+        to.add(len - 1).write(*from.add(len - 1));
+    }
+}
+
+unsafe fn word<T>(from: *const u8) -> T {
+    from.cast::<T>().read_unaligned()
 }

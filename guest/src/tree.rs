@@ -211,24 +211,12 @@ pub enum Spacing {
     Alone,
 }
 
-/// One bit for each ASCII character that may be a `Punct`.
-const LEGAL_CHARS: u128 = {
-    let chars = b"=<>!~+-*/%^&|@.,;:#$?'";
-    let mut set = 0;
-    let mut i = 0;
-    while i < chars.len() {
-        set |= 1 << chars[i];
-        i += 1;
-    }
-    set
-};
-
 impl Punct {
     /// Creates a new `Punct` from the given character and spacing.
     #[inline]
     pub fn new(ch: char, spacing: Spacing) -> Punct {
-        if ch as u32 >= 128 || LEGAL_CHARS >> (ch as u32) & 1 == 0 {
-            panic!("unsupported character `{:?}`", ch);
+        if ch as u32 >= 128 || BYTES[ch as usize] & PUNCT_BYTE == 0 {
+            unsupported(ch);
         }
         let joint = (spacing == Spacing::Joint) as u32;
         let head = PUNCT | joint << 3 | (ch as u32) << 8;
@@ -292,31 +280,47 @@ impl PartialEq<Punct> for char {
 #[derive(Clone)]
 pub struct Ident(pub(crate) Record);
 
-/// For each byte: 1 if it may be in an identifier, 3 if it may start one.
-const IDENT_BYTES: [u8; 256] = {
+const START_BYTE: u8 = 1;
+const IDENT_BYTE: u8 = 2;
+const PUNCT_BYTE: u8 = 4;
+
+/// For each byte: whether it may start an identifier, be in one, be a `Punct`.
+static BYTES: [u8; 256] = {
     let mut table = [0; 256];
     let mut b = 0;
     while b < 128 {
         if (b as u8).is_ascii_alphabetic() || b as u8 == b'_' {
-            table[b] = 3;
+            table[b] = START_BYTE | IDENT_BYTE;
         } else if (b as u8).is_ascii_digit() {
-            table[b] = 1;
+            table[b] = IDENT_BYTE;
         }
         b += 1;
+    }
+    let chars = b"=<>!~+-*/%^&|@.,;:#$?'";
+    let mut i = 0;
+    while i < chars.len() {
+        table[chars[i] as usize] = PUNCT_BYTE;
+        i += 1;
     }
     table
 };
 
 fn is_ascii_ident(bytes: &[u8]) -> bool {
-    if bytes.is_empty() || IDENT_BYTES[bytes[0] as usize] != 3 {
+    if bytes.is_empty() || BYTES[bytes[0] as usize] & START_BYTE == 0 {
         return false;
     }
     for &b in bytes {
-        if IDENT_BYTES[b as usize] == 0 {
+        if BYTES[b as usize] & IDENT_BYTE == 0 {
             return false;
         }
     }
     true
+}
+
+#[cold]
+#[inline(never)]
+fn unsupported(ch: char) -> ! {
+    panic!("unsupported character `{:?}`", ch)
 }
 
 impl Ident {

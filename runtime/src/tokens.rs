@@ -43,6 +43,10 @@ pub struct Tokens {
     derived: Vec<Span>,
     call_site: Span,
     mixed_site: Span,
+    call_site_handle: u32,
+    /// The span that was last looked up: the next token often has the same.
+    last_handle: u32,
+    last_span: Span,
     /// What is being encoded.
     records: Vec<Record>,
     texts: String,
@@ -53,10 +57,18 @@ pub struct Tokens {
     pub has_error: bool,
 }
 
-/// Records that are being decoded.
+/// Records that are being decoded, by native address.
 struct Cursor {
-    at: *const Record,
+    at: usize,
     left: u32,
+}
+
+/// The memory that is being decoded, with what is asked of it for every token.
+struct Window<'a> {
+    memory: &'a Memory,
+    /// Native address of guest address 0.
+    base: usize,
+    len: u64,
 }
 
 impl Tokens {
@@ -67,6 +79,9 @@ impl Tokens {
             derived: Vec::new(),
             call_site: Span::call_site(),
             mixed_site: Span::mixed_site(),
+            call_site_handle: epoch << 2,
+            last_handle: epoch << 2,
+            last_span: Span::call_site(),
             records: Vec::new(),
             texts: String::new(),
             budget: N_RECORDS_MAX,
@@ -195,7 +210,8 @@ impl Tokens {
         let records = memory.read_u32(at)?;
         let len = memory.read_u32(at.wrapping_add(4))?;
         let id = memory.read_u32(at.wrapping_add(8))?;
-        self.stream(memory, records, len, id, 0)
+        let window = Window::new(memory)?;
+        self.stream(&window, records, len, id, 0)
     }
 
     /// The token at `at`.
@@ -205,15 +221,21 @@ impl Tokens {
         for i in 0..4 {
             record[i as usize] = memory.read_u32(at.wrapping_add(i * 4))?;
         }
-        if record[0] & 7 == GROUP {
-            return self.group(memory, record, 0);
+        let window = Window::new(memory)?;
+        let tree = if record[0] & 7 == GROUP {
+            self.group(&window, record, 0)
+        } else {
+            self.leaf(&window, record)
+        };
+        match tree {
+            Some(tree) => Ok(tree),
+            None => Err(self.fault.take().unwrap_or_else(stale)),
         }
-        self.leaf(memory, record)
     }
 
     fn stream(
         &mut self,
-        memory: &Memory,
+        window: &Window,
         at: u32,
         len: u32,
         id: u32,
@@ -235,19 +257,20 @@ impl Tokens {
             return Err(Fault::Limit("the macro's output has too many tokens"));
         }
         self.budget -= len;
-        let bytes = memory.read(at, len * RECORD_BYTES)?;
-        if bytes.as_ptr() as usize % 4 != 0 {
+        let bytes = window.memory.read(at, len * RECORD_BYTES)?;
+        if at % 4 != 0 {
             return Err(bad("records at an odd address"));
         }
-        let mut cursor = Cursor { at: bytes.as_ptr() as *const Record, left: len };
-        let mut stream = self.run(memory, &mut cursor, depth)?;
+        let mut cursor = Cursor { at: bytes.as_ptr() as usize, left: len };
+        let mut stream = self.run(window, &mut cursor, depth)?;
         // The run stopped before a splice.
         while cursor.left != 0 {
-            let record = cursor.next();
-            let part = self.stream(memory, record[1], record[0] >> 8, record[3], depth + 1)?;
+            // SAFETY: a record is left.
+            let [head, at, _, id] = unsafe { cursor.next() };
+            let part = self.stream(window, at, head >> 8, id, depth + 1)?;
             stream.extend(Some(part));
             if cursor.left != 0 {
-                let part = self.run(memory, &mut cursor, depth)?;
+                let part = self.run(window, &mut cursor, depth)?;
                 stream.extend(Some(part));
             }
         }
@@ -257,11 +280,11 @@ impl Tokens {
     /// Decodes up to the end or to a splice.
     fn run(
         &mut self,
-        memory: &Memory,
+        window: &Window,
         cursor: &mut Cursor,
         depth: u32,
     ) -> Result<TokenStream, Fault> {
-        let trees = Trees { tokens: self, memory: memory, cursor: cursor, depth: depth };
+        let trees = Trees { tokens: self, window: window, cursor: cursor, depth: depth };
         let stream = TokenStream::from_iter(trees);
         match self.fault.take() {
             Some(fault) => Err(fault),
@@ -269,13 +292,20 @@ impl Tokens {
         }
     }
 
-    /// Apart from `leaf`, because this one nests and its stack frame should be small.
-    fn group(&mut self, memory: &Memory, record: Record, depth: u32) -> Result<TokenTree, Fault> {
+    /// `None` means that `fault` is set. Apart from `leaf`, because this one nests and its stack frame
+    /// should be small.
+    fn group(&mut self, window: &Window, record: Record, depth: u32) -> Option<TokenTree> {
         let [head, at, span, id] = record;
         if head & ORIGINAL != 0 {
-            return Ok(self.native(id)?.clone());
+            return self.original(id);
         }
-        let stream = self.stream(memory, at, head >> 8, id, depth + 1)?;
+        let stream = match self.stream(window, at, head >> 8, id, depth + 1) {
+            Ok(stream) => stream,
+            Err(fault) => {
+                self.fault = Some(fault);
+                return None;
+            }
+        };
         let delimiter = match head >> 3 & 3 {
             0 => Delimiter::Parenthesis,
             1 => Delimiter::Brace,
@@ -283,44 +313,98 @@ impl Tokens {
             _ => Delimiter::None,
         };
         let mut group = Group::new(delimiter, stream);
-        if span != self.epoch << 2 {
-            group.set_span(self.span(span)?);
+        if span != self.call_site_handle {
+            if span != self.last_handle && !self.look_up(span) {
+                return None;
+            }
+            group.set_span(self.last_span);
         }
-        Ok(TokenTree::Group(group))
+        Some(TokenTree::Group(group))
     }
 
-    fn leaf(&mut self, memory: &Memory, record: Record) -> Result<TokenTree, Fault> {
+    fn original(&mut self, id: u32) -> Option<TokenTree> {
+        match self.native(id) {
+            Ok(tree) => Some(tree.clone()),
+            Err(fault) => {
+                self.fault = Some(fault);
+                None
+            }
+        }
+    }
+
+    /// `None` means that `fault` is set. Written out, because unoptimised every `?` is a call.
+    fn leaf(&mut self, window: &Window, record: Record) -> Option<TokenTree> {
         let [head, at, span, id] = record;
         let kind = head & 7;
-        let mut tree = if id != 0 {
-            let tree = self.native(id)?.clone();
-            if span == id << 2 {
-                return Ok(tree);
+        if id != 0 {
+            let mut tree = self.original(id)?;
+            if span != id << 2 {
+                if span != self.last_handle && !self.look_up(span) {
+                    return None;
+                }
+                tree.set_span(self.last_span);
             }
-            tree
-        } else if kind == PUNCT {
-            let spacing = if head & 1 << 3 != 0 { Spacing::Joint } else { Spacing::Alone };
-            TokenTree::Punct(Punct::new((head >> 8) as u8 as char, spacing))
-        } else if kind == IDENT {
-            let text = text(memory, head >> 8, at)?;
-            if head >> 8 == 13 && text == "compile_error" {
-                self.has_error = true;
-            }
-            let span = self.span(span)?;
-            return Ok(TokenTree::Ident(if head & 1 << 3 != 0 {
-                Ident::new_raw(text, span)
-            } else {
-                Ident::new(text, span)
-            }));
-        } else if kind == LITERAL {
-            TokenTree::Literal(literal(memory, head, at)?)
-        } else {
-            return Err(bad("a token of no known kind"));
-        };
-        if span != self.epoch << 2 {
-            tree.set_span(self.span(span)?);
+            return Some(tree);
         }
-        Ok(tree)
+        if span != self.last_handle && !self.look_up(span) {
+            return None;
+        }
+        if kind == PUNCT {
+            let spacing = if head & 1 << 3 != 0 { Spacing::Joint } else { Spacing::Alone };
+            let mut punct = Punct::new((head >> 8) as u8 as char, spacing);
+            if span != self.call_site_handle {
+                punct.set_span(self.last_span);
+            }
+            return Some(TokenTree::Punct(punct));
+        }
+        if kind == IDENT {
+            let len = head >> 8;
+            if at as u64 + len as u64 <= window.len && len != LONG {
+                // SAFETY: checked to lie in memory.
+                let bytes = unsafe {
+                    slice::from_raw_parts((window.base + at as usize) as *const u8, len as usize)
+                };
+                if let Ok(text) = str::from_utf8(bytes) {
+                    if len == 13 && text == "compile_error" {
+                        self.has_error = true;
+                    }
+                    return Some(TokenTree::Ident(if head & 1 << 3 != 0 {
+                        Ident::new_raw(text, self.last_span)
+                    } else {
+                        Ident::new(text, self.last_span)
+                    }));
+                }
+            }
+            self.fault = Some(bad("an identifier that is none"));
+            return None;
+        }
+        if kind == LITERAL {
+            match literal(window.memory, head, at) {
+                Ok(mut literal) => {
+                    literal.set_span(self.last_span);
+                    return Some(TokenTree::Literal(literal));
+                }
+                Err(fault) => self.fault = Some(fault),
+            }
+            return None;
+        }
+        self.fault = Some(bad("a token of no known kind"));
+        None
+    }
+
+    /// Makes `last_span` the native span of a handle; false if there is none.
+    fn look_up(&mut self, handle: u32) -> bool {
+        match self.span(handle) {
+            Ok(span) => {
+                self.last_handle = handle;
+                self.last_span = span;
+                true
+            }
+            Err(fault) => {
+                self.fault = Some(fault);
+                false
+            }
+        }
     }
 
     /// The native span of a handle.
@@ -352,19 +436,26 @@ impl Tokens {
     }
 }
 
+impl<'a> Window<'a> {
+    fn new(memory: &'a Memory) -> Result<Window<'a>, Fault> {
+        let base = memory.base() as usize;
+        if base % 4 != 0 {
+            return Err(bad("memory at an odd address"));
+        }
+        Ok(Window { memory: memory, base: base, len: memory.bytes() })
+    }
+}
+
 impl Cursor {
-    fn next(&mut self) -> Record {
-        // SAFETY: callers have checked `left`, and whoever made this that so many lie in memory.
-        let record = unsafe { *self.at };
-        self.at = self.at.wrapping_add(1);
+    /// The caller has checked `left`, and whoever made this that so many records lie in memory.
+    unsafe fn next(&mut self) -> Record {
+        let record = *(self.at as *const Record);
+        self.at += RECORD_BYTES as usize;
         self.left -= 1;
-        #[cfg(target_endian = "big")]
-        let record = [
-            record[0].swap_bytes(),
-            record[1].swap_bytes(),
-            record[2].swap_bytes(),
-            record[3].swap_bytes(),
-        ];
+        if cfg!(target_endian = "big") {
+            let [a, b, c, d] = record;
+            return [a.swap_bytes(), b.swap_bytes(), c.swap_bytes(), d.swap_bytes()];
+        }
         record
     }
 }
@@ -372,35 +463,28 @@ impl Cursor {
 /// The native interface takes the tokens of a stream from an iterator: this decodes as it goes.
 struct Trees<'a> {
     tokens: &'a mut Tokens,
-    memory: &'a Memory,
+    window: &'a Window<'a>,
     cursor: &'a mut Cursor,
     depth: u32,
 }
 
-impl Iterator for Trees<'_> {
+impl<'a> Iterator for Trees<'a> {
     type Item = TokenTree;
 
     fn next(&mut self) -> Option<TokenTree> {
         if self.cursor.left == 0 {
             return None;
         }
-        let before = (self.cursor.at, self.cursor.left);
-        let record = self.cursor.next();
-        if record[0] & 7 == SPLICE {
-            (self.cursor.at, self.cursor.left) = before;
-            return None;
-        }
-        let tree = if record[0] & 7 == GROUP {
-            self.tokens.group(self.memory, record, self.depth)
-        } else {
-            self.tokens.leaf(self.memory, record)
-        };
-        match tree {
-            Ok(tree) => Some(tree),
-            Err(fault) => {
-                self.tokens.fault = Some(fault);
+        // SAFETY: a record is left.
+        let record = unsafe { self.cursor.next() };
+        match record[0] & 7 {
+            GROUP => self.tokens.group(self.window, record, self.depth),
+            SPLICE => {
+                self.cursor.at -= RECORD_BYTES as usize;
+                self.cursor.left += 1;
                 None
             }
+            _ => self.tokens.leaf(self.window, record),
         }
     }
 
