@@ -90,6 +90,8 @@ pub struct Toolchain {
     /// Commit hash where the compiler tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// `LLD 22.1.2`
+    pub linker: String,
     /// `wasm32-wasip1`
     pub target: String,
     /// The codegen flags in the order they are given.

@@ -57,6 +57,7 @@ pub fn manifest(
         toolchain: manifest::Toolchain {
             rustc: toolchain.release.clone(),
             commit: toolchain.commit.clone(),
+            linker: toolchain.linker.version.clone(),
             target: TARGET.to_owned(),
             flags: FLAGS.iter().map(|&flag| flag.to_owned()).collect(),
         },

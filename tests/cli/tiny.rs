@@ -68,6 +68,7 @@ fn manifest() -> Manifest {
         toolchain: Toolchain {
             rustc: "1.96.0".into(),
             commit: None,
+            linker: "LLD 22.1.2".into(),
             target: "wasm32-wasip1".into(),
             flags: vec!["-Copt-level=3".into()],
         },
