@@ -9,9 +9,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The profile's settings, given on the command line so that no configuration overrides them.
+///
+/// Measured with serde_derive on the portable engine, unoptimised: `s` against `3` halves the module
+/// (631 kB for 1229) and takes a third off the image (261 kB for 406) and half off the time until
+/// the first expansion is done (25 ms for 49), for 13 % more time in long expansions. `z` costs 55 %.
+/// The guest and the standard library, where most of the time goes, are at 3 in any case.
 const PROFILE: [&str; 11] = [
     "inherits='release'",
-    "opt-level=3",
+    "opt-level='s'",
     "debug=0",
     "strip='none'",
     "debug-assertions=false",
@@ -24,7 +29,7 @@ const PROFILE: [&str; 11] = [
 ];
 
 /// Flags for every wasm crate, recorded in the manifest.
-pub const FLAGS: [&str; 4] = ["-Copt-level=3", "-Clto=fat", "-Ccodegen-units=1", "-Cpanic=abort"];
+pub const FLAGS: [&str; 4] = ["-Copt-level=s", "-Clto=fat", "-Ccodegen-units=1", "-Cpanic=abort"];
 
 /// Bytes of the module's own stack, which lies in its memory.
 const STACK_BYTES: u32 = 4 << 20;
