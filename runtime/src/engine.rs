@@ -43,31 +43,20 @@ pub struct Table {
     max: u32,
 }
 
-/// A data or element segment that was not dropped: a range of `data` or `items`.
+/// A data or element segment: a range of `data` or `items`.
 pub struct Segment {
-    active: bool,
-    /// Memory address or table index where an active one goes.
+    /// 0: passive; otherwise the table or memory it goes to, plus one.
+    active: u32,
+    /// Memory address or table index.
     to: u32,
-    table: u32,
     from: u32,
     len: u32,
 }
 
-pub struct Chunk {
-    /// First byte in the embedded form.
-    at: usize,
-    packed: usize,
-    method: u32,
-    checksum: u32,
-    /// Bytes decoded, and for code the first of its bytes.
-    raw: usize,
-    code_at: usize,
-    ready: bool,
-}
-
 pub struct Engine {
     embedded: &'static [u8],
-    chunks: Vec<Chunk>,
+    /// Where the packed bytes of the code's first chunk begin.
+    code_chunks_at: usize,
     /// Eight bytes each: `Insn`, in chunks which are decoded when first needed.
     code: Vec<u64>,
     /// The head's words. The three tables below are views of it: it never changes or moves.
@@ -80,9 +69,13 @@ pub struct Engine {
     tables: Vec<Table>,
     /// Items of all tables, at most TABLE_ITEMS_MAX.
     n_items: u32,
-    elems: Vec<Segment>,
-    datas: Vec<Segment>,
-    data: Vec<u8>,
+    /// Where the segments' records begin in the head, in words: elements, then data.
+    segments_at: usize,
+    n_elems: usize,
+    n_datas: usize,
+    /// 1 for each segment that was dropped.
+    dropped: Vec<u64>,
+    data: Vec<u64>,
     /// Where the exports begin in the head, in words.
     exports_at: usize,
     start: u32,

@@ -50,8 +50,7 @@ pub const FUNC_WORDS: usize = 4;
 pub const CONST_WORDS: usize = 2;
 pub const GLOBAL_WORDS: usize = 2;
 pub const TABLE_WORDS: usize = 2;
-pub const ELEM_WORDS: usize = 4;
-pub const DATA_WORDS: usize = 4;
+pub const SEGMENT_WORDS: usize = 4;
 /// Words of the embedded form's header, and of each of its chunks.
 pub const EMBEDDED_WORDS: usize = 6;
 pub const CHUNK_WORDS: usize = 4;

@@ -63,18 +63,20 @@ pub fn image(module: &Module, funcs: &[Func], consts: &[u64]) -> Vec<u8> {
     for table in &module.tables {
         out.words(&[table.0, table.1]);
     }
+    let mut from = 0;
     for (segment, items) in &module.elems {
-        let (table, to) = segment.active.unwrap_or_default();
-        out.words(&[segment.active.is_some() as u32, table, to, items.len() as u32]);
+        let (active, to) = segment.active.map_or((0, 0), |(table, to)| (table + 1, to));
+        out.words(&[active, to, from, items.len() as u32]);
+        from += items.len() as u32;
+    }
+    from = 0;
+    for (segment, bytes) in &module.datas {
+        let (active, to) = segment.active.map_or((0, 0), |(_, to)| (1, to));
+        out.words(&[active, to, from, bytes.len() as u32]);
+        from += bytes.len() as u32;
     }
     for (_, items) in &module.elems {
         out.words(items);
-    }
-    let mut from = 0;
-    for (segment, bytes) in &module.datas {
-        let (_, to) = segment.active.unwrap_or_default();
-        out.words(&[segment.active.is_some() as u32, to, from, bytes.len() as u32]);
-        from += bytes.len() as u32;
     }
     for (name, func) in &module.exports {
         out.words(&[*func, name.len() as u32]);

@@ -2,6 +2,7 @@
 
 use super::super::image::{bulk, Insn, TABLE_ITEMS_MAX};
 use super::super::instance::{Fault, Trap};
+use super::load::bytes;
 use super::{Engine, FRAME, FUEL};
 
 /// `from..from + len` as a checked range below `end`.
@@ -39,7 +40,7 @@ impl Engine {
                 self.memory_init(b, p as u32, q as u32, r as u32)?;
                 self.burn(r as u32 >> 6)?;
             }
-            bulk::DATA_DROP => self.datas[b].len = 0,
+            bulk::DATA_DROP => self.dropped[self.n_elems + b] = 1,
             bulk::TABLE_GET => {
                 let items = &self.tables[b].items;
                 let (at, _) = range(p as u32, 1, items.len())?;
@@ -85,35 +86,30 @@ impl Engine {
                 self.table_init(c, b, p as u32, q as u32, r as u32)?;
                 self.burn(r as u32 >> 3)?;
             }
-            _ => self.elems[b].len = 0,
+            _ => self.dropped[b] = 1,
         }
         Ok(())
     }
 
     pub fn memory_init(&mut self, data: usize, to: u32, from: u32, len: u32) -> Result<(), Fault> {
-        let segment = &self.datas[data];
+        let segment = self.segment(self.n_elems + data);
         if from as u64 + len as u64 > segment.len as u64 {
             return Err(Fault::Trap(Trap::MemoryOutOfBounds));
         }
         let first = segment.from as usize + from as usize;
-        self.memory.write(to, &self.data[first..first + len as usize])
+        self.memory.write(to, &bytes(&self.data)[first..first + len as usize])
     }
 
-    pub fn table_init(
-        &mut self,
-        elem: usize,
-        table: usize,
-        to: u32,
-        from: u32,
-        len: u32,
-    ) -> Result<(), Fault> {
-        let segment = &self.elems[elem];
+    pub fn table_init(&mut self, elem: usize, table: usize, to: u32, from: u32, len: u32) -> Result<(), Fault> {
+        let segment = self.segment(elem);
         range(from, len, segment.len as usize)?;
         let items = &mut self.tables[table].items;
         let (to, stop) = range(to, len, items.len())?;
-        let mut at = segment.from as usize + from as usize;
-        for item in &mut items[to..stop] {
-            *item = self.items[at] as u64;
+        let mut from = segment.from as usize + from as usize;
+        let mut at = to;
+        while at < stop {
+            items[at] = self.items[from] as u64;
+            from += 1;
             at += 1;
         }
         Ok(())

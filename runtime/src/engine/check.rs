@@ -62,10 +62,10 @@ impl Engine {
                 i.a as usize + 3 <= frame as usize
                     && match i.x {
                         bulk::MEMORY_SIZE | bulk::MEMORY_GROW => true,
-                        bulk::MEMORY_INIT | bulk::DATA_DROP => b < self.datas.len(),
+                        bulk::MEMORY_INIT | bulk::DATA_DROP => b < self.n_datas,
                         bulk::TABLE_COPY => b < self.tables.len() && c < self.tables.len(),
-                        bulk::TABLE_INIT => b < self.tables.len() && c < self.elems.len(),
-                        bulk::ELEM_DROP => b < self.elems.len(),
+                        bulk::TABLE_INIT => b < self.tables.len() && c < self.n_elems,
+                        bulk::ELEM_DROP => b < self.n_elems,
                         x => x < bulk::COUNT && b < self.tables.len(),
                     }
             }

@@ -8,7 +8,7 @@ use super::super::image::*;
 use super::super::inflate::inflate;
 use super::super::instance::{Fault, Limits};
 use super::super::memory::Memory;
-use super::{Chunk, Engine, Func, Segment, Table, Tier, FRAME};
+use super::{Engine, Func, Segment, Table, Tier, FRAME};
 
 fn damaged<T>(what: &str) -> Result<T, Fault> {
     Err(Fault::Damaged(String::from(what)))
@@ -55,294 +55,259 @@ pub fn words(head: &[u64]) -> &[u32] {
     unsafe { slice::from_raw_parts(head.as_ptr() as *const u32, head.len() * 2) }
 }
 
-/// The head as bytes.
-pub fn bytes(head: &[u64]) -> &[u8] {
+/// Numbers as bytes.
+pub fn bytes(words: &[u64]) -> &[u8] {
     // SAFETY: as above.
-    unsafe { slice::from_raw_parts(head.as_ptr() as *const u8, head.len() * 8) }
+    unsafe { slice::from_raw_parts(words.as_ptr() as *const u8, words.len() * 8) }
 }
 
-/// Walks over the tables of the head.
-struct Tables {
-    at: usize,
-    end: usize,
-}
-
-impl Tables {
-    /// The first word of the next table, of `n` records of `size` words.
-    fn next(&mut self, n: u32, size: usize) -> Result<usize, Fault> {
-        let at = self.at;
-        let end = at as u64 + n as u64 * size as u64;
-        if end > self.end as u64 {
-            return damaged("a table of the head is cut off");
-        }
-        self.at = end as usize;
-        Ok(at)
+/// A block for the `raw` bytes of a chunk: one number more, so that a rest has its own.
+fn block(embedded: &[u8], index: usize, max: u32) -> Result<Vec<u64>, Fault> {
+    let raw = word(embedded, EMBEDDED_WORDS + index * CHUNK_WORDS);
+    if raw > max {
+        return damaged("a chunk is too large");
     }
+    Ok(vec![0; raw as usize / 8 + 1])
 }
 
-/// The chunks' directory and the length of the code in bytes.
-fn directory(embedded: &'static [u8]) -> Result<(Vec<Chunk>, usize), Fault> {
-    if embedded.len() < EMBEDDED_WORDS * 4 {
-        return damaged("it is cut off");
+/// Decodes chunk `index`, whose packed bytes begin at `at`, to the front of `out`. Gives the end of
+/// the packed bytes.
+fn unpack(embedded: &[u8], index: usize, at: usize, out: &mut [u64]) -> Result<usize, Fault> {
+    let record = EMBEDDED_WORDS + index * CHUNK_WORDS;
+    let raw = word(embedded, record) as usize;
+    let end = at as u64 + word(embedded, record + 1) as u64;
+    if end > embedded.len() as u64 || raw > out.len() * 8 {
+        return damaged("a chunk is cut off");
     }
-    if word(embedded, 0) != MAGIC_EMBEDDED {
+    let packed = &embedded[at..end as usize];
+    if checksum(packed) != word(embedded, record + 3) {
+        return damaged("a chunk has a wrong checksum");
+    }
+    // SAFETY: any bytes are numbers, and there are enough.
+    let out = unsafe { slice::from_raw_parts_mut(out.as_mut_ptr() as *mut u8, raw) };
+    let method = word(embedded, record + 2);
+    if method == 0 && packed.len() == raw {
+        out.copy_from_slice(packed);
+    } else if method != 1 || !inflate(packed, out) {
+        return damaged("a chunk does not decode");
+    }
+    Ok(end as usize)
+}
+
+/// Checks the container's header; the end of the directory.
+fn open(embedded: &[u8]) -> Result<usize, Fault> {
+    if cfg!(target_endian = "big") {
+        return Err(Fault::Limit(
+            "precompiled macros need a little-endian host; build with RUSTFLAGS='--cfg precast_from_source'",
+        ));
+    }
+    if embedded.len() < EMBEDDED_WORDS * 4 || word(embedded, 0) != MAGIC_EMBEDDED {
         return damaged("it does not begin as an image");
     }
-    if word(embedded, 1) != VERSION {
+    let version = word(embedded, 1);
+    if version != VERSION {
         return Err(Fault::Damaged(format!(
             "its image format has version {}, this runtime reads version {}",
-            word(embedded, 1),
-            VERSION
+            version, VERSION
         )));
     }
-    if word(embedded, 2) as usize != embedded.len() {
-        return damaged("its length is wrong");
-    }
     let n = word(embedded, 3) as usize;
-    let first = (EMBEDDED_WORDS + n * CHUNK_WORDS) * 4;
-    if n < 2 || n > embedded.len() || first > embedded.len() {
-        return damaged("its directory is cut off");
+    if word(embedded, 2) as usize != embedded.len() || n < 2 || n > embedded.len() / (CHUNK_WORDS * 4) {
+        return damaged("it is cut off");
     }
-    if word(embedded, 5) != 0 || word(embedded, 4) != checksum(&embedded[EMBEDDED_WORDS * 4..first])
+    let end = (EMBEDDED_WORDS + n * CHUNK_WORDS) * 4;
+    if end > embedded.len()
+        || word(embedded, 5) != 0
+        || word(embedded, 4) != checksum(&embedded[EMBEDDED_WORDS * 4..end])
     {
         return damaged("its directory has a wrong checksum");
     }
-    let mut chunks = Vec::with_capacity(n);
-    let mut at = first;
-    let mut code_at = 0usize;
-    let mut index = 0;
-    while index < n {
-        let record = EMBEDDED_WORDS + index * CHUNK_WORDS;
-        let raw = word(embedded, record) as usize;
-        let packed = word(embedded, record + 1) as usize;
-        let max = if index == 0 { HEAD_BYTES_MAX } else { DATA_BYTES_MAX } as usize;
-        if raw > max || packed > embedded.len() - at || code_at > CODE_INSNS_MAX as usize * 8 {
-            return damaged("a chunk is cut off");
-        }
-        chunks.push(Chunk {
-            at: at,
-            packed: packed,
-            method: word(embedded, record + 2),
-            checksum: word(embedded, record + 3),
-            raw: raw,
-            code_at: code_at,
-            ready: false,
-        });
-        if index >= 2 {
-            code_at += raw;
-        }
-        at += packed;
-        index += 1;
-    }
-    if at != embedded.len() || code_at % 8 != 0 {
-        return damaged("its length is wrong");
-    }
-    Ok((chunks, code_at))
+    Ok(end)
 }
 
-/// Decodes one chunk into `out`, which has its length.
-fn unpack(embedded: &[u8], chunk: &Chunk, out: &mut [u8]) -> Result<(), Fault> {
-    let packed = &embedded[chunk.at..chunk.at + chunk.packed];
-    if checksum(packed) != chunk.checksum {
-        return damaged("a chunk has a wrong checksum");
+/// Where the tables of the head begin, in words; the last is the end.
+type Tables = [usize; 8];
+
+/// Checks the head's header and finds its tables.
+fn tables(head: &[u64], raw: usize, data: usize) -> Result<Tables, Fault> {
+    if raw < head::WORDS * 4 {
+        return damaged("its head is cut off");
     }
-    if chunk.method == 0 && packed.len() == out.len() {
-        out.copy_from_slice(packed);
-        return Ok(());
+    // SAFETY: as many words were found to be there.
+    let w: &[u32; head::WORDS] = unsafe { &*(head.as_ptr() as *const [u32; head::WORDS]) };
+    if w[head::MAGIC] != MAGIC
+        || w[head::VERSION] != VERSION
+        || w[head::HEAD_BYTES] as usize != raw
+        || w[head::DATA_BYTES] as usize != data
+        || w[head::CODE_INSNS] > CODE_INSNS_MAX
+        || w[head::TABLES] > TABLES_MAX
+        || w[head::TYPES] > TYPES_MAX
+        || w[head::START] > w[head::FUNCS]
+    {
+        return damaged("its head is inconsistent");
     }
-    if chunk.method != 1 || !inflate(packed, out) {
-        return damaged("a chunk does not decode");
+    let sizes: [(u32, usize); 7] = [
+        (w[head::CONSTS], CONST_WORDS),
+        (w[head::GLOBALS], GLOBAL_WORDS),
+        (w[head::FUNCS], FUNC_WORDS),
+        (w[head::TABLES], TABLE_WORDS),
+        (w[head::ELEMS], SEGMENT_WORDS),
+        (w[head::DATAS], SEGMENT_WORDS),
+        (w[head::ITEMS], 1),
+    ];
+    let mut tables: Tables = [0; 8];
+    let mut at = head::WORDS as u64;
+    let mut index = 0;
+    while index < 7 {
+        tables[index] = at as usize;
+        at += sizes[index].0 as u64 * sizes[index].1 as u64;
+        if at > raw as u64 / 4 {
+            return damaged("a table of the head is cut off");
+        }
+        index += 1;
     }
-    Ok(())
+    tables[7] = at as usize;
+    Ok(tables)
 }
 
 impl Engine {
     /// Reads head and data, and initialises memory, tables and globals.
     pub fn new(embedded: &'static [u8], limits: &Limits) -> Result<Engine, Fault> {
-        if cfg!(target_endian = "big") {
-            return Err(Fault::Limit(
-                "precompiled macros need a little-endian host; build with RUSTFLAGS='--cfg precast_from_source'",
-            ));
-        }
-        let (chunks, code_bytes) = directory(embedded)?;
-        // One word more, so that a head of odd length has its own.
-        let mut head: Vec<u64> = vec![0; chunks[0].raw / 8 + 1];
-        // SAFETY: the block is longer than the chunk, and any bytes are numbers.
-        let out = unsafe { slice::from_raw_parts_mut(head.as_mut_ptr() as *mut u8, chunks[0].raw) };
-        unpack(embedded, &chunks[0], out)?;
-        let mut data = vec![0; chunks[1].raw];
-        unpack(embedded, &chunks[1], &mut data)?;
-        let w = words(&head);
-        if chunks[0].raw < head::WORDS * 4
-            || w[head::MAGIC] != MAGIC
-            || w[head::HEAD_BYTES] as usize != chunks[0].raw
-            || w[head::DATA_BYTES] as usize != data.len()
-            || w[head::CODE_INSNS] as usize != code_bytes / 8
-            || w[head::TABLES] > TABLES_MAX
-            || w[head::TYPES] > TYPES_MAX
-            || w[head::START] > w[head::FUNCS]
-        {
-            return damaged("its head is inconsistent");
-        }
-        if w[head::VERSION] != VERSION {
-            return damaged("its image format has another version than its container");
-        }
-        let mut tables = Tables { at: head::WORDS, end: chunks[0].raw / 4 };
-        let consts_at = tables.next(w[head::CONSTS], CONST_WORDS)?;
-        let globals_at = tables.next(w[head::GLOBALS], GLOBAL_WORDS)?;
-        let funcs_at = tables.next(w[head::FUNCS], FUNC_WORDS)?;
-        let tables_at = tables.next(w[head::TABLES], TABLE_WORDS)?;
-        let elems_at = tables.next(w[head::ELEMS], ELEM_WORDS)?;
-        let items_at = tables.next(w[head::ITEMS], 1)?;
-        let datas_at = tables.next(w[head::DATAS], DATA_WORDS)?;
-        let exports_at = tables.at;
+        let at = open(embedded)?;
+        let mut head = block(embedded, 0, HEAD_BYTES_MAX)?;
+        let at = unpack(embedded, 0, at, &mut head)?;
+        let mut data = block(embedded, 1, DATA_BYTES_MAX)?;
+        let at = unpack(embedded, 1, at, &mut data)?;
+        let data_bytes = word(embedded, EMBEDDED_WORDS + CHUNK_WORDS) as usize;
+        let tables = tables(&head, word(embedded, EMBEDDED_WORDS) as usize, data_bytes)?;
+        let n = |index: usize| words(&head)[index] as usize;
         // SAFETY: each table was found to lie inside the head, at an address its records may have;
         // the views live in the engine, which keeps the head and never changes it.
         let (consts, funcs, items) = unsafe {
-            let first = w.as_ptr();
+            let first = head.as_ptr() as *const u32;
             (
-                slice::from_raw_parts(first.add(consts_at) as *const u64, w[head::CONSTS] as usize),
-                slice::from_raw_parts(first.add(funcs_at) as *const Func, w[head::FUNCS] as usize),
-                slice::from_raw_parts(first.add(items_at), w[head::ITEMS] as usize),
+                slice::from_raw_parts(first.add(tables[0]) as *const u64, n(head::CONSTS)),
+                slice::from_raw_parts(first.add(tables[2]) as *const Func, n(head::FUNCS)),
+                slice::from_raw_parts(first.add(tables[6]), n(head::ITEMS)),
             )
         };
-        let globals = head[globals_at / 2..][..w[head::GLOBALS] as usize].to_vec();
         let mut engine = Engine {
             embedded: embedded,
-            chunks: chunks,
-            code: vec![0; code_bytes / 8],
+            code_chunks_at: at,
+            code: vec![0; n(head::CODE_INSNS)],
             funcs: funcs,
             consts: consts,
             items: items,
-            n_types: w[head::TYPES],
-            globals: globals,
+            n_types: n(head::TYPES) as u32,
+            globals: head[tables[1] / 2..][..n(head::GLOBALS)].to_vec(),
             tables: Vec::new(),
             n_items: 0,
-            elems: Vec::new(),
-            datas: Vec::new(),
+            segments_at: tables[4],
+            n_elems: n(head::ELEMS),
+            n_datas: n(head::DATAS),
+            dropped: vec![0; n(head::ELEMS) + n(head::DATAS)],
             data: data,
-            exports_at: exports_at,
-            start: w[head::START],
-            memory_max: w[head::MEMORY_MAX],
-            memory: Memory::new(w[head::MEMORY_MIN], limits.memory_bytes_max as u64)?,
+            exports_at: tables[7],
+            start: n(head::START) as u32,
+            memory_max: n(head::MEMORY_MAX) as u32,
+            memory: Memory::new(n(head::MEMORY_MIN) as u32, limits.memory_bytes_max as u64)?,
             stack: vec![0; STACK_SLOTS_MAX as usize + FRAME],
             tier: Tier::new(funcs.len(), limits),
             fuel: 0,
             head: head,
         };
-        engine.read_tables(tables_at)?;
-        engine.read_segments(elems_at, datas_at)?;
-        engine.initialise()?;
+        engine.read_tables(tables[3], tables[4])?;
+        engine.initialise(data_bytes)?;
         Ok(engine)
     }
 
-    fn read_tables(&mut self, at: usize) -> Result<(), Fault> {
+    fn read_tables(&mut self, at: usize, end: usize) -> Result<(), Fault> {
         let w = words(&self.head);
         let mut at = at;
-        let mut left = w[head::TABLES];
-        while left > 0 {
+        while at < end {
             if w[at] > TABLE_ITEMS_MAX - self.n_items {
                 return damaged("its tables are too large");
             }
             self.n_items += w[at];
             self.tables.push(Table { items: vec![0; w[at] as usize], max: w[at + 1] });
             at += TABLE_WORDS;
-            left -= 1;
         }
         Ok(())
     }
 
-    fn read_segments(&mut self, elems_at: usize, datas_at: usize) -> Result<(), Fault> {
+    /// An element segment, or behind them all a data segment. A dropped one is empty.
+    pub fn segment(&self, index: usize) -> Segment {
         let w = words(&self.head);
-        let mut at = elems_at;
-        let mut left = w[head::ELEMS];
-        let mut next = 0u64;
-        while left > 0 {
-            let segment = Segment {
-                active: w[at] != 0,
-                table: w[at + 1],
-                to: w[at + 2],
-                from: next as u32,
-                len: w[at + 3],
-            };
-            next += segment.len as u64;
-            if next > self.items.len() as u64
-                || segment.active && segment.table as usize >= self.tables.len()
-            {
-                return damaged("an element segment is inconsistent");
-            }
-            self.elems.push(segment);
-            at += ELEM_WORDS;
-            left -= 1;
-        }
-        at = datas_at;
-        left = w[head::DATAS];
-        while left > 0 {
-            let segment = Segment {
-                active: w[at] != 0,
-                table: 0,
-                to: w[at + 1],
-                from: w[at + 2],
-                len: w[at + 3],
-            };
-            if segment.from as u64 + segment.len as u64 > self.data.len() as u64 {
-                return damaged("a data segment is inconsistent");
-            }
-            self.datas.push(segment);
-            at += DATA_WORDS;
-            left -= 1;
-        }
-        Ok(())
+        let at = self.segments_at + index * SEGMENT_WORDS;
+        let len = if self.dropped[index] != 0 { 0 } else { w[at + 3] };
+        Segment { active: w[at], to: w[at + 1], from: w[at + 2], len: len }
     }
 
-    /// Applies the active segments, in order, and drops them.
-    fn initialise(&mut self) -> Result<(), Fault> {
+    /// Checks the segments; applies the active ones, in order, and drops them.
+    fn initialise(&mut self, data_bytes: usize) -> Result<(), Fault> {
         let mut index = 0;
-        while index < self.elems.len() {
-            if self.elems[index].active {
-                let (table, to, len) =
-                    (self.elems[index].table, self.elems[index].to, self.elems[index].len);
-                self.table_init(index, table as usize, to, 0, len)?;
-                self.elems[index].len = 0;
+        while index < self.n_elems + self.n_datas {
+            let is_data = index >= self.n_elems;
+            let s = self.segment(index);
+            let end = if is_data { data_bytes } else { self.items.len() };
+            let targets = if is_data { 1 } else { self.tables.len() };
+            if s.from as u64 + s.len as u64 > end as u64 || s.active as usize > targets {
+                return damaged("a segment is inconsistent");
             }
-            index += 1;
-        }
-        index = 0;
-        while index < self.datas.len() {
-            if self.datas[index].active {
-                let (to, len) = (self.datas[index].to, self.datas[index].len);
-                self.memory_init(index, to, 0, len)?;
-                self.datas[index].len = 0;
+            if s.active != 0 {
+                if is_data {
+                    self.memory_init(index - self.n_elems, s.to, 0, s.len)?;
+                } else {
+                    self.table_init(index, s.active as usize - 1, s.to, 0, s.len)?;
+                }
+                self.dropped[index] = 1;
             }
             index += 1;
         }
         Ok(())
     }
 
-    /// Decodes the chunks which hold the bytes `from..to` of the code.
-    pub fn decode(&mut self, from: usize, to: usize) -> Result<(), Fault> {
+    /// Where the instructions of function `func` begin and end, now decoded but not checked.
+    pub fn locate(&mut self, func: usize) -> Result<(usize, usize), Fault> {
+        let first = self.funcs[func].code as usize;
+        let end = first as u64 + self.funcs[func].insns as u64;
+        if first as u64 >= end || end > self.code.len() as u64 {
+            return damaged("a function lies outside the code");
+        }
+        // Code that is not decoded yet is `INVALID`.
+        if self.code[first] == 0 {
+            self.decode(first * 8)?;
+        }
+        Ok((first, end as usize))
+    }
+
+    /// Decodes the chunk with byte `at` of the code.
+    fn decode(&mut self, at: usize) -> Result<(), Fault> {
+        let n = word(self.embedded, 3) as usize;
+        let mut packed = self.code_chunks_at;
+        let mut from = 0u64;
         let mut index = 2;
-        while index < self.chunks.len() {
-            let chunk = &mut self.chunks[index];
-            let end = chunk.code_at + chunk.raw;
-            if !chunk.ready && chunk.code_at < to && from < end {
-                chunk.ready = true;
-                // SAFETY: the code is plain bytes, and the directory's chunks fill it exactly.
-                let out = unsafe {
-                    let first = (self.code.as_mut_ptr() as *mut u8).add(chunk.code_at);
-                    slice::from_raw_parts_mut(first, chunk.raw)
+        while index < n {
+            let record = EMBEDDED_WORDS + index * CHUNK_WORDS;
+            let raw = word(self.embedded, record) as u64;
+            if from + raw > at as u64 {
+                if from % 8 != 0 || from + raw > self.code.len() as u64 * 8 {
+                    return damaged("the code is cut off");
+                }
+                return match unpack(self.embedded, index, packed, &mut self.code[from as usize / 8..]) {
+                    Ok(_) => Ok(()),
+                    Err(fault) => Err(fault),
                 };
-                unpack(self.embedded, chunk, out)?;
             }
+            from += raw;
+            packed = packed.saturating_add(word(self.embedded, record + 1) as usize);
             index += 1;
         }
-        Ok(())
+        damaged("a function lies outside the code")
     }
 
     /// Decodes and checks everything: what a run would otherwise do bit by bit.
     pub fn check_all(&mut self) -> Result<(), Fault> {
-        let end = self.code.len() * 8;
-        self.decode(0, end)?;
         let mut func = 0;
         while func < self.funcs.len() {
             self.prepare(func as u32)?;

@@ -533,9 +533,7 @@ impl Engine {
         if self.tier.entries[func as usize] != UNREADY {
             return Ok(());
         }
-        let code = self.funcs[func as usize].code as usize;
-        let end = code + self.funcs[func as usize].insns as usize;
-        self.decode(code * 8, end * 8)?;
+        let (code, end) = self.locate(func as usize)?;
         if !self.check(func as usize, code, end) {
             return Err(Fault::Damaged(format!(
                 "function {} breaks the rules of the format",
