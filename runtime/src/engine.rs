@@ -17,9 +17,6 @@ use super::memory::Memory;
 
 use self::portable::Tier;
 
-pub use self::load::checksum;
-pub use self::math::apply;
-
 /// As many slots as a 16-bit operand can name; the stack has that many after its last frame.
 const FRAME: usize = 65536;
 
@@ -122,7 +119,7 @@ impl Engine {
     }
 
     pub fn export(&self, name: &str) -> Option<u32> {
-        let words = load::words(&self.head);
+        let words = Self::words(&self.head);
         let mut at = self.exports_at;
         let mut left = words[head::EXPORTS];
         while left > 0 && at + 2 <= words.len() {
@@ -130,7 +127,7 @@ impl Engine {
             if len > words.len() * 4 {
                 return None;
             }
-            let text = load::bytes(&self.head).get(at * 4 + 8..at * 4 + 8 + len)?;
+            let text = Self::bytes(&self.head).get(at * 4 + 8..at * 4 + 8 + len)?;
             if text == name.as_bytes() {
                 return Some(words[at]);
             }

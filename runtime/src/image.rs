@@ -205,6 +205,10 @@ ops! {
     MATH MATH; BULK BULK;
 }
 
+/// Which of the fields a (1), b (2) and c (4) name a slot, by shape.
+pub static SLOTS: [u8; shape::COUNT] =
+    [0, 7, 3, 3, 1, 3, 3, 6, 2, 6, 2, 0, 2, 0, 2, 1, 1, 3, 1, 1, 7, 7, 7, 1, 7, 1, 2];
+
 macro_rules! numbers {
     ($(#[$doc:meta])* $module:ident, $enum:ident: $($name:ident)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]

@@ -1,7 +1,7 @@
 //! Compresses the raw image to its embedded form: chunks that are decoded when they are needed.
 
 use crate::error::{Class, Context, Error, Result};
-use crate::runtime::engine::checksum;
+use crate::runtime::engine::Engine;
 use crate::runtime::image::{
     head, CHUNK_BYTES, CONST_WORDS, EMBEDDED_WORDS, FUNC_WORDS, GLOBAL_WORDS, MAGIC,
     MAGIC_EMBEDDED, VERSION,
@@ -58,12 +58,13 @@ pub fn compress(image: &[u8]) -> Result<Vec<u8>> {
         let chunk = frame(raw)?;
         // A chunk that does not shrink is stored.
         let (method, bytes) = if chunk.len() < raw.len() { (1, &chunk[..]) } else { (0, raw) };
-        directory.extend([raw.len() as u32, bytes.len() as u32, method, checksum(bytes)]);
+        directory.extend([raw.len() as u32, bytes.len() as u32, method, Engine::checksum(bytes)]);
         packed.extend_from_slice(bytes);
     }
     let directory: Vec<u8> = directory.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
     let len = EMBEDDED_WORDS * 4 + directory.len() + packed.len();
-    let header = [MAGIC_EMBEDDED, VERSION, len as u32, cuts.len() as u32, checksum(&directory), 0];
+    let header =
+        [MAGIC_EMBEDDED, VERSION, len as u32, cuts.len() as u32, Engine::checksum(&directory), 0];
     let mut out: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).collect();
     out.extend(directory);
     out.extend(packed);

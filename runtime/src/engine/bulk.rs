@@ -2,19 +2,18 @@
 
 use super::super::image::{bulk, Insn, TABLE_ITEMS_MAX};
 use super::super::instance::{Fault, Trap};
-use super::load::bytes;
 use super::{Engine, FRAME, FUEL};
 
-/// `from..from + len` as a checked range below `end`.
-fn range(from: u32, len: u32, end: usize) -> Result<(usize, usize), Fault> {
-    let stop = from as u64 + len as u64;
-    if stop > end as u64 {
-        return Err(Fault::Trap(Trap::TableOutOfBounds));
-    }
-    Ok((from as usize, stop as usize))
-}
-
 impl Engine {
+    /// `from..from + len` as a checked range below `end`.
+    fn range(from: u32, len: u32, end: usize) -> Result<(usize, usize), Fault> {
+        let stop = from as u64 + len as u64;
+        if stop > end as u64 {
+            return Err(Fault::Trap(Trap::TableOutOfBounds));
+        }
+        Ok((from as usize, stop as usize))
+    }
+
     /// Pays for what was done: what traps, or cannot grow, costs nothing.
     fn burn(&mut self, cost: u32) -> Result<(), Fault> {
         if self.fuel < cost as u64 {
@@ -43,12 +42,12 @@ impl Engine {
             bulk::DATA_DROP => self.dropped[self.n_elems + b] = 1,
             bulk::TABLE_GET => {
                 let items = &self.tables[b].items;
-                let (at, _) = range(p as u32, 1, items.len())?;
+                let (at, _) = Self::range(p as u32, 1, items.len())?;
                 frame[window] = items[at];
             }
             bulk::TABLE_SET => {
                 let items = &mut self.tables[b].items;
-                let (at, _) = range(p as u32, 1, items.len())?;
+                let (at, _) = Self::range(p as u32, 1, items.len())?;
                 items[at] = q;
             }
             bulk::TABLE_SIZE => frame[window] = self.tables[b].items.len() as u64,
@@ -67,13 +66,17 @@ impl Engine {
             }
             bulk::TABLE_FILL => {
                 let items = &mut self.tables[b].items;
-                let (from, stop) = range(p as u32, r as u32, items.len())?;
-                items[from..stop].fill(q);
+                let (from, stop) = Self::range(p as u32, r as u32, items.len())?;
+                let mut at = from;
+                while at < stop {
+                    items[at] = q;
+                    at += 1;
+                }
                 self.burn(r as u32 >> 3)?;
             }
             bulk::TABLE_COPY => {
-                let (to, _) = range(p as u32, r as u32, self.tables[b].items.len())?;
-                let (from, stop) = range(q as u32, r as u32, self.tables[c].items.len())?;
+                let (to, _) = Self::range(p as u32, r as u32, self.tables[b].items.len())?;
+                let (from, stop) = Self::range(q as u32, r as u32, self.tables[c].items.len())?;
                 if b == c {
                     self.tables[b].items.copy_within(from..stop, to);
                 } else {
@@ -97,14 +100,21 @@ impl Engine {
             return Err(Fault::Trap(Trap::MemoryOutOfBounds));
         }
         let first = segment.from as usize + from as usize;
-        self.memory.write(to, &bytes(&self.data)[first..first + len as usize])
+        self.memory.write(to, &Self::bytes(&self.data)[first..first + len as usize])
     }
 
-    pub fn table_init(&mut self, elem: usize, table: usize, to: u32, from: u32, len: u32) -> Result<(), Fault> {
+    pub fn table_init(
+        &mut self,
+        elem: usize,
+        table: usize,
+        to: u32,
+        from: u32,
+        len: u32,
+    ) -> Result<(), Fault> {
         let segment = self.segment(elem);
-        range(from, len, segment.len as usize)?;
+        Self::range(from, len, segment.len as usize)?;
         let items = &mut self.tables[table].items;
-        let (to, stop) = range(to, len, items.len())?;
+        let (to, stop) = Self::range(to, len, items.len())?;
         let mut from = segment.from as usize + from as usize;
         let mut at = to;
         while at < stop {

@@ -4,10 +4,6 @@ use super::super::calls::CALLS;
 use super::super::image::{bulk, math, op, shape, Insn};
 use super::Engine;
 
-/// Which of the fields a (1), b (2) and c (4) name a slot, by shape.
-pub static SLOTS: [u8; shape::COUNT] =
-    [0, 7, 3, 3, 1, 3, 3, 6, 2, 6, 2, 0, 2, 0, 2, 1, 1, 3, 1, 1, 7, 7, 7, 1, 7, 1, 2];
-
 impl Engine {
     /// Checks what is not a slot. `next` is the index of the following instruction.
     pub fn check_rare(

@@ -10,177 +10,181 @@ use super::super::instance::{Fault, Limits};
 use super::super::memory::Memory;
 use super::{Engine, Func, Segment, Table, Tier, FRAME};
 
-fn damaged<T>(what: &str) -> Result<T, Fault> {
-    Err(Fault::Damaged(String::from(what)))
-}
-
-/// Word `index` of little-endian bytes; the caller knows that it exists.
-fn word(bytes: &[u8], index: usize) -> u32 {
-    let at = index * 4;
-    bytes[at] as u32
-        | (bytes[at + 1] as u32) << 8
-        | (bytes[at + 2] as u32) << 16
-        | (bytes[at + 3] as u32) << 24
-}
-
 #[repr(C, packed)]
 struct Packed(u64);
-
-/// The container's checksum. Each step is a bijection, so only the last one, which halves the sum,
-/// can lose a difference.
-pub fn checksum(bytes: &[u8]) -> u32 {
-    let mut sum = bytes.len() as u64 ^ 0x9e37_79b9_7f4a_7c15;
-    let whole = bytes.len() / 8;
-    let mut at = bytes.as_ptr() as *const Packed;
-    let mut n = 0;
-    while n < whole {
-        // SAFETY: `whole` words of eight bytes lie inside the slice; the type needs no alignment.
-        unsafe {
-            sum = (sum ^ u64::from_le((*at).0)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-            at = at.add(1);
-        }
-        sum ^= sum >> 32;
-        n += 1;
-    }
-    for byte in &bytes[whole * 8..] {
-        sum = (sum ^ *byte as u64).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        sum ^= sum >> 32;
-    }
-    (sum.wrapping_mul(0xff51_afd7_ed55_8ccd) >> 32) as u32
-}
-
-/// The head as words.
-pub fn words(head: &[u64]) -> &[u32] {
-    // SAFETY: any bytes are words, and those of 64 bits are aligned more strictly.
-    unsafe { slice::from_raw_parts(head.as_ptr() as *const u32, head.len() * 2) }
-}
-
-/// Numbers as bytes.
-pub fn bytes(words: &[u64]) -> &[u8] {
-    // SAFETY: as above.
-    unsafe { slice::from_raw_parts(words.as_ptr() as *const u8, words.len() * 8) }
-}
-
-/// A block for the `raw` bytes of a chunk: one number more, so that a rest has its own.
-fn block(embedded: &[u8], index: usize, max: u32) -> Result<Vec<u64>, Fault> {
-    let raw = word(embedded, EMBEDDED_WORDS + index * CHUNK_WORDS);
-    if raw > max {
-        return damaged("a chunk is too large");
-    }
-    Ok(vec![0; raw as usize / 8 + 1])
-}
-
-/// Decodes chunk `index`, whose packed bytes begin at `at`, to the front of `out`. Gives the end of
-/// the packed bytes.
-fn unpack(embedded: &[u8], index: usize, at: usize, out: &mut [u64]) -> Result<usize, Fault> {
-    let record = EMBEDDED_WORDS + index * CHUNK_WORDS;
-    let raw = word(embedded, record) as usize;
-    let end = at as u64 + word(embedded, record + 1) as u64;
-    if end > embedded.len() as u64 || raw > out.len() * 8 {
-        return damaged("a chunk is cut off");
-    }
-    let packed = &embedded[at..end as usize];
-    if checksum(packed) != word(embedded, record + 3) {
-        return damaged("a chunk has a wrong checksum");
-    }
-    // SAFETY: any bytes are numbers, and there are enough.
-    let out = unsafe { slice::from_raw_parts_mut(out.as_mut_ptr() as *mut u8, raw) };
-    let method = word(embedded, record + 2);
-    if method == 0 && packed.len() == raw {
-        out.copy_from_slice(packed);
-    } else if method != 1 || !inflate(packed, out) {
-        return damaged("a chunk does not decode");
-    }
-    Ok(end as usize)
-}
-
-/// Checks the container's header; the end of the directory.
-fn open(embedded: &[u8]) -> Result<usize, Fault> {
-    if cfg!(target_endian = "big") {
-        return Err(Fault::Limit(
-            "precompiled macros need a little-endian host; build with RUSTFLAGS='--cfg precast_from_source'",
-        ));
-    }
-    if embedded.len() < EMBEDDED_WORDS * 4 || word(embedded, 0) != MAGIC_EMBEDDED {
-        return damaged("it does not begin as an image");
-    }
-    let version = word(embedded, 1);
-    if version != VERSION {
-        return Err(Fault::Damaged(format!(
-            "its image format has version {}, this runtime reads version {}",
-            version, VERSION
-        )));
-    }
-    let n = word(embedded, 3) as usize;
-    if word(embedded, 2) as usize != embedded.len() || n < 2 || n > embedded.len() / (CHUNK_WORDS * 4) {
-        return damaged("it is cut off");
-    }
-    let end = (EMBEDDED_WORDS + n * CHUNK_WORDS) * 4;
-    if end > embedded.len()
-        || word(embedded, 5) != 0
-        || word(embedded, 4) != checksum(&embedded[EMBEDDED_WORDS * 4..end])
-    {
-        return damaged("its directory has a wrong checksum");
-    }
-    Ok(end)
-}
 
 /// Where the tables of the head begin, in words; the last is the end.
 type Tables = [usize; 8];
 
-/// Checks the head's header and finds its tables.
-fn tables(head: &[u64], raw: usize, data: usize) -> Result<Tables, Fault> {
-    if raw < head::WORDS * 4 {
-        return damaged("its head is cut off");
-    }
-    // SAFETY: as many words were found to be there.
-    let w: &[u32; head::WORDS] = unsafe { &*(head.as_ptr() as *const [u32; head::WORDS]) };
-    if w[head::MAGIC] != MAGIC
-        || w[head::VERSION] != VERSION
-        || w[head::HEAD_BYTES] as usize != raw
-        || w[head::DATA_BYTES] as usize != data
-        || w[head::CODE_INSNS] > CODE_INSNS_MAX
-        || w[head::TABLES] > TABLES_MAX
-        || w[head::TYPES] > TYPES_MAX
-        || w[head::START] > w[head::FUNCS]
-    {
-        return damaged("its head is inconsistent");
-    }
-    let sizes: [(u32, usize); 7] = [
-        (w[head::CONSTS], CONST_WORDS),
-        (w[head::GLOBALS], GLOBAL_WORDS),
-        (w[head::FUNCS], FUNC_WORDS),
-        (w[head::TABLES], TABLE_WORDS),
-        (w[head::ELEMS], SEGMENT_WORDS),
-        (w[head::DATAS], SEGMENT_WORDS),
-        (w[head::ITEMS], 1),
-    ];
-    let mut tables: Tables = [0; 8];
-    let mut at = head::WORDS as u64;
-    let mut index = 0;
-    while index < 7 {
-        tables[index] = at as usize;
-        at += sizes[index].0 as u64 * sizes[index].1 as u64;
-        if at > raw as u64 / 4 {
-            return damaged("a table of the head is cut off");
-        }
-        index += 1;
-    }
-    tables[7] = at as usize;
-    Ok(tables)
-}
-
 impl Engine {
+    fn damaged<T>(what: &str) -> Result<T, Fault> {
+        Err(Fault::Damaged(String::from(what)))
+    }
+
+    /// Word `index` of little-endian bytes; the caller knows that it exists.
+    fn word(bytes: &[u8], index: usize) -> u32 {
+        let at = index * 4;
+        bytes[at] as u32
+            | (bytes[at + 1] as u32) << 8
+            | (bytes[at + 2] as u32) << 16
+            | (bytes[at + 3] as u32) << 24
+    }
+
+    /// The container's checksum. Each step is a bijection, so only the last one, which halves the sum,
+    /// can lose a difference.
+    pub fn checksum(bytes: &[u8]) -> u32 {
+        let mut sum = bytes.len() as u64 ^ 0x9e37_79b9_7f4a_7c15;
+        let whole = bytes.len() / 8;
+        let mut at = bytes.as_ptr() as *const Packed;
+        let mut n = 0;
+        while n < whole {
+            // SAFETY: `whole` words of eight bytes lie inside the slice; the type needs no alignment.
+            unsafe {
+                sum = (sum ^ u64::from_le((*at).0)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+                at = at.add(1);
+            }
+            sum ^= sum >> 32;
+            n += 1;
+        }
+        for byte in &bytes[whole * 8..] {
+            sum = (sum ^ *byte as u64).wrapping_mul(0xff51_afd7_ed55_8ccd);
+            sum ^= sum >> 32;
+        }
+        (sum.wrapping_mul(0xff51_afd7_ed55_8ccd) >> 32) as u32
+    }
+
+    /// The head as words.
+    pub fn words(head: &[u64]) -> &[u32] {
+        // SAFETY: any bytes are words, and those of 64 bits are aligned more strictly.
+        unsafe { slice::from_raw_parts(head.as_ptr() as *const u32, head.len() * 2) }
+    }
+
+    /// Numbers as bytes.
+    pub fn bytes(words: &[u64]) -> &[u8] {
+        // SAFETY: as above.
+        unsafe { slice::from_raw_parts(words.as_ptr() as *const u8, words.len() * 8) }
+    }
+
+    /// A block for the `raw` bytes of a chunk: one number more, so that a rest has its own.
+    fn block(embedded: &[u8], index: usize, max: u32) -> Result<Vec<u64>, Fault> {
+        let raw = Self::word(embedded, EMBEDDED_WORDS + index * CHUNK_WORDS);
+        if raw > max {
+            return Self::damaged("a chunk is too large");
+        }
+        Ok(vec![0; raw as usize / 8 + 1])
+    }
+
+    /// Decodes chunk `index`, whose packed bytes begin at `at`, to the front of `out`. Gives the end of
+    /// the packed bytes.
+    fn unpack(embedded: &[u8], index: usize, at: usize, out: &mut [u64]) -> Result<usize, Fault> {
+        let record = EMBEDDED_WORDS + index * CHUNK_WORDS;
+        let raw = Self::word(embedded, record) as usize;
+        let end = at as u64 + Self::word(embedded, record + 1) as u64;
+        if end > embedded.len() as u64 || raw > out.len() * 8 {
+            return Self::damaged("a chunk is cut off");
+        }
+        let packed = &embedded[at..end as usize];
+        if Self::checksum(packed) != Self::word(embedded, record + 3) {
+            return Self::damaged("a chunk has a wrong checksum");
+        }
+        // SAFETY: any bytes are numbers, and there are enough.
+        let out = unsafe { slice::from_raw_parts_mut(out.as_mut_ptr() as *mut u8, raw) };
+        let method = Self::word(embedded, record + 2);
+        if method == 0 && packed.len() == raw {
+            out.copy_from_slice(packed);
+        } else if method != 1 || !inflate(packed, out) {
+            return Self::damaged("a chunk does not decode");
+        }
+        Ok(end as usize)
+    }
+
+    /// Checks the container's header; the end of the directory.
+    fn open(embedded: &[u8]) -> Result<usize, Fault> {
+        if cfg!(target_endian = "big") {
+            return Err(Fault::Limit(
+                "precompiled macros need a little-endian host; build with RUSTFLAGS='--cfg precast_from_source'",
+            ));
+        }
+        if embedded.len() < EMBEDDED_WORDS * 4 || Self::word(embedded, 0) != MAGIC_EMBEDDED {
+            return Self::damaged("it does not begin as an image");
+        }
+        let version = Self::word(embedded, 1);
+        if version != VERSION {
+            return Err(Fault::Damaged(format!(
+                "its image format has version {}, this runtime reads version {}",
+                version, VERSION
+            )));
+        }
+        let n = Self::word(embedded, 3) as usize;
+        if Self::word(embedded, 2) as usize != embedded.len()
+            || n < 2
+            || n > embedded.len() / (CHUNK_WORDS * 4)
+        {
+            return Self::damaged("it is cut off");
+        }
+        let end = (EMBEDDED_WORDS + n * CHUNK_WORDS) * 4;
+        if end > embedded.len()
+            || Self::word(embedded, 5) != 0
+            || Self::word(embedded, 4) != Self::checksum(&embedded[EMBEDDED_WORDS * 4..end])
+        {
+            return Self::damaged("its directory has a wrong checksum");
+        }
+        Ok(end)
+    }
+
+    /// Checks the head's header and finds its tables.
+    fn tables(head: &[u64], raw: usize, data: usize) -> Result<Tables, Fault> {
+        if raw < head::WORDS * 4 {
+            return Self::damaged("its head is cut off");
+        }
+        // SAFETY: as many words were found to be there.
+        let w: &[u32; head::WORDS] = unsafe { &*(head.as_ptr() as *const [u32; head::WORDS]) };
+        if w[head::MAGIC] != MAGIC
+            || w[head::VERSION] != VERSION
+            || w[head::HEAD_BYTES] as usize != raw
+            || w[head::DATA_BYTES] as usize != data
+            || w[head::CODE_INSNS] > CODE_INSNS_MAX
+            || w[head::TABLES] > TABLES_MAX
+            || w[head::TYPES] > TYPES_MAX
+            || w[head::START] > w[head::FUNCS]
+        {
+            return Self::damaged("its head is inconsistent");
+        }
+        let sizes: [(u32, usize); 7] = [
+            (w[head::CONSTS], CONST_WORDS),
+            (w[head::GLOBALS], GLOBAL_WORDS),
+            (w[head::FUNCS], FUNC_WORDS),
+            (w[head::TABLES], TABLE_WORDS),
+            (w[head::ELEMS], SEGMENT_WORDS),
+            (w[head::DATAS], SEGMENT_WORDS),
+            (w[head::ITEMS], 1),
+        ];
+        let mut tables: Tables = [0; 8];
+        let mut at = head::WORDS as u64;
+        let mut index = 0;
+        while index < 7 {
+            tables[index] = at as usize;
+            at += sizes[index].0 as u64 * sizes[index].1 as u64;
+            if at > raw as u64 / 4 {
+                return Self::damaged("a table of the head is cut off");
+            }
+            index += 1;
+        }
+        tables[7] = at as usize;
+        Ok(tables)
+    }
+
     /// Reads head and data, and initialises memory, tables and globals.
     pub fn new(embedded: &'static [u8], limits: &Limits) -> Result<Engine, Fault> {
-        let at = open(embedded)?;
-        let mut head = block(embedded, 0, HEAD_BYTES_MAX)?;
-        let at = unpack(embedded, 0, at, &mut head)?;
-        let mut data = block(embedded, 1, DATA_BYTES_MAX)?;
-        let at = unpack(embedded, 1, at, &mut data)?;
-        let data_bytes = word(embedded, EMBEDDED_WORDS + CHUNK_WORDS) as usize;
-        let tables = tables(&head, word(embedded, EMBEDDED_WORDS) as usize, data_bytes)?;
-        let n = |index: usize| words(&head)[index] as usize;
+        let at = Self::open(embedded)?;
+        let mut head = Self::block(embedded, 0, HEAD_BYTES_MAX)?;
+        let at = Self::unpack(embedded, 0, at, &mut head)?;
+        let mut data = Self::block(embedded, 1, DATA_BYTES_MAX)?;
+        let at = Self::unpack(embedded, 1, at, &mut data)?;
+        let data_bytes = Self::word(embedded, EMBEDDED_WORDS + CHUNK_WORDS) as usize;
+        let tables =
+            Self::tables(&head, Self::word(embedded, EMBEDDED_WORDS) as usize, data_bytes)?;
+        let n = |index: usize| Self::words(&head)[index] as usize;
         // SAFETY: each table was found to lie inside the head, at an address its records may have;
         // the views live in the engine, which keeps the head and never changes it.
         let (consts, funcs, items) = unsafe {
@@ -222,11 +226,11 @@ impl Engine {
     }
 
     fn read_tables(&mut self, at: usize, end: usize) -> Result<(), Fault> {
-        let w = words(&self.head);
+        let w = Self::words(&self.head);
         let mut at = at;
         while at < end {
             if w[at] > TABLE_ITEMS_MAX - self.n_items {
-                return damaged("its tables are too large");
+                return Self::damaged("its tables are too large");
             }
             self.n_items += w[at];
             self.tables.push(Table { items: vec![0; w[at] as usize], max: w[at + 1] });
@@ -237,7 +241,7 @@ impl Engine {
 
     /// An element segment, or behind them all a data segment. A dropped one is empty.
     pub fn segment(&self, index: usize) -> Segment {
-        let w = words(&self.head);
+        let w = Self::words(&self.head);
         let at = self.segments_at + index * SEGMENT_WORDS;
         let len = if self.dropped[index] != 0 { 0 } else { w[at + 3] };
         Segment { active: w[at], to: w[at + 1], from: w[at + 2], len: len }
@@ -252,7 +256,7 @@ impl Engine {
             let end = if is_data { data_bytes } else { self.items.len() };
             let targets = if is_data { 1 } else { self.tables.len() };
             if s.from as u64 + s.len as u64 > end as u64 || s.active as usize > targets {
-                return damaged("a segment is inconsistent");
+                return Self::damaged("a segment is inconsistent");
             }
             if s.active != 0 {
                 if is_data {
@@ -272,7 +276,7 @@ impl Engine {
         let first = self.funcs[func].code as usize;
         let end = first as u64 + self.funcs[func].insns as u64;
         if first as u64 >= end || end > self.code.len() as u64 {
-            return damaged("a function lies outside the code");
+            return Self::damaged("a function lies outside the code");
         }
         // Code that is not decoded yet is `INVALID`.
         if self.code[first] == 0 {
@@ -283,27 +287,32 @@ impl Engine {
 
     /// Decodes the chunk with byte `at` of the code.
     fn decode(&mut self, at: usize) -> Result<(), Fault> {
-        let n = word(self.embedded, 3) as usize;
+        let n = Self::word(self.embedded, 3) as usize;
         let mut packed = self.code_chunks_at;
         let mut from = 0u64;
         let mut index = 2;
         while index < n {
             let record = EMBEDDED_WORDS + index * CHUNK_WORDS;
-            let raw = word(self.embedded, record) as u64;
+            let raw = Self::word(self.embedded, record) as u64;
             if from + raw > at as u64 {
                 if from % 8 != 0 || from + raw > self.code.len() as u64 * 8 {
-                    return damaged("the code is cut off");
+                    return Self::damaged("the code is cut off");
                 }
-                return match unpack(self.embedded, index, packed, &mut self.code[from as usize / 8..]) {
+                return match Self::unpack(
+                    self.embedded,
+                    index,
+                    packed,
+                    &mut self.code[from as usize / 8..],
+                ) {
                     Ok(_) => Ok(()),
                     Err(fault) => Err(fault),
                 };
             }
             from += raw;
-            packed = packed.saturating_add(word(self.embedded, record + 1) as usize);
+            packed = packed.saturating_add(Self::word(self.embedded, record + 1) as usize);
             index += 1;
         }
-        damaged("a function lies outside the code")
+        Self::damaged("a function lies outside the code")
     }
 
     /// Decodes and checks everything: what a run would otherwise do bit by bit.

@@ -5,12 +5,12 @@
 //! instructions are fetched from a slice, so no instruction can leave the engine's own memory,
 //! checked or not.
 
+use std::mem;
 use std::slice;
 
-use super::super::image::{op, shape, Insn, Wide, SHAPES, STACK_SLOTS_MAX};
+use super::super::image::{op, shape, Insn, Wide, SHAPES, SLOTS, STACK_SLOTS_MAX};
 use super::super::instance::{Fault, Host, Limits, Trap};
-use super::check::SLOTS;
-use super::{math, Engine, DEPTH, FRAME, FUEL};
+use super::{Engine, DEPTH, FRAME, FUEL};
 
 /// The entry of a function that was not checked yet.
 const UNREADY: u32 = 0xffff_ffff;
@@ -38,14 +38,6 @@ struct U32(u32);
 #[repr(C, packed)]
 struct U64(u64);
 
-/// The frame that begins at slot `fp`.
-///
-/// # Safety
-/// `stack` has FRAME slots from `fp` on, and no other frame is in use.
-unsafe fn frame_at<'a>(stack: *mut u64, fp: usize) -> &'a mut [u64; FRAME] {
-    &mut *(stack.add(fp) as *mut [u64; FRAME])
-}
-
 impl Engine {
     /// # Safety
     /// Not to be used after `prepare`, which writes entries.
@@ -59,13 +51,13 @@ impl Engine {
         let mut pc = self.tier.entries[func as usize] as usize;
         self.fuel = limits.fuel;
         let mut fuel = self.fuel;
-        let stack = self.stack.as_mut_ptr();
+        let stack = self.stack.as_mut_ptr() as usize;
         let mut fp = 0usize;
         let mut depth = 0usize;
         // SAFETY: these views are taken again after whatever changes what they show: `prepare`
         // for code and functions, bulk operations and host calls for the memory. The stack has
         // FRAME slots after STACK_SLOTS_MAX, below which `fp` is kept.
-        let mut frame = unsafe { frame_at(stack, 0) };
+        let mut frame: &mut [u64; FRAME] = unsafe { mem::transmute(stack as *mut [u64; FRAME]) };
         let mut code = unsafe { self.insns() };
         let mut entries = unsafe { self.entries() };
         let funcs = unsafe { slice::from_raw_parts(self.funcs.as_ptr(), self.funcs.len()) };
@@ -93,6 +85,13 @@ impl Engine {
                 () => {
                     i.c as i16 as u64
                 };
+            }
+            // To the left by $by modulo the width, which is $mask + 1.
+            macro_rules! rotate {
+                ($x:expr, $by:expr, $mask:expr) => {{
+                    let by = $by & $mask;
+                    ($x) << by | ($x) >> (($mask + 1 - by) & $mask)
+                }};
             }
             macro_rules! trap {
                 ($trap:ident) => {
@@ -128,53 +127,6 @@ impl Engine {
                     unsafe { &*(i as *const Insn as *const Wide) }
                 };
             }
-            // The function to call is $func, its frame begins at the window.
-            macro_rules! enter {
-                ($func:expr) => {{
-                    let callee = $func as usize;
-                    if entries[callee] == UNREADY {
-                        if let Err(fault) = self.prepare(callee as u32) {
-                            break 'run fault;
-                        }
-                        // SAFETY: as above.
-                        code = unsafe { self.insns() };
-                        entries = unsafe { self.entries() };
-                    }
-                    let f = &funcs[callee];
-                    if fuel == 0 {
-                        break 'run Fault::Limit(FUEL);
-                    }
-                    fuel -= 1;
-                    if depth >= returns.len() {
-                        break 'run Fault::Limit(DEPTH);
-                    }
-                    returns[depth] = pc as u64 | (fp as u64) << 32;
-                    depth += 1;
-                    fp += code[pc - 1].a as usize;
-                    if fp + f.frame as usize > STACK_SLOTS_MAX as usize {
-                        break 'run Fault::Limit(DEPTH);
-                    }
-                    // SAFETY: `fp` is below STACK_SLOTS_MAX.
-                    frame = unsafe { frame_at(stack, fp) };
-                    pc = entries[callee] as usize;
-                    continue 'run;
-                }};
-            }
-            macro_rules! ret {
-                () => {{
-                    if depth == 0 {
-                        self.fuel = fuel;
-                        return Ok(());
-                    }
-                    depth -= 1;
-                    let to = returns[depth];
-                    pc = (to & 0xffff_ffff) as usize;
-                    fp = (to >> 32) as usize;
-                    // SAFETY: it was a frame before.
-                    frame = unsafe { frame_at(stack, fp) };
-                    continue 'run;
-                }};
-            }
             macro_rules! refresh {
                 () => {{
                     base = self.memory.base() as usize;
@@ -182,319 +134,365 @@ impl Engine {
                 }};
             }
 
-            // These loops run once. The outer one's value is the relative target of a jump, the
-            // inner one's whether a conditional branch is taken; plain values are stored inside.
+            // These loops run once. Their values are, from the outermost: the relative target of a
+            // jump, the function of a call, whether a conditional branch is taken. Plain values are
+            // stored inside.
             let target: isize = 'jump: loop {
-                let taken: bool = loop {
-                    let value: u64 = match i.op {
-                        op::MOV => x,
-                        op::MOV2 => {
-                            let second = y!();
-                            frame[i.a as usize] = x;
-                            frame[i.a as usize + 1] = second;
-                            continue 'run;
-                        }
-                        op::CONST => wide!().imm as u64,
-                        op::CONST_S => wide!().imm as i32 as u64,
-                        op::CONST_K => consts[i.c as usize | (i.x as usize) << 16],
-                        op::GLOBAL_GET => globals[wide!().imm as usize],
-                        op::GLOBAL_SET => {
-                            globals[wide!().imm as usize] = frame[i.a as usize];
-                            continue 'run;
-                        }
-                        op::GLOBAL_ADD => {
-                            let sum = ((globals[i.x as usize] & 0xffff_ffff)
-                                + (k!() & 0xffff_ffff))
-                                & 0xffff_ffff;
-                            globals[i.x as usize] = sum;
-                            sum
-                        }
-                        op::GLOBAL_TO => {
-                            globals[i.x as usize] =
-                                ((x & 0xffff_ffff) + (k!() & 0xffff_ffff)) & 0xffff_ffff;
-                            continue 'run;
-                        }
-                        op::SELECT => {
-                            if x as u32 == 0 {
-                                y!()
-                            } else {
+                let callee: usize = 'call: loop {
+                    let taken: bool = loop {
+                        let value: u64 = match i.op {
+                            op::MOV => x,
+                            op::MOV2 => {
+                                let second = y!();
+                                frame[i.a as usize] = x;
+                                frame[i.a as usize + 1] = second;
                                 continue 'run;
                             }
-                        }
-                        op::SELECT_NOT => {
-                            if x as u32 != 0 {
-                                y!()
-                            } else {
+                            op::CONST => wide!().imm as u64,
+                            op::CONST_S => wide!().imm as i32 as u64,
+                            op::CONST_K => consts[i.c as usize | (i.x as usize) << 16],
+                            op::GLOBAL_GET => globals[wide!().imm as usize],
+                            op::GLOBAL_SET => {
+                                globals[wide!().imm as usize] = frame[i.a as usize];
                                 continue 'run;
                             }
-                        }
+                            op::GLOBAL_ADD => {
+                                let sum = ((globals[i.x as usize] & 0xffff_ffff)
+                                    + (k!() & 0xffff_ffff))
+                                    & 0xffff_ffff;
+                                globals[i.x as usize] = sum;
+                                sum
+                            }
+                            op::GLOBAL_TO => {
+                                globals[i.x as usize] =
+                                    ((x & 0xffff_ffff) + (k!() & 0xffff_ffff)) & 0xffff_ffff;
+                                continue 'run;
+                            }
+                            op::SELECT => {
+                                if x as u32 == 0 {
+                                    y!()
+                                } else {
+                                    continue 'run;
+                                }
+                            }
+                            op::SELECT_NOT => {
+                                if x as u32 != 0 {
+                                    y!()
+                                } else {
+                                    continue 'run;
+                                }
+                            }
 
-                        // Sums and products of 32 bits do not overflow 64.
-                        op::I32_ADD => ((x & 0xffff_ffff) + (y!() & 0xffff_ffff)) & 0xffff_ffff,
-                        op::I32_SUB => (x as u32).wrapping_sub(y!() as u32) as u64,
-                        op::I32_MUL => ((x & 0xffff_ffff) * (y!() & 0xffff_ffff)) & 0xffff_ffff,
-                        op::I32_AND => x & y!() & 0xffff_ffff,
-                        op::I32_OR => (x | y!()) & 0xffff_ffff,
-                        op::I32_XOR => (x ^ y!()) & 0xffff_ffff,
-                        op::I32_SHL => ((x as u32) << (y!() & 31)) as u64,
-                        op::I32_SHR_S => ((x as i32) >> (y!() & 31)) as u32 as u64,
-                        op::I32_SHR_U => ((x as u32) >> (y!() & 31)) as u64,
-                        op::I32_ROTL => (x as u32).rotate_left(y!() as u32 & 31) as u64,
-                        op::I32_ROTR => (x as u32).rotate_right(y!() as u32 & 31) as u64,
-                        op::I32_ADD_I => ((x & 0xffff_ffff) + (k!() & 0xffff_ffff)) & 0xffff_ffff,
-                        op::I32_MUL_I => ((x & 0xffff_ffff) * (k!() & 0xffff_ffff)) & 0xffff_ffff,
-                        op::I32_AND_I => x & k!() & 0xffff_ffff,
-                        op::I32_OR_I => (x | k!()) & 0xffff_ffff,
-                        op::I32_XOR_I => (x ^ k!()) & 0xffff_ffff,
-                        op::I32_SHL_I => ((x as u32) << (i.c & 31)) as u64,
-                        op::I32_SHR_S_I => ((x as i32) >> (i.c & 31)) as u32 as u64,
-                        op::I32_SHR_U_I => ((x as u32) >> (i.c & 31)) as u64,
-                        op::I32_ROTL_I => (x as u32).rotate_left(i.c as u32 & 31) as u64,
-                        op::I32_DIV_S => {
-                            let y = y!() as i32;
-                            if y == 0 {
-                                trap!(IntegerDivideByZero);
+                            // Sums and products of 32 bits do not overflow 64.
+                            op::I32_ADD => ((x & 0xffff_ffff) + (y!() & 0xffff_ffff)) & 0xffff_ffff,
+                            op::I32_SUB => (x as u32).wrapping_sub(y!() as u32) as u64,
+                            op::I32_MUL => ((x & 0xffff_ffff) * (y!() & 0xffff_ffff)) & 0xffff_ffff,
+                            op::I32_AND => x & y!() & 0xffff_ffff,
+                            op::I32_OR => (x | y!()) & 0xffff_ffff,
+                            op::I32_XOR => (x ^ y!()) & 0xffff_ffff,
+                            op::I32_SHL => ((x as u32) << (y!() & 31)) as u64,
+                            op::I32_SHR_S => ((x as i32) >> (y!() & 31)) as u32 as u64,
+                            op::I32_SHR_U => ((x as u32) >> (y!() & 31)) as u64,
+                            op::I32_ROTL => rotate!(x as u32, y!(), 31) as u64,
+                            op::I32_ROTR => rotate!(x as u32, 32 - (y!() & 31), 31) as u64,
+                            op::I32_ADD_I => {
+                                ((x & 0xffff_ffff) + (k!() & 0xffff_ffff)) & 0xffff_ffff
                             }
-                            if y == -1 && x as i32 == -0x8000_0000 {
-                                trap!(IntegerOverflow);
+                            op::I32_MUL_I => {
+                                ((x & 0xffff_ffff) * (k!() & 0xffff_ffff)) & 0xffff_ffff
                             }
-                            (x as i32 / y) as u32 as u64
-                        }
-                        op::I32_DIV_U => {
-                            let y = y!() as u32;
-                            if y == 0 {
-                                trap!(IntegerDivideByZero);
+                            op::I32_AND_I => x & k!() & 0xffff_ffff,
+                            op::I32_OR_I => (x | k!()) & 0xffff_ffff,
+                            op::I32_XOR_I => (x ^ k!()) & 0xffff_ffff,
+                            op::I32_SHL_I => ((x as u32) << (i.c & 31)) as u64,
+                            op::I32_SHR_S_I => ((x as i32) >> (i.c & 31)) as u32 as u64,
+                            op::I32_SHR_U_I => ((x as u32) >> (i.c & 31)) as u64,
+                            op::I32_ROTL_I => rotate!(x as u32, i.c, 31) as u64,
+                            op::I32_DIV_S => {
+                                let y = y!() as i32;
+                                if y == 0 {
+                                    trap!(IntegerDivideByZero);
+                                }
+                                if y == -1 && x as i32 == -0x8000_0000 {
+                                    trap!(IntegerOverflow);
+                                }
+                                (x as i32 / y) as u32 as u64
                             }
-                            (x as u32 / y) as u64
-                        }
-                        op::I32_REM_S => {
-                            let y = y!() as i32;
-                            if y == 0 {
-                                trap!(IntegerDivideByZero);
+                            op::I32_DIV_U => {
+                                let y = y!() as u32;
+                                if y == 0 {
+                                    trap!(IntegerDivideByZero);
+                                }
+                                (x as u32 / y) as u64
                             }
-                            (x as i32).wrapping_rem(y) as u32 as u64
-                        }
-                        op::I32_REM_U => {
-                            let y = y!() as u32;
-                            if y == 0 {
-                                trap!(IntegerDivideByZero);
+                            op::I32_REM_S => {
+                                let y = y!() as i32;
+                                if y == 0 {
+                                    trap!(IntegerDivideByZero);
+                                }
+                                (if y == -1 { 0 } else { x as i32 % y }) as u32 as u64
                             }
-                            (x as u32 % y) as u64
-                        }
-                        op::I32_CLZ => (x as u32).leading_zeros() as u64,
-                        op::I32_CTZ => (x as u32).trailing_zeros() as u64,
-                        op::I32_EXTEND8 => x as i8 as u32 as u64,
-                        op::I32_EXTEND16 => x as i16 as u32 as u64,
-                        op::I32_WRAP => x & 0xffff_ffff,
+                            op::I32_REM_U => {
+                                let y = y!() as u32;
+                                if y == 0 {
+                                    trap!(IntegerDivideByZero);
+                                }
+                                (x as u32 % y) as u64
+                            }
+                            op::I32_CLZ => (x as u32).leading_zeros() as u64,
+                            op::I32_CTZ => (x as u32).trailing_zeros() as u64,
+                            op::I32_EXTEND8 => x as i8 as u32 as u64,
+                            op::I32_EXTEND16 => x as i16 as u32 as u64,
+                            op::I32_WRAP => x & 0xffff_ffff,
 
-                        op::I64_ADD => x.wrapping_add(y!()),
-                        op::I64_SUB => x.wrapping_sub(y!()),
-                        op::I64_MUL => x.wrapping_mul(y!()),
-                        op::I64_AND => x & y!(),
-                        op::I64_OR => x | y!(),
-                        op::I64_XOR => x ^ y!(),
-                        op::I64_SHL => x << (y!() & 63),
-                        op::I64_SHR_S => ((x as i64) >> (y!() & 63)) as u64,
-                        op::I64_SHR_U => x >> (y!() & 63),
-                        op::I64_ROTL => x.rotate_left(y!() as u32 & 63),
-                        op::I64_ROTR => x.rotate_right(y!() as u32 & 63),
-                        op::I64_ADD_I => x.wrapping_add(k!()),
-                        op::I64_MUL_I => x.wrapping_mul(k!()),
-                        op::I64_AND_I => x & k!(),
-                        op::I64_OR_I => x | k!(),
-                        op::I64_XOR_I => x ^ k!(),
-                        op::I64_SHL_I => x << (i.c & 63),
-                        op::I64_SHR_S_I => ((x as i64) >> (i.c & 63)) as u64,
-                        op::I64_SHR_U_I => x >> (i.c & 63),
-                        op::I64_ROTL_I => x.rotate_left(i.c as u32 & 63),
-                        op::I64_DIV_S => {
-                            let y = y!() as i64;
-                            if y == 0 {
-                                trap!(IntegerDivideByZero);
+                            op::I64_ADD => x.wrapping_add(y!()),
+                            op::I64_SUB => x.wrapping_sub(y!()),
+                            op::I64_MUL => x.wrapping_mul(y!()),
+                            op::I64_AND => x & y!(),
+                            op::I64_OR => x | y!(),
+                            op::I64_XOR => x ^ y!(),
+                            op::I64_SHL => x << (y!() & 63),
+                            op::I64_SHR_S => ((x as i64) >> (y!() & 63)) as u64,
+                            op::I64_SHR_U => x >> (y!() & 63),
+                            op::I64_ROTL => rotate!(x, y!(), 63),
+                            op::I64_ROTR => rotate!(x, 64 - (y!() & 63), 63),
+                            op::I64_ADD_I => x.wrapping_add(k!()),
+                            op::I64_MUL_I => x.wrapping_mul(k!()),
+                            op::I64_AND_I => x & k!(),
+                            op::I64_OR_I => x | k!(),
+                            op::I64_XOR_I => x ^ k!(),
+                            op::I64_SHL_I => x << (i.c & 63),
+                            op::I64_SHR_S_I => ((x as i64) >> (i.c & 63)) as u64,
+                            op::I64_SHR_U_I => x >> (i.c & 63),
+                            op::I64_ROTL_I => rotate!(x, i.c, 63),
+                            op::I64_DIV_S => {
+                                let y = y!() as i64;
+                                if y == 0 {
+                                    trap!(IntegerDivideByZero);
+                                }
+                                if y == -1 && x == 1 << 63 {
+                                    trap!(IntegerOverflow);
+                                }
+                                (x as i64 / y) as u64
                             }
-                            if y == -1 && x == 1 << 63 {
-                                trap!(IntegerOverflow);
+                            op::I64_DIV_U => {
+                                let y = y!();
+                                if y == 0 {
+                                    trap!(IntegerDivideByZero);
+                                }
+                                x / y
                             }
-                            (x as i64 / y) as u64
-                        }
-                        op::I64_DIV_U => {
-                            let y = y!();
-                            if y == 0 {
-                                trap!(IntegerDivideByZero);
+                            op::I64_REM_S => {
+                                let y = y!() as i64;
+                                if y == 0 {
+                                    trap!(IntegerDivideByZero);
+                                }
+                                (if y == -1 { 0 } else { x as i64 % y }) as u64
                             }
-                            x / y
-                        }
-                        op::I64_REM_S => {
-                            let y = y!() as i64;
-                            if y == 0 {
-                                trap!(IntegerDivideByZero);
+                            op::I64_REM_U => {
+                                let y = y!();
+                                if y == 0 {
+                                    trap!(IntegerDivideByZero);
+                                }
+                                x % y
                             }
-                            (x as i64).wrapping_rem(y) as u64
-                        }
-                        op::I64_REM_U => {
-                            let y = y!();
-                            if y == 0 {
-                                trap!(IntegerDivideByZero);
-                            }
-                            x % y
-                        }
-                        op::I64_CLZ => x.leading_zeros() as u64,
-                        op::I64_CTZ => x.trailing_zeros() as u64,
-                        op::I64_EXTEND8 => x as i8 as u64,
-                        op::I64_EXTEND16 => x as i16 as u64,
-                        op::I64_EXTEND32 => x as i32 as u64,
+                            op::I64_CLZ => x.leading_zeros() as u64,
+                            op::I64_CTZ => x.trailing_zeros() as u64,
+                            op::I64_EXTEND8 => x as i8 as u64,
+                            op::I64_EXTEND16 => x as i16 as u64,
+                            op::I64_EXTEND32 => x as i32 as u64,
 
-                        op::I32_EQ => (x as u32 == y!() as u32) as u64,
-                        op::I32_NE => (x as u32 != y!() as u32) as u64,
-                        op::I32_LT_S => ((x as i32) < y!() as i32) as u64,
-                        op::I32_LT_U => ((x as u32) < y!() as u32) as u64,
-                        op::I32_LE_S => (x as i32 <= y!() as i32) as u64,
-                        op::I32_LE_U => (x as u32 <= y!() as u32) as u64,
-                        op::I32_EQ_I => (x as u32 == k!() as u32) as u64,
-                        op::I32_NE_I => (x as u32 != k!() as u32) as u64,
-                        op::I32_LT_S_I => ((x as i32) < k!() as i32) as u64,
-                        op::I32_LT_U_I => ((x as u32) < k!() as u32) as u64,
-                        op::I32_GT_S_I => (x as i32 > k!() as i32) as u64,
-                        op::I32_GT_U_I => (x as u32 > k!() as u32) as u64,
-                        op::I64_EQ => (x == y!()) as u64,
-                        op::I64_NE => (x != y!()) as u64,
-                        op::I64_LT_S => ((x as i64) < y!() as i64) as u64,
-                        op::I64_LT_U => (x < y!()) as u64,
-                        op::I64_LE_S => (x as i64 <= y!() as i64) as u64,
-                        op::I64_LE_U => (x <= y!()) as u64,
-                        op::I64_EQ_I => (x == k!()) as u64,
-                        op::I64_NE_I => (x != k!()) as u64,
-                        op::I64_LT_S_I => ((x as i64) < k!() as i64) as u64,
-                        op::I64_LT_U_I => (x < k!()) as u64,
-                        op::I64_GT_S_I => (x as i64 > k!() as i64) as u64,
-                        op::I64_GT_U_I => (x > k!()) as u64,
+                            op::I32_EQ => (x as u32 == y!() as u32) as u64,
+                            op::I32_NE => (x as u32 != y!() as u32) as u64,
+                            op::I32_LT_S => ((x as i32) < y!() as i32) as u64,
+                            op::I32_LT_U => ((x as u32) < y!() as u32) as u64,
+                            op::I32_LE_S => (x as i32 <= y!() as i32) as u64,
+                            op::I32_LE_U => (x as u32 <= y!() as u32) as u64,
+                            op::I32_EQ_I => (x as u32 == k!() as u32) as u64,
+                            op::I32_NE_I => (x as u32 != k!() as u32) as u64,
+                            op::I32_LT_S_I => ((x as i32) < k!() as i32) as u64,
+                            op::I32_LT_U_I => ((x as u32) < k!() as u32) as u64,
+                            op::I32_GT_S_I => (x as i32 > k!() as i32) as u64,
+                            op::I32_GT_U_I => (x as u32 > k!() as u32) as u64,
+                            op::I64_EQ => (x == y!()) as u64,
+                            op::I64_NE => (x != y!()) as u64,
+                            op::I64_LT_S => ((x as i64) < y!() as i64) as u64,
+                            op::I64_LT_U => (x < y!()) as u64,
+                            op::I64_LE_S => (x as i64 <= y!() as i64) as u64,
+                            op::I64_LE_U => (x <= y!()) as u64,
+                            op::I64_EQ_I => (x == k!()) as u64,
+                            op::I64_NE_I => (x != k!()) as u64,
+                            op::I64_LT_S_I => ((x as i64) < k!() as i64) as u64,
+                            op::I64_LT_U_I => (x < k!()) as u64,
+                            op::I64_GT_S_I => (x as i64 > k!() as i64) as u64,
+                            op::I64_GT_U_I => (x > k!()) as u64,
 
-                        op::BR_I32_EQ => break x as u32 == y!() as u32,
-                        op::BR_I32_NE => break x as u32 != y!() as u32,
-                        op::BR_I32_LT_S => break (x as i32) < y!() as i32,
-                        op::BR_I32_LT_U => break (x as u32) < y!() as u32,
-                        op::BR_I32_LE_S => break x as i32 <= y!() as i32,
-                        op::BR_I32_LE_U => break x as u32 <= y!() as u32,
-                        op::BR_I32_EQ_I => break x as u32 == k!() as u32,
-                        op::BR_I32_NE_I => break x as u32 != k!() as u32,
-                        op::BR_I32_LT_S_I => break (x as i32) < k!() as i32,
-                        op::BR_I32_LT_U_I => break (x as u32) < k!() as u32,
-                        op::BR_I32_GT_S_I => break x as i32 > k!() as i32,
-                        op::BR_I32_GT_U_I => break x as u32 > k!() as u32,
-                        op::BR_I64_EQ => break x == y!(),
-                        op::BR_I64_NE => break x != y!(),
-                        op::BR_I64_LT_S => break (x as i64) < y!() as i64,
-                        op::BR_I64_LT_U => break x < y!(),
-                        op::BR_I64_LE_S => break x as i64 <= y!() as i64,
-                        op::BR_I64_LE_U => break x <= y!(),
-                        op::BR_I64_EQ_I => break x == k!(),
-                        op::BR_I64_NE_I => break x != k!(),
-                        op::BR_I64_LT_S_I => break (x as i64) < k!() as i64,
-                        op::BR_I64_LT_U_I => break x < k!(),
-                        op::BR_I64_GT_S_I => break x as i64 > k!() as i64,
-                        op::BR_I64_GT_U_I => break x > k!(),
-                        op::BR_I32_TEST_I => break x as u32 & k!() as u32 != 0,
-                        op::BR_I32_NTEST_I => break x as u32 & k!() as u32 == 0,
-                        op::BR => break 'jump wide!().imm as i32 as isize,
-                        op::BR_TABLE => {
-                            let last = i.a as usize | (i.x as usize) << 16;
-                            let entry = x as u32 as usize;
-                            pc += if entry < last { entry } else { last };
-                            continue 'run;
-                        }
-                        op::RET => ret!(),
-                        op::RET_S => {
-                            frame[0] = x;
-                            ret!()
-                        }
-                        op::UNREACHABLE => trap!(Unreachable),
-                        op::CALL => enter!(wide!().imm),
-                        op::CALL_HOST => {
-                            self.fuel = fuel;
-                            if let Err(fault) =
-                                self.call_host(wide!().imm, i.a as usize, frame, host)
-                            {
-                                break 'run fault;
+                            op::BR_I32_EQ => break x as u32 == y!() as u32,
+                            op::BR_I32_NE => break x as u32 != y!() as u32,
+                            op::BR_I32_LT_S => break (x as i32) < y!() as i32,
+                            op::BR_I32_LT_U => break (x as u32) < y!() as u32,
+                            op::BR_I32_LE_S => break x as i32 <= y!() as i32,
+                            op::BR_I32_LE_U => break x as u32 <= y!() as u32,
+                            op::BR_I32_EQ_I => break x as u32 == k!() as u32,
+                            op::BR_I32_NE_I => break x as u32 != k!() as u32,
+                            op::BR_I32_LT_S_I => break (x as i32) < k!() as i32,
+                            op::BR_I32_LT_U_I => break (x as u32) < k!() as u32,
+                            op::BR_I32_GT_S_I => break x as i32 > k!() as i32,
+                            op::BR_I32_GT_U_I => break x as u32 > k!() as u32,
+                            op::BR_I64_EQ => break x == y!(),
+                            op::BR_I64_NE => break x != y!(),
+                            op::BR_I64_LT_S => break (x as i64) < y!() as i64,
+                            op::BR_I64_LT_U => break x < y!(),
+                            op::BR_I64_LE_S => break x as i64 <= y!() as i64,
+                            op::BR_I64_LE_U => break x <= y!(),
+                            op::BR_I64_EQ_I => break x == k!(),
+                            op::BR_I64_NE_I => break x != k!(),
+                            op::BR_I64_LT_S_I => break (x as i64) < k!() as i64,
+                            op::BR_I64_LT_U_I => break x < k!(),
+                            op::BR_I64_GT_S_I => break x as i64 > k!() as i64,
+                            op::BR_I64_GT_U_I => break x > k!(),
+                            op::BR_I32_TEST_I => break x as u32 & k!() as u32 != 0,
+                            op::BR_I32_NTEST_I => break x as u32 & k!() as u32 == 0,
+                            op::BR => break 'jump wide!().imm as i32 as isize,
+                            op::BR_TABLE => {
+                                let last = i.a as usize | (i.x as usize) << 16;
+                                let entry = x as u32 as usize;
+                                pc += if entry < last { entry } else { last };
+                                continue 'run;
                             }
-                            fuel = self.fuel;
-                            refresh!();
-                            continue 'run;
-                        }
-                        op::CALL_INDIRECT => match self.resolve(i.x, x as u32, i.c) {
-                            Ok(func) => enter!(func),
-                            Err(trap) => break 'run Fault::Trap(trap),
-                        },
+                            op::RET | op::RET_S => {
+                                if i.op == op::RET_S {
+                                    frame[0] = x;
+                                }
+                                if depth == 0 {
+                                    self.fuel = fuel;
+                                    return Ok(());
+                                }
+                                depth -= 1;
+                                let to = returns[depth];
+                                pc = (to & 0xffff_ffff) as usize;
+                                fp = (to >> 32) as usize;
+                                // SAFETY: it was a frame before.
+                                frame = unsafe {
+                                    mem::transmute((stack + (fp << 3)) as *mut [u64; FRAME])
+                                };
+                                continue 'run;
+                            }
+                            op::UNREACHABLE => trap!(Unreachable),
+                            op::CALL => break 'call wide!().imm as usize,
+                            op::CALL_HOST => {
+                                self.fuel = fuel;
+                                if let Err(fault) =
+                                    self.call_host(wide!().imm, i.a as usize, frame, host)
+                                {
+                                    break 'run fault;
+                                }
+                                fuel = self.fuel;
+                                refresh!();
+                                continue 'run;
+                            }
+                            op::CALL_INDIRECT => match self.resolve(i.x, x as u32, i.c) {
+                                Ok(func) => break 'call func as usize,
+                                Err(trap) => break 'run Fault::Trap(trap),
+                            },
 
-                        op::LOAD8 => load!(U8, 1) as u64,
-                        op::LOAD16 => load!(U16, 2) as u64,
-                        op::LOAD32 => load!(U32, 4) as u64,
-                        op::LOAD64 => load!(U64, 8),
-                        op::LOAD8_S32 => load!(U8, 1) as i8 as u32 as u64,
-                        op::LOAD16_S32 => load!(U16, 2) as i16 as u32 as u64,
-                        op::LOAD8_S64 => load!(U8, 1) as i8 as u64,
-                        op::LOAD16_S64 => load!(U16, 2) as i16 as u64,
-                        op::LOAD32_S64 => load!(U32, 4) as i32 as u64,
-                        op::STORE8 => store!(U8, u8, 1, y!()),
-                        op::STORE16 => store!(U16, u16, 2, y!()),
-                        op::STORE32 => store!(U32, u32, 4, y!()),
-                        op::STORE64 => store!(U64, u64, 8, y!()),
-                        op::STORE8_I => store!(U8, u8, 1, k!()),
-                        op::STORE16_I => store!(U16, u16, 2, k!()),
-                        op::STORE32_I => store!(U32, u32, 4, k!()),
-                        op::STORE64_I => store!(U64, u64, 8, k!()),
-                        op::ADDRESS => {
-                            let at = (x & 0xffff_ffff)
-                                + (consts[i.c as usize | (i.x as usize) << 16] & 0xffff_ffff);
-                            if at > 0xffff_ffff {
-                                trap!(MemoryOutOfBounds);
+                            op::LOAD8 => load!(U8, 1) as u64,
+                            op::LOAD16 => load!(U16, 2) as u64,
+                            op::LOAD32 => load!(U32, 4) as u64,
+                            op::LOAD64 => load!(U64, 8),
+                            op::LOAD8_S32 => load!(U8, 1) as i8 as u32 as u64,
+                            op::LOAD16_S32 => load!(U16, 2) as i16 as u32 as u64,
+                            op::LOAD8_S64 => load!(U8, 1) as i8 as u64,
+                            op::LOAD16_S64 => load!(U16, 2) as i16 as u64,
+                            op::LOAD32_S64 => load!(U32, 4) as i32 as u64,
+                            op::STORE8 => store!(U8, u8, 1, y!()),
+                            op::STORE16 => store!(U16, u16, 2, y!()),
+                            op::STORE32 => store!(U32, u32, 4, y!()),
+                            op::STORE64 => store!(U64, u64, 8, y!()),
+                            op::STORE8_I => store!(U8, u8, 1, k!()),
+                            op::STORE16_I => store!(U16, u16, 2, k!()),
+                            op::STORE32_I => store!(U32, u32, 4, k!()),
+                            op::STORE64_I => store!(U64, u64, 8, k!()),
+                            op::ADDRESS => {
+                                let at = (x & 0xffff_ffff)
+                                    + (consts[i.c as usize | (i.x as usize) << 16] & 0xffff_ffff);
+                                if at > 0xffff_ffff {
+                                    trap!(MemoryOutOfBounds);
+                                }
+                                at
                             }
-                            at
-                        }
-                        op::MEMORY_COPY | op::MEMORY_FILL => {
-                            let n = y!() as u32;
-                            let to = frame[i.a as usize] as u32;
-                            let done = if i.op == op::MEMORY_COPY {
-                                self.memory.copy_within(to, x as u32, n)
-                            } else {
-                                self.memory.fill(to, x as u8, n)
-                            };
-                            if let Err(fault) = done {
-                                break 'run fault;
+                            op::MEMORY_COPY | op::MEMORY_FILL => {
+                                let n = y!() as u32;
+                                let to = frame[i.a as usize] as u32;
+                                let done = if i.op == op::MEMORY_COPY {
+                                    self.memory.copy_within(to, x as u32, n)
+                                } else {
+                                    self.memory.fill(to, x as u8, n)
+                                };
+                                if let Err(fault) = done {
+                                    break 'run fault;
+                                }
+                                // Long ones cost fuel as the loops they replace.
+                                let cost = (n >> 6) as u64;
+                                if fuel < cost {
+                                    break 'run Fault::Limit(FUEL);
+                                }
+                                fuel -= cost;
+                                continue 'run;
                             }
-                            // Long ones cost fuel as the loops they replace.
-                            let cost = (n >> 6) as u64;
-                            if fuel < cost {
-                                break 'run Fault::Limit(FUEL);
+                            op::MATH => match Engine::math(i.x, x, y!()) {
+                                Ok(value) => value,
+                                Err(trap) => break 'run Fault::Trap(trap),
+                            },
+                            op::BULK => {
+                                self.fuel = fuel;
+                                if let Err(fault) = self.bulk(i, frame) {
+                                    break 'run fault;
+                                }
+                                fuel = self.fuel;
+                                refresh!();
+                                continue 'run;
                             }
-                            fuel -= cost;
-                            continue 'run;
-                        }
-                        op::MATH => match math::apply(i.x, x, y!()) {
-                            Ok(value) => value,
-                            Err(trap) => break 'run Fault::Trap(trap),
-                        },
-                        op::BULK => {
-                            self.fuel = fuel;
-                            if let Err(fault) = self.bulk(i, frame) {
-                                break 'run fault;
+                            _ => {
+                                break 'run Fault::Damaged(String::from(
+                                    "an instruction that does not exist",
+                                ))
                             }
-                            fuel = self.fuel;
-                            refresh!();
-                            continue 'run;
-                        }
-                        _ => {
-                            break 'run Fault::Damaged(String::from(
-                                "an instruction that does not exist",
-                            ))
-                        }
+                        };
+                        frame[i.a as usize] = value;
+                        continue 'run;
                     };
-                    frame[i.a as usize] = value;
-                    continue 'run;
+                    if !taken {
+                        continue 'run;
+                    }
+                    break 'jump i.a as i16 as isize;
                 };
-                if !taken {
-                    continue 'run;
+                // A call: the callee's frame begins at the window.
+                if entries[callee] == UNREADY {
+                    if let Err(fault) = self.prepare(callee as u32) {
+                        break 'run fault;
+                    }
+                    // SAFETY: as above.
+                    code = unsafe { self.insns() };
+                    entries = unsafe { self.entries() };
                 }
-                break i.a as i16 as isize;
+                if fuel == 0 {
+                    break 'run Fault::Limit(FUEL);
+                }
+                fuel -= 1;
+                if depth >= returns.len() {
+                    break 'run Fault::Limit(DEPTH);
+                }
+                returns[depth] = pc as u64 | (fp as u64) << 32;
+                depth += 1;
+                fp += code[pc - 1].a as usize;
+                if fp + funcs[callee].frame as usize > STACK_SLOTS_MAX as usize {
+                    break 'run Fault::Limit(DEPTH);
+                }
+                // SAFETY: `fp` is below STACK_SLOTS_MAX.
+                frame = unsafe { mem::transmute((stack + (fp << 3)) as *mut [u64; FRAME]) };
+                pc = entries[callee] as usize;
+                continue 'run;
             };
             if target < 0 {
                 if fuel == 0 {
