@@ -166,7 +166,7 @@ fn call(
 
 thread_local! {
     /// Whether this thread is expanding: waiting for itself it would wait for ever.
-    static BUSY: Cell<bool> = Cell::new(false);
+    static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Clears `BUSY`, on a panic as well.
@@ -301,11 +301,13 @@ impl Module {
     }
 
     fn denied(&self, paths: &[String]) -> String {
-        format!(
-            "{} may not use `{}`: pack it with `--grant read=DIR` to let it read below DIR",
-            self.name,
-            paths.join("`, `")
-        )
+        let mut message = format!("{} may not use ", self.name);
+        for path in paths {
+            message.push_str(if path == &paths[0] { "`" } else { "`, `" });
+            message.push_str(path);
+        }
+        message.push_str("`: pack it with `--grant read=DIR` to let it read below DIR");
+        message
     }
 }
 

@@ -87,15 +87,20 @@ impl Wasi {
 
     fn environ(&mut self) -> &[String] {
         if self.env.is_none() {
-            let mut all = Vec::new();
+            let mut all: Vec<String> = Vec::new();
             for (name, value) in env::vars_os() {
                 if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
                     if is_granted(self.grants.env, name) {
-                        all.push(format!("{}={}", name, value));
+                        let entry = format!("{}={}", name, value);
+                        // Not `sort`: every consumer would compile it.
+                        let mut at = all.len();
+                        while at > 0 && entry < all[at - 1] {
+                            at -= 1;
+                        }
+                        all.insert(at, entry);
                     }
                 }
             }
-            all.sort();
             self.env = Some(all);
         }
         match self.env {
@@ -201,7 +206,12 @@ impl Wasi {
             }
         };
         let shown = shown.to_string_lossy().into_owned();
-        if self.denied.len() < N_DENIED_MAX && !self.denied.contains(&shown) {
+        for known in &self.denied {
+            if *known == shown {
+                return ACCES;
+            }
+        }
+        if self.denied.len() < N_DENIED_MAX {
             self.denied.push(shown);
         }
         ACCES
@@ -553,11 +563,13 @@ impl<'a> Args<'a> {
 
 fn is_granted(names: &[&str], name: &str) -> bool {
     for granted in names {
-        let found = match granted.strip_suffix('*') {
-            Some(start) => name.starts_with(start),
-            None => name == *granted,
-        };
-        if found {
+        let bytes = granted.as_bytes();
+        let n = bytes.len();
+        if n > 0 && bytes[n - 1] == b'*' {
+            if name.len() >= n - 1 && name.as_bytes()[..n - 1] == bytes[..n - 1] {
+                return true;
+            }
+        } else if name == *granted {
             return true;
         }
     }
@@ -566,15 +578,16 @@ fn is_granted(names: &[&str], name: &str) -> bool {
 
 /// The directory that a grant means now.
 fn expand(grant: &str) -> Option<PathBuf> {
-    if !grant.starts_with('$') {
+    let bytes = grant.as_bytes();
+    if bytes.is_empty() || bytes[0] != b'$' {
         return Some(PathBuf::from(grant));
     }
-    let (name, rest) = match grant.find('/') {
-        Some(i) => (&grant[1..i], &grant[i + 1..]),
-        None => (&grant[1..], ""),
-    };
-    let dir = PathBuf::from(env::var_os(name)?);
-    Some(if rest.is_empty() { dir } else { dir.join(rest) })
+    let mut end = 1;
+    while end < bytes.len() && bytes[end] != b'/' {
+        end += 1;
+    }
+    let dir = PathBuf::from(env::var_os(&grant[1..end])?);
+    Some(if end + 1 < bytes.len() { dir.join(&grant[end + 1..]) } else { dir })
 }
 
 /// The path without `.` and `..`.
@@ -597,7 +610,7 @@ fn lexical(path: &Path) -> PathBuf {
 }
 
 fn list(path: &Path) -> io::Result<Vec<(String, u8)>> {
-    let mut entries = Vec::new();
+    let mut entries: Vec<(String, u8)> = Vec::new();
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let kind = entry.file_type()?;
@@ -609,10 +622,13 @@ fn list(path: &Path) -> io::Result<Vec<(String, u8)>> {
             REGULAR_FILE
         };
         if let Ok(name) = entry.file_name().into_string() {
-            entries.push((name, kind));
+            let mut at = entries.len();
+            while at > 0 && name < entries[at - 1].0 {
+                at -= 1;
+            }
+            entries.insert(at, (name, kind));
         }
     }
-    entries.sort();
     Ok(entries)
 }
 
