@@ -19,9 +19,17 @@ pub enum Call<'a> {
     Bang { name: &'a str, tokens: &'a str },
 }
 
+/// What a macro made of its input.
+#[derive(Debug)]
+pub struct Expansion {
+    pub text: String,
+    /// What the macro wanted to read and may not, where it also reports an error.
+    pub denied: Vec<String>,
+}
+
 /// Expands, and formats what comes out. The macro sees the environment of this process, as far as
 /// its capabilities go.
-pub fn expand(path: &Path, call: &Call<'_>) -> Result<String> {
+pub fn expand(path: &Path, call: &Call<'_>) -> Result<Expansion> {
     let artifact = input::artifact(path)?;
     let item = find(&artifact, call)?;
     let (first, second) = match call {
@@ -34,7 +42,8 @@ pub fn expand(path: &Path, call: &Call<'_>) -> Result<String> {
     let mut machine = machine(&artifact)?;
     let result = machine.expand(&item.function, first, second);
     let output = result.map_err(|failure| failed(item, failure, machine.denied()))?;
-    Ok(format(output.stream))
+    let denied = if output.has_error { machine.denied().to_vec() } else { Vec::new() };
+    Ok(Expansion { text: format(output.stream), denied })
 }
 
 fn machine(artifact: &Artifact) -> Result<Machine> {
@@ -89,9 +98,13 @@ fn failed(item: &Macro, failure: Failure, denied: &[String]) -> Error {
     let error = Error::new(Class::Macro, message);
     match denied {
         [] => error,
-        denied => error
-            .help(format!("it may not use {}: pack it with `--grant read=DIR`", denied.join(", "))),
+        denied => error.help(refused(denied)),
     }
+}
+
+/// How to permit what was refused.
+pub fn refused(denied: &[String]) -> String {
+    format!("it may not use {}: pack it with `--grant read=DIR`", denied.join(", "))
 }
 
 /// Formats items, or else statements; what is neither is shown as its tokens.

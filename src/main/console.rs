@@ -62,6 +62,13 @@ impl Console {
         self.bar.enable_steady_tick(Duration::from_millis(100));
     }
 
+    /// What the user should know of a result; with `--json` it is in the result.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.json {
+            eprintln!("{CYAN}note{RESET}: {}", shown(text));
+        }
+    }
+
     pub(crate) fn error(&self, error: &Error) {
         self.bar.finish_and_clear();
         if self.json {

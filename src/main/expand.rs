@@ -46,7 +46,11 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         (_, _, name) => Call::Bang { name: name.as_deref().unwrap_or_default(), tokens: &text },
     };
     let expansion = expand::expand(&options.path, &call)?;
-    console.result(&json!({ "expansion": expansion }), || expansion.clone());
+    let value = json!({ "expansion": expansion.text, "denied": expansion.denied });
+    console.result(&value, || expansion.text.clone());
+    if !expansion.denied.is_empty() {
+        console.note(&expand::refused(&expansion.denied));
+    }
     Ok(())
 }
 
