@@ -168,7 +168,14 @@ impl fmt::Display for Facts {
         line(f, "features", &listed(&self.manifest.features))?;
         let commit =
             toolchain.commit.as_deref().map_or(String::new(), |commit| format!(" ({commit})"));
-        line(f, "toolchain", &format!("rustc {}{commit}, {}", toolchain.rustc, toolchain.target))?;
+        line(
+            f,
+            "toolchain",
+            &format!(
+                "rustc {}{commit}, {}, {}",
+                toolchain.rustc, toolchain.linker, toolchain.target
+            ),
+        )?;
         line(f, "flags", &toolchain.flags.join(" "))?;
         let formats = &self.manifest;
         let formats = format!(
