@@ -2,6 +2,7 @@
 //! they print; it holds no product logic.
 
 mod bench;
+mod corpus;
 mod demo;
 mod run;
 mod setup;
@@ -21,11 +22,20 @@ Usage: cargo xtask TASK [OPTIONS]
   bench build     CPU seconds of a cold build: empty macro, shim, original
   bench expand    expansion time: native, shim, portable engine, watt
 
+  corpus          pack the crates of fixtures/corpus; compare each with its original
+
 Options:
   --runs N        bench: how often each side runs (default 5)
+  --only NAME     corpus: only this folder (several: separated by commas)
+  --shard K/N     corpus: only the Kth of N parts
+  --json          corpus: one JSON object for each crate
+  --write         corpus: write docs/compatibility.md
 ";
 
 fn main() -> ExitCode {
+    if let Some(code) = corpus::record_if_wrapping() {
+        return code;
+    }
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
@@ -37,6 +47,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::demo(),
         ["test", rest @ ..] => test::test(rest),
         ["bench", rest @ ..] => bench::bench(rest),
+        ["corpus", rest @ ..] => corpus::corpus(rest),
         _ => Err(format!("unknown task `{}`; `cargo xtask help` lists them", words.join(" "))),
     };
     match result {

@@ -1,0 +1,145 @@
+//! `cargo xtask corpus`: packs real macro crates and compares every observable with the originals.
+//!
+//! A crate is added by adding a folder to fixtures/corpus; see fixtures/corpus/README.md.
+
+mod compare;
+mod fixture;
+mod record;
+mod report;
+mod work;
+
+pub use record::record_if_wrapping;
+
+use crate::run::{capture, cargo_precast, command, scratch, Result};
+use compare::Outcome;
+use fixture::Fixture;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::time::Instant;
+use work::Side;
+
+#[derive(Default)]
+struct Options {
+    only: Vec<String>,
+    /// This shard, counted from 1, and the number of shards.
+    shard: Option<(usize, usize)>,
+    json: bool,
+    write: bool,
+}
+
+/// A shim's folder, or why there is none.
+type Shims = BTreeMap<String, Result<PathBuf>>;
+
+pub fn corpus(args: &[&str]) -> Result {
+    let options = parse(args)?;
+    let all = fixture::load()?;
+    let chosen = choose(&all, &options)?;
+    let start = Instant::now();
+    let shims = pack(&chosen)?;
+    eprintln!("== packed in {:.0} s", start.elapsed().as_secs_f64());
+    let outcomes = outcomes(&all, &chosen, &shims)?;
+    report::print(&outcomes, options.json);
+    eprintln!("== {:.0} s in all", start.elapsed().as_secs_f64());
+    if options.write {
+        report::write(&outcomes)?;
+    }
+    report::verdict(&outcomes)
+}
+
+fn parse(args: &[&str]) -> Result<Options> {
+    let mut options = Options::default();
+    let mut words = args.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--json" => options.json = true,
+            "--write" => options.write = true,
+            "--only" => {
+                let name = words.next().ok_or("--only takes the name of a folder")?;
+                options.only.extend(name.split(',').map(str::to_owned));
+            }
+            "--shard" => options.shard = Some(shard(words.next().copied().unwrap_or_default())?),
+            _ => return Err(format!("unknown option `{word}`")),
+        }
+    }
+    Ok(options)
+}
+
+fn shard(text: &str) -> Result<(usize, usize)> {
+    let parts = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+    parts
+        .filter(|(k, n)| (1..=*n).contains(k))
+        .ok_or_else(|| format!("--shard takes K/N with 1 <= K <= N, not `{text}`"))
+}
+
+fn choose<'a>(all: &'a [Fixture], options: &Options) -> Result<Vec<&'a Fixture>> {
+    for name in &options.only {
+        if !all.iter().any(|fixture| fixture.folder == *name) {
+            return Err(format!("there is no fixtures/corpus/{name}"));
+        }
+    }
+    let (k, n) = options.shard.unwrap_or((1, 1));
+    let named = |f: &&Fixture| options.only.is_empty() || options.only.contains(&f.folder);
+    let in_shard = |(i, _): &(usize, &Fixture)| i % n == k - 1;
+    Ok(all.iter().enumerate().filter(in_shard).map(|(_, f)| f).filter(named).collect())
+}
+
+/// Packs all crates, one call for each list of features. If a call fails, its crates are packed
+/// one by one, which tells the failing ones from the others.
+fn pack(chosen: &[&Fixture]) -> Result<Shims> {
+    let binary = cargo_precast()?;
+    let mut groups: BTreeMap<&[String], Vec<&Fixture>> = BTreeMap::new();
+    for fixture in chosen {
+        groups.entry(&fixture.features).or_default().push(fixture);
+    }
+    let mut shims = Shims::new();
+    for group in groups.values() {
+        let together = pack_group(&binary, group);
+        for fixture in group {
+            let result = match &together {
+                Ok(()) => Ok(()),
+                Err(_) => pack_group(&binary, &[fixture]),
+            };
+            shims.insert(fixture.folder.clone(), result.map(|()| packed().join(fixture.id())));
+        }
+    }
+    Ok(shims)
+}
+
+fn pack_group(binary: &PathBuf, group: &[&Fixture]) -> Result {
+    let mut pack = command(binary);
+    pack.args(["precast", "pack", "--quiet", "-o"]).arg(packed());
+    pack.args(group.iter().map(|f| format!("{}@{}", f.package, f.version)));
+    let features = &group[0].features;
+    if !features.is_empty() {
+        pack.arg("--features").arg(features.join(","));
+    }
+    capture(&mut pack).map(drop)
+}
+
+fn packed() -> PathBuf {
+    scratch("corpus").join("packed")
+}
+
+fn outcomes(all: &[Fixture], chosen: &[&Fixture], shims: &Shims) -> Result<Vec<Outcome>> {
+    let native = work::build(Side::Native, all, chosen, shims)?;
+    let ready: Vec<&Fixture> =
+        chosen.iter().copied().filter(|f| matches!(shims.get(&f.folder), Some(Ok(_)))).collect();
+    let shim = work::build(Side::Shim, all, &ready, shims)?;
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(BTreeMap::new());
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(fixture) = chosen.get(index) else { break };
+                let folder = &fixture.folder;
+                let outcome = compare::compare(fixture, &shims[folder], &native, &shim);
+                done.lock().expect("no worker panics").insert(index, outcome);
+            });
+        }
+    });
+    Ok(done.into_inner().expect("no worker panics").into_values().collect())
+}

@@ -1,0 +1,141 @@
+//! The scratch workspace under target/corpus: one member for each consumer, built natively and
+//! with shims in one target folder, so that dependencies without macros are built once.
+
+use super::fixture::Fixture;
+use super::{record, Shims};
+use crate::run::{cargo, root, scratch, write, Result};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Native,
+    Shim,
+}
+
+impl Side {
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Native => "native",
+            Side::Shim => "shim",
+        }
+    }
+}
+
+/// What building and running one side gave, by fixture.
+pub struct Built {
+    /// Where the compiler calls are recorded.
+    pub records: PathBuf,
+    /// What the consumer printed when run, or why it was not built.
+    pub runs: BTreeMap<String, Result<Output>>,
+}
+
+/// Builds and runs the consumers of `chosen`; the workspace always holds `all`, so that one lock
+/// file serves every selection.
+pub fn build(side: Side, all: &[Fixture], chosen: &[&Fixture], shims: &Shims) -> Result<Built> {
+    let folder = scratch("corpus").join("work");
+    let records = scratch("corpus").join("records").join(side.name());
+    std::fs::create_dir_all(&records)
+        .map_err(|e| format!("cannot make {}: {e}", records.display()))?;
+    write_workspace(&folder, side, all, shims)?;
+    let lock = folder.join("Cargo.lock");
+    copy_if_there(&root().join("fixtures/corpus/Cargo.lock"), &lock)?;
+    let mut runs = BTreeMap::new();
+    for fixture in chosen {
+        let run = build_one(&folder, &records, fixture).and_then(|program| run(&program));
+        runs.insert(fixture.folder.clone(), run);
+    }
+    match side {
+        Side::Native => copy_if_there(&lock, &root().join("fixtures/corpus/Cargo.lock"))?,
+        Side::Shim => check_patched(&lock, chosen)?,
+    }
+    Ok(Built { records, runs })
+}
+
+fn copy_if_there(from: &Path, to: &Path) -> Result {
+    let Ok(bytes) = std::fs::read(from) else { return Ok(()) };
+    if std::fs::read(to).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    std::fs::write(to, bytes).map_err(|e| format!("cannot write {}: {e}", to.display()))
+}
+
+fn write_workspace(folder: &Path, side: Side, all: &[Fixture], shims: &Shims) -> Result {
+    let mut text = "[workspace]\nresolver = \"2\"\nmembers = [\n".to_owned();
+    for fixture in all {
+        writeln!(text, "    \"{}\",", fixture.folder).expect("a string takes all");
+        write_member(&folder.join(&fixture.folder), fixture)?;
+    }
+    text.push_str("]\n\n[profile.dev]\ndebug = false\n\n[patch.crates-io]\n");
+    for fixture in all.iter().filter(|_| side == Side::Shim) {
+        if let Some(Ok(shim)) = shims.get(&fixture.folder) {
+            let Fixture { folder, package, .. } = fixture;
+            let path = shim.display();
+            writeln!(text, "{folder} = {{ package = \"{package}\", path = '{path}' }}")
+                .expect("a string takes all");
+        }
+    }
+    write(&folder.join("Cargo.toml"), &text)
+}
+
+fn write_member(folder: &Path, fixture: &Fixture) -> Result {
+    let Fixture { edition, dependencies, .. } = fixture;
+    let name = fixture.consumer();
+    let source = fixture.path.join("consumer.rs");
+    let text = format!(
+        "[package]\nname = \"{name}\"\nversion = \"1.2.3\"\nedition = \"{edition}\"\n\
+         authors = [\"An Author <author@example.org>\"]\ndescription = \"A consumer\"\n\
+         publish = false\n\n[[bin]]\nname = \"{name}\"\npath = '{}'\n\n\
+         [dependencies]\n{dependencies}",
+        source.display()
+    );
+    write(&folder.join("Cargo.toml"), &text)
+}
+
+fn build_one(folder: &Path, records: &Path, fixture: &Fixture) -> Result<PathBuf> {
+    let wrapper = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
+    let mut build = cargo();
+    build.current_dir(folder).args(["build", "--quiet", "--message-format=json", "-p"]);
+    build.arg(fixture.consumer()).arg("--target-dir").arg(scratch("corpus").join("target"));
+    build.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(record::FOLDER, records);
+    let output = build.output().map_err(|e| format!("cannot start cargo: {e}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut rendered = String::new();
+    for message in messages {
+        if let Some(program) = message["executable"].as_str() {
+            return Ok(program.into());
+        }
+        if message["message"]["level"] == "error" {
+            rendered.push_str(message["message"]["rendered"].as_str().unwrap_or_default());
+        }
+    }
+    rendered.push_str(&String::from_utf8_lossy(&output.stderr));
+    Err(format!("the consumer does not build\n{}", rendered.trim_end()))
+}
+
+fn run(program: &Path) -> Result<Output> {
+    let mut command = Command::new(program);
+    command.env("RUST_BACKTRACE", "0").stdin(Stdio::null());
+    command.output().map_err(|e| format!("cannot start {}: {e}", program.display()))
+}
+
+/// A patch that cargo does not use would compare the original with itself.
+fn check_patched(lock: &Path, chosen: &[&Fixture]) -> Result {
+    let text = std::fs::read_to_string(lock).map_err(|e| format!("{}: {e}", lock.display()))?;
+    let unused = text.split("[[patch.unused]]").skip(1);
+    for entry in unused {
+        for fixture in chosen {
+            let named =
+                format!("name = \"{}\"\nversion = \"{}\"", fixture.package, fixture.version);
+            if entry.trim_start().starts_with(&named) {
+                let id = fixture.id();
+                return Err(format!("no consumer depends on {id}: is its version the newest?"));
+            }
+        }
+    }
+    Ok(())
+}
