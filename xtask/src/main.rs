@@ -2,6 +2,7 @@
 //! they print; it holds no product logic.
 
 mod bench;
+mod consumer;
 mod corpus;
 mod demo;
 mod run;
@@ -22,6 +23,7 @@ Usage: cargo xtask TASK [OPTIONS]
   bench build     CPU seconds of a cold build: empty macro, shim, original
   bench expand    expansion time: native, shim, portable engine, watt
 
+  consumer        build, run and test an application with shims on every compiler that is here
   corpus          pack the crates of fixtures/corpus; compare each with its original
 
 Options:
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::demo(),
         ["test", rest @ ..] => test::test(rest),
         ["bench", rest @ ..] => bench::bench(rest),
+        ["consumer", rest @ ..] => consumer::consumer(rest),
         ["corpus", rest @ ..] => corpus::corpus(rest),
         _ => Err(format!("unknown task `{}`; `cargo xtask help` lists them", words.join(" "))),
     };
