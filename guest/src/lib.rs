@@ -11,6 +11,7 @@
 mod abi;
 mod arena;
 mod entry;
+mod hasher;
 mod heap;
 mod libc;
 mod literal;
@@ -37,4 +38,5 @@ pub mod token_stream {
 #[doc(hidden)]
 pub mod __precast {
     pub use crate::entry::{attribute, bang, derive};
+    pub use crate::hasher::DefaultHasher;
 }

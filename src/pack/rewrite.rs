@@ -1,12 +1,14 @@
 //! Rewrites a source file of a macro crate so that it compiles as an ordinary wasm crate.
 //!
-//! Two edits, both on tokens, both keeping every line number and every span of what stays:
+//! Three edits, all on tokens, all keeping every line number and every span of what stays:
 //!
 //! - `#[proc_macro]`, `#[proc_macro_attribute]` and `#[proc_macro_derive(…)]` are blanked out, and
 //!   an export of the function is put right after its body, on the same line. This also works in
 //!   the bodies of `macro_rules!`, where the function's name may be a metavariable.
 //! - In `cfg` attributes that decide on a feature named `proc-macro`, `target_arch = "wasm32"` is
 //!   made false: syn 1 and quote 1 turn their `proc_macro` support off for that architecture.
+//! - The path of the standard library's `DefaultHasher` becomes the guest's, whose hashes are those
+//!   of a 64-bit host: the order of a map is the order of what a macro writes.
 //!
 //! A form that is not understood is left alone; rustc then names it.
 
@@ -16,7 +18,11 @@ use std::ops::Range;
 use std::str::FromStr;
 
 /// Text that every file worth rewriting contains.
-const MARKS: [&str; 2] = ["proc_macro", "\"proc-macro\""];
+const MARKS: [&str; 3] = ["proc_macro", "\"proc-macro\"", HASHER];
+
+/// The name of the standard library's hasher, and the modules that export it.
+const HASHER: &str = "DefaultHasher";
+const HASHER_MODULES: [&[&str]; 2] = [&["std", "collections", "hash_map"], &["std", "hash"]];
 
 /// An architecture that does not exist, as long as `"wasm32"`.
 const NO_ARCH: &str = "\"no-cpu\"";
@@ -90,6 +96,11 @@ impl Pass<'_> {
                 at += 3;
                 continue;
             }
+            if let Some(n_tokens) = hasher(&tokens[at..]) {
+                self.replace_hasher(&tokens, at, n_tokens);
+                at += n_tokens;
+                continue;
+            }
             let (attributes, after) = self.attributes(&tokens, at);
             if let Some(marker) = attributes.marker {
                 if let Some(export) = find_export(&tokens[after..]) {
@@ -106,6 +117,18 @@ impl Pass<'_> {
             }
             at += 1;
         }
+    }
+
+    /// A `RandomState` makes hashers of the original type, so a file with one is left alone.
+    fn replace_hasher(&mut self, tokens: &[TokenTree], at: usize, n_tokens: usize) {
+        let range = span_of(&tokens[at..at + n_tokens]);
+        if self.source.contains("RandomState") || self.source[range.clone()].contains('\n') {
+            return;
+        }
+        let is_colon = |at: usize| tokens.get(at).and_then(punct) == Some(':');
+        let is_rooted = at > 1 && is_colon(at - 1) && is_colon(at - 2);
+        let root = if is_rooted { "" } else { "::" };
+        self.edits.push((range, format!("{root}proc_macro::__precast::{HASHER}")));
     }
 
     /// Reads the outer attributes that start at `at`; returns them and the index after them.
@@ -307,6 +330,26 @@ fn is_quotation(tokens: &[TokenTree]) -> bool {
         && ["quote", "quote_spanned", "parse_quote"].iter().any(|quote| name == quote)
 }
 
+/// `std::collections::hash_map::DefaultHasher` or its other path: how many tokens it has.
+fn hasher(tokens: &[TokenTree]) -> Option<usize> {
+    HASHER_MODULES.iter().find_map(|modules| {
+        let mut at = 0;
+        for name in modules.iter().chain([&HASHER]) {
+            let colons = if at == 0 { 0 } else { 2 };
+            let are_colons = |t: &TokenTree| punct(t) == Some(':');
+            if !tokens.get(at..at + colons)?.iter().all(are_colons) {
+                return None;
+            }
+            at += colons;
+            if ident(tokens.get(at)).as_deref() != Some(*name) {
+                return None;
+            }
+            at += 1;
+        }
+        Some(at)
+    })
+}
+
 fn ident(token: Option<&TokenTree>) -> Option<String> {
     match token {
         Some(TokenTree::Ident(ident)) => Some(ident.to_string()),
@@ -406,6 +449,19 @@ mod tests {
             "macro_rules! m { ($($f:ident)*) => { $(               pub fn $f(i: T) -> T { i }\
              « concat!(\"precast:bang:\", stringify!($f), \":\", \
              stringify!()) bang($f)» )* } }",
+        );
+    }
+
+    #[test]
+    fn the_hasher() {
+        check(
+            "type H = std::collections::hash_map::DefaultHasher; use ::std::hash::DefaultHasher as I;",
+            "type H = ::proc_macro::__precast::DefaultHasher; \
+             use ::proc_macro::__precast::DefaultHasher as I;",
+        );
+        check(
+            "use std::hash::DefaultHasher; fn f(s: &RandomState) -> DefaultHasher { s.build_hasher() }",
+            "use std::hash::DefaultHasher; fn f(s: &RandomState) -> DefaultHasher { s.build_hasher() }",
         );
     }
 

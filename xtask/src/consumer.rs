@@ -56,8 +56,10 @@ fn prepare() -> Result<Workshop> {
     let fixture = root().join("fixtures/consumer");
     let native_lock = read(&fixture.join("Cargo.lock"))?;
     let shims = scratch("consumer").join("packed");
-    let versions: Vec<(&str, String)> =
-        MACROS.iter().map(|name| Ok((*name, version(&native_lock, name)?))).collect::<Result<_>>()?;
+    let versions: Vec<(&str, String)> = MACROS
+        .iter()
+        .map(|name| Ok((*name, version(&native_lock, name)?)))
+        .collect::<Result<_>>()?;
     let mut pack = command(cargo_precast()?);
     pack.args(["precast", "pack", "--quiet", "-o"]).arg(&shims).arg(SMALL);
     pack.args(versions.iter().map(|(name, version)| format!("{name}@{version}")));
@@ -68,7 +70,8 @@ fn prepare() -> Result<Workshop> {
     let mut manifest = read(&fixture.join("Cargo.toml"))? + "\n[patch.crates-io]\n";
     for (name, version) in &versions {
         let path = shims.join(format!("{name}-{version}"));
-        writeln!(manifest, "{name} = {{ path = '{}' }}", path.display()).expect("a string takes all");
+        writeln!(manifest, "{name} = {{ path = '{}' }}", path.display())
+            .expect("a string takes all");
     }
     write(&app.join("Cargo.toml"), &manifest)?;
     Ok(Workshop { shims, app, native_lock })
@@ -195,7 +198,8 @@ fn check_output(program: &Path) -> Result {
 fn lock(workshop: &Workshop) -> Result {
     let ours = read(&workshop.app.join("Cargo.lock"))?;
     let same = |text: &str| {
-        let kept = |entry: &&str| !MACROS.iter().any(|m| entry.contains(&format!("name = \"{m}\"\n")));
+        let kept =
+            |entry: &&str| !MACROS.iter().any(|m| entry.contains(&format!("name = \"{m}\"\n")));
         let of_macros = |line: &&str| !line.starts_with("source") && !line.starts_with("checksum");
         let (others, macros): (Vec<&str>, Vec<&str>) = text.split("\n[[package]]").partition(kept);
         let macros = macros.iter().flat_map(|entry| entry.lines().filter(of_macros));

@@ -6,7 +6,8 @@ use crate::run::{capture, command, run, scratch, Result};
 use std::path::{Path, PathBuf};
 
 const VERSION: &str = "1.63";
-const PACKAGES: &[&str] = &["rustc", "libstd-rust-1.63", "libstd-rust-dev", "libllvm14", "libtinfo6"];
+const PACKAGES: &[&str] =
+    &["rustc", "libstd-rust-1.63", "libstd-rust-dev", "libllvm14", "libtinfo6"];
 
 pub fn old(workshop: &Workshop) -> Result {
     let folder = scratch("rustc-old");
@@ -27,7 +28,8 @@ pub fn old(workshop: &Workshop) -> Result {
 
 /// Downloads and unpacks the packages; false where there is no apt-get that has them.
 fn fetch(folder: &Path) -> Result<bool> {
-    std::fs::create_dir_all(folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
     let specs = candidates();
     let mut download = command("apt-get");
     download.args(["download", "--quiet"]).args(&specs).current_dir(folder);
@@ -47,7 +49,8 @@ fn candidates() -> Vec<String> {
     let version = |name: &&str| {
         let shown = capture(command("apt-cache").args(["madison", name])).ok()?;
         let text = String::from_utf8_lossy(&shown.stdout).into_owned();
-        let versions = text.lines().filter_map(|line| Some(line.split('|').nth(1)?.trim().to_owned()));
+        let versions =
+            text.lines().filter_map(|line| Some(line.split('|').nth(1)?.trim().to_owned()));
         let rust = name.contains("rust");
         let mut fitting = versions.filter(|v| !rust || v.starts_with(VERSION));
         fitting.next().map(|version| format!("{name}={version}"))
@@ -57,7 +60,8 @@ fn candidates() -> Vec<String> {
 
 fn write_script(script: &Path, folder: &Path) -> Result {
     let usr: PathBuf = folder.join("usr");
-    let libraries = [usr.join("lib/x86_64-linux-gnu"), usr.join("lib"), folder.join("lib/x86_64-linux-gnu")];
+    let libraries =
+        [usr.join("lib/x86_64-linux-gnu"), usr.join("lib"), folder.join("lib/x86_64-linux-gnu")];
     let libraries: Vec<String> = libraries.iter().map(|path| path.display().to_string()).collect();
     let text = format!(
         "#!/bin/sh\nLD_LIBRARY_PATH='{}' exec '{}' --sysroot '{}' \"$@\"\n",
