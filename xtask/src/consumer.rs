@@ -114,6 +114,7 @@ impl Toolchain {
     fn cargo(&self, folder: &Path) -> Command {
         let mut cargo = command(&self.cargo);
         cargo.current_dir(folder).env("RUSTC", &self.rustc).env_remove("RUSTUP_TOOLCHAIN");
+        cargo.env("RUSTDOC", self.rustc.with_file_name("rustdoc"));
         cargo.env("CARGO_TARGET_DIR", scratch("consumer").join(&self.name));
         cargo
     }
