@@ -254,8 +254,7 @@ impl Emitter<'_> {
         }
         let mut keep = vec![true; self.items.len()];
         let mut entries = 0;
-        for at in 0..self.items.len() {
-            let item = &self.items[at];
+        for (at, (item, kept)) in self.items.iter().zip(&mut keep).enumerate() {
             if entries > 0 {
                 // The targets of a BR_TABLE are counted by it.
                 entries -= 1;
@@ -264,7 +263,7 @@ impl Emitter<'_> {
             } else if item.insn.op == op::BR
                 && item.target.is_some_and(|label| self.places[label as usize] == at + 1)
             {
-                keep[at] = false;
+                *kept = false;
             }
         }
         self.retain(&keep);
