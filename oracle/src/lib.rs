@@ -2,6 +2,7 @@
 
 #[path = "../../tests/spec/alone.rs"]
 pub mod alone;
+pub mod census;
 pub mod generate;
 pub mod ours;
 pub mod theirs;

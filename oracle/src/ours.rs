@@ -4,7 +4,7 @@ use precast::lower;
 use precast::runtime::instance::{Fault, Host, Instance, Limits};
 use precast::runtime::memory::Memory;
 
-use super::Outcome;
+use super::{census, Outcome};
 
 pub struct Ours(Instance);
 
@@ -23,6 +23,7 @@ pub fn limits() -> Limits {
 /// The embedded form, for the life of the test.
 pub fn embed(wasm: &[u8]) -> Result<&'static [u8], String> {
     let image = lower::lower(wasm).map_err(|e| e.to_string())?;
+    census::count(&image);
     Ok(lower::compress(&image).map_err(|e| e.to_string())?.leak())
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 
 use oracle::ours::{embed, Ours};
-use oracle::theirs::{engine, Theirs, STACK_BYTES};
+use oracle::theirs::{Theirs, STACK_BYTES};
 use oracle::{wasm, Outcome};
 use wasmtime::{Module, ValType};
 
@@ -470,9 +470,7 @@ fn body<'t>(text: &'t Text, shape: &Shape) -> &'t str {
     text.wat[at..].split("\n(func").next().expect("there is a first part")
 }
 
-#[test]
-fn every_instruction_in_every_shape() {
-    let engine = engine();
+pub fn run(engine: &wasmtime::Engine) {
     let ops = ops();
     let (next, n) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let failures = Mutex::new(Vec::new());
@@ -481,7 +479,7 @@ fn every_instruction_in_every_shape() {
             let work = || {
                 while let Some(op) = ops.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let mut found = Vec::new();
-                    n.fetch_add(check(op, &engine, &mut found), Ordering::Relaxed);
+                    n.fetch_add(check(op, engine, &mut found), Ordering::Relaxed);
                     failures.lock().unwrap().extend(found);
                 }
             };
@@ -491,7 +489,7 @@ fn every_instruction_in_every_shape() {
                 .expect("a thread can be made");
         }
     });
-    println!("{} instructions, {} calls", ops.len(), n.into_inner());
+    println!("numeric: {} instructions, {} calls", ops.len(), n.into_inner());
     let failures = failures.into_inner().unwrap();
     let some = failures.len().min(40);
     assert!(failures.is_empty(), "{} differ:\n{}", failures.len(), failures[..some].join("\n"));
