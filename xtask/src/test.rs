@@ -12,6 +12,7 @@ const STEPS: &[Step] = &[
     ("format", format),
     ("lints", lints),
     ("tests", tests),
+    ("oracle", oracle),
     ("package", package),
     ("build cost", || bench::bench(&["build", "--runs", "3"])),
 ];
@@ -46,6 +47,14 @@ fn lints() -> Result {
 
 fn tests() -> Result {
     run(cargo().args(["test", "--quiet", "--workspace"]))
+}
+
+/// The engine beside wasmtime: a package of its own, for wasmtime takes minutes to build.
+fn oracle() -> Result {
+    let package = ["--manifest-path", "oracle/Cargo.toml"];
+    run(cargo().arg("fmt").args(package).arg("--check"))?;
+    let target = scratch("oracle");
+    run(cargo().arg("test").args(package).args(["--quiet", "--target-dir"]).arg(target))
 }
 
 /// The program as published: packaged, verified, installed from its own `.crate`, and put to use.
