@@ -283,9 +283,18 @@ fn finish(
     let manifest = collect::manifest(package, built, &exports, toolchain, lockfile)?;
     let wasm = shrink::shrink(&module, &exports, &origin(&manifest))?;
     let mut notes = Vec::new();
-    if let Some(root) = cache.root().to_str().filter(|root| contains(&wasm, root.as_bytes())) {
-        notes
-            .push(format!("the module contains the path {root}: other machines build another one"));
+    for folder in [Some(cache.root().to_owned()), cargo::home()].into_iter().flatten() {
+        let text = folder.to_string_lossy();
+        if contains(&wasm, text.as_bytes()) {
+            notes
+                .push(format!("the module contains the path {text}: elsewhere it has other bytes"));
+        }
+    }
+    if built.has_build_script {
+        let release = &toolchain.release;
+        notes.push(format!(
+            "its build script ran here, for rustc {release}: what it found is fixed"
+        ));
     }
     let licenses = collect::licenses(package, built, toolchain)?;
     let lockfile = lockfile.to_owned();

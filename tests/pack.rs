@@ -187,6 +187,7 @@ fn shapes_of_packages() {
         "derive One derive_one a,b",
     ];
     assert_eq!(names(&value), default);
+    assert!(value["notes"][0].as_str().unwrap().starts_with("its build script ran here"));
     assert_eq!(value["manifest"]["linked"][0]["name"], "maker");
     let published = fs::read_to_string(directory.join("out/the-shapes-1.2.3/Cargo.toml")).unwrap();
     assert!(!published.contains("path = \"../maker\"") && !published.contains("workspace = true"));
@@ -219,8 +220,8 @@ fn equal_bytes_from_anywhere() {
 
     // Damage is noticed, and mended.
     let modules = fs::read_dir(cold.join("module")).unwrap();
-    let modules = modules.map(|entry| entry.unwrap().path().join("module.wasm"));
-    let module = modules.filter(|path| path.is_file()).next().unwrap();
+    let mut modules = modules.map(|entry| entry.unwrap().path().join("module.wasm"));
+    let module = modules.find(|path| path.is_file()).unwrap();
     let mut bytes = fs::read(&module).unwrap();
     bytes[100] ^= 1;
     fs::write(&module, bytes).unwrap();
@@ -404,10 +405,10 @@ mod machine {
     fn toolchain_with_the_target() {
         let cache = cache();
         let built = fs::read_dir(cache.join("sysroot")).into_iter().flatten();
-        let built = built.map(|entry| entry.unwrap().path().join("lib/rustlib/wasm32-wasip1"));
+        let mut built = built.map(|entry| entry.unwrap().path().join("lib/rustlib/wasm32-wasip1"));
         // Nothing was built where the machine's own toolchain has the target: then every other
         // test has used it.
-        let Some(built) = built.filter(|path| path.is_dir()).next() else { return };
+        let Some(built) = built.find(|path| path.is_dir()) else { return };
         let directory = directory("with-target/package");
         put(&directory, PLAIN);
         let rustc = compiler(&directory.with_file_name("toolchain"), Some(&built));

@@ -34,6 +34,9 @@ pub const FLAGS: [&str; 4] = ["-Copt-level=s", "-Clto=fat", "-Ccodegen-units=1",
 /// Bytes of the module's own stack, which lies in its memory.
 const STACK_BYTES: u32 = 4 << 20;
 
+/// The name of a program that does not exist; build scripts complain of it.
+const NO_C: &str = "no-c-compiler-for-packed-macros";
+
 /// What to compile, and with what.
 pub struct Job<'a> {
     pub toolchain: &'a Toolchain,
@@ -56,6 +59,8 @@ pub struct Built {
     pub features: Vec<String>,
     /// The library's name as Rust code writes it.
     pub crate_name: String,
+    /// The package itself has one.
+    pub has_build_script: bool,
 }
 
 pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
@@ -71,6 +76,10 @@ pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
     let mut cargo = cargo::command(job.directory);
     wrapper::configure(&mut cargo, &config, job.staged)?;
     cargo.env("RUSTC", &job.toolchain.rustc);
+    // A C compiler would be this machine's own: no other would give the same bytes.
+    for tool in ["CC_wasm32_wasip1", "CXX_wasm32_wasip1", "AR_wasm32_wasip1"] {
+        cargo.env(tool, NO_C);
+    }
     cargo.args(["build", "--lib", "--profile", "precast", "--target", TARGET]);
     cargo.args(["--message-format", "json-render-diagnostics"]);
     cargo.arg("--manifest-path").arg(job.staged.join("Cargo.toml"));
@@ -91,8 +100,9 @@ pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
         Error::new(Class::Package, "the build made no wasm module; is this a proc-macro crate?")
     })?;
     let wasm = std::fs::read(&wasm).at("read", &wasm)?;
+    let has_build_script = found.scripts.contains(&job.staged.join("Cargo.toml"));
     let Found { linked, features, crate_name, .. } = found;
-    Ok(Built { wasm, linked, features, crate_name })
+    Ok(Built { wasm, linked, features, crate_name, has_build_script })
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,6 +129,8 @@ struct Found {
     linked: BTreeSet<Dependency>,
     features: Vec<String>,
     crate_name: String,
+    /// Manifests of packages with a build script.
+    scripts: BTreeSet<PathBuf>,
 }
 
 impl Found {
@@ -127,6 +139,9 @@ impl Found {
         let Ok(message) = serde_json::from_str::<Value>(line) else { return };
         if message["reason"] != "compiler-artifact" {
             return;
+        }
+        if message["target"]["kind"][0] == "custom-build" {
+            self.scripts.extend(message["manifest_path"].as_str().map(PathBuf::from));
         }
         let files = message["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let inside = |file: &&str| Path::new(file).iter().any(|part| part == TARGET);
@@ -157,7 +172,9 @@ fn explain(stderr: &str) -> Error {
     let script = "failed to run custom build command for `";
     if let Some(at) = stderr.find(script) {
         let name = stderr[at + script.len()..].split('`').next().unwrap_or("");
-        let message = format!("the build script of {name} failed:\n{stderr}");
+        // What it says to cargo on standard output is long, and tells nothing.
+        let said = stderr.split("--- stderr").last().unwrap_or(stderr).trim();
+        let message = format!("the build script of {name} failed:\n{said}");
         return Error::new(Class::Package, message).help(
             "a packed macro is one wasm module: it cannot link C libraries or use the network",
         );

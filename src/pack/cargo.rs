@@ -4,11 +4,11 @@
 use crate::error::{Class, Error, Result};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Variables of the user's environment that must not reach a build.
-const REMOVED: [&str; 12] = [
+const REMOVED: [&str; 11] = [
     "CARGO_BUILD_BUILD_DIR",
     "CARGO_BUILD_RUSTC",
     "CARGO_BUILD_RUSTDOC",
@@ -18,7 +18,6 @@ const REMOVED: [&str; 12] = [
     "CARGO_MANIFEST_DIR",
     "CARGO_TARGET_DIR",
     "RUSTC_BOOTSTRAP",
-    "RUSTC_WORKSPACE_WRAPPER",
     "RUSTFLAGS",
     "__CARGO_DEFAULT_LIB_METADATA",
 ];
@@ -42,9 +41,18 @@ pub fn command(directory: &Path) -> Command {
         .env("CARGO_TERM_PROGRESS_WHEN", "never")
         // The newest versions, as without a lock file of one's own; not those of an old rustc.
         .env("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "allow")
+        // Empty, they win over a wrapper in the configuration.
+        .env("RUSTC_WRAPPER", "")
+        .env("RUSTC_WORKSPACE_WRAPPER", "")
         // Set, though empty, it wins over every other place for flags.
         .env("CARGO_ENCODED_RUSTFLAGS", "");
     cargo
+}
+
+/// Cargo's home directory, below which it keeps sources.
+pub fn home() -> Option<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
 }
 
 /// What a finished cargo command said.
