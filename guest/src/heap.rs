@@ -45,7 +45,7 @@ static HEAP: Heap = Heap;
 
 // SAFETY: blocks come from fresh pages or from the list of their class, where `dealloc` put them.
 unsafe impl GlobalAlloc for Heap {
-    #[inline]
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if layout.align() > 16 || layout.size() > 1 << 31 {
             return unusual(layout);
@@ -65,7 +65,7 @@ unsafe impl GlobalAlloc for Heap {
         at as *mut u8
     }
 
-    #[inline]
+    #[inline(never)]
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         let (class, _) = class(layout.size());
         let s = state();
@@ -73,7 +73,7 @@ unsafe impl GlobalAlloc for Heap {
         *s.free.get_unchecked_mut(class) = at;
     }
 
-    #[inline]
+    #[inline(never)]
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let (old, new) = (class(layout.size()).1, class(size).1);
         if old == new {

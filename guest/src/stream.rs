@@ -349,10 +349,40 @@ impl Extend<TokenTree> for TokenStream {
     fn extend<I: IntoIterator<Item = TokenTree>>(&mut self, trees: I) {
         let trees = trees.into_iter();
         let more = trees.size_hint().0;
-        if more > 0 {
-            self.reserve(more);
+        if more == 0 {
+            trees.for_each(|tree| self.push(tree.record()));
+            return;
         }
-        trees.for_each(|tree| self.push(tree.record()));
+        self.reserve(more);
+        let (header, start) = (self.header(), self.len);
+        // SAFETY: there is room for `more` records. They are claimed first, since the iterator may
+        // append to another view of this stream.
+        unsafe {
+            let to = self.at.cast_mut().cast::<Record>().add(start as usize);
+            (*header).len = start + more as u32;
+            let mut n = 0;
+            trees.for_each(|tree| {
+                let record = tree.record();
+                if n == more {
+                    self.len = start + more as u32;
+                    n += 1;
+                }
+                if n > more {
+                    return self.push(record);
+                }
+                if record.head & 7 == LITERAL && is_negative(&record) {
+                    (*header).spliced = 1;
+                }
+                to.add(n).write(record);
+                n += 1;
+            });
+            if n <= more {
+                self.len = start + n as u32;
+                if (*header).len == start + more as u32 {
+                    (*header).len = self.len;
+                }
+            }
+        }
     }
 }
 

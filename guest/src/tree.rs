@@ -317,6 +317,33 @@ fn is_ascii_ident(bytes: &[u8]) -> bool {
     true
 }
 
+const N_KNOWN: usize = 512;
+
+/// Constants that are known to be identifiers, by address: address and length.
+static mut KNOWN: [(usize, usize); N_KNOWN] = [(0, 0); N_KNOWN];
+
+/// `is_ascii_ident`, once for each constant: most names that a macro makes are some.
+fn is_known(string: &str) -> bool {
+    extern "C" {
+        static __global_base: u8;
+        static __data_end: u8;
+    }
+    let (at, len) = (string.as_ptr() as usize, string.len());
+    // Should somebody change such a text, the host finds out when it makes the identifier.
+    let constant =
+        at >= (&raw const __global_base) as usize && at < (&raw const __data_end) as usize;
+    // SAFETY: there is one thread.
+    let known = unsafe { &mut *(&raw mut KNOWN[(at ^ at >> 9) % N_KNOWN]) };
+    if constant && *known == (at, len) {
+        return true;
+    }
+    let valid = is_ascii_ident(string.as_bytes());
+    if constant && valid {
+        *known = (at, len);
+    }
+    valid
+}
+
 #[cold]
 #[inline(never)]
 fn unsupported(ch: char) -> ! {
@@ -326,7 +353,7 @@ fn unsupported(ch: char) -> ! {
 impl Ident {
     /// Creates a new `Ident` with the given `string` as well as the specified `span`.
     pub fn new(string: &str, span: Span) -> Ident {
-        if !is_ascii_ident(string.as_bytes()) && string != "$crate" {
+        if !is_known(string) && string != "$crate" {
             return Ident::checked(string, false, span);
         }
         Ident::unchecked(string, false, span)
