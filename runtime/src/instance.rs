@@ -16,7 +16,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { memory_bytes_max: 1 << 30, fuel: 4_000_000_000, depth_max: 100_000 }
+        Limits { memory_bytes_max: 1 << 30, fuel: 1_000_000_000, depth_max: 100_000 }
     }
 }
 
