@@ -140,7 +140,9 @@ pub fn pack(options: &PackOptions, report: &dyn Report) -> Result<Vec<Outcome>> 
     }
     let mut outcomes = Vec::new();
     for package in &packages {
-        let outcome = one(package, options, &cache, report);
+        let features = options.features.of(package, &packages);
+        let options = PackOptions { features, ..options.clone() };
+        let outcome = one(package, &options, &cache, report);
         let context = format!("cannot pack {} {}", package.name, package.version);
         outcomes.push(outcome.context(context)?);
     }
@@ -356,6 +358,17 @@ fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 impl Features {
+    /// Those that are meant for one of the packages: a name like `NAME/FEATURE` is for that one,
+    /// unless it is for a dependency, and any other name for all.
+    fn of(&self, package: &Package, all: &[Package]) -> Features {
+        let meant = |name: &String| match name.split_once('/') {
+            Some((to, feature)) if to == package.name => Some(feature.to_owned()),
+            Some((to, _)) if all.iter().any(|other| other.name == to) => None,
+            _ => Some(name.clone()),
+        };
+        Features { names: self.names.iter().filter_map(meant).collect(), ..self.clone() }
+    }
+
     fn arguments(&self) -> Vec<OsString> {
         let mut arguments = Vec::new();
         if !self.names.is_empty() {

@@ -192,7 +192,7 @@ fn shapes_of_packages() {
     let published = fs::read_to_string(directory.join("out/the-shapes-1.2.3/Cargo.toml")).unwrap();
     assert!(!published.contains("path = \"../maker\"") && !published.contains("workspace = true"));
 
-    let value = ok(precast(&directory, cache(), &["shapes", "--all-features"]));
+    let value = ok(precast(&directory, cache(), &["shapes", "--features", "the-shapes/two"]));
     assert_eq!(names(&value).len(), 6, "{:?}", names(&value));
 }
 

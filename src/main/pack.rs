@@ -19,7 +19,7 @@ pub(crate) struct Options {
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     pub(crate) out: PathBuf,
 
-    /// Features to enable, separated by commas
+    /// Features to enable, separated by commas; `NAME/FEATURE` for one of several packages
     #[arg(long, short = 'F', value_name = "FEATURES", value_delimiter = ',')]
     pub(crate) features: Vec<String>,
 
