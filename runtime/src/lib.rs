@@ -31,7 +31,7 @@ use std::cell::Cell;
 use std::env;
 use std::ffi::OsString;
 use std::iter::FromIterator;
-use std::panic::resume_unwind;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -161,7 +161,15 @@ fn call(
     let at = instance.call(buffer, &[len as u64], session)? as u32;
     session.tokens.write(instance.memory(), at)?;
     let at = instance.call(func, &[], session)? as u32;
-    session.tokens.decode(instance.memory(), at)
+    // The native constructors panic on what the guest should have refused.
+    let memory = instance.memory();
+    match catch_unwind(AssertUnwindSafe(|| session.tokens.decode(memory, at))) {
+        Ok(result) => result,
+        Err(payload) => {
+            session.payload = Some(payload);
+            Err(Fault::Panic(String::new()))
+        }
+    }
 }
 
 thread_local! {

@@ -30,7 +30,7 @@ const WIDE: u32 = 32;
 
 const HEADER_BYTES: u32 = 16;
 const RECORD_BYTES: u32 = 16;
-const N_RECORDS_MAX: u32 = 1 << 26;
+const N_RECORDS_MAX: u32 = 1 << 24;
 /// Each level takes native stack.
 const DEPTH_MAX: u32 = 500;
 
@@ -176,7 +176,7 @@ impl Tokens {
                         self.natives.push(tree);
                     }
                     let len = (self.natives.len() - at) as u32;
-                    if len >= LONG || self.natives.len() as u32 > N_RECORDS_MAX {
+                    if len >= LONG || self.natives.len() as u64 > 4 * N_RECORDS_MAX as u64 {
                         return Err(Fault::Limit("the input has too many tokens"));
                     }
                     let offset = HEADER_BYTES + (at - first) as u32 * RECORD_BYTES;
