@@ -92,8 +92,14 @@ fn expansion_seconds(side: &Side, source: &Path) -> Result<f64> {
     rustc.args(["-Zunpretty=expanded", "-Ztime-passes", "-Ztime-passes-format=json"]);
     rustc.arg("-o").arg(scratch("bench").join("expanded.rs")).arg("--extern");
     rustc.arg(format!("serde_derive={}", side.dylib.display())).arg(source);
-    let output = capture(&mut rustc)?;
+    // Without the crate serde itself every derive ends in E0463, behind the pass that is measured.
+    // A macro that failed says so without a code.
+    let output = rustc.output().map_err(|e| format!("cannot start rustc: {e}"))?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let failed = |line: &&str| line.starts_with("error: ") && !line.contains("aborting due to");
+    if let Some(line) = text.lines().find(failed) {
+        return Err(format!("{}: {line}", side.name));
+    }
     let pass = |line: &str| {
         let json: serde_json::Value = serde_json::from_str(line.strip_prefix("time: ")?).ok()?;
         (json["pass"] == "macro_expand_crate").then(|| json["time"].as_f64())?
