@@ -7,6 +7,20 @@
 #![allow(unknown_lints, clippy::all, clippy::pedantic)]
 #![allow(unsafe_op_in_unsafe_fn, missing_docs, unused_qualifications, redundant_imports)]
 
+/// Which of two tiers is compiled: the one for machine code, or the portable one.
+#[cfg(all(target_arch = "x86_64", target_os = "linux", not(precast_portable), not(miri)))]
+macro_rules! tier {
+    ($jit:item $portable:item) => {
+        $jit
+    };
+}
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux", not(precast_portable), not(miri))))]
+macro_rules! tier {
+    ($jit:item $portable:item) => {
+        $portable
+    };
+}
+
 pub mod calls;
 pub mod engine;
 pub mod image;

@@ -1,0 +1,520 @@
+//! Tier 1: machine code for x86-64, made function by function when first called.
+//!
+//! Compiling is copying: a record of code per instruction (`jit/code.rs`), its fields set, and in
+//! the same pass every rule of the format checked. Nothing is run of a function that breaks one.
+//! Calls are calls, slots stay in memory, and whatever is rare (host calls, tables, floating
+//! point) is run by `slow`. No panic crosses generated code, and no unwinding: traps and faults
+//! leave through one stub, which drops the generated code's own stack.
+
+#[path = "jit/code.rs"]
+mod code;
+#[path = "jit/region.rs"]
+mod region;
+
+use std::any::Any;
+use std::mem;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::ptr;
+
+use self::region::Region;
+use super::super::image::{op, shape, Insn, FRAME_SLOTS_MAX, SHAPES, SLOTS, STACK_SLOTS_MAX};
+use super::super::instance::{Fault, Host, Limits, Trap};
+use super::{Engine, DEPTH, FRAME, FUEL};
+
+/// Words below the deepest return address, for signal handlers.
+const SLACK: usize = 8192;
+/// The most bytes that one instruction comes to, with its share of backward branches.
+const INSN_BYTES: usize = 96;
+
+/// What generated code and stubs know; they know the offsets.
+#[repr(C)]
+struct Context {
+    host_stack: usize,
+    stack: usize,
+    fuel: u64,
+    frame: usize,
+    stack_top: usize,
+    stack_min: usize,
+    frames_end: usize,
+    memory: usize,
+    /// The first address at which an access of 1, 2, 4, 8 bytes ends behind the memory.
+    ends: [u64; 4],
+    globals: usize,
+    consts: usize,
+    funcs: usize,
+    tables: usize,
+    entries: usize,
+    n_funcs: u64,
+    func: u64,
+    slow: usize,
+    compile: usize,
+    // Only for `slow` and `compile`:
+    engine: *mut Engine,
+    host: usize,
+}
+
+/// What the emitter is given and gives back.
+#[repr(C)]
+struct Job {
+    insn: *const Insn,
+    end: *const Insn,
+    out: usize,
+    base: usize,
+    first: *const Insn,
+    branch: *mut [u64; 2],
+    lanes: u64,
+    begin: u32,
+    n_ops: u32,
+    records: usize,
+    classes: *mut Class,
+    offsets: *mut u32,
+    narrow: usize,
+    index: u64,
+    low: u64,
+    high: u64,
+    checked: *const Insn,
+    branches: *mut [u64; 2],
+}
+
+/// How the fields of a record's instruction are read and checked.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Class {
+    /// The fields that are slots, and those of their bits that do not fit a narrow record.
+    slots: u64,
+    wide: u64,
+    /// The index is `insn >> shift & low | insn << 8 & high`, and below `limit`.
+    low: u64,
+    high: u64,
+    limit: u64,
+    shift: u8,
+    /// Where the third field is read: at `c`, or at `a` again.
+    third: u8,
+    kind: u8,
+    unused: u8,
+    /// Added to the offsets of the fields a and c.
+    bias: i32,
+    reserved: [u64; 2],
+}
+
+/// `Class::kind`
+const BRANCH: u8 = 1;
+const JUMP: u8 = 2;
+const NUMBERED: u8 = 3;
+const CHECKED: u8 = 4;
+
+/// Classes are the shapes, but for shifts by an immediate.
+const SHIFT: usize = 31;
+const CLASSES: usize = 32;
+
+const LANES: u64 = 0x0001_0001_0001_0000;
+
+/// What this tier keeps in an engine.
+pub struct Tier {
+    /// None until the first call.
+    region: Option<Region>,
+    /// Where the next function goes, from the region's start.
+    used: usize,
+    entries: Vec<usize>,
+    tables: Vec<[usize; 2]>,
+    classes: Vec<Class>,
+    offsets: Vec<u32>,
+    branches: Vec<[u64; 2]>,
+    stack: Vec<usize>,
+    fault: Option<Fault>,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Tier {
+    pub fn new(_: usize, limits: &Limits) -> Tier {
+        Tier {
+            region: None,
+            used: code::STUBS,
+            entries: Vec::new(),
+            tables: Vec::new(),
+            classes: Vec::new(),
+            offsets: Vec::new(),
+            branches: Vec::new(),
+            stack: vec![0; SLACK + limits.depth_max as usize + 2],
+            fault: None,
+            panic: None,
+        }
+    }
+}
+
+/// Word `index` of the text's header.
+fn header(index: usize) -> usize {
+    debug_assert!(index < code::HEADER);
+    // SAFETY: the header has that many words.
+    unsafe { *(code::text() as *const u32).add(index) as usize }
+}
+
+/// What differs from class to class.
+fn classes(n_consts: usize, n_globals: usize, n_funcs: usize) -> Vec<Class> {
+    let none = Class {
+        slots: 0,
+        wide: 0,
+        low: 0,
+        high: 0,
+        limit: u64::MAX,
+        shift: 0,
+        third: 6,
+        kind: 0,
+        unused: 0,
+        bias: -128,
+        reserved: [0; 2],
+    };
+    let mut classes = vec![none; CLASSES];
+    let mut index = 0;
+    while index < CLASSES {
+        let shape = if index == SHIFT { shape::DSI } else { index as u8 };
+        let class = &mut classes[index];
+        if (shape as usize) < SLOTS.len() {
+            let fields = SLOTS[shape as usize] as u64;
+            class.slots = (fields & 1) * 0xffff_0000
+                | (fields >> 1 & 1) * 0xffff_0000_0000
+                | (fields >> 2) * 0xffff_0000_0000_0000;
+            class.wide = class.slots & (LANES * 0xffe0);
+        }
+        match shape {
+            shape::DI => {
+                class.shift = 32;
+                class.low = 0xffff_ffff;
+            }
+            shape::DK | shape::LOAD => {
+                class.shift = 48;
+                class.low = 0xffff;
+                class.high = 0xff_0000;
+            }
+            shape::STORE | shape::STORE_I | shape::SWITCH => {
+                class.shift = 16;
+                class.low = 0xffff;
+                class.high = 0xff_0000;
+            }
+            shape::GLOBAL | shape::GLOBAL_SET => {
+                class.shift = 29;
+                class.low = 0x7_ffff_fff8;
+                class.limit = n_globals as u64 * 8;
+            }
+            shape::GLOBAL_ADD | shape::GLOBAL_TO => {
+                class.shift = 5;
+                class.low = 0x7f8;
+                class.limit = n_globals as u64 * 8;
+            }
+            shape::CALL => {
+                class.shift = 32;
+                class.low = 0xffff_ffff;
+                class.limit = n_funcs as u64;
+            }
+            shape::PAIR => {
+                class.shift = 16;
+                class.low = 0xffff;
+            }
+            shape::INDIRECT => {
+                class.shift = 8;
+                class.low = 0xff;
+            }
+            _ => (),
+        }
+        if shape == shape::DK {
+            class.limit = n_consts as u64;
+        }
+        if shape == shape::CALL || shape == shape::INDIRECT {
+            // The window is wanted twice, in bytes.
+            class.third = 2;
+            class.bias = 0;
+            class.wide = 0xff;
+        }
+        class.kind = match shape {
+            shape::BRANCH | shape::BRANCH_I => BRANCH,
+            shape::JUMP => JUMP,
+            shape::HOST | shape::SSS | shape::MATH | shape::BULK => NUMBERED,
+            shape::INVALID | shape::SWITCH | shape::INDIRECT => CHECKED,
+            _ => 0,
+        };
+        index += 1;
+    }
+    classes[SHIFT].shift = 48;
+    classes[SHIFT].low = 63;
+    classes
+}
+
+fn broken(func: usize) -> Fault {
+    Fault::Damaged(format!("function {} breaks the rules of the format", func))
+}
+
+impl Engine {
+    /// Reserves the region and copies the stubs into it.
+    fn begin(&mut self) -> Result<(), Fault> {
+        let n_funcs = self.funcs.len();
+        let region = Region::new(self.code.len() * INSN_BYTES + (1 << 20))?;
+        // SAFETY: the region is larger than the stubs, and nothing else lies there.
+        unsafe {
+            ptr::copy_nonoverlapping(code::text(), region.writable as *mut u8, code::STUBS);
+        }
+        self.tier.entries = vec![region.executable + header(1); n_funcs];
+        self.tier.classes = classes(self.consts.len(), self.globals.len(), n_funcs);
+        self.tier.region = Some(region);
+        self.view_tables();
+        Ok(())
+    }
+
+    fn view_tables(&mut self) {
+        self.tier.tables.clear();
+        for table in &self.tables {
+            self.tier.tables.push([table.items.as_ptr() as usize, table.items.len()]);
+        }
+    }
+
+    /// Compiles function `func` unless that was done.
+    pub fn prepare(&mut self, func: u32) -> Result<(), Fault> {
+        if self.tier.region.is_none() {
+            self.begin()?;
+        }
+        let (writable, executable, bytes) = match self.tier.region {
+            Some(ref region) => (region.writable, region.executable, region.bytes),
+            None => return Ok(()),
+        };
+        let func = func as usize;
+        if func >= self.funcs.len() {
+            return Err(Fault::Damaged(format!("there is no function {}", func)));
+        }
+        if self.tier.entries[func] != executable + header(1) {
+            return Ok(());
+        }
+        let frame = self.funcs[func].frame;
+        let (first, end) = self.locate(func)?;
+        // The last instruction must not fall through.
+        let ends = first < end
+            && end <= self.code.len()
+            && match self.code[end - 1] as u8 {
+                op::RET | op::RET_S | op::BR | op::UNREACHABLE => true,
+                _ => false,
+            };
+        if !ends || frame as u32 > FRAME_SLOTS_MAX {
+            return Err(broken(func));
+        }
+        let n = end - first;
+        if bytes - self.tier.used < n * INSN_BYTES + 4096 {
+            return Err(Fault::Limit("the macro has more code than its limit"));
+        }
+        if self.tier.offsets.len() < n {
+            self.tier.offsets = vec![0; n * 2];
+            self.tier.branches = vec![[0; 2]; n * 2];
+        }
+        self.tier.classes[shape::PAIR as usize].limit = (frame as u64).saturating_sub(1);
+        // SAFETY: these instructions lie inside the code.
+        let insns = unsafe { (self.code.as_ptr() as *const Insn).add(first) };
+        let out = writable + self.tier.used;
+        let mut job = Job {
+            insn: insns,
+            end: insns.wrapping_add(n),
+            out: out,
+            base: writable,
+            first: insns,
+            branch: self.tier.branches.as_mut_ptr(),
+            lanes: (0x8000 - frame as u64) * LANES,
+            begin: (frame as u32 * 8).wrapping_sub(128),
+            n_ops: op::COUNT as u32,
+            records: code::text() as usize + header(3),
+            classes: self.tier.classes.as_mut_ptr(),
+            offsets: self.tier.offsets.as_mut_ptr(),
+            narrow: header(4),
+            index: first as u64,
+            low: 0x7fff_7fff_7fff_0000,
+            high: LANES << 15,
+            checked: ptr::null(),
+            branches: self.tier.branches.as_mut_ptr(),
+        };
+        if !self.emit(&mut job, first, end, frame) {
+            return Err(broken(func));
+        }
+        self.tier.used = ((job.out - writable) + 15) & !15;
+        self.tier.entries[func] = executable + (out - writable);
+        Ok(())
+    }
+
+    /// Emits the instructions `first..end`; `false` if one breaks a rule.
+    fn emit(&mut self, job: &mut Job, first: usize, end: usize, frame: u16) -> bool {
+        let executable = match self.tier.region {
+            Some(ref region) => region.executable,
+            None => return false,
+        };
+        // SAFETY: the stubs were copied to the region, and `emit` is one of them.
+        let emit: extern "sysv64" fn(*mut Job) -> u32 =
+            unsafe { mem::transmute(executable + header(2)) };
+        loop {
+            match emit(job) {
+                0 => return true,
+                1 => {
+                    // SAFETY: the emitter stopped at an instruction of this function.
+                    let insn = unsafe { *job.insn };
+                    let at = (job.insn as usize - job.first as usize) / 8 + first;
+                    let shape = SHAPES[insn.op as usize];
+                    if !self.check_rare(&insn, shape, at + 1, first, end, frame) {
+                        return false;
+                    }
+                    job.checked = job.insn;
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    /// Runs function `func`, whose arguments are in the first slots; its results will be there.
+    pub fn run(&mut self, func: u32, limits: &Limits, host: &mut dyn Host) -> Result<(), Fault> {
+        self.prepare(func)?;
+        let mut host: &mut dyn Host = host;
+        let executable = match self.tier.region {
+            Some(ref region) => region.executable,
+            None => return Ok(()),
+        };
+        let top = self.tier.stack.as_ptr() as usize + self.tier.stack.len() * 8;
+        let top = top & !15;
+        let frames = self.stack.as_ptr() as usize;
+        let mut context = Context {
+            host_stack: 0,
+            stack: 0,
+            // The first function pays for a call as well.
+            fuel: limits.fuel.saturating_add(1),
+            frame: frames + 128,
+            stack_top: top,
+            stack_min: top - (limits.depth_max as usize + 1) * 8,
+            frames_end: frames + STACK_SLOTS_MAX as usize * 8,
+            memory: 0,
+            ends: [0; 4],
+            globals: self.globals.as_ptr() as usize,
+            consts: self.consts.as_ptr() as usize,
+            funcs: self.funcs.as_ptr() as usize,
+            tables: self.tier.tables.as_ptr() as usize,
+            entries: self.tier.entries.as_ptr() as usize,
+            n_funcs: self.funcs.len() as u64,
+            func: 0,
+            slow: slow as *const () as usize,
+            compile: compile as *const () as usize,
+            engine: ptr::null_mut(),
+            host: &mut host as *mut &mut dyn Host as usize,
+        };
+        context.view(self);
+        context.engine = self;
+        // SAFETY: `enter` is one of the stubs. What it runs was checked as it was emitted.
+        let enter: extern "sysv64" fn(*mut Context, u32) -> u32 =
+            unsafe { mem::transmute(executable + header(0)) };
+        let left = enter(&mut context, func);
+        self.fuel = context.fuel;
+        match left {
+            0 => Ok(()),
+            1 => Err(Fault::Trap(Trap::Unreachable)),
+            2 => Err(Fault::Trap(Trap::MemoryOutOfBounds)),
+            4 => Err(Fault::Trap(Trap::UndefinedElement)),
+            5 => Err(Fault::Trap(Trap::UninitializedElement)),
+            6 => Err(Fault::Trap(Trap::IndirectCallTypeMismatch)),
+            7 => Err(Fault::Trap(Trap::IntegerOverflow)),
+            8 => Err(Fault::Trap(Trap::IntegerDivideByZero)),
+            10 => Err(Fault::Limit(FUEL)),
+            11 => Err(Fault::Limit(DEPTH)),
+            _ => {
+                if let Some(panic) = self.tier.panic.take() {
+                    resume_unwind(panic);
+                }
+                match self.tier.fault.take() {
+                    Some(fault) => Err(fault),
+                    None => Err(Fault::Damaged(String::from("the engine left without a reason"))),
+                }
+            }
+        }
+    }
+
+    /// Runs instruction number `at`, one of those for which machine code is not worth it.
+    fn run_slow(
+        &mut self,
+        at: usize,
+        frame: &mut [u64; FRAME],
+        host: &mut dyn Host,
+    ) -> Result<(), Fault> {
+        // SAFETY: it was checked when its function was compiled, and every instruction is decoded
+        // at that time.
+        let i = unsafe { *(self.code.as_ptr() as *const Insn).add(at) };
+        let (a, x, y) = (i.a as usize, frame[i.b as usize], frame[i.c as usize]);
+        match i.op {
+            op::CALL_HOST => self.call_host(i.b as u32 | (i.c as u32) << 16, a, frame, host),
+            op::MEMORY_COPY | op::MEMORY_FILL => {
+                let n = y as u32;
+                let to = frame[a] as u32;
+                if i.op == op::MEMORY_COPY {
+                    self.memory.copy_within(to, x as u32, n)?;
+                } else {
+                    self.memory.fill(to, x as u8, n)?;
+                }
+                // Long ones cost fuel as the loops they replace.
+                let cost = (n >> 6) as u64;
+                if self.fuel < cost {
+                    return Err(Fault::Limit(FUEL));
+                }
+                self.fuel -= cost;
+                Ok(())
+            }
+            op::MATH => match Engine::math(i.x, x, y) {
+                Ok(value) => {
+                    frame[a] = value;
+                    Ok(())
+                }
+                Err(trap) => Err(Fault::Trap(trap)),
+            },
+            _ => self.bulk(&i, frame),
+        }
+    }
+}
+
+impl Context {
+    /// Takes over what a rare instruction may have changed.
+    fn view(&mut self, engine: &mut Engine) {
+        self.memory = engine.memory.base() as usize;
+        let bytes = engine.memory.bytes();
+        // Either no access fits, or every one.
+        self.ends = match bytes {
+            0 => [0; 4],
+            _ => [bytes, bytes - 1, bytes - 3, bytes - 7],
+        };
+        engine.view_tables();
+        self.tables = engine.tier.tables.as_ptr() as usize;
+    }
+}
+
+/// Leaves generated code with a fault: nonzero.
+fn leave(engine: &mut Engine, result: Result<Result<(), Fault>, Box<dyn Any + Send>>) -> u32 {
+    match result {
+        Ok(Ok(())) => 0,
+        Ok(Err(fault)) => {
+            engine.tier.fault = Some(fault);
+            100
+        }
+        Err(panic) => {
+            engine.tier.panic = Some(panic);
+            100
+        }
+    }
+}
+
+/// Called by the stubs: runs instruction number `at` in the given frame.
+extern "sysv64" fn slow(context: *mut Context, at: u32, frame: *mut [u64; FRAME]) -> u32 {
+    // SAFETY: `run` made the context, and waits; the frame is the running function's, with FRAME
+    // slots behind its begin.
+    let (context, frame) = unsafe { (&mut *context, &mut *frame) };
+    let (engine, host) =
+        unsafe { (&mut *context.engine, &mut *(context.host as *mut &mut dyn Host)) };
+    engine.fuel = context.fuel;
+    let result =
+        catch_unwind(AssertUnwindSafe(|| engine.run_slow(at as usize, frame, &mut **host)));
+    context.fuel = engine.fuel;
+    context.view(engine);
+    leave(engine, result)
+}
+
+/// Called by the stubs: compiles function `func`.
+extern "sysv64" fn compile(context: *mut Context, func: u32) -> u32 {
+    // SAFETY: as in `slow`.
+    let engine = unsafe { &mut *(*context).engine };
+    let result = catch_unwind(AssertUnwindSafe(|| engine.prepare(func)));
+    leave(engine, result)
+}

@@ -1,0 +1,925 @@
+//! The machine code of the engine, as assembler text: stubs, the emitter, one record per opcode.
+//!
+//! Nothing of it runs where the compiler puts it: `text` gives its address, the stubs are copied
+//! to the start of the code region, and the emitter copies records behind them. So it uses no
+//! symbol, and no address but relative ones within one copy.
+//!
+//! Registers of generated code: rbx = frame + 128 (so that a signed byte reaches 32 slots),
+//! rbp = entries, r12 = memory, r13 = globals, r14 = `Context`, r15 = fuel, rsp = the engine's
+//! own stack of return addresses, so that a macro's recursion cannot exhaust rustc's stack.
+//! Between two instructions of the image nothing else is kept in a register.
+//!
+//! A record is 56 bytes of code and 8 of description: its length, the offsets of the fields a, b
+//! and c, of the immediate c, of the index, of the jump to a stub, and its class (`jit.rs`). The
+//! placeholder of a field that a record does not have lies behind its code, where the next
+//! record will be written.
+
+use std::arch::asm;
+
+/// Bytes at the start of the text that are copied to the start of the code region.
+pub const STUBS: usize = 2048;
+/// Words at the start: the offsets of enter, lazy, emit and the records, and the size of one table.
+pub const HEADER: usize = 5;
+
+/// The address of the text.
+#[inline(never)]
+pub fn text() -> *const u8 {
+    let address: *const u8;
+    // SAFETY: the address of a label is taken, and the text jumped over.
+    unsafe {
+        asm!(
+            "lea rax, [rip + 40f]",
+            "jmp 99f",
+            // Header and stubs.
+            r#"
+.p2align 6
+40:
+.long 41f-40b, 43f-40b, 55f-40b, 61f-40b, 62f-61f
+
+41: # enter(context, func): runs a function, returns 0 or why it was left
+push rbx
+push rbp
+push r12
+push r13
+push r14
+push r15
+sub rsp, 8
+mov r14, rdi
+mov [r14+0x00], rsp
+mov eax, esi
+mov r15, [r14+0x10]
+mov rbx, [r14+0x18]
+mov r12, [r14+0x38]
+mov r13, [r14+0x60]
+mov rbp, [r14+0x80]
+mov rsp, [r14+0x20]
+call qword ptr [rbp+rax*8]
+xor eax, eax
+42: # leave with the reason in eax; only generated code is skipped
+mov [r14+0x10], r15
+mov rsp, [r14+0x00]
+add rsp, 8
+pop r15
+pop r14
+pop r13
+pop r12
+pop rbp
+pop rbx
+ret
+
+43: # where entries of functions that are not compiled yet lead; eax = function
+mov [r14+0x10], r15
+mov [r14+0x08], rsp
+mov [r14+0x90], rax
+mov rdi, r14
+mov esi, eax
+mov rsp, [r14+0x00]
+call qword ptr [r14+0xa0]
+mov rsp, [r14+0x08]
+test eax, eax
+jne 42b
+mov rax, [r14+0x90]
+jmp qword ptr [rbp+rax*8]
+
+44: # runs instruction number eax in Rust
+mov [r14+0x10], r15
+mov [r14+0x08], rsp
+mov rdi, r14
+mov esi, eax
+lea rdx, [rbx-128]
+mov rsp, [r14+0x00]
+call qword ptr [r14+0x98]
+mov rsp, [r14+0x08]
+test eax, eax
+jne 42b
+mov r15, [r14+0x10]
+mov r12, [r14+0x38]
+ret
+
+45: # calls item eax of table ecx, a function of type dx; rbx is its frame
+shl ecx, 4
+add rcx, [r14+0x78]
+cmp rax, [rcx+8]
+jae 49f
+mov rcx, [rcx]
+mov rax, [rcx+rax*8]
+test rax, rax
+je 50f
+sub eax, 1
+cmp eax, [r14+0x88]
+jae 51f
+mov rcx, rax
+shl rcx, 4
+add rcx, [r14+0x70]
+cmp [rcx+10], dx
+jne 51f
+jmp qword ptr [rbp+rax*8]
+
+46: mov eax, 2 # MemoryOutOfBounds
+jmp 42b
+47: mov eax, 8 # IntegerDivideByZero, or IntegerOverflow
+test rcx, rcx
+je 42b
+mov eax, 7
+jmp 42b
+48: mov eax, 1 # Unreachable
+jmp 42b
+49: mov eax, 4 # UndefinedElement
+jmp 42b
+50: mov eax, 5 # UninitializedElement
+jmp 42b
+51: mov eax, 6 # IndirectCallTypeMismatch
+jmp 42b
+53: mov eax, 10 # no fuel
+jmp 42b
+54: mov eax, 11 # no stack
+jmp 42b
+
+56: # begin of a function; the emitter knows the offsets of what it changes
+sub r15, 1
+.byte 0x0f, 0x82
+.long (53b-40b)-(57f-56b)
+57:
+cmp rsp, [r14+0x28]
+.byte 0x0f, 0x82
+.long (54b-40b)-(58f-56b)
+58:
+.byte 0x48, 0x8d, 0x83 # lea rax, [rbx + end of the frame]
+.long 0
+59:
+cmp rax, [r14+0x30]
+.byte 0x0f, 0x87
+.long (54b-40b)-(60f-56b)
+60:
+63: # a backward branch
+sub r15, 1
+.byte 0x0f, 0x82
+.long (53b-40b)-(64f-63b)
+64:
+.byte 0xe9
+.long 0
+65:
+"#,
+            // The emitter.
+            r#"
+.p2align 4
+55: # emit(job): 0 = all is emitted, 1 = the next instruction is to be checked, 2 = it breaks a rule
+push rbx
+push rbp
+push r12
+push r13
+push r14
+push r15
+mov rsi, [rdi+0x00] # instruction
+mov r12, [rdi+0x08] # their end
+mov r8, [rdi+0x10]  # output
+mov r15, [rdi+0x18] # output's base: the stubs
+mov rbp, [rdi+0x20] # first instruction of the function
+mov r14, [rdi+0x28] # list of branches
+mov r11, [rdi+0x30] # 0x8000 - frame size, in each lane of a field
+mov eax, [rdi+0x38] # end of the frame, or that the function has begun
+cmp eax, 0x80000000
+je 2f
+movups xmm0, [rip+56b]
+movups xmm1, [rip+56b+16]
+movups xmm2, [rip+56b+32]
+movups [r8], xmm0
+movups [r8+16], xmm1
+movups [r8+32], xmm2
+mov [r8+23], eax
+mov eax, r15d
+sub eax, r8d
+add [r8+6], eax
+add [r8+16], eax
+add [r8+33], eax
+add r8, 37
+mov dword ptr [rdi+0x38], 0x80000000
+2:
+cmp rsi, r12
+jae 9f
+mov rax, [rsi]
+movzx ecx, al
+cmp ecx, [rdi+0x3c]
+jae 8f
+shl ecx, 6
+mov rdx, [rdi+0x40]
+add rdx, rcx # record
+movzx ecx, byte ptr [rdx+63]
+shl ecx, 6
+mov r13, [rdi+0x48]
+add r13, rcx # class
+mov rbx, rax # slots are below the frame's size
+and rbx, [r13]
+mov rcx, rbx
+and rcx, [rdi+0x68]
+add rcx, r11
+or rcx, rbx
+and rcx, [rdi+0x70]
+test rcx, [r13]
+jne 8f
+cmp byte ptr [r13+42], 3
+jae 7f
+6:
+mov rbx, rax # index or offset
+mov cl, [r13+40]
+shr rbx, cl
+and rbx, [r13+16]
+shl rax, 8
+and rax, [r13+24]
+or rbx, rax
+cmp rbx, [r13+32]
+jae 8f
+mov rcx, rsi # where it begins
+sub rcx, rbp
+shr rcx, 1
+add rcx, [rdi+0x50]
+mov [rcx], r8d
+mov rax, [rsi]
+movzx ecx, byte ptr [r13+41]
+movzx ecx, word ptr [rsi+rcx]
+shl ecx, 3
+add ecx, [r13+44]
+movzx r9d, word ptr [rsi+4]
+lea r9d, [r9*8-128]
+test rax, [r13+8]
+jne 4f
+add rdx, [rdi+0x58] # the narrow record
+movups xmm0, [rdx]
+movups xmm1, [rdx+16]
+movups xmm2, [rdx+32]
+movups xmm3, [rdx+48]
+movups [r8], xmm0
+movups [r8+16], xmm1
+movups [r8+32], xmm2
+movups [r8+48], xmm3
+movzx r10d, byte ptr [rdx+59]
+mov [r8+r10], cl
+movzx r10d, byte ptr [rdx+58]
+mov [r8+r10], r9b
+shr eax, 16
+shl eax, 3
+add eax, [r13+44]
+movzx r10d, byte ptr [rdx+57]
+mov [r8+r10], al
+jmp 5f
+4:
+movups xmm0, [rdx]
+movups xmm1, [rdx+16]
+movups xmm2, [rdx+32]
+movups xmm3, [rdx+48]
+movups [r8], xmm0
+movups [r8+16], xmm1
+movups [r8+32], xmm2
+movups [r8+48], xmm3
+movzx r10d, byte ptr [rdx+59]
+mov [r8+r10], ecx
+movzx r10d, byte ptr [rdx+58]
+mov [r8+r10], r9d
+shr eax, 16
+shl eax, 3
+add eax, [r13+44]
+movzx r10d, byte ptr [rdx+57]
+mov [r8+r10], eax
+5:
+movsx r9d, word ptr [rsi+6]
+movzx r10d, byte ptr [rdx+60]
+mov [r8+r10], r9d
+movzx r10d, byte ptr [rdx+61]
+add [r8+r10], ebx
+mov r9d, r15d
+sub r9d, r8d
+movzx r10d, byte ptr [rdx+62]
+add [r8+r10], r9d
+movzx r9d, byte ptr [rdx+56]
+movzx ecx, byte ptr [r13+42]
+test ecx, ecx
+jne 3f
+4:
+add r8, r9
+add rsi, 8
+jmp 2b
+3: # branch (1), jump (2), number of the instruction wanted (3), checked only (4)
+cmp ecx, 2
+ja 5f
+movsxd r10, dword ptr [rsi+4]
+je 3f
+movsx r10, word ptr [rsi+2]
+3:
+mov rcx, rsi
+sub rcx, rbp
+sar rcx, 3
+lea rcx, [rcx+r10+1]
+mov rbx, r12
+sub rbx, rbp
+shr rbx, 3
+cmp rcx, rbx
+jae 8f
+lea rbx, [r8+r9-4]
+mov [r14], rbx
+mov [r14+8], ecx
+shr r10, 63
+mov [r14+12], r10d
+add r14, 16
+jmp 4b
+5:
+cmp ecx, 3
+jne 4b
+mov rcx, rsi
+sub rcx, rbp
+shr rcx, 3
+add ecx, [rdi+0x60]
+mov [r8+1], ecx
+jmp 4b
+7: # a rare instruction: Rust checks it
+cmp rsi, [rdi+0x78]
+je 6b
+mov eax, 1
+jmp 3f
+8:
+mov eax, 2
+jmp 3f
+9: # branches
+mov rbx, [rdi+0x80]
+mov r10, [rdi+0x50]
+2:
+cmp rbx, r14
+jae 2f
+mov rcx, [rbx]
+mov eax, [rbx+8]
+mov eax, [r10+rax*4]
+lea edx, [rcx+4]
+cmp dword ptr [rbx+12], 0
+jne 5f
+sub eax, edx
+mov [rcx], eax
+add rbx, 16
+jmp 2b
+5:
+mov r9d, r8d
+sub r9d, edx
+mov [rcx], r9d
+movups xmm0, [rip+63b]
+movups [r8], xmm0
+mov edx, r15d
+sub edx, r8d
+add [r8+6], edx
+lea edx, [r8+15]
+sub eax, edx
+mov [r8+11], eax
+add r8, 15
+add rbx, 16
+jmp 2b
+2:
+xor eax, eax
+3:
+mov [rdi+0x00], rsi
+mov [rdi+0x10], r8
+mov [rdi+0x28], r14
+pop r15
+pop r14
+pop r13
+pop r12
+pop rbp
+pop rbx
+ret
+.org 40b+2048
+"#,
+            // What records are written with: \d is a displacement that needs \w bytes.
+            r#"
+.macro rec
+20:
+21:
+22:
+23:
+24:
+25:
+26:
+.endm
+.macro end w, class, po=4, pi=4
+27:
+.org 20b+56
+.byte 27b-20b, 21b-20b-\w, 22b-20b-\w, 23b-20b-\w, 24b-20b-\pi, 25b-20b-\po, 26b-20b-4, \class
+.endm
+.macro geta r, d
+mov \r, [rbx+\d]
+21:
+.endm
+.macro getb r, d
+mov \r, [rbx+\d]
+22:
+.endm
+.macro getc r, d
+mov \r, [rbx+\d]
+23:
+.endm
+.macro puta r, d
+mov [rbx+\d], \r
+21:
+.endm
+.macro index first, second, third # an instruction that ends in the index
+.ifnb \third
+.byte \first, \second, \third
+.else
+.ifnb \second
+.byte \first, \second
+.else
+.byte \first
+.endif
+.endif
+.long 0
+25:
+.endm
+.macro stub op, label # a jump or call to a stub
+.byte \op
+.long (\label-40b)-(26f-20b)
+26:
+.endm
+.macro stubif cc, label
+.byte 0x0f
+stub \cc, \label
+.endm
+.macro goto cc # to a target in the image
+.byte 0x0f, \cc
+.long 0
+.endm
+.macro dss d, w, r, ins
+rec
+getb \r, \d
+\ins \r, [rbx+\d]
+23:
+puta rax, \d
+end \w, 1
+.endm
+.macro shift d, w, r, ins
+rec
+getc ecx, \d
+getb \r, \d
+\ins \r, cl
+puta rax, \d
+end \w, 1
+.endm
+.macro dsi d, w, r, ins
+rec
+getb \r, \d
+\ins \r, 0x11223344
+24:
+puta rax, \d
+end \w, 2
+.endm
+.macro muli d, w, r
+rec
+getb \r, \d
+imul \r, \r, 0x11223344
+24:
+puta rax, \d
+end \w, 2
+.endm
+.macro shifti d, w, r, ext
+rec
+getb \r, \d
+.ifc \r, rax
+.byte 0x48
+.endif
+.byte 0xc1, \ext, 0
+25:
+puta rax, \d
+end \w, 31, 1
+.endm
+.macro ds d, w, r, ins, size
+rec
+\ins \r, \size ptr [rbx+\d]
+22:
+puta rax, \d
+end \w, 3
+.endm
+.macro zeros d, w, r, q, ins, none, flip
+rec
+getb \r, \d
+mov ecx, \none
+\ins \r, \r
+cmove \r, \q
+xor eax, \flip
+puta rax, \d
+end \w, 3
+.endm
+.macro unsigned d, w, r, q, result
+rec
+getb \r, \d
+getc \q, \d
+test \q, \q
+stubif 0x84, 47b
+xor edx, edx
+div \q
+puta \result, \d
+end \w, 1
+.endm
+.macro remainder d, w, r, q, extend
+rec
+getb \r, \d
+getc \q, \d
+xor edx, edx
+test \q, \q
+stubif 0x84, 47b
+cmp \q, -1
+je 2f
+\extend
+idiv \q
+2:
+puta rdx, \d
+end \w, 1
+.endm
+.macro set d, w, r, cc
+rec
+getb \r, \d
+xor eax, eax
+cmp \r, [rbx+\d]
+23:
+set\cc al
+puta rax, \d
+end \w, 1
+.endm
+.macro seti d, w, r, cc
+rec
+getb \r, \d
+xor eax, eax
+cmp \r, 0x11223344
+24:
+set\cc al
+puta rax, \d
+end \w, 2
+.endm
+.macro br d, w, r, cc
+rec
+getb \r, \d
+cmp \r, [rbx+\d]
+23:
+goto \cc
+end \w, 9
+.endm
+.macro bri d, w, r, cc, ins=cmp
+rec
+getb \r, \d
+\ins \r, 0x11223344
+24:
+goto \cc
+end \w, 10
+.endm
+.macro addr d, limit # rax = address + offset, checked
+rec
+getb eax, \d
+index 0x48, 0x05
+cmp rax, [r14+\limit]
+stubif 0x83, 46b
+.endm
+.macro load d, w, limit, ins, r, size
+addr \d, \limit
+\ins \r, \size ptr [r12+rax]
+puta rax, \d
+end \w, 6
+.endm
+.macro store d, w, limit, r
+addr \d, \limit
+getc rcx, \d
+mov [r12+rax], \r
+end \w, 7
+.endm
+.macro storei d, w, limit, size, value, pi
+addr \d, \limit
+mov \size ptr [r12+rax], \value
+24:
+end \w, 8, 4, \pi
+.endm
+.macro slow w, class # Rust runs it
+rec
+mov eax, 0
+stub 0xe8, 44b
+end \w, \class
+.endm
+"#,
+            // The records, in the order of `image::op`, for displacements of 32 and of 8 bits.
+            r#"
+.macro table d, w
+rec # INVALID
+ud2
+end \w, 0
+ds \d, \w, rax, mov, qword
+rec # MOV2
+getb rax, \d
+getc rcx, \d
+lea rdx, [rbx+\d]
+21:
+mov [rdx], rax
+mov [rdx+8], rcx
+end \w, 24
+rec # CONST
+index 0xb8
+puta rax, \d
+end \w, 4
+rec # CONST_S
+index 0x48, 0xc7, 0xc0
+puta rax, \d
+end \w, 4
+rec # CONST_K
+index 0xb9
+mov rax, [r14+0x68]
+mov rax, [rax+rcx*8]
+puta rax, \d
+end \w, 5
+rec # GLOBAL_GET
+index 0x49, 0x8b, 0x85
+puta rax, \d
+end \w, 18
+rec # GLOBAL_SET
+geta rax, \d
+index 0x49, 0x89, 0x85
+end \w, 19
+rec # GLOBAL_ADD
+index 0x49, 0x8d, 0x8d
+mov eax, [rcx]
+add eax, 0x11223344
+24:
+mov [rcx], rax
+puta rax, \d
+end \w, 25
+rec # GLOBAL_TO
+getb eax, \d
+add eax, 0x11223344
+24:
+index 0x49, 0x89, 0x85
+end \w, 26
+rec # SELECT
+getb eax, \d
+test eax, eax
+jne 2f
+getc rax, \d
+puta rax, \d
+2:
+end \w, 20
+rec # SELECT_NOT
+getb eax, \d
+test eax, eax
+je 2f
+getc rax, \d
+puta rax, \d
+2:
+end \w, 20
+dss \d, \w, eax, add
+dss \d, \w, eax, sub
+dss \d, \w, eax, imul
+dss \d, \w, eax, and
+dss \d, \w, eax, or
+dss \d, \w, eax, xor
+shift \d, \w, eax, shl
+shift \d, \w, eax, sar
+shift \d, \w, eax, shr
+shift \d, \w, eax, rol
+shift \d, \w, eax, ror
+dsi \d, \w, eax, add
+muli \d, \w, eax
+dsi \d, \w, eax, and
+dsi \d, \w, eax, or
+dsi \d, \w, eax, xor
+shifti \d, \w, eax, 0xe0
+shifti \d, \w, eax, 0xf8
+shifti \d, \w, eax, 0xe8
+shifti \d, \w, eax, 0xc0
+rec # I32_DIV_S
+getb eax, \d
+getc ecx, \d
+test ecx, ecx
+je 3f
+cmp ecx, -1
+jne 2f
+cmp eax, 0x80000000
+jne 2f
+3:
+stub 0xe9, 47b
+2:
+cdq
+idiv ecx
+puta rax, \d
+end \w, 1
+unsigned \d, \w, eax, ecx, rax
+remainder \d, \w, eax, ecx, cdq
+unsigned \d, \w, eax, ecx, rdx
+zeros \d, \w, eax, ecx, bsr, 63, 31
+zeros \d, \w, eax, ecx, bsf, 32, 0
+ds \d, \w, eax, movsx, byte
+ds \d, \w, eax, movsx, word
+ds \d, \w, eax, mov, dword
+dss \d, \w, rax, add
+dss \d, \w, rax, sub
+dss \d, \w, rax, imul
+dss \d, \w, rax, and
+dss \d, \w, rax, or
+dss \d, \w, rax, xor
+shift \d, \w, rax, shl
+shift \d, \w, rax, sar
+shift \d, \w, rax, shr
+shift \d, \w, rax, rol
+shift \d, \w, rax, ror
+dsi \d, \w, rax, add
+muli \d, \w, rax
+dsi \d, \w, rax, and
+dsi \d, \w, rax, or
+dsi \d, \w, rax, xor
+shifti \d, \w, rax, 0xe0
+shifti \d, \w, rax, 0xf8
+shifti \d, \w, rax, 0xe8
+shifti \d, \w, rax, 0xc0
+rec # I64_DIV_S
+getb rax, \d
+getc rcx, \d
+test rcx, rcx
+je 3f
+cmp rcx, -1
+jne 2f
+mov rdx, rax
+neg rdx
+jno 2f
+3:
+stub 0xe9, 47b
+2:
+cqo
+idiv rcx
+puta rax, \d
+end \w, 1
+unsigned \d, \w, rax, rcx, rax
+remainder \d, \w, rax, rcx, cqo
+unsigned \d, \w, rax, rcx, rdx
+zeros \d, \w, rax, rcx, bsr, 127, 63
+zeros \d, \w, rax, rcx, bsf, 64, 0
+ds \d, \w, rax, movsx, byte
+ds \d, \w, rax, movsx, word
+ds \d, \w, rax, movsxd, dword
+set \d, \w, ecx, e
+set \d, \w, ecx, ne
+set \d, \w, ecx, l
+set \d, \w, ecx, b
+set \d, \w, ecx, le
+set \d, \w, ecx, be
+seti \d, \w, ecx, e
+seti \d, \w, ecx, ne
+seti \d, \w, ecx, l
+seti \d, \w, ecx, b
+seti \d, \w, ecx, g
+seti \d, \w, ecx, a
+set \d, \w, rcx, e
+set \d, \w, rcx, ne
+set \d, \w, rcx, l
+set \d, \w, rcx, b
+set \d, \w, rcx, le
+set \d, \w, rcx, be
+seti \d, \w, rcx, e
+seti \d, \w, rcx, ne
+seti \d, \w, rcx, l
+seti \d, \w, rcx, b
+seti \d, \w, rcx, g
+seti \d, \w, rcx, a
+br \d, \w, eax, 0x84
+br \d, \w, eax, 0x85
+br \d, \w, eax, 0x8c
+br \d, \w, eax, 0x82
+br \d, \w, eax, 0x8e
+br \d, \w, eax, 0x86
+bri \d, \w, eax, 0x84
+bri \d, \w, eax, 0x85
+bri \d, \w, eax, 0x8c
+bri \d, \w, eax, 0x82
+bri \d, \w, eax, 0x8f
+bri \d, \w, eax, 0x87
+br \d, \w, rax, 0x84
+br \d, \w, rax, 0x85
+br \d, \w, rax, 0x8c
+br \d, \w, rax, 0x82
+br \d, \w, rax, 0x8e
+br \d, \w, rax, 0x86
+bri \d, \w, rax, 0x84
+bri \d, \w, rax, 0x85
+bri \d, \w, rax, 0x8c
+bri \d, \w, rax, 0x82
+bri \d, \w, rax, 0x8f
+bri \d, \w, rax, 0x87
+bri \d, \w, eax, 0x85, test
+bri \d, \w, eax, 0x84, test
+rec # BR
+.byte 0xe9
+.long 0
+end \w, 11
+rec # BR_TABLE
+getb eax, \d
+index 0xb9
+cmp eax, ecx
+cmova eax, ecx
+lea rcx, [rip+27f]
+lea rax, [rax+rax*4]
+add rcx, rax
+jmp rcx
+end \w, 12
+rec # RET
+ret
+end \w, 13
+rec # RET_S
+getb rax, \d
+mov [rbx-128], rax
+ret
+end \w, 14
+rec # UNREACHABLE
+stub 0xe9, 48b
+end \w, 13
+rec # CALL
+.byte 0x48, 0x81, 0xc3 # add rbx, window
+.long 0
+21:
+index 0xb8
+call qword ptr [rbp+rax*8]
+.byte 0x48, 0x81, 0xeb # sub rbx, window
+.long 0
+23:
+end 4, 15
+slow \w, 16
+rec # CALL_INDIRECT
+getb eax, 0x11223344
+index 0xb9
+mov edx, 0x11223344
+24:
+.byte 0x48, 0x81, 0xc3
+.long 0
+21:
+stub 0xe8, 45b
+.byte 0x48, 0x81, 0xeb
+.long 0
+23:
+end 4, 17
+load \d, \w, 0x40, movzx, eax, byte
+load \d, \w, 0x48, movzx, eax, word
+load \d, \w, 0x50, mov, eax, dword
+load \d, \w, 0x58, mov, rax, qword
+load \d, \w, 0x40, movsx, eax, byte
+load \d, \w, 0x48, movsx, eax, word
+load \d, \w, 0x40, movsx, rax, byte
+load \d, \w, 0x48, movsx, rax, word
+load \d, \w, 0x50, movsxd, rax, dword
+store \d, \w, 0x40, cl
+store \d, \w, 0x48, cx
+store \d, \w, 0x50, ecx
+store \d, \w, 0x58, rcx
+storei \d, \w, 0x40, byte, 0x11, 1
+storei \d, \w, 0x48, word, 0x1122, 2
+storei \d, \w, 0x50, dword, 0x11223344, 4
+storei \d, \w, 0x58, qword, 0x11223344, 4
+rec # ADDRESS
+index 0xb9
+mov rax, [r14+0x68]
+mov eax, [rax+rcx*8]
+add eax, [rbx+\d]
+22:
+stubif 0x82, 46b
+puta rax, \d
+end \w, 5
+slow \w, 21 # MEMORY_COPY
+slow \w, 21 # MEMORY_FILL
+slow \w, 22
+slow \w, 23
+.endm
+61:
+table 0x11223344, 4
+62:
+table 0x11, 1
+.purgem rec
+.purgem end
+.purgem geta
+.purgem getb
+.purgem getc
+.purgem puta
+.purgem index
+.purgem stub
+.purgem stubif
+.purgem goto
+.purgem dss
+.purgem shift
+.purgem dsi
+.purgem muli
+.purgem shifti
+.purgem ds
+.purgem zeros
+.purgem unsigned
+.purgem remainder
+.purgem set
+.purgem seti
+.purgem br
+.purgem bri
+.purgem addr
+.purgem load
+.purgem store
+.purgem storei
+.purgem slow
+.purgem table
+"#,
+            "99:",
+            out("rax") address,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    address
+}

@@ -1,0 +1,20 @@
+//! The runtime's engine once more, with tier 0.
+
+macro_rules! tier {
+    ($jit:item $portable:item) => {
+        $portable
+    };
+}
+
+#[path = "../../runtime/src/calls.rs"]
+pub mod calls;
+#[path = "../../runtime/src/engine.rs"]
+pub mod engine;
+#[path = "../../runtime/src/image.rs"]
+pub mod image;
+#[path = "../../runtime/src/inflate.rs"]
+pub mod inflate;
+#[path = "../../runtime/src/instance.rs"]
+pub mod instance;
+#[path = "../../runtime/src/memory.rs"]
+pub mod memory;
