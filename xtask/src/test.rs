@@ -1,8 +1,8 @@
 //! Every check and test, in the order in which they fail fastest. Each step says how long it took.
 
-use crate::bench;
 use crate::run::{capture, cargo, clear, command, root, run, scratch, Result};
 use crate::setup;
+use crate::{bench, consumer, corpus};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -12,6 +12,8 @@ const STEPS: &[Step] = &[
     ("format", format),
     ("lints", lints),
     ("tests", tests),
+    ("corpus", || corpus::corpus(&[])),
+    ("consumer", || consumer::consumer(&[])),
     ("oracle", oracle),
     ("package", package),
     ("build cost", || bench::bench(&["build", "--runs", "3"])),

@@ -515,7 +515,7 @@ impl Engine {
         if item == 0 {
             return Err(Trap::UninitializedElement);
         }
-        let func = item as u32 - 1;
+        let func = (item as u32).wrapping_sub(1);
         if func as usize >= self.funcs.len() || self.funcs[func as usize].type_idx != type_idx {
             return Err(Trap::IndirectCallTypeMismatch);
         }
