@@ -1,7 +1,7 @@
 //! The folders of fixtures/corpus: what each says about its crate and its consumer.
 
 use crate::run::{root, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item};
 
@@ -21,12 +21,23 @@ pub struct Fixture {
     pub through: Vec<String>,
     /// Why this crate cannot work packed, if so.
     pub reason: Option<String>,
+    /// Files of `errors/` whose diagnostics cannot be equal, each with the reason.
+    pub differs: BTreeMap<String, String>,
     /// The consumer's dependencies, as TOML.
     pub dependencies: String,
 }
 
-const KEYS: &[&str] =
-    &["package", "version", "features", "edition", "test", "through", "reason", "dependencies"];
+const KEYS: &[&str] = &[
+    "package",
+    "version",
+    "features",
+    "edition",
+    "test",
+    "through",
+    "reason",
+    "differs",
+    "dependencies",
+];
 
 /// All fixtures, sorted by folder.
 pub fn load() -> Result<Vec<Fixture>> {
@@ -57,10 +68,17 @@ fn read(path: &Path) -> Result<Fixture> {
         test: toml.get("test").and_then(Item::as_bool).unwrap_or_default(),
         through: strings(toml.get("through")),
         reason: string("reason"),
+        differs: table(toml.get("differs")),
         dependencies: toml.get("dependencies").map(Item::to_string).unwrap_or_default(),
         path: path.to_path_buf(),
         folder,
     })
+}
+
+fn table(item: Option<&Item>) -> BTreeMap<String, String> {
+    let table = item.and_then(Item::as_table_like);
+    let entries = table.into_iter().flat_map(|table| table.iter());
+    entries.filter_map(|(key, value)| Some((key.to_owned(), value.as_str()?.to_owned()))).collect()
 }
 
 fn strings(item: Option<&Item>) -> Vec<String> {

@@ -11,6 +11,9 @@ pub fn print(outcomes: &[Outcome], json: bool) {
             println!("{}", as_json(outcome));
         } else {
             println!("{}", line(outcome));
+            for known in &outcome.known {
+                println!("    differs, as known: {known}");
+            }
             for failure in outcome.failures() {
                 println!("    {}", failure.replace('\n', "\n    "));
             }
@@ -50,6 +53,7 @@ fn as_json(outcome: &Outcome) -> serde_json::Value {
         "diagnostics": outcome.n_diagnostics,
         "diagnostics_same": outcome.n_diagnostics - outcome.diagnostics.len(),
         "failures": outcome.failures(),
+        "known": outcome.known,
         "reason": outcome.reason,
     })
 }
@@ -91,6 +95,9 @@ pub fn write(outcomes: &[Outcome]) -> Result {
         .expect("a string takes all");
     }
     writeln!(text, "\n{}.", total(outcomes)).expect("a string takes all");
+    for (o, known) in outcomes.iter().flat_map(|o| o.known.iter().map(move |known| (o, known))) {
+        writeln!(text, "\n- {}, {known}.", o.id).expect("a string takes all");
+    }
     for o in outcomes.iter().filter(|o| !o.failures().is_empty()) {
         let why = o.reason.as_deref().or(o.failures().first().copied()).unwrap_or_default();
         let first = why.lines().next().unwrap_or_default();
