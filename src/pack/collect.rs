@@ -10,9 +10,9 @@ use crate::manifest::{self, Capabilities, Linked, Manifest};
 use std::path::Path;
 use toml_edit::DocumentMut;
 
-/// What cargo tells a macro, without its secrets (`CARGO_REGISTRY_TOKEN`).
-const ENVIRONMENT: [&str; 10] = [
-    "CARGO",
+/// What cargo tells a macro, without its secrets (`CARGO_REGISTRY_TOKEN`). Not `CARGO` either: it is
+/// there to be run, which no module can, and proc-macro-crate does without it where it is not set.
+const ENVIRONMENT: [&str; 9] = [
     "CARGO_BIN_EXE_*",
     "CARGO_BIN_NAME",
     "CARGO_CRATE_NAME",
