@@ -5,8 +5,9 @@ use precast::artifact::{self, Artifact};
 use precast::runtime::instance::Limits;
 use precast::runtime::{Grants, Machine};
 use proc_macro2::TokenStream;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::{env, fs};
 
@@ -56,13 +57,15 @@ fn built() -> &'static Built {
     })
 }
 
-/// Compiles a consumer with the macros in `dylib`, as if cargo did.
-fn consume(dylib: &Path, file: &Path, arguments: &[&str]) -> Output {
-    let dylib = fs::read_dir(dylib).unwrap().map(|entry| entry.unwrap().path()).find(|path| {
-        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-        name.ends_with("guest_api") && path.extension().is_some_and(|e| e != "d" && e != "lib")
-    });
-    let library = format!("guest_api={}", dylib.unwrap().display());
+/// The library in `folder`.
+fn consumable(folder: &Path) -> PathBuf {
+    let name = format!("{}guest_api{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
+    folder.join(name)
+}
+
+/// Compiles a consumer with the macros in `folder`, as if cargo did.
+fn consume(folder: &Path, file: &Path, arguments: &[&str]) -> Output {
+    let library = format!("guest_api={}", consumable(folder).display());
     let folder = file.parent().unwrap();
     let mut rustc = rustc();
     rustc.arg("--extern").arg(library).args(arguments).arg(file.file_name().unwrap());
@@ -300,4 +303,44 @@ fn a_refused_read_names_the_grant() {
         let stderr = error(question, &item);
         assert!(stderr.contains(help), "{stderr}");
     }
+}
+
+/// rust-analyzer's server, which rustup and Debian install beside the compiler, expands for many crates
+/// in one process: state is kept while the crate stays the same.
+#[test]
+fn the_editor_expands() {
+    let sysroot = rustc().args(["--print", "sysroot"]).output().unwrap();
+    let name = format!("libexec/rust-analyzer-proc-macro-srv{}", env::consts::EXE_SUFFIX);
+    let server = Path::new(text(&sysroot.stdout).trim()).join(name);
+    let mut server = Command::new(&server)
+        .env("RUST_ANALYZER_INTERNALS_DO_NOT_USE", "this is unstable")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|e| panic!("cannot start {}: {e}", server.display()));
+    let mut stdin = server.stdin.take().unwrap();
+    let mut stdout = BufReader::new(server.stdout.take().unwrap());
+    let mut ask = |name: &str, place: &str| {
+        let body = r#"{"subtree":[0,0,0,0,0],"literal":[],"punct":[],"ident":[],"token_tree":[],"text":[]}"#;
+        let spans = r#"{"serialize":true,"def_site":0,"call_site":0,"mixed_site":0}"#;
+        let lib = consumable(&built().packed);
+        let lib = lib.to_str().unwrap();
+        writeln!(
+            stdin,
+            r#"{{"ExpandMacro":{{"lib":{lib:?},"env":[["CARGO_MANIFEST_DIR","{place}"]],"macro_name":"{name}","macro_body":{body},"has_global_spans":{spans}}}}}"#
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stdout.read_line(&mut answer).unwrap();
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        answer["ExpandMacro"].clone()
+    };
+    for (place, count) in [("a", "11"), ("a", "13"), ("b", "11"), ("b", "13")] {
+        assert_eq!(ask("count", place)["Ok"]["text"][0], count);
+    }
+    let failure = ask("Fail", "b");
+    assert!(failure.to_string().contains("a plain text"), "{failure}");
+    assert_eq!(ask("count", "b")["Ok"]["text"][0], "11");
+    drop(stdin);
+    server.wait().unwrap();
 }
