@@ -77,8 +77,11 @@ fn silent(command: &mut std::process::Command) -> Result {
 
 /// `cargo doc`, `cargo clippy` and `cargo package` on a copy of the shim, without warnings.
 pub fn tools(workshop: &Workshop) -> Result {
-    let shim = scratch("consumer").join("tools");
-    clear(&shim)?;
+    let folder = scratch("consumer").join("tools");
+    clear(&folder)?;
+    // A workspace of its own: the scratch folder lies inside that of this repository.
+    write(&folder.join("Cargo.toml"), "[workspace]\nmembers = [\"shim\"]\nresolver = \"2\"\n")?;
+    let shim = folder.join("shim");
     super::copy(&small(workshop)?, &shim)?;
     let active = toolchains()?.remove(0);
     for words in [&["doc", "--no-deps"][..], &["clippy"], &["package", "--allow-dirty"]] {
