@@ -94,7 +94,9 @@ pub fn write(outcomes: &[Outcome]) -> Result {
         )
         .expect("a string takes all");
     }
-    writeln!(text, "\n{}.", total(outcomes)).expect("a string takes all");
+    let known = outcomes.iter().any(|o| !o.known.is_empty());
+    let but = if known { ", apart from what follows" } else { "" };
+    writeln!(text, "\n{}{but}.", total(outcomes)).expect("a string takes all");
     for (o, known) in outcomes.iter().flat_map(|o| o.known.iter().map(move |known| (o, known))) {
         writeln!(text, "\n- {}, {known}.", o.id).expect("a string takes all");
     }
