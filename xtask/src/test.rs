@@ -68,14 +68,14 @@ fn package() -> Result {
     install.args(["install", "--quiet", "--locked", "--force", "--path"]).arg(&folder);
     install.arg("--root").arg(&installed).arg("--target-dir").arg(root().join("target"));
     run(&mut install)?;
-    let out = scratch("package").join("packed");
+    let out = scratch("published").join("packed");
     clear(&out)?;
     let mut pack = command(installed.join("bin/cargo-precast"));
     run(pack.args(["precast", "pack", "paste", "--quiet", "-o"]).arg(&out))
 }
 
 fn unpack() -> Result<PathBuf> {
-    let folder = scratch("package");
+    let folder = scratch("published");
     clear(&folder)?;
     std::fs::create_dir_all(&folder)
         .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
