@@ -3,7 +3,7 @@
 use crate::run::{capture, cargo, clear, command, root, run, scratch, Result};
 use crate::setup;
 use crate::{bench, consumer, corpus};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 type Step = (&'static str, fn() -> Result);
@@ -60,29 +60,40 @@ fn oracle() -> Result {
 }
 
 /// The program as published: packaged, verified, installed from its own `.crate`, and put to use.
+/// It is unpacked outside the repository, whose workspace would claim it otherwise.
 fn package() -> Result {
     run(cargo().args(["package", "--quiet", "--allow-dirty", "--package", "precast"]))?;
-    let folder = unpack()?;
-    let installed = scratch("installed");
-    let mut install = cargo();
-    install.args(["install", "--quiet", "--locked", "--force", "--path"]).arg(&folder);
-    install.arg("--root").arg(&installed).arg("--target-dir").arg(root().join("target"));
-    run(&mut install)?;
-    let out = scratch("published").join("packed");
-    clear(&out)?;
-    let mut pack = command(installed.join("bin/cargo-precast"));
-    run(pack.args(["precast", "pack", "paste", "--quiet", "-o"]).arg(&out))
+    let folder = std::env::temp_dir().join(format!("precast-published-{}", std::process::id()));
+    let result = use_published(&folder);
+    clear(&folder)?;
+    result
 }
 
-fn unpack() -> Result<PathBuf> {
-    let folder = scratch("published");
-    clear(&folder)?;
-    std::fs::create_dir_all(&folder)
+fn use_published(folder: &Path) -> Result {
+    let installed = folder.join("installed");
+    let mut install = cargo();
+    install.args(["install", "--quiet", "--locked", "--path"]).arg(unpack(folder)?);
+    install.arg("--root").arg(&installed).arg("--target-dir").arg(root().join("target"));
+    run(&mut install)?;
+    let mut pack = command(installed.join("bin/cargo-precast"));
+    let out = folder.join("packed");
+    run(pack.args(["precast", "pack", "paste", "--quiet", "-o"]).arg(&out))?;
+    let shims = std::fs::read_dir(&out).map_err(|e| format!("nothing was packed: {e}"))?;
+    for entry in shims.flatten() {
+        let mut verify = command(installed.join("bin/cargo-precast"));
+        run(verify.args(["precast", "verify", "--quiet"]).arg(entry.path()))?;
+    }
+    Ok(())
+}
+
+/// Unpacks the `.crate` file into `folder`; returns the package's own folder.
+fn unpack(folder: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(folder)
         .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
     let output = capture(cargo().args(["pkgid", "--package", "precast"]))?;
     let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let version = id.rsplit(['#', '@']).next().expect("a split has a part").to_owned();
     let file = root().join(format!("target/package/precast-{version}.crate"));
-    run(command("tar").args(["-xzf"]).arg(&file).arg("-C").arg(&folder))?;
+    run(command("tar").args(["-xzf"]).arg(&file).arg("-C").arg(folder))?;
     Ok(folder.join(format!("precast-{version}")))
 }
