@@ -23,6 +23,7 @@ use module::Module;
 pub use chunk::compress;
 pub use module::{features, host_call};
 pub use show::{disassemble, stats, Stats};
+pub(crate) use translate::type_byte;
 
 /// The pool of 64-bit constants.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! What the wasm module itself says: is it valid, what does it import and export.
 
 use crate::error::{Class, Context, Result};
-use crate::lower::features;
+use crate::lower::{features, type_byte};
 use crate::manifest::{decls, Macro, DECLS_SECTION};
 use crate::runtime::calls::CALLS;
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,13 +100,5 @@ impl Facts {
 }
 
 fn encode(types: &[ValType]) -> Vec<u8> {
-    let byte = |ty: &ValType| match ty {
-        ValType::I32 => 0x7f,
-        ValType::I64 => 0x7e,
-        ValType::F32 => 0x7d,
-        ValType::F64 => 0x7c,
-        ValType::V128 => 0x7b,
-        ValType::Ref(_) => 0x70,
-    };
-    types.iter().map(byte).collect()
+    types.iter().map(type_byte).collect()
 }
