@@ -23,14 +23,18 @@ tier! {
 use std::slice;
 
 use super::calls::CALLS;
-use super::image::{head, Insn};
+use super::image::{head, Insn, STACK_SLOTS_MAX};
 use super::instance::{Fault, Host};
 use super::memory::Memory;
+use super::pages::Pages;
 
 use self::tier::Tier;
 
 /// As many slots as a 16-bit operand can name; the stack has that many after its last frame.
 const FRAME: usize = 65536;
+
+/// Slots of the stack's block.
+const STACK_SLOTS: usize = STACK_SLOTS_MAX as usize + FRAME;
 
 const FUEL: &str = "the macro ran longer than its limit (an endless loop?)";
 const DEPTH: &str = "the macro's calls nest deeper than its limit (an endless recursion?)";
@@ -67,7 +71,8 @@ pub struct Engine {
     /// Where the packed bytes of the code's first chunk begin.
     code_chunks_at: usize,
     /// Eight bytes each: `Insn`, in chunks which are decoded when first needed.
-    code: Vec<u64>,
+    code: Pages,
+    n_insns: usize,
     /// The head's words. The three tables below are views of it: it never changes or moves.
     head: Vec<u64>,
     funcs: &'static [Func],
@@ -90,7 +95,7 @@ pub struct Engine {
     start: u32,
     memory_max: u32,
     pub memory: Memory,
-    stack: Vec<u64>,
+    stack: Pages,
     tier: Tier,
     fuel: u64,
 }
@@ -101,7 +106,13 @@ impl Engine {
     /// # Safety
     /// Not to be used after `prepare`, which writes code.
     unsafe fn insns<'a>(&self) -> &'a [Insn] {
-        slice::from_raw_parts(self.code.as_ptr() as *const Insn, self.code.len())
+        slice::from_raw_parts(self.code.base() as *const Insn, self.n_insns)
+    }
+
+    /// The code as numbers, to decode it to.
+    fn code(&mut self) -> &mut [u64] {
+        // SAFETY: the block has so many.
+        unsafe { slice::from_raw_parts_mut(self.code.base() as *mut u64, self.n_insns) }
     }
 
     /// Calls the embedding: arguments from the window on, the result into its first slot.
@@ -127,7 +138,8 @@ impl Engine {
 
     /// The slots where a call's arguments go and its results come from.
     pub fn slots(&mut self) -> &mut [u64] {
-        &mut self.stack
+        // SAFETY: the block has these slots, and any bits are one.
+        unsafe { slice::from_raw_parts_mut(self.stack.base() as *mut u64, STACK_SLOTS) }
     }
 
     pub fn export(&self, name: &str) -> Option<u32> {

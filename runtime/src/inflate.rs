@@ -302,7 +302,8 @@ impl Decoder {
 
     fn grow_literals(&mut self, size: usize) {
         if self.literals.len() < size + SLACK {
-            self.literals.resize(size + SLACK, 0);
+            // Not `resize`, whose loop is slow here.
+            self.literals = vec![0; size + SLACK];
         }
     }
 

@@ -27,6 +27,8 @@ pub mod image;
 pub mod inflate;
 pub mod instance;
 pub mod memory;
+#[cfg_attr(all(target_arch = "x86_64", target_os = "linux", not(miri)), path = "pages/linux.rs")]
+pub mod pages;
 
 mod host;
 #[cfg_attr(not(proc_macro), path = "../../src/expand/spans.rs")]

@@ -2,43 +2,26 @@
 //!
 //! It never hands out a pointer that outlives a call, and it never grows beyond its limit.
 
-use std::alloc::{alloc_zeroed, dealloc, Layout};
 use std::ptr;
 use std::slice;
 
 use super::instance::{Fault, Trap};
+use super::pages::Pages;
 
 pub const PAGE_BYTES: u64 = 65536;
 /// Bytes after the last addressable one, so that an empty memory has a block as well.
 const SLACK: usize = 64;
 
 pub struct Memory {
-    /// Owned block of `capacity + SLACK` bytes; all bytes from `len` on are zero.
+    /// At least `len + SLACK` bytes; all from `len` on are zero.
+    pages: Pages,
     base: *mut u8,
-    capacity: usize,
     len: usize,
     limit: u64,
 }
 
 // SAFETY: the block is owned and reached only through this value.
 unsafe impl Send for Memory {}
-
-fn layout(capacity: usize) -> Result<Layout, Fault> {
-    match Layout::from_size_align(capacity + SLACK, 64) {
-        Ok(layout) => Ok(layout),
-        Err(_) => Err(Fault::Limit("the macro needs more memory than this machine can address")),
-    }
-}
-
-fn block(capacity: usize) -> Result<*mut u8, Fault> {
-    let layout = layout(capacity)?;
-    // SAFETY: the layout has a size of at least SLACK bytes.
-    let base = unsafe { alloc_zeroed(layout) };
-    if base.is_null() {
-        return Err(Fault::Limit("the machine has no memory left for the macro"));
-    }
-    Ok(base)
-}
 
 impl Memory {
     /// `limit`: bytes beyond which it does not grow.
@@ -47,8 +30,8 @@ impl Memory {
         if bytes > limit || bytes > usize::MAX as u64 / 4 {
             return Err(Fault::Limit("the macro needs more memory than its limit"));
         }
-        let base = block(bytes as usize)?;
-        Ok(Memory { base: base, capacity: bytes as usize, len: bytes as usize, limit: limit })
+        let pages = Pages::new(bytes as usize + SLACK)?;
+        Ok(Memory { base: pages.base(), pages: pages, len: bytes as usize, limit: limit })
     }
 
     pub fn pages(&self) -> u32 {
@@ -74,19 +57,10 @@ impl Memory {
         if bytes > self.limit {
             return Err(Fault::Limit("the macro uses more memory than its limit"));
         }
-        if bytes as usize > self.capacity {
-            let mut capacity = bytes as usize;
-            if (capacity as u64) < self.len as u64 * 2 {
-                capacity = self.len * 2;
-            }
-            let base = block(capacity)?;
-            // SAFETY: both blocks are owned, differ, and hold at least `len` bytes.
-            unsafe {
-                ptr::copy_nonoverlapping(self.base, base, self.len);
-                dealloc(self.base, layout(self.capacity)?);
-            }
-            self.base = base;
-            self.capacity = capacity;
+        if bytes as usize + SLACK > self.pages.bytes() {
+            // Twice as much: what is not touched costs nothing, and moving it does.
+            self.pages.grow((bytes as usize).max(self.len * 2) + SLACK)?;
+            self.base = self.pages.base();
         }
         self.len = bytes as usize;
         Ok(true)
@@ -154,14 +128,5 @@ impl Memory {
         // SAFETY: the range was checked to lie inside the block.
         unsafe { ptr::write_bytes(self.base.add(to as usize), byte, len as usize) };
         Ok(())
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        if let Ok(layout) = layout(self.capacity) {
-            // SAFETY: allocated with this layout, and dropped once.
-            unsafe { dealloc(self.base, layout) };
-        }
     }
 }

@@ -19,6 +19,8 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("instance.rs", include_str!("../../runtime/src/instance.rs")),
     ("lib.rs", include_str!("../../runtime/src/lib.rs")),
     ("memory.rs", include_str!("../../runtime/src/memory.rs")),
+    ("pages.rs", include_str!("../../runtime/src/pages.rs")),
+    ("pages/linux.rs", include_str!("../../runtime/src/pages/linux.rs")),
     ("spans.rs", include_str!("../../runtime/src/spans.rs")),
     ("tokens.rs", include_str!("../../runtime/src/tokens.rs")),
     ("wasi.rs", include_str!("../../runtime/src/wasi.rs")),

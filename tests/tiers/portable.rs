@@ -18,3 +18,5 @@ pub mod inflate;
 pub mod instance;
 #[path = "../../runtime/src/memory.rs"]
 pub mod memory;
+#[path = "../../runtime/src/pages.rs"]
+pub mod pages;

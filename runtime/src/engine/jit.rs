@@ -19,6 +19,7 @@ use std::ptr;
 use self::region::Region;
 use super::super::image::{op, shape, Insn, FRAME_SLOTS_MAX, SHAPES, SLOTS, STACK_SLOTS_MAX};
 use super::super::instance::{Fault, Host, Limits, Trap};
+use super::super::pages::Pages;
 use super::{Engine, DEPTH, FRAME, FUEL};
 
 /// Words below the deepest return address, for signal handlers.
@@ -120,14 +121,14 @@ pub struct Tier {
     classes: Vec<Class>,
     offsets: Vec<u32>,
     branches: Vec<[u64; 2]>,
-    stack: Vec<usize>,
+    stack: Pages,
     fault: Option<Fault>,
     panic: Option<Box<dyn Any + Send>>,
 }
 
 impl Tier {
-    pub fn new(_: usize, limits: &Limits) -> Tier {
-        Tier {
+    pub fn new(_: usize, limits: &Limits) -> Result<Tier, Fault> {
+        Ok(Tier {
             region: None,
             used: code::STUBS,
             entries: Vec::new(),
@@ -135,10 +136,10 @@ impl Tier {
             classes: Vec::new(),
             offsets: Vec::new(),
             branches: Vec::new(),
-            stack: vec![0; SLACK + limits.depth_max as usize + 2],
+            stack: Pages::new((SLACK + limits.depth_max as usize + 2) * 8)?,
             fault: None,
             panic: None,
-        }
+        })
     }
 }
 
@@ -247,7 +248,7 @@ impl Engine {
     /// Reserves the region and copies the stubs into it.
     fn begin(&mut self) -> Result<(), Fault> {
         let n_funcs = self.funcs.len();
-        let region = Region::new(self.code.len() * INSN_BYTES + (1 << 20))?;
+        let region = Region::new(self.n_insns * INSN_BYTES + (1 << 20))?;
         // SAFETY: the region is larger than the stubs, and nothing else lies there.
         unsafe {
             ptr::copy_nonoverlapping(code::text(), region.writable as *mut u8, code::STUBS);
@@ -286,8 +287,8 @@ impl Engine {
         let (first, end) = self.locate(func)?;
         // The last instruction must not fall through.
         let ends = first < end
-            && end <= self.code.len()
-            && match self.code[end - 1] as u8 {
+            && end <= self.n_insns
+            && match self.code()[end - 1] as u8 {
                 op::RET | op::RET_S | op::BR | op::UNREACHABLE => true,
                 _ => false,
             };
@@ -304,7 +305,7 @@ impl Engine {
         }
         self.tier.classes[shape::PAIR as usize].limit = (frame as u64).saturating_sub(1);
         // SAFETY: these instructions lie inside the code.
-        let insns = unsafe { (self.code.as_ptr() as *const Insn).add(first) };
+        let insns = unsafe { (self.code.base() as *const Insn).add(first) };
         let out = writable + self.tier.used;
         let mut job = Job {
             insn: insns,
@@ -369,9 +370,9 @@ impl Engine {
             Some(ref region) => region.executable,
             None => return Ok(()),
         };
-        let top = self.tier.stack.as_ptr() as usize + self.tier.stack.len() * 8;
+        let top = self.tier.stack.base() as usize + self.tier.stack.bytes();
         let top = top & !15;
-        let frames = self.stack.as_ptr() as usize;
+        let frames = self.stack.base() as usize;
         let mut context = Context {
             host_stack: 0,
             stack: 0,
@@ -434,7 +435,7 @@ impl Engine {
     ) -> Result<(), Fault> {
         // SAFETY: it was checked when its function was compiled, and every instruction is decoded
         // at that time.
-        let i = unsafe { *(self.code.as_ptr() as *const Insn).add(at) };
+        let i = unsafe { *(self.code.base() as *const Insn).add(at) };
         let (a, x, y) = (i.a as usize, frame[i.b as usize], frame[i.c as usize]);
         match i.op {
             op::CALL_HOST => self.call_host(i.b as u32 | (i.c as u32) << 16, a, frame, host),

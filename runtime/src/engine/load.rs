@@ -8,7 +8,8 @@ use super::super::image::*;
 use super::super::inflate::inflate;
 use super::super::instance::{Fault, Limits};
 use super::super::memory::Memory;
-use super::{Engine, Func, Segment, Table, Tier, FRAME};
+use super::super::pages::Pages;
+use super::{Engine, Func, Segment, Table, Tier, STACK_SLOTS};
 
 #[repr(C, packed)]
 struct Packed(u64);
@@ -198,7 +199,8 @@ impl Engine {
         let mut engine = Engine {
             embedded: embedded,
             code_chunks_at: at,
-            code: vec![0; n(head::CODE_INSNS)],
+            code: Pages::new(n(head::CODE_INSNS) * 8)?,
+            n_insns: n(head::CODE_INSNS),
             funcs: funcs,
             consts: consts,
             items: items,
@@ -215,8 +217,8 @@ impl Engine {
             start: n(head::START) as u32,
             memory_max: n(head::MEMORY_MAX) as u32,
             memory: Memory::new(n(head::MEMORY_MIN) as u32, limits.memory_bytes_max as u64)?,
-            stack: vec![0; STACK_SLOTS_MAX as usize + FRAME],
-            tier: Tier::new(funcs.len(), limits),
+            stack: Pages::new(STACK_SLOTS * 8)?,
+            tier: Tier::new(funcs.len(), limits)?,
             fuel: 0,
             head: head,
         };
@@ -275,11 +277,11 @@ impl Engine {
     pub fn locate(&mut self, func: usize) -> Result<(usize, usize), Fault> {
         let first = self.funcs[func].code as usize;
         let end = first as u64 + self.funcs[func].insns as u64;
-        if first as u64 >= end || end > self.code.len() as u64 {
+        if first as u64 >= end || end > self.n_insns as u64 {
             return Self::damaged("a function lies outside the code");
         }
         // Code that is not decoded yet is `INVALID`.
-        if self.code[first] == 0 {
+        if self.code()[first] == 0 {
             self.decode(first * 8)?;
         }
         Ok((first, end as usize))
@@ -295,15 +297,12 @@ impl Engine {
             let record = EMBEDDED_WORDS + index * CHUNK_WORDS;
             let raw = Self::word(self.embedded, record) as u64;
             if from + raw > at as u64 {
-                if from % 8 != 0 || from + raw > self.code.len() as u64 * 8 {
+                if from % 8 != 0 || from + raw > self.n_insns as u64 * 8 {
                     return Self::damaged("the code is cut off");
                 }
-                return match Self::unpack(
-                    self.embedded,
-                    index,
-                    packed,
-                    &mut self.code[from as usize / 8..],
-                ) {
+                let embedded = self.embedded;
+                let out = &mut self.code()[from as usize / 8..];
+                return match Self::unpack(embedded, index, packed, out) {
                     Ok(_) => Ok(()),
                     Err(fault) => Err(fault),
                 };

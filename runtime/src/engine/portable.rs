@@ -24,8 +24,9 @@ pub struct Tier {
 }
 
 impl Tier {
-    pub fn new(n_funcs: usize, limits: &Limits) -> Tier {
-        Tier { entries: vec![UNREADY; n_funcs], returns: vec![0; limits.depth_max as usize] }
+    pub fn new(n_funcs: usize, limits: &Limits) -> Result<Tier, Fault> {
+        let returns = vec![0; limits.depth_max as usize];
+        Ok(Tier { entries: vec![UNREADY; n_funcs], returns: returns })
     }
 }
 
@@ -51,7 +52,7 @@ impl Engine {
         let mut pc = self.tier.entries[func as usize] as usize;
         self.fuel = limits.fuel;
         let mut fuel = self.fuel;
-        let stack = self.stack.as_mut_ptr() as usize;
+        let stack = self.stack.base() as usize;
         let mut fp = 0usize;
         let mut depth = 0usize;
         // SAFETY: these views are taken again after whatever changes what they show: `prepare`

@@ -1,19 +1,13 @@
 //! Memory for code: one block of pages, mapped twice, so that none is ever both writable and
 //! executable.
-//!
-//! The system calls are made directly: the runtime has no dependency, and a block `extern` would
-//! not be legal in every edition.
-
-use std::arch::asm;
 
 use super::super::super::instance::Fault;
+use super::super::super::pages::{call, READ, WRITE};
 
 const MMAP: usize = 9;
 const MPROTECT: usize = 10;
 const MUNMAP: usize = 11;
 const MREMAP: usize = 25;
-const READ: usize = 1;
-const WRITE: usize = 2;
 const EXEC: usize = 4;
 /// MAP_SHARED, MAP_ANONYMOUS, MAP_NORESERVE
 const FLAGS: usize = 0x4021;
@@ -24,28 +18,6 @@ pub struct Region {
     pub writable: usize,
     pub executable: usize,
     pub bytes: usize,
-}
-
-/// A system call; errors are in `-4095..0`.
-///
-/// # Safety
-/// Whatever the call says.
-unsafe fn call(number: usize, args: [usize; 5]) -> isize {
-    let result: isize;
-    asm!(
-        "syscall",
-        inlateout("rax") number as isize => result,
-        in("rdi") args[0],
-        in("rsi") args[1],
-        in("rdx") args[2],
-        in("r10") args[3],
-        in("r8") args[4],
-        in("r9") 0,
-        lateout("rcx") _,
-        lateout("r11") _,
-        options(nostack),
-    );
-    result
 }
 
 impl Region {
