@@ -15,6 +15,7 @@
 //! | `imports`   | of its imports, a verdict                                          |
 //! | `exports`   | of its exports, the macros                                         |
 //! | `shrink`    | of its parts, canonical wasm                                       |
+//! | `profile`   | of samples, the order of its functions                             |
 //! | `collect`   | of all that, manifest and licences                                 |
 //!
 //! `cache` keeps what was made, `cargo` says how cargo is run.
@@ -28,6 +29,7 @@ mod guest;
 mod imports;
 mod inherit;
 mod module;
+mod profile;
 mod resolve;
 mod rewrite;
 mod shrink;
@@ -80,6 +82,8 @@ pub struct PackOptions {
     pub features: Features,
     /// What the macros may read beside what every macro may.
     pub grants: Capabilities,
+    /// Rust source with uses of the macros: the code that they run comes first in the module.
+    pub profile: Vec<String>,
     /// Use only what cargo has downloaded before.
     pub offline: bool,
     /// The cache's directory; none is the user's own, or `PRECAST_CACHE_DIR`.
@@ -210,7 +214,7 @@ fn make(
     let shared = cache.path("build", &build_key);
     let staged = shared.join("staged").join(format!("{}-{}", package.name, package.version));
     let lockfile = stage_locked(package, &staged, options.offline)?;
-    let key = module_key(package, &options.features, &build_key, &lockfile);
+    let key = module_key(package, options, &build_key, &lockfile);
     if let Some(entry) = cache.get("module", &key)? {
         if let Ok(made) = load(&entry, &lockfile) {
             return Ok(made);
@@ -228,7 +232,7 @@ fn make(
         offline: options.offline,
     };
     let built = build::build(&job, report)?;
-    let made = finish(package, &built, toolchain, &lockfile, cache)?;
+    let made = finish(package, &built, toolchain, &lockfile, &options.profile, cache)?;
     cache.put("module", &key, |entry| store(&made, entry))?;
     Ok(made)
 }
@@ -257,8 +261,8 @@ fn stage_locked(package: &Package, staged: &Path, offline: bool) -> Result<Strin
     std::fs::read_to_string(&lockfile).at("read", &lockfile)
 }
 
-fn module_key(package: &Package, features: &Features, build_key: &str, lockfile: &str) -> String {
-    let features = format!("{features:?}");
+fn module_key(package: &Package, options: &PackOptions, build_key: &str, lockfile: &str) -> String {
+    let features = format!("{:?}", options.features);
     let mut parts: Vec<&[u8]> = vec![
         build_key.as_bytes(),
         package.name.as_bytes(),
@@ -266,7 +270,8 @@ fn module_key(package: &Package, features: &Features, build_key: &str, lockfile:
         lockfile.as_bytes(),
         features.as_bytes(),
     ];
-    parts.extend(MODULE_RECIPE.map(str::as_bytes));
+    parts.extend(MODULE_RECIPE.iter().chain(&profile::RECIPE).map(|text| text.as_bytes()));
+    parts.extend(options.profile.iter().map(String::as_bytes));
     parts.extend(package.files.iter().flat_map(|(path, body)| [path.as_bytes(), body.as_slice()]));
     hash_of(&parts)[..32].to_owned()
 }
@@ -277,13 +282,18 @@ fn finish(
     built: &build::Built,
     toolchain: &Toolchain,
     lockfile: &str,
+    profile: &[String],
     cache: &Cache,
 ) -> Result<Made> {
     let module = module::parse(&built.wasm)?;
     imports::check(&module)?;
     let exports = exports::read(&module, &stage::declared(package))?;
     let manifest = collect::manifest(package, built, &exports, toolchain, lockfile)?;
-    let wasm = shrink::shrink(&module, &exports, &origin(&manifest))?;
+    let origin = origin(&manifest);
+    let wasm = shrink::shrink(&module, &exports, &origin, &[])?;
+    let order = profile::order(&wasm, &manifest.macros, &package.files, profile)
+        .context("cannot run samples")?;
+    let wasm = shrink::shrink(&module, &exports, &origin, &order)?;
     let mut notes = Vec::new();
     for folder in [Some(cache.root().to_owned()), cargo::home()].into_iter().flatten() {
         let text = folder.to_string_lossy();

@@ -244,6 +244,52 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+const TWO: &[(&str, &str)] = &[
+    PLAIN[0],
+    (
+        "src/lib.rs",
+        "use proc_macro::TokenStream;\n\
+         #[proc_macro]\npub fn first(_: TokenStream) -> TokenStream { \"1\".parse().unwrap() }\n\
+         #[proc_macro]\npub fn second(i: TokenStream) -> TokenStream { i.into_iter().take(1).collect() }\n",
+    ),
+    ("first.rs", "fn f() { first!(x); }\n"),
+    ("second.rs", "const X: u8 = [plain::second!{x y}, 2].len();\n"),
+];
+
+/// Indexes of the functions `first` and `second`.
+fn places(directory: &Path) -> [u32; 2] {
+    let module = fs::read(directory.join("out/plain-0.1.0/precast/module.wasm")).unwrap();
+    let mut places = [0; 2];
+    for payload in wasmparser::Parser::new(0).parse_all(&module) {
+        if let wasmparser::Payload::ExportSection(exports) = payload.unwrap() {
+            for export in exports.into_iter().map(Result::unwrap) {
+                let names = ["first", "second"];
+                if let Some(at) = names.iter().position(|name| *name == export.name) {
+                    places[at] = export.index;
+                }
+            }
+        }
+    }
+    places
+}
+
+#[test]
+fn a_profile_comes_first() {
+    let directory = directory("profile");
+    put(&directory, TWO);
+    for profile in ["first.rs", "second.rs"] {
+        ok(precast(&directory, cache(), &[".", "--profile", profile]));
+        let [first, second] = places(&directory);
+        assert_eq!(first < second, profile == "first.rs", "{profile}: {first}, {second}");
+        let mut verify = Command::new(env!("CARGO_BIN_EXE_cargo-precast"));
+        verify.current_dir(&directory).args(["verify", "out/plain-0.1.0"]);
+        assert!(verify.output().unwrap().status.success());
+    }
+    let (class, text) = error(precast(&directory, cache(), &[".", "--profile", "none.rs"]));
+    assert_eq!(class, "other");
+    assert!(text.contains("none.rs"), "{text}");
+}
+
 #[test]
 fn two_at_once() {
     let directory = directory("two");

@@ -98,6 +98,10 @@ pub struct Engine {
     stack: Pages,
     tier: Tier,
     fuel: u64,
+    /// The functions that were called, in the order of their first calls: what `pack` lays code
+    /// out by.
+    #[cfg(not(proc_macro))]
+    pub called: Vec<u32>,
 }
 
 impl Engine {

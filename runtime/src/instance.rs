@@ -144,6 +144,12 @@ impl Instance {
         &mut self.engine.memory
     }
 
+    /// The functions that were called, in the order of their first calls.
+    #[cfg(not(proc_macro))]
+    pub fn called(&self) -> &[u32] {
+        &self.engine.called
+    }
+
     /// Decodes and checks the whole module, which otherwise happens function by function.
     pub fn check_all(&mut self) -> Result<(), Fault> {
         self.engine.check_all()

@@ -143,6 +143,18 @@ impl Machine {
         self.instance.memory().bytes()
     }
 
+    /// The functions of the module that were called, in the order of their first calls.
+    #[cfg(not(proc_macro))]
+    pub fn called(&self) -> &[u32] {
+        self.instance.called()
+    }
+
+    /// Lets the macro write to nowhere instead of standard output and error.
+    #[cfg(not(proc_macro))]
+    pub fn mute(&mut self) {
+        self.wasi.muted = true;
+    }
+
     /// The files and directories that the macro wanted to read and may not, in the last expansion.
     pub fn denied(&self) -> &[String] {
         &self.wasi.denied

@@ -48,6 +48,15 @@ fn frame(raw: &[u8]) -> Result<Vec<u8>> {
 
 /// Raw image to its embedded form; a pure function.
 pub fn compress(image: &[u8]) -> Result<Vec<u8>> {
+    contain(image, frame)
+}
+
+/// The embedded form with every chunk as it is: for a module that is run here and now.
+pub fn store(image: &[u8]) -> Result<Vec<u8>> {
+    contain(image, |raw| Ok(raw.to_vec()))
+}
+
+fn contain(image: &[u8], pack: fn(&[u8]) -> Result<Vec<u8>>) -> Result<Vec<u8>> {
     let cuts = cuts(image).ok_or_else(|| Error::new(Class::Verify, "this is not a raw image"))?;
     let mut directory = Vec::new();
     let mut packed = Vec::new();
@@ -55,7 +64,7 @@ pub fn compress(image: &[u8]) -> Result<Vec<u8>> {
     for to in cuts.iter().copied() {
         let raw = &image[from..to];
         from = to;
-        let chunk = frame(raw)?;
+        let chunk = pack(raw)?;
         // A chunk that does not shrink is stored.
         let (method, bytes) = if chunk.len() < raw.len() { (1, &chunk[..]) } else { (0, raw) };
         directory.extend([raw.len() as u32, bytes.len() as u32, method, Engine::checksum(bytes)]);

@@ -18,11 +18,13 @@ pub const DECLARATIONS: &str = ".rustc_proc_macro_decls";
 /// Who made the module; for people who find one.
 pub const ORIGIN: &str = "precast";
 
-/// Writes the canonical form. `origin` is the text of our own custom section.
-pub fn shrink(module: &Module, exports: &Exports, origin: &str) -> Result<Vec<u8>> {
+/// Writes the canonical form. `origin` is the text of our own custom section. The functions are in
+/// the linker's order but for those of `first`, which are before all that are not imported; they are
+/// named by their indexes in the module that is made without them.
+pub fn shrink(module: &Module, exports: &Exports, origin: &str, first: &[u32]) -> Result<Vec<u8>> {
     let mut reached = Reached::from(module);
     reached.follow(exports).class(Class::Package, "cannot follow the module's calls")?;
-    let mut writer = Writer::new(module, &reached);
+    let mut writer = Writer::new(module, &reached, first);
     let encoded = writer.module(exports, origin);
     let wasm = encoded.class(Class::Other, "cannot write the module")?.finish();
     let checked = validate(&wasm);
@@ -132,23 +134,47 @@ impl Map {
     }
 }
 
+/// Old indexes of the functions that are kept and not imported, those of `first` before the others.
+fn arrange(module: &Module, reached: &Reached, first: &[u32]) -> Vec<u32> {
+    let kept: Vec<u32> = reached.functions.iter().copied().collect();
+    let is_body = |function: &u32| *function as usize >= module.imports.len();
+    let named = first.iter().map(|&new| kept[new as usize]).filter(is_body);
+    let mut bodies: Vec<u32> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for function in named.chain(kept.iter().copied().filter(is_body)) {
+        if seen.insert(function) {
+            bodies.push(function);
+        }
+    }
+    bodies
+}
+
 struct Writer<'m, 'a> {
     module: &'m Module<'a>,
     functions: Map,
+    /// The old index of every function that is not imported, in the new order.
+    bodies: Vec<u32>,
     globals: Map,
     types: Map,
     data: Map,
 }
 
 impl<'m, 'a> Writer<'m, 'a> {
-    fn new(module: &'m Module<'a>, reached: &Reached) -> Self {
+    fn new(module: &'m Module<'a>, reached: &Reached, first: &[u32]) -> Self {
         let active = |at: u32| {
             let kind = &module.data[at as usize].kind;
             matches!(kind, wasmparser::DataKind::Active { .. })
         };
+        let bodies = arrange(module, reached, first);
+        let mut functions = Map::new(module.functions.len(), |at| reached.functions.contains(&at));
+        let n_imports = reached.functions.len() - bodies.len();
+        for (at, &function) in bodies.iter().enumerate() {
+            functions.0[function as usize] = Some(index(n_imports + at));
+        }
         Writer {
             module,
-            functions: Map::new(module.functions.len(), |at| reached.functions.contains(&at)),
+            functions,
+            bodies,
             globals: Map::new(module.globals.len(), |at| reached.globals.contains(&at)),
             types: Map::new(module.types.len(), |at| reached.types.contains(&at)),
             data: Map::new(module.data.len(), |at| active(at) || reached.data.contains(&at)),
@@ -204,10 +230,8 @@ impl<'m, 'a> Writer<'m, 'a> {
 
     fn functions(&self) -> FunctionSection {
         let mut section = FunctionSection::new();
-        for (at, ty) in self.module.functions.iter().enumerate().skip(self.module.imports.len()) {
-            if self.functions.has(at) {
-                section.function(self.types.get(*ty));
-            }
+        for &function in &self.bodies {
+            section.function(self.types.get(self.module.functions[function as usize]));
         }
         section
     }
@@ -257,10 +281,9 @@ impl<'m, 'a> Writer<'m, 'a> {
 
     fn code(&mut self) -> Encoding<CodeSection> {
         let mut section = CodeSection::new();
-        for (at, body) in self.module.bodies.iter().cloned().enumerate() {
-            if self.functions.has(at + self.module.imports.len()) {
-                self.parse_function_body(&mut section, body)?;
-            }
+        for function in self.bodies.clone() {
+            let body = self.module.body(function).expect("it is not imported");
+            self.parse_function_body(&mut section, body.clone())?;
         }
         Ok(section)
     }

@@ -220,6 +220,8 @@ impl Engine {
             stack: Pages::new(STACK_SLOTS * 8)?,
             tier: Tier::new(funcs.len(), limits)?,
             fuel: 0,
+            #[cfg(not(proc_macro))]
+            called: Vec::new(),
             head: head,
         };
         engine.read_tables(tables[3], tables[4])?;
@@ -275,6 +277,8 @@ impl Engine {
 
     /// Where the instructions of function `func` begin and end, now decoded but not checked.
     pub fn locate(&mut self, func: usize) -> Result<(usize, usize), Fault> {
+        #[cfg(not(proc_macro))]
+        self.called.push(func as u32);
         let first = self.funcs[func].code as usize;
         let end = first as u64 + self.funcs[func].insns as u64;
         if first as u64 >= end || end > self.n_insns as u64 {
