@@ -6,6 +6,7 @@
 mod cargo;
 mod library;
 mod original;
+mod parts;
 mod runtime;
 mod write;
 

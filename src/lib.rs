@@ -14,6 +14,13 @@ pub mod pack;
 pub mod scratch;
 pub mod verify;
 
+/// The library has every part of the runtime; a shim has those that its module can use.
+macro_rules! part {
+    ($name:ident $with:item $without:item) => {
+        $with
+    };
+}
+
 /// The runtime that is vendored into every shim, mounted here for `expand`, `verify` and the tests.
 #[path = "../runtime/src/lib.rs"]
 pub mod runtime;

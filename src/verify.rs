@@ -3,7 +3,7 @@
 //! Offline, and without trust in anything that is checked: what can be made again from the module
 //! is made again and compared.
 
-mod module;
+pub(crate) mod module;
 mod shim;
 
 use crate::artifact::Artifact;

@@ -71,7 +71,7 @@ impl<'a> Session<'a> {
             }
             calls::PARSE_STREAM => {
                 let text = text(memory, a, b)?;
-                if !self.wasi.denied.is_empty() && has_error(text.as_bytes()) {
+                if has_error(text.as_bytes()) {
                     self.tokens.has_error = true;
                 }
                 match TokenStream::from_str(text) {

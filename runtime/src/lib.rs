@@ -46,6 +46,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::env;
 use std::ffi::OsString;
+use std::fmt::Write;
 use std::iter::FromIterator;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -120,7 +121,7 @@ impl Machine {
         item: Option<TokenStream>,
     ) -> Result<Output, Failure> {
         let func = export(&self.instance, function)?;
-        self.wasi.denied.clear();
+        self.wasi.files.begin();
         let mut tokens = Tokens::new(self.epoch);
         let mut n_streams = 1;
         tokens.add_stream(input);
@@ -156,13 +157,15 @@ impl Machine {
     }
 
     /// The files and directories that the macro wanted to read and may not, in the last expansion.
+    #[cfg(not(proc_macro))]
     pub fn denied(&self) -> &[String] {
-        &self.wasi.denied
+        &self.wasi.files.denied
     }
 
     /// The files and directories that the macro has read.
+    #[cfg(not(proc_macro))]
     pub fn reads(&self) -> &[PathBuf] {
-        &self.wasi.reads
+        &self.wasi.files.reads
     }
 }
 
@@ -270,13 +273,12 @@ impl Module {
             return Err(format!("{}: a macro cannot be expanded while it expands", self.name));
         }
         let busy = Busy;
-        let result = self.expand_locked(function, input, item);
+        let (result, help) = self.expand_locked(function, input, item);
         drop(busy);
-        let (failure, denied) = match result {
-            Ok((mut output, denied)) => {
+        let failure = match result {
+            Ok(mut output) => {
                 // A refusal the macro reports in words of its own, which cannot name the grant.
-                if output.has_error && !denied.is_empty() {
-                    let help = self.denied(&denied);
+                if let (true, Some(help)) = (output.has_error, help) {
                     if is_item {
                         output.stream.extend(Some(error(&help)));
                     } else {
@@ -285,36 +287,31 @@ impl Module {
                 }
                 return Ok(output.stream);
             }
-            Err(failed) => failed,
+            Err(failure) => failure,
         };
         if let Some(payload) = failure.payload {
             resume_unwind(payload);
         }
-        match failure.fault {
-            Fault::Panic(mut message) => {
-                if !denied.is_empty() {
-                    message.push('\n');
-                    message.push_str(&self.denied(&denied));
-                }
-                resume_unwind(Box::new(message))
-            }
-            fault => {
-                let mut message = format!("{}: {}", self.name, fault);
-                if !denied.is_empty() {
-                    message.push('\n');
-                    message.push_str(&self.denied(&denied));
-                }
-                Err(message)
-            }
+        let panics = if let Fault::Panic(_) = failure.fault { true } else { false };
+        let mut message = if panics { String::new() } else { String::from(self.name) + ": " };
+        let _ = write!(message, "{}", failure.fault);
+        if let Some(help) = help {
+            message.push('\n');
+            message.push_str(&help);
         }
+        if panics {
+            resume_unwind(Box::new(message));
+        }
+        Err(message)
     }
 
+    /// With the result what to do about files that were refused.
     fn expand_locked(
         &self,
         function: &str,
         input: TokenStream,
         item: Option<TokenStream>,
-    ) -> Result<(Output, Vec<String>), (Failure, Vec<String>)> {
+    ) -> (Result<Output, Failure>, Option<String>) {
         let mut guard = match self.machine.lock() {
             Ok(guard) => guard,
             Err(poisoned) => poisoned.into_inner(),
@@ -323,27 +320,15 @@ impl Module {
             Some(machine) if machine.place == place() => machine,
             _ => match Machine::new(self.embedded, self.grants, Limits::default()) {
                 Ok(machine) => machine,
-                Err(fault) => return Err((Failure::from(fault), Vec::new())),
+                Err(fault) => return (Err(Failure::from(fault)), None),
             },
         };
-        match machine.expand(function, input, item) {
-            Ok(output) => {
-                let denied = machine.denied().to_vec();
-                *guard = Some(machine);
-                Ok((output, denied))
-            }
-            Err(failure) => Err((failure, machine.denied().to_vec())),
+        let result = machine.expand(function, input, item);
+        let help = machine.wasi.files.help(self.name);
+        if result.is_ok() {
+            *guard = Some(machine);
         }
-    }
-
-    fn denied(&self, paths: &[String]) -> String {
-        let mut message = format!("{} may not use ", self.name);
-        for path in paths {
-            message.push_str(if path == &paths[0] { "`" } else { "`, `" });
-            message.push_str(path);
-        }
-        message.push_str("`: pack it with `--grant read=DIR` to let it read below DIR");
-        message
+        (result, help)
     }
 }
 

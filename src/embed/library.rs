@@ -1,7 +1,7 @@
 //! The shim's `src/lib.rs`: one documented function for each macro, meant to be read.
 
 use super::original::{included, Original};
-use super::{cargo, MARK};
+use super::{cargo, parts, MARK};
 use crate::artifact::Artifact;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{Kind, Macro};
@@ -13,7 +13,7 @@ use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta};
 pub(super) fn write(artifact: &Artifact, original: &Original) -> Result<String> {
     let mut out = head(artifact, original);
     out += &checks(artifact, original)?;
-    out += &module(artifact);
+    out += &module(artifact)?;
     for item in &artifact.manifest.macros {
         out += &function(item, &documented(item, artifact, original)?)
             .context(format!("macro {}", item.name))?;
@@ -92,13 +92,16 @@ fn checks(artifact: &Artifact, original: &Original) -> Result<String> {
     Ok(out)
 }
 
-fn module(artifact: &Artifact) -> String {
+fn module(artifact: &Artifact) -> Result<String> {
     let manifest = &artifact.manifest;
-    format!(
+    Ok(format!(
         "
 #[cfg(not(precast_from_source))]
 extern crate proc_macro;
 
+// The parts of the runtime that the module's imports ask for.
+#[cfg(not(precast_from_source))]
+{}
 #[cfg(not(precast_from_source))]
 #[path = \"precast/lib.rs\"]
 mod precast;
@@ -110,10 +113,11 @@ static MODULE: precast::Module = precast::Module::new(
     {:?},
 );
 ",
+        parts::write(artifact)?,
         manifest.capabilities.env,
         manifest.capabilities.read,
         format!("{} {}", manifest.package.name, manifest.package.version)
-    )
+    ))
 }
 
 fn function(item: &Macro, attributes: &str) -> Result<String> {

@@ -24,6 +24,8 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("spans.rs", include_str!("../../runtime/src/spans.rs")),
     ("tokens.rs", include_str!("../../runtime/src/tokens.rs")),
     ("wasi.rs", include_str!("../../runtime/src/wasi.rs")),
+    ("wasi/environ.rs", include_str!("../../runtime/src/wasi/environ.rs")),
+    ("wasi/files.rs", include_str!("../../runtime/src/wasi/files.rs")),
 ];
 
 #[cfg(test)]

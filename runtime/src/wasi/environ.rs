@@ -1,0 +1,91 @@
+//! The environment: the variables that are granted.
+
+use std::env;
+
+use super::super::calls;
+use super::super::instance::Fault;
+use super::super::memory::Memory;
+use super::Args;
+
+pub struct Environ {
+    grants: &'static [&'static str],
+    /// `NAME=VALUE`, sorted; made on first use.
+    entries: Option<Vec<String>>,
+}
+
+impl Environ {
+    pub fn new(grants: &'static [&'static str]) -> Environ {
+        Environ { grants: grants, entries: None }
+    }
+
+    pub fn call(&mut self, call: u32, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
+        if call == calls::ENVIRON_GET {
+            self.environ_get(a, memory)
+        } else {
+            self.environ_sizes_get(a, memory)
+        }
+    }
+
+    fn entries(&mut self) -> &[String] {
+        if self.entries.is_none() {
+            let mut all: Vec<String> = Vec::new();
+            for (name, value) in env::vars_os() {
+                if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+                    if is_granted(self.grants, name) {
+                        let entry = format!("{}={}", name, value);
+                        // Not `sort`: every consumer would compile it.
+                        let mut at = all.len();
+                        while at > 0 && entry < all[at - 1] {
+                            at -= 1;
+                        }
+                        all.insert(at, entry);
+                    }
+                }
+            }
+            self.entries = Some(all);
+        }
+        match self.entries {
+            Some(ref all) => all,
+            None => &[],
+        }
+    }
+
+    /// Strings behind one another, each with its address in a table.
+    fn environ_get(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
+        let (mut table, mut at) = (a.word(0), a.word(1));
+        for entry in self.entries() {
+            memory.write_u32(table, at)?;
+            memory.write(at, entry.as_bytes())?;
+            memory.write(at.wrapping_add(entry.len() as u32), &[0])?;
+            table = table.wrapping_add(4);
+            at = at.wrapping_add(entry.len() as u32 + 1);
+        }
+        Ok(0)
+    }
+
+    fn environ_sizes_get(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
+        let mut bytes = 0;
+        let environ = self.entries();
+        for entry in environ {
+            bytes += entry.len() as u32 + 1;
+        }
+        memory.write_u32(a.word(0), environ.len() as u32)?;
+        memory.write_u32(a.word(1), bytes)?;
+        Ok(0)
+    }
+}
+
+fn is_granted(names: &[&str], name: &str) -> bool {
+    for granted in names {
+        let bytes = granted.as_bytes();
+        let n = bytes.len();
+        if n > 0 && bytes[n - 1] == b'*' {
+            if name.len() >= n - 1 && name.as_bytes()[..n - 1] == bytes[..n - 1] {
+                return true;
+            }
+        } else if name == *granted {
+            return true;
+        }
+    }
+    false
+}
