@@ -10,6 +10,9 @@ use std::path::Path;
 /// No file may be larger, and no `.crate` may unpack to more.
 const BYTES_MAX: u64 = 512 << 20;
 
+/// Where a shim has its manifest.
+pub(crate) const MANIFEST: &str = "precast/manifest.json";
+
 pub enum Input {
     Artifact(Box<Artifact>),
     /// All files of a shim, by path, but those in `target/` and `.git/`.
@@ -21,7 +24,7 @@ pub fn read(path: &Path) -> Result<Input> {
     if path.is_dir() {
         let mut files = Tree::new();
         walk(path, "", &mut files)?;
-        return match files.contains_key("precast/manifest.json") {
+        return match files.contains_key(MANIFEST) {
             true => Ok(Input::Shim(files)),
             false => Err(unknown(path)),
         };
@@ -96,7 +99,7 @@ fn unpack(bytes: &[u8]) -> Result<Tree> {
     Ok(files)
 }
 
-fn unknown(path: &Path) -> Error {
+pub(crate) fn unknown(path: &Path) -> Error {
     let message = format!("{} is neither an artifact nor a shim", path.display());
     Error::new(Class::Usage, message)
         .help("give a .precast file, or a directory with precast/manifest.json in it")

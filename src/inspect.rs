@@ -121,7 +121,7 @@ fn span(range: &std::ops::Range<u64>) -> usize {
     (range.end - range.start) as usize
 }
 
-fn section_name(id: u8, payload: &Payload<'_>) -> String {
+pub(crate) fn section_name(id: u8, payload: &Payload<'_>) -> String {
     const NAMES: [&str; 13] = [
         "custom",
         "type",

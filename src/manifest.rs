@@ -35,6 +35,9 @@ pub struct Manifest {
     pub sha256: BTreeMap<String, String>,
     /// Every package linked into the module.
     pub linked: Vec<Linked>,
+    /// Rust source with uses of the macros that was given to order the module's functions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub profile: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,8 +93,14 @@ pub struct Toolchain {
     /// Commit hash where the compiler tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// Where the standard library is from: `toolchain` if the compiler came with it, else
+    /// `sources, wasi-libc SHA-256`.
+    pub std: String,
     /// `LLD 22.1.2`
     pub linker: String,
+    /// What of precast itself decides the module, its `proc_macro` included: the beginning of the
+    /// SHA-256 of its sources.
+    pub recipe: String,
     /// `wasm32-wasip1`
     pub target: String,
     /// The codegen flags in the order they are given.

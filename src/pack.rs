@@ -18,7 +18,8 @@
 //! | `profile`   | of samples, the order of its functions                             |
 //! | `collect`   | of all that, manifest and licences                                 |
 //!
-//! `cache` keeps what was made, `cargo` says how cargo is run.
+//! `cache` keeps what was made, `cargo` says how cargo is run, `rebuild` does it all again for an
+//! artifact.
 
 mod build;
 mod cache;
@@ -30,6 +31,7 @@ mod imports;
 mod inherit;
 mod module;
 mod profile;
+mod rebuild;
 mod resolve;
 mod rewrite;
 mod shrink;
@@ -37,6 +39,8 @@ mod stage;
 mod sysroot;
 mod toolchain;
 pub mod wrapper;
+
+pub(crate) use rebuild::{published, rebuild, Rebuilt};
 
 use crate::artifact::{self, Artifact};
 use crate::error::{Class, Context, Error, Result};
@@ -70,6 +74,15 @@ const MODULE_RECIPE: [&str; 7] = [
     include_str!("pack/stage.rs"),
     include_str!("../runtime/src/calls.rs"),
 ];
+
+/// Stands for everything of this program that decides a module's bytes.
+fn recipe() -> String {
+    let guest_key = guest::key();
+    let mut parts: Vec<&str> = BUILD_RECIPE.to_vec();
+    parts.extend(MODULE_RECIPE.iter().chain(&profile::RECIPE));
+    parts.push(&guest_key);
+    hash_of(&parts)[..16].to_owned()
+}
 
 /// What to pack, and how.
 #[derive(Clone, Debug, Default)]
@@ -288,7 +301,8 @@ fn finish(
     let module = module::parse(&built.wasm)?;
     imports::check(&module)?;
     let exports = exports::read(&module, &stage::declared(package))?;
-    let manifest = collect::manifest(package, built, &exports, toolchain, lockfile)?;
+    let mut manifest = collect::manifest(package, built, &exports, toolchain, lockfile)?;
+    manifest.profile = profile.to_vec();
     let origin = origin(&manifest);
     let wasm = shrink::shrink(&module, &exports, &origin, &[])?;
     let order = profile::order(&wasm, &manifest.macros, &package.files, profile)

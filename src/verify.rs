@@ -3,73 +3,139 @@
 //! Offline, and without trust in anything that is checked: what can be made again from the module
 //! is made again and compared.
 
+mod image;
 pub(crate) mod module;
+mod rebuild;
 mod shim;
 
 use crate::artifact::Artifact;
 use crate::embed;
-use crate::error::Result;
+use crate::error::{Context, Result};
 use crate::input::{self, Input};
-use crate::lower;
 use crate::manifest::Source;
+use crate::pack::Report;
+use crate::scratch::Scratch;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The outcome of all checks.
 #[derive(Debug, Serialize)]
 pub struct Verdict {
+    pub path: PathBuf,
     /// The version of precast that packed it.
     pub precast: String,
     pub checks: Vec<Check>,
 }
 
 /// One check; it holds where there is no difference.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Check {
     pub what: &'static str,
     pub differences: Vec<String>,
+    /// What is worth knowing although the check holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// What to check beside what every verdict has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Compile the sources again, and compare the module.
+    pub rebuild: bool,
+    /// Use only what cargo has downloaded before.
+    pub offline: bool,
+}
+
+impl Check {
+    fn new(what: &'static str, differences: Vec<String>) -> Check {
+        Check { what, differences, notes: Vec::new() }
+    }
 }
 
 /// Checks the artifact's file, the shim's directory or its `.crate` file. An error means that there
 /// is nothing to check; everything else is in the verdict.
 pub fn verify(path: &Path) -> Result<Verdict> {
-    Ok(match input::read(path)? {
-        Input::Artifact(artifact) => {
-            let checks = parts(&artifact)?;
-            Verdict { precast: artifact.manifest.precast, checks }
+    Ok(one(path)?.1)
+}
+
+/// Checks what `path` names, or every artifact and shim directly inside that directory.
+pub fn all(path: &Path, options: Options, report: &dyn Report) -> Result<Vec<Verdict>> {
+    // Crates that several modules have in common are compiled once.
+    let shared = if options.rebuild { Some(Scratch::new()?) } else { None };
+    let mut verdicts = Vec::new();
+    // An artifact and its shim stand side by side: one rebuild is for both.
+    let mut last: Option<(Artifact, Vec<Check>)> = None;
+    for path in found(path)? {
+        report.step(&format!("Checking {}", path.display()));
+        let (artifact, mut verdict) = one(&path)?;
+        if let Some(shared) = &shared {
+            let checks = match last.take() {
+                Some((other, checks)) if other == artifact => checks,
+                _ => rebuild::checks(&artifact, shared.path(), options.offline, report)
+                    .context(format!("cannot rebuild {}", path.display()))?,
+            };
+            verdict.checks.extend(checks.clone());
+            last = Some((artifact, checks));
         }
+        verdicts.push(verdict);
+    }
+    Ok(verdicts)
+}
+
+/// The path itself, or what a vendor folder holds.
+fn found(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() || path.join(input::MANIFEST).is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut inside = Vec::new();
+    for entry in std::fs::read_dir(path).at("read", path)? {
+        let entry = entry.at("read", path)?.path();
+        let is_artifact = entry.is_file() && entry.extension().is_some_and(|e| e == "precast");
+        if is_artifact || entry.join(input::MANIFEST).is_file() {
+            inside.push(entry);
+        }
+    }
+    inside.sort_unstable();
+    match inside.is_empty() {
+        false => Ok(inside),
+        true => Err(input::unknown(path)),
+    }
+}
+
+fn one(path: &Path) -> Result<(Artifact, Verdict)> {
+    let (artifact, shim) = match input::read(path)? {
+        Input::Artifact(artifact) => (*artifact, None),
         Input::Shim(files) => {
             let artifact = embed::extract(&files)
                 .map_err(|error| error.context(path.display().to_string()))?;
-            let mut checks = parts(&artifact)?;
-            let differences = shim::differences(&artifact, &files)?;
-            checks.push(Check { what: "the crate is what this precast embeds", differences });
-            Verdict { precast: artifact.manifest.precast, checks }
+            (artifact, Some(files))
         }
-    })
+    };
+    let mut checks = parts(&artifact)?;
+    if let Some(files) = shim {
+        let differences = shim::differences(&artifact, &files)?;
+        checks.push(Check::new("the crate is what this precast embeds", differences));
+    }
+    let precast = artifact.manifest.precast.clone();
+    Ok((artifact, Verdict { path: path.to_owned(), precast, checks }))
 }
 
 fn parts(artifact: &Artifact) -> Result<Vec<Check>> {
     let mut checks = vec![
-        Check { what: "every part has the hash in the manifest", differences: hashes(artifact)? },
-        Check { what: "the module is valid wasm", differences: module::invalid(&artifact.wasm) },
+        Check::new("every part has the hash in the manifest", hashes(artifact)?),
+        Check::new("the module is valid wasm", module::invalid(&artifact.wasm)),
     ];
     if checks[1].differences.is_empty() {
         let facts = module::read(&artifact.wasm)?;
         let macros = &artifact.manifest.macros;
-        checks.push(Check {
-            what: "the module imports only what the runtime grants",
-            differences: facts.forbidden_imports(),
-        });
-        checks.push(Check {
-            what: "the module exports the macros in the manifest",
-            differences: facts.wrong_macros(macros),
-        });
+        let imports = facts.forbidden_imports();
+        checks.push(Check::new("the module imports only what the runtime grants", imports));
+        let macros = facts.wrong_macros(macros);
+        checks.push(Check::new("the module exports the macros in the manifest", macros));
     }
-    checks.push(Check {
-        what: "the image is what this precast lowers the module to",
-        differences: image(artifact),
-    });
+    let (differences, notes) = image::compare(artifact);
+    let what = "the image is what this precast lowers the module to";
+    checks.push(Check { what, differences, notes });
     Ok(checks)
 }
 
@@ -86,16 +152,4 @@ fn hashes(artifact: &Artifact) -> Result<Vec<String>> {
         }
     }
     Ok(differences)
-}
-
-fn image(artifact: &Artifact) -> Vec<String> {
-    let fresh = match lower::lower(&artifact.wasm).and_then(|image| lower::compress(&image)) {
-        Ok(fresh) => fresh,
-        Err(error) => return vec![format!("the module cannot be lowered: {error}")],
-    };
-    let common = fresh.iter().zip(&artifact.image).take_while(|(fresh, found)| fresh == found);
-    match common.count() {
-        equal if equal == fresh.len() && equal == artifact.image.len() => Vec::new(),
-        offset => vec![format!("image.bin differs from a fresh lowering, first at byte {offset}")],
-    }
 }

@@ -7,31 +7,46 @@ use precast::verify::{self, Verdict};
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Check an artifact or a shim, byte by byte and without network
+/// Check artifacts and shims, byte by byte and without network
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// A .precast file, a shim's directory or its .crate file
+    /// A .precast file, a shim's directory, its .crate file, or a folder of artifacts and shims
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
+
+    /// Also compile the sources again, with the recorded toolchain, and compare the module
+    #[arg(long)]
+    pub(crate) rebuild: bool,
+
+    /// With --rebuild, use only what cargo has downloaded before
+    #[arg(long, requires = "rebuild")]
+    pub(crate) offline: bool,
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
-    console.step(&format!("Checking {}", options.path.display()));
-    let verdict = verify::verify(&options.path)?;
-    console.result(&verdict, || text(&verdict));
-    let differences: usize = verdict.checks.iter().map(|check| check.differences.len()).sum();
-    if differences == 0 {
-        return Ok(());
+    let checks = verify::Options { rebuild: options.rebuild, offline: options.offline };
+    let verdicts = verify::all(&options.path, checks, &|text: &str| console.step(text))?;
+    match verdicts.as_slice() {
+        [verdict] => console.result(verdict, || text(verdict)),
+        verdicts => console.result(&verdicts, || listing(verdicts)),
     }
+    let differs = |verdict: &&Verdict| verdict.checks.iter().any(|c| !c.differences.is_empty());
+    let Some(first) = verdicts.iter().find(differs) else { return Ok(()) };
+    let checks = verdicts.iter().flat_map(|verdict| &verdict.checks);
+    let differences: usize = checks.map(|check| check.differences.len()).sum();
     let s = if differences == 1 { "" } else { "s" };
     let message = format!("{}: {differences} difference{s}", options.path.display());
     let this = env!("CARGO_PKG_VERSION");
-    Err(Error::new(Class::Verify, message).help(match verdict.precast == this {
+    Err(Error::new(Class::Verify, message).help(match first.precast == this {
         true => "do not use it; get it again, or pack the crate yourself".to_string(),
         false => {
-            format!("verify it with precast {}, which packed it; this is {this}", verdict.precast)
+            format!("verify it with precast {}, which packed it; this is {this}", first.precast)
         }
     }))
+}
+
+fn listing(verdicts: &[Verdict]) -> String {
+    verdicts.iter().map(|v| format!("{}\n{}", v.path.display(), text(v))).collect()
 }
 
 fn text(verdict: &Verdict) -> String {
@@ -39,8 +54,8 @@ fn text(verdict: &Verdict) -> String {
     for check in &verdict.checks {
         let word = if check.differences.is_empty() { "ok" } else { "FAILED" };
         let _ = writeln!(out, "{word:<8}{}", check.what);
-        for difference in &check.differences {
-            let _ = writeln!(out, "        - {difference}");
+        for line in check.differences.iter().chain(&check.notes) {
+            let _ = writeln!(out, "        - {line}");
         }
     }
     out

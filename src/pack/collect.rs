@@ -57,7 +57,9 @@ pub fn manifest(
         toolchain: manifest::Toolchain {
             rustc: toolchain.release.clone(),
             commit: toolchain.commit.clone(),
+            std: toolchain.std.clone(),
             linker: toolchain.linker.version.clone(),
+            recipe: super::recipe(),
             target: TARGET.to_owned(),
             flags: FLAGS.iter().map(|&flag| flag.to_owned()).collect(),
         },
@@ -66,6 +68,7 @@ pub fn manifest(
         image: crate::runtime::image::VERSION,
         sha256: Default::default(),
         linked: linked(built, lockfile)?,
+        profile: Vec::new(),
     })
 }
 

@@ -4,7 +4,9 @@
 use super::cache::Cache;
 use super::stage::hash_of;
 use super::{cargo, sysroot, Report};
+use crate::artifact::sha256;
 use crate::error::{Class, Context, Error, Result};
+use crate::manifest;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,6 +14,9 @@ pub const TARGET: &str = "wasm32-wasip1";
 
 /// Chooses the compiler; no other is tried then.
 pub const VARIABLE: &str = "PRECAST_RUSTC";
+
+/// The compiler came with its standard library for the target.
+const STD_SHIPPED: &str = "toolchain";
 
 /// `#[unsafe(export_name)]` needs 1.82; the guest is tested with 1.95 and later.
 const RELEASE_MIN: semver::Version = semver::Version::new(1, 85, 0);
@@ -36,6 +41,8 @@ pub struct Toolchain {
     pub commit: Option<String>,
     /// The locally built sysroot, if the compiler has no standard library for the target.
     pub sysroot: Option<PathBuf>,
+    /// What the manifest says of the standard library.
+    pub std: String,
     pub linker: Linker,
     /// Stands for all that above in the keys of the cache.
     pub key: String,
@@ -69,14 +76,88 @@ pub struct Sources {
 pub fn find(directory: &Path, cache: &Cache, report: &dyn Report) -> Result<Toolchain> {
     let candidates = candidates(directory)?;
     if let Some(candidate) = candidates.iter().find(|candidate| candidate.has_target()) {
-        return candidate.toolchain(&candidates, None);
+        return candidate.toolchain(linker_of(candidate, &candidates)?, None);
     }
     let buildable = candidates.iter().find_map(|candidate| Some((candidate, candidate.sources()?)));
     let Some((candidate, sources)) = buildable else { return Err(missing(&candidates)) };
     // Before the sysroot is built, for the error to come at once.
-    linker(&candidates)?;
+    let linker = linker_of(candidate, &candidates)?;
     let sysroot = sysroot::build(candidate, &sources, cache, directory, report)?;
-    candidate.toolchain(&candidates, Some(sysroot))
+    candidate.toolchain(linker, Some((sysroot, &sources)))
+}
+
+/// The toolchain that an artifact was made with, as far as this machine has it. The compiler must
+/// be the same; of the linkers, the same is taken if it is here.
+pub fn recorded(
+    wanted: &manifest::Toolchain,
+    directory: &Path,
+    cache: &Cache,
+    report: &dyn Report,
+) -> Result<Toolchain> {
+    let mut found = candidates(directory)?;
+    found.extend(installed(directory));
+    let same = |candidate: &&Candidate| {
+        let commit = candidate.commit();
+        candidate.release.to_string() == wanted.rustc
+            && (commit.is_none() || wanted.commit.is_none() || commit == wanted.commit)
+    };
+    let same: Vec<&Candidate> = found.iter().filter(same).collect();
+    let linker_for = |candidate: &Candidate| -> Result<Linker> {
+        let linkers = linkers(candidate, &found);
+        let same = linkers.iter().find(|linker| linker.version == wanted.linker);
+        same.or(linkers.first()).cloned().ok_or_else(no_linker)
+    };
+    if wanted.std == STD_SHIPPED {
+        let candidate = same.iter().find(|candidate| candidate.has_target());
+        let candidate = candidate.ok_or_else(|| gone(wanted, &found))?;
+        return candidate.toolchain(linker_for(candidate)?, None);
+    }
+    let built = same.iter().find_map(|candidate| Some((*candidate, candidate.sources()?)));
+    let Some((candidate, sources)) = built else { return Err(gone(wanted, &found)) };
+    let linker = linker_for(candidate)?;
+    let sysroot = sysroot::build(candidate, &sources, cache, directory, report)?;
+    candidate.toolchain(linker, Some((sysroot, &sources)))
+}
+
+/// The toolchains of rustup, beside the active one.
+fn installed(directory: &Path) -> Vec<Candidate> {
+    if std::env::var_os(VARIABLE).is_some_and(|chosen| !chosen.is_empty()) {
+        return Vec::new();
+    }
+    let home = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".rustup")));
+    let folder = home.unwrap_or_default().join("toolchains");
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    names.sort_unstable();
+    let rustc = format!("bin/rustc{}", std::env::consts::EXE_SUFFIX);
+    names.iter().filter_map(|name| Candidate::ask(&name.join(&rustc), directory).ok()).collect()
+}
+
+/// The recorded compiler is not here: which it is, and how to get it.
+fn gone(wanted: &manifest::Toolchain, found: &[Candidate]) -> Error {
+    let commit = wanted.commit.as_deref().map_or(String::new(), |commit| format!(" ({commit})"));
+    let mut here: Vec<String> = found.iter().map(|c| c.release.to_string()).collect();
+    here.dedup();
+    let release = &wanted.rustc;
+    let shipped = wanted.std == STD_SHIPPED;
+    let with = if shipped { "" } else { ", its library sources and wasi-libc" };
+    let error = Error::new(
+        Class::Toolchain,
+        format!(
+            "the module was compiled with rustc {release}{commit} for {TARGET}{with}, which this \
+             machine does not have; it has {}",
+            here.join(", ")
+        ),
+    );
+    error.help(match shipped {
+        true => format!("run `rustup toolchain install {release} --target {TARGET}`, or name the compiler with {VARIABLE}"),
+        false => format!(
+            "install the distribution's rustc {release} with its sources (on Debian `apt-get install \
+             --no-install-recommends rustc-web cargo-web rust-web-src wasi-libc lld`), or name the \
+             compiler with {VARIABLE}"
+        ),
+    })
 }
 
 fn candidates(directory: &Path) -> Result<Vec<Candidate>> {
@@ -138,10 +219,16 @@ impl Candidate {
         field(&self.verbose, "commit-hash").filter(|commit| commit != "unknown")
     }
 
-    fn toolchain(&self, all: &[Candidate], sysroot: Option<PathBuf>) -> Result<Toolchain> {
-        let mut nearest = vec![self.clone()];
-        nearest.extend(all.iter().cloned());
-        let linker = linker(&nearest)?;
+    fn toolchain(&self, linker: Linker, built: Option<(PathBuf, &Sources)>) -> Result<Toolchain> {
+        let std = match &built {
+            None => STD_SHIPPED.to_owned(),
+            Some((_, sources)) => {
+                let libc = sources.wasi_libc.join("libc.a");
+                let libc = std::fs::read(&libc).at("read", &libc)?;
+                format!("sources, wasi-libc {}", &sha256(&libc))
+            }
+        };
+        let sysroot = built.map(|(sysroot, _)| sysroot);
         // The name of a cache entry stands for its content, wherever the cache is.
         let sysroot_text = sysroot.as_deref().and_then(Path::file_name).unwrap_or_default();
         let sysroot_text = sysroot_text.to_string_lossy();
@@ -154,6 +241,7 @@ impl Candidate {
             release: self.release.to_string(),
             commit: self.commit(),
             sysroot,
+            std,
             linker,
             key,
         })
@@ -178,11 +266,20 @@ fn wasi_libc() -> Option<PathBuf> {
     sdk.chain(WASI_LIBC.iter().map(PathBuf::from)).find(|folder| folder.join("libc.a").exists())
 }
 
-/// A linker for wasm: rustup's toolchains contain one; else the system's lld.
-fn linker(candidates: &[Candidate]) -> Result<Linker> {
+fn linker_of(candidate: &Candidate, all: &[Candidate]) -> Result<Linker> {
+    linkers(candidate, all).into_iter().next().ok_or_else(no_linker)
+}
+
+fn no_linker() -> Error {
+    let error = Error::new(Class::Toolchain, "no linker for wasm was found");
+    error.help("install Debian's package `lld`, or a toolchain of rustup, which contains one")
+}
+
+/// The linkers for wasm, nearest first: rustup's toolchains contain one; then the system's lld.
+fn linkers(nearest: &Candidate, all: &[Candidate]) -> Vec<Linker> {
     let exe = std::env::consts::EXE_SUFFIX;
     let mut places: Vec<PathBuf> = Vec::new();
-    for candidate in candidates {
+    for candidate in std::iter::once(nearest).chain(all) {
         let tools = candidate.sysroot.join("lib/rustlib").join(candidate.host()).join("bin");
         places.push(tools.join(format!("rust-lld{exe}")));
     }
@@ -195,15 +292,13 @@ fn linker(candidates: &[Candidate]) -> Result<Linker> {
     places.extend(
         (15..=30).rev().map(|version| format!("/usr/lib/llvm-{version}/bin/wasm-ld").into()),
     );
-    for place in places {
-        if place.is_file() {
-            if let Ok(version) = linker_version(&place) {
-                return Ok(Linker { path: place, version });
-            }
-        }
-    }
-    let error = Error::new(Class::Toolchain, "no linker for wasm was found");
-    Err(error.help("install Debian's package `lld`, or a toolchain of rustup, which contains one"))
+    places.retain(|place| place.is_file());
+    places.dedup();
+    let asked = places.into_iter().filter_map(|path| {
+        let version = linker_version(&path).ok()?;
+        Some(Linker { path, version })
+    });
+    asked.collect()
 }
 
 fn linker_version(linker: &Path) -> Result<String> {

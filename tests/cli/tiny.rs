@@ -68,7 +68,9 @@ fn manifest() -> Manifest {
         toolchain: Toolchain {
             rustc: "1.96.0".into(),
             commit: None,
+            std: "toolchain".into(),
             linker: "LLD 22.1.2".into(),
+            recipe: "0123456789abcdef".into(),
             target: "wasm32-wasip1".into(),
             flags: vec!["-Copt-level=3".into()],
         },
@@ -85,6 +87,7 @@ fn manifest() -> Manifest {
             checksum: None,
             license: Some("MIT".into()),
         }],
+        profile: Vec::new(),
     }
 }
 

@@ -1,0 +1,194 @@
+//! `verify --rebuild`: sources give the module again, anywhere; where they do not, it says why.
+//! Real compilers, small packages; the cache is that of tests/pack.rs.
+
+#[path = "rebuild/place.rs"]
+mod place;
+
+use precast::artifact::{self, Artifact};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+const CARGO: &str = "[package]\nname = \"grow\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
+    license = \"MIT\"\n[lib]\nproc-macro = true\n[features]\ndefault = [\"more\"]\nmore = []\n\
+    [workspace]\n";
+const ROOT: &str = "use proc_macro::TokenStream;\n\n#[proc_macro]\n\
+    pub fn grow(input: TokenStream) -> TokenStream {\n\
+    \x20   let factor = if cfg!(feature = \"more\") { 3 } else { 2 };\n\
+    \x20   format!(\"({input}) * {factor}\").parse().unwrap()\n}\n";
+
+fn temporary(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+fn precast(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-precast"));
+    command.current_dir(directory).env("PRECAST_CACHE_DIR", temporary("pack-cache"));
+    // What `cargo test` sets must not be what makes it work.
+    for name in ["CARGO", "RUSTC", "RUSTFLAGS", "CARGO_TARGET_DIR", "RUSTUP_TOOLCHAIN"] {
+        command.env_remove(name);
+    }
+    command.arg("--json");
+    command
+}
+
+/// The packed package, from the first test that asks.
+fn packed() -> (&'static Path, Artifact) {
+    static PACKED: OnceLock<PathBuf> = OnceLock::new();
+    let directory = PACKED.get_or_init(|| {
+        let directory = temporary("rebuild");
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(directory.join("grow/src")).unwrap();
+        fs::write(directory.join("grow/Cargo.toml"), CARGO).unwrap();
+        fs::write(directory.join("grow/src/lib.rs"), ROOT).unwrap();
+        // What decides the functions' order is recorded as well.
+        fs::write(directory.join("uses.rs"), "grow!(1 + 2);\n").unwrap();
+        let mut pack = precast(&directory);
+        pack.args(["pack", "./grow", "-o", "out", "--profile", "uses.rs"]);
+        let output = pack.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        directory
+    });
+    let bytes = fs::read(directory.join("out/grow-0.1.0.precast")).unwrap();
+    (directory, artifact::read(&bytes).unwrap())
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+}
+
+/// Rebuilds a forged artifact; every line that the command prints of a difference.
+fn differences(name: &str, change: impl FnOnce(&mut Artifact)) -> Vec<String> {
+    let (directory, mut artifact) = packed();
+    change(&mut artifact);
+    let Artifact { manifest, wasm, image, lockfile, source, licenses } = artifact;
+    let forged = Artifact::new(manifest, wasm, image, lockfile, source, licenses).unwrap();
+    let file = directory.join(format!("{name}.precast"));
+    fs::write(&file, artifact::write(&forged).unwrap()).unwrap();
+    let output = precast(directory).args(["verify", "--rebuild"]).arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    // The verdict comes first, then the error.
+    let mut documents = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let verdict = documents.next().unwrap().unwrap();
+    let checks = verdict["checks"].as_array().unwrap_or_else(|| panic!("{verdict}"));
+    let lines = checks.iter().flat_map(|check| check["differences"].as_array().unwrap());
+    lines.map(|line| line.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn sources_give_the_module() {
+    let (directory, _) = packed();
+    for path in ["out/grow-0.1.0.precast", "out/grow-0.1.0", "out"] {
+        let output = precast(directory).args(["verify", "--rebuild", path]).output().unwrap();
+        let value = json(&output);
+        assert!(output.status.success(), "{value}");
+        let verdicts = value.as_array().cloned().unwrap_or_else(|| vec![value]);
+        assert_eq!(verdicts.len(), if path == "out" { 2 } else { 1 });
+        for verdict in verdicts {
+            let checks = verdict["checks"].as_array().unwrap();
+            let rebuilt = checks.iter().any(|c| c["what"] == "the sources compile to the module");
+            assert!(rebuilt, "{checks:?}");
+        }
+    }
+}
+
+#[test]
+fn changed_sources_are_found() {
+    let lines = differences("sources", |artifact| {
+        let root = ROOT.replace("* {factor}", "+ {factor}").into_bytes();
+        artifact.source.insert("src/lib.rs".into(), root);
+    });
+    assert!(lines[0].starts_with("first difference: section data, at its byte "), "{lines:?}");
+    assert!(lines[1].contains("compiled from other sources"), "{lines:?}");
+    let lines = differences("code", |artifact| {
+        let root = ROOT.replace("format!", "input.is_empty(); format!").replace("3", "5");
+        artifact.source.insert("src/lib.rs".into(), root.into_bytes());
+    });
+    assert!(lines[0].starts_with("first difference: function "), "{lines:?}");
+}
+
+#[test]
+fn other_features_are_found() {
+    let lines = differences("features", |artifact| artifact.manifest.features.clear());
+    assert!(lines[0].starts_with("first difference: function "), "{lines:?}");
+    assert!(lines[1].contains("it was compiled with its default features"), "{lines:?}");
+}
+
+#[test]
+fn another_toolchain_is_the_cause() {
+    let sources = |artifact: &mut Artifact| {
+        let root = ROOT.replace("* {factor}", "+ {factor}").into_bytes();
+        artifact.source.insert("src/lib.rs".into(), root);
+    };
+    let lines = differences("recipe", |artifact| {
+        sources(artifact);
+        artifact.manifest.toolchain.recipe = "ffff".into();
+    });
+    assert!(lines[1].starts_with("likely cause: another precast: ffff then, "), "{lines:?}");
+    let lines = differences("linker", |artifact| {
+        sources(artifact);
+        artifact.manifest.toolchain.linker = "LLD 3".into();
+    });
+    assert!(lines[1].starts_with("likely cause: another linker: LLD 3 then, "), "{lines:?}");
+}
+
+#[test]
+fn forged_facts_are_found() {
+    let lines = differences("facts", |artifact| {
+        artifact.manifest.macros[0].attributes.push("#[deprecated]".into());
+        artifact.licenses.insert("grow-0.1.0/LICENSE".into(), b"none".to_vec());
+    });
+    let expected = [
+        "`macros` in the manifest is not what the sources give",
+        "grow-0.1.0/LICENSE does not belong there",
+    ];
+    assert_eq!(lines, expected);
+}
+
+/// The error's class, message and help.
+fn error(name: &str, change: impl FnOnce(&mut Artifact)) -> [String; 3] {
+    let (directory, mut artifact) = packed();
+    change(&mut artifact);
+    artifact.manifest.sha256 = artifact.hashes().unwrap();
+    let file = directory.join(format!("{name}.precast"));
+    fs::write(&file, artifact::write(&artifact).unwrap()).unwrap();
+    let output = precast(directory).args(["verify", "--rebuild"]).arg(&file).output().unwrap();
+    let error = json(&output)["error"].clone();
+    ["class", "message", "help"].map(|key| error[key].as_str().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_toolchain_that_is_not_here_is_named() {
+    let [class, message, help] = error("old", |artifact| {
+        artifact.manifest.toolchain.rustc = "1.86.0".into();
+        artifact.manifest.toolchain.std = "toolchain".into();
+    });
+    assert_eq!(class, "toolchain");
+    assert!(message.contains("compiled with rustc 1.86.0"), "{message}");
+    assert!(help.contains("rustup toolchain install 1.86.0 --target wasm32-wasip1"), "{help}");
+}
+
+#[test]
+fn what_cannot_be_rebuilt_is_named() {
+    let [class, message, _] = error("lock", |artifact| {
+        artifact.lockfile = b"version = 4\n".to_vec();
+    });
+    assert_eq!((class.as_str(), message.contains("does not fit the sources")), ("verify", true));
+    let [class, message, _] = error("local", |artifact| {
+        let mut linked = artifact.manifest.linked.first().cloned().unwrap_or_else(|| {
+            precast::manifest::Linked {
+                name: String::new(),
+                version: "1.0.0".into(),
+                checksum: None,
+                license: None,
+            }
+        });
+        linked.name = "near".into();
+        linked.checksum = None;
+        artifact.manifest.linked.push(linked);
+    });
+    assert_eq!(class, "verify");
+    assert!(message.contains("near 1.0.0 came from a directory"), "{message}");
+}
