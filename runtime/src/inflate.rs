@@ -1,8 +1,15 @@
 //! Decodes zstd frames (RFC 8878): what every shim's image is compressed with.
 //!
-//! It runs at opt-level 0 before the first expansion, so its loops read eight bytes at a time and
-//! call nothing. Any bytes give `true` and a filled buffer, or `false`; it allocates one block.
+//! It runs at opt-level 0 before the first expansion, so its two inner loops (`loops`) read eight bytes
+//! at a time and call nothing, or are machine code. Any bytes give `true` and a filled buffer, or `false`; it allocates one block.
 //! Not read: frames with a checksum or a dictionary, and skippable frames; precast writes none.
+
+tier! {
+    #[path = "inflate/x86_64.rs"]
+    mod loops;
+    #[path = "inflate/portable.rs"]
+    mod loops;
+}
 
 const MAGIC: u32 = 0xfd2f_b528;
 /// The largest block the format allows, in bytes.
@@ -21,22 +28,99 @@ struct Code {
     symbols: usize,
 }
 
-static LENGTH_BASE: [u32; 36] = [
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 20, 22, 24, 28, 32, 40, 48, 64,
-    128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536,
+/// What the codes of lengths mean: the least value, and in the high byte the bits that are added.
+static LENGTH_VALUES: [u32; 36] = [
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+    16 | 1 << 24,
+    18 | 1 << 24,
+    20 | 1 << 24,
+    22 | 1 << 24,
+    24 | 2 << 24,
+    28 | 2 << 24,
+    32 | 3 << 24,
+    40 | 3 << 24,
+    48 | 4 << 24,
+    64 | 6 << 24,
+    128 | 7 << 24,
+    256 | 8 << 24,
+    512 | 9 << 24,
+    1024 | 10 << 24,
+    2048 | 11 << 24,
+    4096 | 12 << 24,
+    8192 | 13 << 24,
+    16384 | 14 << 24,
+    32768 | 15 << 24,
+    65536 | 16 << 24,
 ];
-static LENGTH_BITS: [u8; 36] = [
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11,
-    12, 13, 14, 15, 16,
-];
-static MATCH_BASE: [u32; 53] = [
-    3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27,
-    28, 29, 30, 31, 32, 33, 34, 35, 37, 39, 41, 43, 47, 51, 59, 67, 83, 99, 131, 259, 515, 1027,
-    2051, 4099, 8195, 16387, 32771, 65539,
-];
-static MATCH_BITS: [u8; 53] = [
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+static MATCH_VALUES: [u32; 53] = [
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+    16,
+    17,
+    18,
+    19,
+    20,
+    21,
+    22,
+    23,
+    24,
+    25,
+    26,
+    27,
+    28,
+    29,
+    30,
+    31,
+    32,
+    33,
+    34,
+    35 | 1 << 24,
+    37 | 1 << 24,
+    39 | 1 << 24,
+    41 | 1 << 24,
+    43 | 2 << 24,
+    47 | 2 << 24,
+    51 | 3 << 24,
+    59 | 3 << 24,
+    67 | 4 << 24,
+    83 | 4 << 24,
+    99 | 5 << 24,
+    131 | 7 << 24,
+    259 | 8 << 24,
+    515 | 9 << 24,
+    1027 | 10 << 24,
+    2051 | 11 << 24,
+    4099 | 12 << 24,
+    8195 | 13 << 24,
+    16387 | 14 << 24,
+    32771 | 15 << 24,
+    65539 | 16 << 24,
 ];
 static LENGTH_COUNTS: [i16; 36] = [
     4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1,
@@ -52,6 +136,42 @@ static MATCH_COUNTS: [i16; 53] = [
 /// Reads without a demand on alignment.
 #[repr(C, packed)]
 struct Eight(u64);
+
+/// A Huffman stream that is being decoded; all but `cursor` and `shift` are addresses, or bits from
+/// `input` on. `loops` knows the offsets.
+#[repr(C)]
+struct Stream {
+    input: usize,
+    cursor: usize,
+    start: usize,
+    table: usize,
+    shift: usize,
+    out: usize,
+    end: usize,
+}
+
+/// Sequences that are being run, likewise.
+#[repr(C)]
+struct Run {
+    input: usize,
+    cursor: usize,
+    start: usize,
+    lengths: usize,
+    offsets: usize,
+    matches: usize,
+    length_state: usize,
+    match_state: usize,
+    offset_state: usize,
+    left: usize,
+    literal: usize,
+    literal_end: usize,
+    out: usize,
+    out_start: usize,
+    out_end: usize,
+    repeats: [usize; 3],
+    length_values: usize,
+    match_values: usize,
+}
 
 /// An FSE table. An entry is base | bits << 16 | symbol << 24.
 struct Fse {
@@ -374,7 +494,6 @@ impl Decoder {
     }
 
     /// Decodes one Huffman stream into `literals[from..to]`.
-    #[allow(unused_assignments)]
     fn read_stream(
         &mut self,
         input: &[u8],
@@ -383,41 +502,19 @@ impl Decoder {
         from: usize,
         to: usize,
     ) -> Option<()> {
-        let mut cursor = last_bit(input, at, end)?;
-        let shift = 64 - self.huffman_bits;
-        let start = at * 8;
-        let base = input.as_ptr() as usize;
         let literals = self.literals.as_mut_ptr() as usize;
-        let mut i = from;
-        let mut word: u64;
-        macro_rules! symbol {
-            () => {
-                let entry = self.huffman[(word >> shift) as usize & ((1 << HUFFMAN_BITS_MAX) - 1)];
-                word <<= entry >> 8;
-                cursor -= (entry >> 8) as usize;
-                // SAFETY: i < to, within the literals.
-                unsafe { *((literals + i) as *mut u8) = entry as u8 };
-                i += 1;
-            };
-        }
-        while i < to {
-            if cursor < start {
-                return None;
-            }
-            // The eight bytes that end with the cursor's give at least 57 bits: five symbols.
-            let byte = (cursor + 7) >> 3;
-            // SAFETY: a bitstream has the slack before it, and `byte` is at most its end.
-            word = unsafe { (*((base + byte - 8) as *const Eight)).0 };
-            word <<= byte * 8 - cursor;
-            symbol!();
-            if i + 4 <= to {
-                symbol!();
-                symbol!();
-                symbol!();
-                symbol!();
-            }
-        }
-        if cursor == start {
+        let mut stream = Stream {
+            input: input.as_ptr() as usize,
+            cursor: last_bit(input, at, end)?,
+            start: at * 8,
+            table: self.huffman.as_ptr() as usize,
+            shift: 64 - self.huffman_bits as usize,
+            out: literals + from,
+            end: literals + to,
+        };
+        // SAFETY: the stream lies in the input, which has slack around it; the table has an entry for
+        // as many bits as the shift leaves; `from..to` lies in the literals.
+        if unsafe { stream.decode() } && stream.cursor == stream.start {
             Some(())
         } else {
             None
@@ -434,105 +531,43 @@ impl Decoder {
         sequences: usize,
         literals: usize,
         out: &mut [u8],
-        mut done: usize,
+        done: usize,
     ) -> Option<usize> {
         let start = at * 8;
-        let mut cursor = last_bit(input, at, end)?;
-        let states = (self.lengths.log + self.offsets.log + self.matches.log) as usize;
-        if cursor - start < states {
+        let cursor = last_bit(input, at, end)?;
+        let (lengths, offsets, matches) = (self.lengths.log, self.offsets.log, self.matches.log);
+        if cursor - start < (lengths + offsets + matches) as usize {
             return None;
         }
-        macro_rules! read {
-            ($bits:expr) => {{
-                let bits = $bits;
-                let value = peek(input, cursor, bits);
-                cursor -= bits as usize;
-                value
-            }};
-        }
-        let mut length_state = read!(self.lengths.log);
-        let mut offset_state = read!(self.offsets.log);
-        let mut match_state = read!(self.matches.log);
-        let mut taken = 0;
-        let mut left = sequences;
-        loop {
-            let length_entry = self.lengths.entries[length_state];
-            let offset_entry = self.offsets.entries[offset_state];
-            let match_entry = self.matches.entries[match_state];
-            let offset_code = offset_entry >> 24;
-            let length_code = (length_entry >> 24) as usize;
-            let match_code = (match_entry >> 24) as usize;
-            let value = (1 << offset_code) + read!(offset_code);
-            let size = MATCH_BASE[match_code] as usize + read!(MATCH_BITS[match_code] as u32);
-            let length = LENGTH_BASE[length_code] as usize + read!(LENGTH_BITS[length_code] as u32);
-            let offset = self.offset(value, length);
-            left -= 1;
-            if left != 0 {
-                length_state = (length_entry & 0xffff) as usize + read!(length_entry >> 16 & 0xff);
-                match_state = (match_entry & 0xffff) as usize + read!(match_entry >> 16 & 0xff);
-                offset_state = (offset_entry & 0xffff) as usize + read!(offset_entry >> 16 & 0xff);
-            }
-            // A sequence reads less than 90 bits: the slack before the input covers the excess.
-            if cursor < start || length > literals - taken || length + size > out.len() - done {
-                return None;
-            }
-            if offset == 0 || offset > done + length {
-                return None;
-            }
-            let wide = done + length + size + 16 <= out.len();
-            let to = out.as_mut_ptr() as usize + done;
-            let from = self.literals.as_ptr() as usize + taken;
-            // SAFETY: both ranges were checked; the literals have slack behind them.
-            unsafe { copy(from, to, length, wide) };
-            // SAFETY: the offset stays inside what is written; near copies repeat byte by byte.
-            unsafe { copy(to + length - offset, to + length, size, wide && offset >= 8) };
-            taken += length;
-            done += length + size;
-            if left == 0 {
-                break;
-            }
-        }
-        if cursor != start {
+        let first = out.as_mut_ptr() as usize;
+        let literal = self.literals.as_ptr() as usize;
+        let mut run = Run {
+            input: input.as_ptr() as usize,
+            cursor: cursor - (lengths + offsets + matches) as usize,
+            start: start,
+            lengths: self.lengths.entries.as_ptr() as usize,
+            offsets: self.offsets.entries.as_ptr() as usize,
+            matches: self.matches.entries.as_ptr() as usize,
+            length_state: peek(input, cursor, lengths),
+            offset_state: peek(input, cursor - lengths as usize, offsets),
+            match_state: peek(input, cursor - (lengths + offsets) as usize, matches),
+            left: sequences,
+            literal: literal,
+            literal_end: literal + literals,
+            out: first + done,
+            out_start: first,
+            out_end: first + out.len(),
+            repeats: self.repeats,
+            length_values: LENGTH_VALUES.as_ptr() as usize,
+            match_values: MATCH_VALUES.as_ptr() as usize,
+        };
+        // SAFETY: the bitstream lies in the input and the literals in their vector, which both have
+        // slack; states and codes of a table that was built are within their tables.
+        if !unsafe { run.run() } || run.cursor != start {
             return None;
         }
-        self.copy_literals(taken, literals, out, done)
-    }
-
-    /// The distance a sequence's offset value means, with the three repeated ones kept.
-    fn offset(&mut self, value: usize, length: usize) -> usize {
-        let repeats = &mut self.repeats;
-        if value > 3 {
-            *repeats = [value - 3, repeats[0], repeats[1]];
-            return value - 3;
-        }
-        let which = value - 1 + (length == 0) as usize;
-        let offset = if which == 3 { repeats[0].wrapping_sub(1) } else { repeats[which] };
-        if which == 1 {
-            *repeats = [offset, repeats[0], repeats[2]];
-        } else if which > 1 {
-            *repeats = [offset, repeats[0], repeats[1]];
-        }
-        offset
-    }
-}
-
-/// Copies forward, eight bytes at a time if `wide` (up to seven too many), else one by one.
-///
-/// # Safety
-/// Both ranges must be valid, with eight bytes more where `wide`, and `from` eight or more bytes
-/// before `to` or apart from it.
-unsafe fn copy(from: usize, to: usize, bytes: usize, wide: bool) {
-    let mut i = 0;
-    if wide {
-        while i < bytes {
-            (*((to + i) as *mut Eight)).0 = (*((from + i) as *const Eight)).0;
-            i += 8;
-        }
-    } else {
-        while i < bytes {
-            *((to + i) as *mut u8) = *((from + i) as *const u8);
-            i += 1;
-        }
+        self.repeats = run.repeats;
+        self.copy_literals(run.literal - literal, literals, out, run.out - first)
     }
 }
 

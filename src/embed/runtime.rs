@@ -16,6 +16,8 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("host.rs", include_str!("../../runtime/src/host.rs")),
     ("image.rs", include_str!("../../runtime/src/image.rs")),
     ("inflate.rs", include_str!("../../runtime/src/inflate.rs")),
+    ("inflate/portable.rs", include_str!("../../runtime/src/inflate/portable.rs")),
+    ("inflate/x86_64.rs", include_str!("../../runtime/src/inflate/x86_64.rs")),
     ("instance.rs", include_str!("../../runtime/src/instance.rs")),
     ("lib.rs", include_str!("../../runtime/src/lib.rs")),
     ("memory.rs", include_str!("../../runtime/src/memory.rs")),

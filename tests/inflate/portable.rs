@@ -1,0 +1,10 @@
+//! The runtime's decoder once more, with the inner loops for any machine.
+
+macro_rules! tier {
+    ($machine:item $portable:item) => {
+        $portable
+    };
+}
+
+#[path = "../../runtime/src/inflate.rs"]
+pub mod inflate;
