@@ -15,6 +15,7 @@ struct Built {
     /// Folders with `libguest_api.*`.
     native: PathBuf,
     packed: PathBuf,
+    portable: PathBuf,
     artifact: Artifact,
 }
 
@@ -35,9 +36,10 @@ fn rustc() -> Command {
     rustc
 }
 
-fn dylib(root: &Path, out: &Path) {
+fn dylib(root: &Path, out: &Path, arguments: &[&str]) {
     let mut rustc = rustc();
     rustc.args(["--crate-type", "proc-macro", "--crate-name", "guest_api"]).arg(root);
+    rustc.args(arguments);
     let output = rustc.arg("--out-dir").arg(out).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -46,14 +48,17 @@ fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
         let (native, packed, out) = (scratch("native"), scratch("packed"), scratch("out"));
-        dylib(&fixture().join("src/lib.rs"), &native);
+        dylib(&fixture().join("src/lib.rs"), &native, &[]);
         let mut pack = Command::new(env!("CARGO_BIN_EXE_cargo-precast"));
         pack.args(["pack", "--quiet"]).arg(fixture()).arg("-o").arg(&out);
         let output = pack.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        dylib(&out.join("guest-api-0.1.0/src/lib.rs"), &packed);
+        let shim = out.join("guest-api-0.1.0/src/lib.rs");
+        dylib(&shim, &packed, &[]);
+        let portable = scratch("portable");
+        dylib(&shim, &portable, &["--cfg", "precast_portable"]);
         let bytes = fs::read(out.join("guest-api-0.1.0.precast")).unwrap();
-        Built { native, packed, artifact: artifact::read(&bytes).unwrap() }
+        Built { native, packed, portable, artifact: artifact::read(&bytes).unwrap() }
     })
 }
 
@@ -112,6 +117,14 @@ fn expands_as_natively() {
 }
 
 #[test]
+fn both_tiers_expand_alike() {
+    let expand = |dylib| consume(dylib, &fixture().join("consumer.rs"), &["-Zunpretty=expanded"]);
+    let (portable, packed) = (expand(&built().portable), expand(&built().packed));
+    assert_eq!(text(&portable.stderr), text(&packed.stderr));
+    assert_eq!(text(&portable.stdout), text(&packed.stdout));
+}
+
+#[test]
 fn hygiene_is_native() {
     // Line breaks follow from the numbers' widths.
     let run = |dylib: &Path| {
@@ -153,6 +166,11 @@ fn panics_are_native() {
     all.push("#[derive(guest_api::Fail)] struct S;".into());
     let stderr = equal_errors(&uses("panics", &all));
     assert_eq!(stderr.matches("panicked").count(), all.len() - 2, "{stderr}");
+    let counted = "guest_api::fail!{ counted }".to_string();
+    let hooked = "guest_api::fail!{ hooked }".to_string();
+    let stderr =
+        equal_errors(&uses("counted", &[counted.clone(), counted.clone(), counted, hooked]));
+    assert!(stderr.contains("failed 3 times, panicking: false"), "{stderr}");
     let kept = "guest_api::fail!{ stale }".to_string();
     let stderr = equal_errors(&uses("stale", &[kept.clone(), kept]));
     assert!(stderr.contains("use-after-free of `proc_macro` symbol"), "{stderr}");
@@ -340,7 +358,8 @@ fn the_editor_expands() {
     }
     let failure = ask("Fail", "b");
     assert!(failure.to_string().contains("a plain text"), "{failure}");
-    assert_eq!(ask("count", "b")["Ok"]["text"][0], "11");
+    // State survives a panic.
+    assert_eq!(ask("count", "b")["Ok"]["text"][0], "15");
     drop(stdin);
     server.wait().unwrap();
 }

@@ -87,6 +87,8 @@ pub mod host {
         pub fn span_text(span: u32, what: u32) -> u64;
         pub fn span_number(span: u32, what: u32) -> u32;
         pub fn span_derive(span: u32, other: u32, what: u32) -> u32;
+        pub fn attempt(at: *mut u8, function: extern "C" fn(*mut u8)) -> u32;
+        pub fn caught() -> u64;
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the host calls, and how a macro function is called.
 
-use crate::abi::{host, ABI};
+use crate::abi::ABI;
 use crate::arena;
 use crate::stream::{adopt, TokenStream};
 
@@ -14,20 +14,7 @@ extern "C" {
 extern "C" fn start() -> u32 {
     // SAFETY: nothing has run before.
     unsafe { __wasm_call_ctors() };
-    std::panic::set_hook(Box::new(|info| {
-        let payload = info.payload();
-        let text = match payload.downcast_ref::<&'static str>() {
-            Some(text) => Some(*text),
-            None => payload.downcast_ref::<String>().map(String::as_str),
-        };
-        // SAFETY: the host reads the text.
-        unsafe {
-            match text {
-                Some(text) => host::panic(text.as_ptr(), text.len() as u32),
-                None => host::panic_any(),
-            }
-        }
-    }));
+    crate::unwind::install();
     ABI
 }
 

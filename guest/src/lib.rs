@@ -5,6 +5,9 @@
 //! records in the layout of docs/token-abi.md: what the host wrote is read in place, what the macro
 //! makes is left in place. Nothing here depends on anything but std.
 
+// What std does when it has caught a panic, which is not stable; `unwind.rs` does it here.
+#![feature(rt, update_panic_count)]
+#![allow(internal_features)]
 // Whoever packs may deny warnings; the crate is compiled for wasm alone.
 #![allow(clippy::all)]
 
@@ -18,6 +21,7 @@ mod literal;
 mod span;
 mod stream;
 mod tree;
+mod unwind;
 
 pub use literal::Literal;
 pub use span::Span;
@@ -39,4 +43,14 @@ pub mod token_stream {
 pub mod __precast {
     pub use crate::entry::{attribute, bang, derive};
     pub use crate::hasher::DefaultHasher;
+
+    /// std, but for what catches panics.
+    pub mod std {
+        pub use ::std::*;
+
+        pub mod panic {
+            pub use crate::unwind::{catch_unwind, resume_unwind, set_hook, take_hook};
+            pub use ::std::panic::*;
+        }
+    }
 }

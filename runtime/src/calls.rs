@@ -86,6 +86,8 @@ pub static CALLS: &[Call] = &[
     precast("span_text", &[I, I], &[L]),
     precast("span_number", &[I, I], &[I]),
     precast("span_derive", &[I, I, I], &[I]),
+    precast("attempt", &[I, I], &[I]),
+    precast("caught", &[], &[L]),
 ];
 
 pub const ARGS_GET: u32 = 0;
@@ -134,7 +136,7 @@ pub const SOCK_ACCEPT: u32 = 42;
 pub const SOCK_RECV: u32 = 43;
 pub const SOCK_SEND: u32 = 44;
 pub const SOCK_SHUTDOWN: u32 = 45;
-/// The macro panicked with this text; does not return.
+/// The macro panicked with this text; does not return, but from `attempt`.
 pub const PANIC: u32 = 46;
 /// The macro panicked with a payload that is no text; does not return.
 pub const PANIC_ANY: u32 = 47;
@@ -160,3 +162,7 @@ pub const SPAN_TEXT: u32 = 56;
 pub const SPAN_NUMBER: u32 = 57;
 /// A new span out of one or two: `start`, `end`, `resolved_at`.
 pub const SPAN_DERIVE: u32 = 58;
+/// Calls a function of the guest, whose panic ends there; the engine's own.
+pub const ATTEMPT: u32 = 59;
+/// The text of the native interface's panic that `attempt` has ended.
+pub const CAUGHT: u32 = 60;

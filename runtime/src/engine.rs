@@ -22,9 +22,9 @@ tier! {
 
 use std::slice;
 
-use super::calls::CALLS;
+use super::calls::{ATTEMPT, CALLS};
 use super::image::{head, Insn, STACK_SLOTS_MAX};
-use super::instance::{Fault, Host};
+use super::instance::{Fault, Host, Limits, Trap};
 use super::memory::Memory;
 use super::pages::Pages;
 
@@ -35,6 +35,9 @@ const FRAME: usize = 65536;
 
 /// Slots of the stack's block.
 const STACK_SLOTS: usize = STACK_SLOTS_MAX as usize + FRAME;
+
+/// Nested calls of `attempt`: each takes a part of the compiler's own stack.
+const GUARDS: u32 = 64;
 
 const FUEL: &str = "the macro ran longer than its limit (an endless loop?)";
 const DEPTH: &str = "the macro's calls nest deeper than its limit (an endless recursion?)";
@@ -102,9 +105,53 @@ pub struct Engine {
     /// out by.
     #[cfg(not(proc_macro))]
     pub called: Vec<u32>,
+    /// Calls of `attempt` that have not returned.
+    guards: u32,
 }
 
 impl Engine {
+    /// Runs function `func`, whose arguments are in the first slots; its results will be there.
+    pub fn run(&mut self, func: u32, limits: &Limits, host: &mut dyn Host) -> Result<(), Fault> {
+        self.fuel = limits.fuel;
+        self.guards = 0;
+        self.tier.rewind();
+        self.guarded(func, 0, host)
+    }
+
+    /// Runs `func` in the frame that begins at slot `base`. A panic leaves the memory as it is, and
+    /// the globals, of which the guest's stack pointer is one, as they were.
+    fn guarded(&mut self, func: u32, base: usize, host: &mut dyn Host) -> Result<(), Fault> {
+        let globals = self.globals.clone();
+        let result = self.run_at(func, base, host);
+        if let Err(Fault::Panic(_)) = result {
+            self.globals.copy_from_slice(&globals);
+        }
+        result
+    }
+
+    /// The host call `attempt`: calls a function with one argument; whether it panicked.
+    fn attempt(&mut self, index: u32, base: usize, host: &mut dyn Host) -> Result<u64, Fault> {
+        let func = match self.tables.first() {
+            Some(table) if (index as usize) < table.items.len() => table.items[index as usize],
+            _ => 0,
+        };
+        let func = (func as u32).wrapping_sub(1);
+        if self.params(func) != Some((1, 0)) {
+            return Err(Fault::Trap(Trap::IndirectCallTypeMismatch));
+        }
+        if self.guards == GUARDS {
+            return Err(Fault::Limit(DEPTH));
+        }
+        self.guards += 1;
+        let result = self.guarded(func, base, host);
+        self.guards -= 1;
+        match result {
+            Ok(()) => Ok(0),
+            Err(Fault::Panic(_)) => Ok(1),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// The code as far as it is decoded; the rest is `INVALID`.
     ///
     /// # Safety
@@ -120,11 +167,14 @@ impl Engine {
     }
 
     /// Calls the embedding: arguments from the window on, the result into its first slot.
-    fn call_host(
+    ///
+    /// # Safety
+    /// `frame` is one of the stack; a reference to it is not to be used afterwards.
+    unsafe fn call_host(
         &mut self,
         number: u32,
         window: usize,
-        frame: &mut [u64; FRAME],
+        frame: *mut [u64; FRAME],
         host: &mut dyn Host,
     ) -> Result<(), Fault> {
         if self.fuel == 0 {
@@ -132,10 +182,16 @@ impl Engine {
         }
         self.fuel -= 1;
         let call = &CALLS[number as usize];
-        let result =
-            host.call(number, &frame[window..window + call.params.len()], &mut self.memory)?;
+        let slots = (frame as *mut u64).add(window);
+        let result = if number == ATTEMPT {
+            let base = (slots as usize - self.stack.base() as usize) / 8;
+            self.attempt(*slots.add(1) as u32, base, host)?
+        } else {
+            let args = slice::from_raw_parts(slots, call.params.len());
+            host.call(number, args, &mut self.memory)?
+        };
         if !call.results.is_empty() {
-            frame[window] = result;
+            *slots = result;
         }
         Ok(())
     }

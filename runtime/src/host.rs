@@ -127,6 +127,16 @@ impl<'a> Session<'a> {
                 let span = spans::derive(self.tokens.span(a)?, self.tokens.span(b)?, c);
                 Ok(self.tokens.add_span(span) as u64)
             }
+            calls::CAUGHT => match self.payload.take() {
+                Some(payload) => match payload.downcast::<String>() {
+                    Ok(text) => Ok(self.keep(*text) << 32 | 1),
+                    Err(payload) => match payload.downcast::<&'static str>() {
+                        Ok(text) => Ok(self.keep(String::from(*text)) << 32 | 1),
+                        Err(_) => Ok(0),
+                    },
+                },
+                None => Ok(0),
+            },
             _ => Err(Fault::Damaged(format!("host call {} is unknown", call))),
         }
     }

@@ -59,8 +59,8 @@ use self::tokens::Tokens;
 pub use self::wasi::Grants;
 use self::wasi::Wasi;
 
-/// An instance with what belongs to it. It persists over expansions, as the state of a native macro
-/// does, and is thrown away after a fault.
+/// An instance with what belongs to it. It persists over expansions and panics, as the state of a
+/// native macro does, and is thrown away after any other fault.
 pub struct Machine {
     instance: Instance,
     wasi: Wasi,
@@ -113,7 +113,7 @@ impl Machine {
         Ok(Machine { instance: instance, wasi: wasi, buffer: buffer, epoch: 1, place: place() })
     }
 
-    /// Calls a macro. After a failure the machine is not to be used again.
+    /// Calls a macro. After a failure other than a panic the machine is not to be used again.
     pub fn expand(
         &mut self,
         function: &str,
@@ -325,7 +325,11 @@ impl Module {
         };
         let result = machine.expand(function, input, item);
         let help = machine.wasi.files.help(self.name);
-        if result.is_ok() {
+        let is_kept = match result {
+            Ok(_) | Err(Failure { fault: Fault::Panic(_), .. }) => true,
+            Err(_) => false,
+        };
+        if is_kept {
             *guard = Some(machine);
         }
         (result, help)

@@ -23,6 +23,7 @@ const FILES: &[(&str, &str)] = &[
     ("span.rs", include_str!("../../guest/src/span.rs")),
     ("stream.rs", include_str!("../../guest/src/stream.rs")),
     ("tree.rs", include_str!("../../guest/src/tree.rs")),
+    ("unwind.rs", include_str!("../../guest/src/unwind.rs")),
 ];
 
 /// A hash of the guest's sources.
@@ -49,6 +50,8 @@ pub fn build(toolchain: &Toolchain, cache: &Cache, report: &dyn Report) -> Resul
             std::fs::write(&path, text).at("write", &path)?;
         }
         let mut rustc = Command::new(&toolchain.rustc);
+        // Two functions of std are unstable; no other crate is compiled with this.
+        rustc.env("RUSTC_BOOTSTRAP", "1");
         rustc
             .args(["--crate-name", "proc_macro", "--crate-type", "rlib", "--edition", "2021"])
             .args(["--target", TARGET, "--cap-lints", "allow", "-Cmetadata=precast-guest"])

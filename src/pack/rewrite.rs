@@ -1,6 +1,6 @@
 //! Rewrites a source file of a macro crate so that it compiles as an ordinary wasm crate.
 //!
-//! Three edits, all on tokens, all keeping every line number and every span of what stays:
+//! Four edits, all on tokens, all keeping every line number and every span of what stays:
 //!
 //! - `#[proc_macro]`, `#[proc_macro_attribute]` and `#[proc_macro_derive(…)]` are blanked out, and
 //!   an export of the function is put right after its body, on the same line. This also works in
@@ -9,8 +9,11 @@
 //!   made false: syn 1 and quote 1 turn their `proc_macro` support off for that architecture.
 //! - The path of the standard library's `DefaultHasher` becomes the guest's, whose hashes are those
 //!   of a 64-bit host: the order of a map is the order of what a macro writes.
+//! - Paths into `std::panic` go to the guest's, where panics can be caught ([`panics`]).
 //!
 //! A form that is not understood is left alone; rustc then names it.
+
+mod panics;
 
 use crate::manifest::Kind;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
@@ -47,12 +50,12 @@ pub struct Rewritten {
 
 /// Rewrites one file; `None` if there is nothing to do in it.
 pub fn rewrite(source: &str) -> Option<Rewritten> {
-    if !MARKS.iter().any(|mark| source.contains(mark)) {
+    if !MARKS.iter().chain(&panics::MARKS).any(|mark| source.contains(mark)) {
         return None;
     }
     // A file that cannot be lexed is rustc's to complain about.
     let tokens = TokenStream::from_str(source).ok()?;
-    let mut pass = Pass { source, edits: Vec::new(), declared: Vec::new() };
+    let mut pass = Pass { source, edits: Vec::new(), declared: Vec::new(), is_opaque: false };
     pass.sequence(tokens, 0);
     let rewritten = (!pass.edits.is_empty()).then(|| pass.apply());
     proc_macro2::extra::invalidate_current_thread_spans();
@@ -64,6 +67,8 @@ struct Pass<'a> {
     /// Replacements, none overlapping another; an insertion is an empty range.
     edits: Vec<(Range<usize>, String)>,
     declared: Vec<Declared>,
+    /// The tokens are those of a macro that may do anything with them.
+    is_opaque: bool,
 }
 
 /// The attribute that makes a function a macro.
@@ -101,6 +106,20 @@ impl Pass<'_> {
                 at += n_tokens;
                 continue;
             }
+            if !self.is_opaque {
+                if let Some(stream) = panics::opaque(&tokens[at..]) {
+                    self.is_opaque = true;
+                    self.sequence(stream, depth + 1);
+                    self.is_opaque = false;
+                    at += 3;
+                    continue;
+                }
+                if panics::leads(&tokens, at) {
+                    let root = if panics::is_rooted(&tokens, at) { "" } else { "::" };
+                    let range = tokens[at].span().byte_range();
+                    self.edits.push((range, format!("{root}{}", panics::STD)));
+                }
+            }
             let (attributes, after) = self.attributes(&tokens, at);
             if let Some(marker) = attributes.marker {
                 if let Some(export) = find_export(&tokens[after..]) {
@@ -125,9 +144,7 @@ impl Pass<'_> {
         if self.source.contains("RandomState") || self.source[range.clone()].contains('\n') {
             return;
         }
-        let is_colon = |at: usize| tokens.get(at).and_then(punct) == Some(':');
-        let is_rooted = at > 1 && is_colon(at - 1) && is_colon(at - 2);
-        let root = if is_rooted { "" } else { "::" };
+        let root = if panics::is_rooted(tokens, at) { "" } else { "::" };
         self.edits.push((range, format!("{root}proc_macro::__precast::{HASHER}")));
     }
 

@@ -122,6 +122,8 @@ pub struct Tier {
     offsets: Vec<u32>,
     branches: Vec<[u64; 2]>,
     stack: Pages,
+    /// Where the next run's return addresses begin, downwards.
+    top: usize,
     fault: Option<Fault>,
     panic: Option<Box<dyn Any + Send>>,
 }
@@ -137,9 +139,19 @@ impl Tier {
             offsets: Vec::new(),
             branches: Vec::new(),
             stack: Pages::new((SLACK + limits.depth_max as usize + 2) * 8)?,
+            top: 0,
             fault: None,
             panic: None,
         })
+    }
+
+    /// Before a run that is not inside another.
+    pub fn rewind(&mut self) {
+        self.top = self.end();
+    }
+
+    fn end(&self) -> usize {
+        (self.stack.base() as usize + self.stack.bytes()) & !15
     }
 }
 
@@ -362,25 +374,24 @@ impl Engine {
         }
     }
 
-    /// Runs function `func`, whose arguments are in the first slots; its results will be there.
-    pub fn run(&mut self, func: u32, limits: &Limits, host: &mut dyn Host) -> Result<(), Fault> {
+    /// Runs function `func` in the frame at slot `base`: arguments and results are its first slots.
+    pub fn run_at(&mut self, func: u32, base: usize, host: &mut dyn Host) -> Result<(), Fault> {
         self.prepare(func)?;
         let mut host: &mut dyn Host = host;
         let executable = match self.tier.region {
             Some(ref region) => region.executable,
             None => return Ok(()),
         };
-        let top = self.tier.stack.base() as usize + self.tier.stack.bytes();
-        let top = top & !15;
+        let depth_max = self.tier.stack.bytes() / 8 - SLACK - 2;
         let frames = self.stack.base() as usize;
         let mut context = Context {
             host_stack: 0,
             stack: 0,
             // The first function pays for a call as well.
-            fuel: limits.fuel.saturating_add(1),
-            frame: frames + 128,
-            stack_top: top,
-            stack_min: top - (limits.depth_max as usize + 1) * 8,
+            fuel: self.fuel.saturating_add(1),
+            frame: frames + base * 8 + 128,
+            stack_top: self.tier.top,
+            stack_min: self.tier.end() - (depth_max + 1) * 8,
             frames_end: frames + STACK_SLOTS_MAX as usize * 8,
             memory: 0,
             ends: [0; 4],
@@ -430,15 +441,19 @@ impl Engine {
     fn run_slow(
         &mut self,
         at: usize,
-        frame: &mut [u64; FRAME],
+        frame: *mut [u64; FRAME],
         host: &mut dyn Host,
     ) -> Result<(), Fault> {
         // SAFETY: it was checked when its function was compiled, and every instruction is decoded
-        // at that time.
+        // at that time. The frame is the running function's, with FRAME slots behind its begin.
         let i = unsafe { *(self.code.base() as *const Insn).add(at) };
+        if i.op == op::CALL_HOST {
+            let number = i.b as u32 | (i.c as u32) << 16;
+            return unsafe { self.call_host(number, i.a as usize, frame, host) };
+        }
+        let frame = unsafe { &mut *frame };
         let (a, x, y) = (i.a as usize, frame[i.b as usize], frame[i.c as usize]);
         match i.op {
-            op::CALL_HOST => self.call_host(i.b as u32 | (i.c as u32) << 16, a, frame, host),
             op::MEMORY_COPY | op::MEMORY_FILL => {
                 let n = y as u32;
                 let to = frame[a] as u32;
@@ -499,12 +514,12 @@ fn leave(engine: &mut Engine, result: Result<Result<(), Fault>, Box<dyn Any + Se
 
 /// Called by the stubs: runs instruction number `at` in the given frame.
 extern "sysv64" fn slow(context: *mut Context, at: u32, frame: *mut [u64; FRAME]) -> u32 {
-    // SAFETY: `run` made the context, and waits; the frame is the running function's, with FRAME
-    // slots behind its begin.
-    let (context, frame) = unsafe { (&mut *context, &mut *frame) };
+    // SAFETY: `run_at` made the context, and waits.
+    let context = unsafe { &mut *context };
     let (engine, host) =
         unsafe { (&mut *context.engine, &mut *(context.host as *mut &mut dyn Host)) };
     engine.fuel = context.fuel;
+    engine.tier.top = context.stack & !15;
     let result =
         catch_unwind(AssertUnwindSafe(|| engine.run_slow(at as usize, frame, &mut **host)));
     context.fuel = engine.fuel;

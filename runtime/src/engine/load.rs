@@ -222,6 +222,7 @@ impl Engine {
             fuel: 0,
             #[cfg(not(proc_macro))]
             called: Vec::new(),
+            guards: 0,
             head: head,
         };
         engine.read_tables(tables[3], tables[4])?;

@@ -21,12 +21,19 @@ pub struct Tier {
     entries: Vec<u32>,
     /// Return addresses: instruction index, and frame index in the high half.
     returns: Vec<u64>,
+    /// How many there are, while a host call runs.
+    depth: usize,
 }
 
 impl Tier {
     pub fn new(n_funcs: usize, limits: &Limits) -> Result<Tier, Fault> {
         let returns = vec![0; limits.depth_max as usize];
-        Ok(Tier { entries: vec![UNREADY; n_funcs], returns: returns })
+        Ok(Tier { entries: vec![UNREADY; n_funcs], returns: returns, depth: 0 })
+    }
+
+    /// Before a run that is not inside another.
+    pub fn rewind(&mut self) {
+        self.depth = 0;
     }
 }
 
@@ -46,24 +53,28 @@ impl Engine {
         slice::from_raw_parts(self.tier.entries.as_ptr(), self.tier.entries.len())
     }
 
-    /// Runs function `func`, whose arguments are in the first slots; its results will be there.
-    pub fn run(&mut self, func: u32, limits: &Limits, host: &mut dyn Host) -> Result<(), Fault> {
+    /// Runs function `func` in the frame at slot `base`: arguments and results are its first slots.
+    pub fn run_at(&mut self, func: u32, base: usize, host: &mut dyn Host) -> Result<(), Fault> {
         self.prepare(func)?;
         let mut pc = self.tier.entries[func as usize] as usize;
-        self.fuel = limits.fuel;
         let mut fuel = self.fuel;
         let stack = self.stack.base() as usize;
-        let mut fp = 0usize;
-        let mut depth = 0usize;
+        let mut fp = base;
+        let bottom = self.tier.depth;
+        let mut depth = bottom;
+        if fp + self.funcs[func as usize].frame as usize > STACK_SLOTS_MAX as usize {
+            return Err(Fault::Limit(DEPTH));
+        }
         // SAFETY: these views are taken again after whatever changes what they show: `prepare`
         // for code and functions, bulk operations and host calls for the memory. The stack has
         // FRAME slots after STACK_SLOTS_MAX, below which `fp` is kept.
-        let mut frame: &mut [u64; FRAME] = unsafe { mem::transmute(stack as *mut [u64; FRAME]) };
+        let mut frame: &mut [u64; FRAME] =
+            unsafe { mem::transmute((stack + (fp << 3)) as *mut [u64; FRAME]) };
         let mut code = unsafe { self.insns() };
         let mut entries = unsafe { self.entries() };
         let funcs = unsafe { slice::from_raw_parts(self.funcs.as_ptr(), self.funcs.len()) };
         let consts = unsafe { slice::from_raw_parts(self.consts.as_ptr(), self.consts.len()) };
-        let globals =
+        let mut globals =
             unsafe { slice::from_raw_parts_mut(self.globals.as_mut_ptr(), self.globals.len()) };
         let returns = unsafe {
             slice::from_raw_parts_mut(self.tier.returns.as_mut_ptr(), self.tier.returns.len())
@@ -365,7 +376,7 @@ impl Engine {
                                 if i.op == op::RET_S {
                                     frame[0] = x;
                                 }
-                                if depth == 0 {
+                                if depth == bottom {
                                     self.fuel = fuel;
                                     return Ok(());
                                 }
@@ -383,11 +394,25 @@ impl Engine {
                             op::CALL => break 'call wide!().imm as usize,
                             op::CALL_HOST => {
                                 self.fuel = fuel;
-                                if let Err(fault) =
-                                    self.call_host(wide!().imm, i.a as usize, frame, host)
-                                {
+                                self.tier.depth = depth;
+                                let (number, window) = (wide!().imm, i.a as usize);
+                                // SAFETY: the frame is the running function's. The views are taken
+                                // again, for the call may have run functions.
+                                let called = unsafe { self.call_host(number, window, frame, host) };
+                                if let Err(fault) = called {
                                     break 'run fault;
                                 }
+                                frame = unsafe {
+                                    mem::transmute((stack + (fp << 3)) as *mut [u64; FRAME])
+                                };
+                                code = unsafe { self.insns() };
+                                entries = unsafe { self.entries() };
+                                globals = unsafe {
+                                    slice::from_raw_parts_mut(
+                                        self.globals.as_mut_ptr(),
+                                        self.globals.len(),
+                                    )
+                                };
                                 fuel = self.fuel;
                                 refresh!();
                                 continue 'run;
