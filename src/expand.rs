@@ -5,7 +5,7 @@ use crate::artifact::Artifact;
 use crate::error::{Class, Context, Error, Result};
 use crate::input;
 use crate::manifest::{Kind, Macro};
-use crate::runtime::instance::{Fault, Limits};
+use crate::runtime::instance::Fault;
 use crate::runtime::{Failure, Grants, Machine};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -54,7 +54,7 @@ fn machine(artifact: &Artifact) -> Result<Machine> {
     let capabilities = &artifact.manifest.capabilities;
     let grants = Grants { env: names(&capabilities.env), read: names(&capabilities.read) };
     let embedded = Vec::leak(artifact.image.clone());
-    Machine::new(embedded, Box::leak(Box::new(grants)), Limits::default())
+    Machine::new(embedded, Box::leak(Box::new(grants)), artifact.manifest.limits.runtime())
         .class(Class::Macro, "cannot start the module")
 }
 

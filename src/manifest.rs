@@ -4,7 +4,7 @@
 //! manifests are equal bytes.
 
 use crate::error::{Class, Context, Error, Result};
-use crate::runtime::{calls, image};
+use crate::runtime::{calls, image, instance};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use syn::ext::IdentExt;
@@ -25,6 +25,9 @@ pub struct Manifest {
     pub features: Vec<String>,
     pub toolchain: Toolchain,
     pub capabilities: Capabilities,
+    /// What the macro may use, where that is less than the runtime's defaults.
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
     /// Version of the token ABI (docs/token-abi.md).
     pub abi: u32,
     /// Version of the image format (docs/image.md).
@@ -117,6 +120,67 @@ pub struct Capabilities {
     pub read: Vec<String>,
 }
 
+/// Limits of one expansion, by the names that the runtime's errors use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+}
+
+impl Limits {
+    fn is_default(&self) -> bool {
+        *self == Limits::default()
+    }
+
+    /// Name, value if there is one, field of the runtime's struct, and its default.
+    pub fn all(&self) -> [(&'static str, Option<u64>, &'static str, u64); 5] {
+        let max = instance::Limits::DEFAULT;
+        [
+            ("memory", self.memory, "memory_bytes_max", max.memory_bytes_max.into()),
+            ("fuel", self.fuel, "fuel", max.fuel),
+            ("depth", self.depth, "depth_max", max.depth_max.into()),
+            ("tokens", self.tokens, "tokens_max", max.tokens_max.into()),
+            ("files", self.files, "files_max", max.files_max.into()),
+        ]
+    }
+
+    /// An artifact can lower the runtime's limits; only whoever builds can raise them.
+    fn check(&self) -> Result<()> {
+        for (name, value, _, max) in self.all() {
+            if value.is_some_and(|value| value > max) {
+                let message = format!("the limit `{name}` is above {max}, the runtime's own");
+                return Err(Error::new(Class::Verify, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// As the runtime takes them.
+    pub fn runtime(&self) -> instance::Limits {
+        let max = instance::Limits::DEFAULT;
+        let word = |value: Option<u64>, max: u32| {
+            value.and_then(|value| u32::try_from(value).ok()).unwrap_or(max)
+        };
+        instance::Limits {
+            memory_bytes_max: word(self.memory, max.memory_bytes_max),
+            fuel: self.fuel.unwrap_or(max.fuel),
+            depth_max: word(self.depth, max.depth_max),
+            tokens_max: word(self.tokens, max.tokens_max),
+            files_max: word(self.files, max.files_max),
+        }
+    }
+}
+
 impl Manifest {
     /// Names become Rust code in a shim, and versions comments: each must be what it says it is.
     pub fn check(&self) -> Result<()> {
@@ -128,6 +192,7 @@ impl Manifest {
         for version in [&self.precast, &package.version] {
             semver::Version::parse(version).map_err(|_| bad("version", version))?;
         }
+        self.limits.check()?;
         is_ident("crate name", &package.crate_name)?;
         for item in &self.macros {
             is_ident("macro", &item.name)?;

@@ -224,13 +224,13 @@ fn giant_memories_and_tables() {
     assert_eq!(lie(head::MEMORY_MIN, 16), Ok(7));
     for pages in [17, 0x1_0000, u32::MAX] {
         let found = lie(head::MEMORY_MIN, pages).unwrap_err();
-        assert_eq!(found, "the macro needs more memory than its limit");
+        assert_eq!(found, "the macro needs more memory than its limit `memory`");
     }
     let grow = |pages| [wide(op::CONST, 1, pages), insn(op::BULK, bulk::MEMORY_GROW, 1, 0, 0)];
     let mut bytes = raw(&[body(&grow(16))], &[], &[]);
     bytes[head::MEMORY_MAX * 4..][..4].copy_from_slice(&u32::MAX.to_le_bytes());
     let found = both(embed(&bytes)).unwrap_err();
-    assert_eq!(found, "the macro uses more memory than its limit");
+    assert_eq!(found, "the macro uses more memory than its limit `memory`");
     let table = head::WORDS + 4;
     assert!(lie(table, 10_000_001).unwrap_err().contains("its tables are too large"));
     assert!(lie(table, u32::MAX).unwrap_err().contains("its tables are too large"));

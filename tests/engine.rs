@@ -91,7 +91,12 @@ fn limits_are_clear_faults() {
         Err(Fault::Limit(text)) => text,
         other => panic!("{other:?}"),
     };
-    let small = || Limits { memory_bytes_max: 1 << 20, fuel: 1_000_000, depth_max: 1000 };
+    let small = || Limits {
+        memory_bytes_max: 1 << 20,
+        fuel: 1_000_000,
+        depth_max: 1000,
+        ..Limits::DEFAULT
+    };
     let text = limit(r#"(module (func (export "main") (loop (br 0))))"#, small());
     assert!(text.contains("endless loop"), "{text}");
     let text = limit(r#"(module (func $f (export "main") (call $f)))"#, small());
@@ -177,7 +182,8 @@ fn hostile_images_do_no_harm() {
             };
         }
         let Ok(embedded) = compress(&bytes) else { continue };
-        let limits = Limits { memory_bytes_max: 1 << 20, fuel: 20_000, depth_max: 100 };
+        let limits =
+            Limits { memory_bytes_max: 1 << 20, fuel: 20_000, depth_max: 100, ..Limits::DEFAULT };
         match main_of(leak(embedded), limits) {
             Err(Fault::Damaged(_)) => refused += 1,
             _ => ran += 1,

@@ -198,7 +198,7 @@ fn other_faults_are_compile_errors() {
     check("exit", "the macro exited with status 3");
     check("recurse", "the macro trapped: out of bounds memory access: its stack may be exhausted");
     check("nest", "the macro's output is nested too deeply");
-    check("allocate", "the macro uses more memory than its limit");
+    check("allocate", "the macro uses more memory than its limit `memory`");
     // The item survives, so that `f` is found.
     let stderr = error("attribute", "#[guest_api::fail_attribute(exit)] fn f() {}\nfn g() { f() }");
     assert!(stderr.contains("aborting due to 1 previous error"), "{stderr}");

@@ -231,7 +231,8 @@ fn kind(fault: &Fault) -> &'static str {
 
 /// Instantiates and calls all there is; counts what comes of it.
 fn attack(embedded: &'static [u8], exports: &[String], seen: &mut BTreeMap<&'static str, usize>) {
-    let limits = || Limits { memory_bytes_max: 1 << 22, fuel: 20_000, depth_max: 300 };
+    let limits =
+        || Limits { memory_bytes_max: 1 << 22, fuel: 20_000, depth_max: 300, ..Limits::DEFAULT };
     let mut count = |result: Result<(), &Fault>| {
         *seen.entry(result.map_or_else(kind, |()| "value")).or_default() += 1;
     };

@@ -160,7 +160,10 @@ fn bad_references_are_errors() {
     fails(&[[GROUP | 9 << 8, !15, SITE, E]], b"", "out of bounds");
     fails(&[[GROUP | 0xff_fffe << 8, AT, SITE, E]], b"", "out of bounds");
     let failure = expand([AT, u32::MAX, E], &[], b"").err().unwrap();
-    assert_eq!(failure.fault.to_string(), "the macro's output has too many tokens");
+    assert_eq!(
+        failure.fault.to_string(),
+        "the macro's output has more tokens than its limit `tokens`"
+    );
 }
 
 #[test]

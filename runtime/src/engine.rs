@@ -39,8 +39,11 @@ const STACK_SLOTS: usize = STACK_SLOTS_MAX as usize + FRAME;
 /// Nested calls of `attempt`: each takes a part of the compiler's own stack.
 const GUARDS: u32 = 64;
 
-const FUEL: &str = "the macro ran longer than its limit (an endless loop?)";
-const DEPTH: &str = "the macro's calls nest deeper than its limit (an endless recursion?)";
+/// Fuel of a host call, beside that for the memory it reads and writes.
+const HOST_CALL: u64 = 32;
+
+const FUEL: &str = "the macro ran longer than its limit `fuel` (an endless loop?)";
+const DEPTH: &str = "the macro's calls nest deeper than its limit `depth` (an endless recursion?)";
 
 /// A function's record, as it is in the head.
 #[repr(C)]
@@ -177,18 +180,25 @@ impl Engine {
         frame: *mut [u64; FRAME],
         host: &mut dyn Host,
     ) -> Result<(), Fault> {
-        if self.fuel == 0 {
-            return Err(Fault::Limit(FUEL));
-        }
-        self.fuel -= 1;
         let call = &CALLS[number as usize];
         let slots = (frame as *mut u64).add(window);
+        if self.fuel < HOST_CALL {
+            return Err(Fault::Limit(FUEL));
+        }
+        self.fuel -= HOST_CALL;
         let result = if number == ATTEMPT {
             let base = (slots as usize - self.stack.base() as usize) / 8;
             self.attempt(*slots.add(1) as u32, base, host)?
         } else {
             let args = slice::from_raw_parts(slots, call.params.len());
-            host.call(number, args, &mut self.memory)?
+            self.memory.work.set(0);
+            let result = host.call(number, args, &mut self.memory)?;
+            let cost = self.memory.work.get() >> 6;
+            if self.fuel < cost {
+                return Err(Fault::Limit(FUEL));
+            }
+            self.fuel -= cost;
+            result
         };
         if !call.results.is_empty() {
             *slots = result;

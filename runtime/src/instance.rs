@@ -6,17 +6,44 @@ use super::engine::Engine;
 use super::memory::Memory;
 
 /// What an instance may use. Whatever exceeds it is a [`Fault::Limit`].
+#[derive(Clone, Copy)]
 pub struct Limits {
     pub memory_bytes_max: u32,
     /// Calls and backward branches of one call, with what bulk operations cost (docs/image.md).
     pub fuel: u64,
     /// Nested calls.
     pub depth_max: u32,
+    /// Tokens of one expansion's output.
+    pub tokens_max: u32,
+    /// Files that are open at one time; none is larger than the memory may be.
+    pub files_max: u32,
+}
+
+impl Limits {
+    /// No macro that we know comes near them.
+    pub const DEFAULT: Limits = Limits {
+        memory_bytes_max: 1 << 30,
+        fuel: 1_000_000_000,
+        depth_max: 100_000,
+        tokens_max: 1 << 24,
+        files_max: 256,
+    };
+
+    /// All of them, `n` times as large.
+    pub fn times(self, n: u32) -> Limits {
+        Limits {
+            memory_bytes_max: self.memory_bytes_max.saturating_mul(n),
+            fuel: self.fuel.saturating_mul(n as u64),
+            depth_max: self.depth_max.saturating_mul(n).min(1 << 24),
+            tokens_max: self.tokens_max.saturating_mul(n).min(1 << 28),
+            files_max: self.files_max.saturating_mul(n),
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { memory_bytes_max: 1 << 30, fuel: 1_000_000_000, depth_max: 100_000 }
+        Limits::DEFAULT
     }
 }
 

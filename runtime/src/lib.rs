@@ -50,11 +50,13 @@ use std::fmt::Write;
 use std::iter::FromIterator;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Mutex;
 
 use self::api::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 use self::host::Session;
-use self::instance::{Fault, Instance, Limits};
+pub use self::instance::Limits;
+use self::instance::{Fault, Instance};
 use self::tokens::Tokens;
 pub use self::wasi::Grants;
 use self::wasi::Wasi;
@@ -69,6 +71,7 @@ pub struct Machine {
     epoch: u32,
     /// The environment that the macro has seen.
     place: [Option<OsString>; 2],
+    tokens_max: u32,
 }
 
 /// Why an expansion failed.
@@ -96,7 +99,7 @@ impl Machine {
         limits: Limits,
     ) -> Result<Machine, Fault> {
         let mut instance = Instance::new(embedded, limits)?;
-        let mut wasi = Wasi::new(grants);
+        let mut wasi = Wasi::new(grants, &limits);
         let start = export(&instance, "precast_start")?;
         let buffer = export(&instance, "precast_buffer")?;
         let abi = {
@@ -110,7 +113,14 @@ impl Machine {
                 calls::ABI
             )));
         }
-        Ok(Machine { instance: instance, wasi: wasi, buffer: buffer, epoch: 1, place: place() })
+        Ok(Machine {
+            instance: instance,
+            wasi: wasi,
+            buffer: buffer,
+            epoch: 1,
+            place: place(),
+            tokens_max: limits.tokens_max,
+        })
     }
 
     /// Calls a macro. After a failure other than a panic the machine is not to be used again.
@@ -123,6 +133,7 @@ impl Machine {
         let func = export(&self.instance, function)?;
         self.wasi.files.begin();
         let mut tokens = Tokens::new(self.epoch);
+        tokens.records_max = self.tokens_max;
         let mut n_streams = 1;
         tokens.add_stream(input);
         if let Some(item) = item {
@@ -217,12 +228,29 @@ impl Drop for Busy {
     }
 }
 
+/// A machine within the limits, which whoever builds may raise: `PRECAST_LIMITS` is a factor.
+fn machine(
+    embedded: &'static [u8],
+    grants: &'static Grants,
+    limits: Limits,
+) -> Result<Machine, Fault> {
+    let factor = match env::var("PRECAST_LIMITS") {
+        Ok(text) => match u32::from_str(&text) {
+            Ok(factor) if factor > 0 => factor,
+            _ => return Err(Fault::Limit("PRECAST_LIMITS is no whole number above 0")),
+        },
+        Err(_) => 1,
+    };
+    Machine::new(embedded, grants, limits.times(factor))
+}
+
 /// The macros of a shim.
 pub struct Module {
     embedded: &'static [u8],
     grants: &'static Grants,
     /// Name and version, for messages.
     name: &'static str,
+    limits: Limits,
     machine: Mutex<Option<Machine>>,
 }
 
@@ -231,8 +259,15 @@ impl Module {
         embedded: &'static [u8],
         grants: &'static Grants,
         name: &'static str,
+        limits: Limits,
     ) -> Module {
-        Module { embedded: embedded, grants: grants, name: name, machine: Mutex::new(None) }
+        Module {
+            embedded: embedded,
+            grants: grants,
+            name: name,
+            limits: limits,
+            machine: Mutex::new(None),
+        }
     }
 
     pub fn derive(&self, function: &str, input: TokenStream) -> TokenStream {
@@ -295,6 +330,9 @@ impl Module {
         let panics = if let Fault::Panic(_) = failure.fault { true } else { false };
         let mut message = if panics { String::new() } else { String::from(self.name) + ": " };
         let _ = write!(message, "{}", failure.fault);
+        if !panics && message.contains("its limit `") {
+            message.push_str("; PRECAST_LIMITS=2 in the environment doubles it");
+        }
         if let Some(help) = help {
             message.push('\n');
             message.push_str(&help);
@@ -318,7 +356,7 @@ impl Module {
         };
         let mut machine = match guard.take() {
             Some(machine) if machine.place == place() => machine,
-            _ => match Machine::new(self.embedded, self.grants, Limits::default()) {
+            _ => match machine(self.embedded, self.grants, self.limits) {
                 Ok(machine) => machine,
                 Err(fault) => return (Err(Failure::from(fault)), None),
             },

@@ -2,6 +2,7 @@
 //!
 //! It never hands out a pointer that outlives a call, and it never grows beyond its limit.
 
+use std::cell::Cell;
 use std::ptr;
 use std::slice;
 
@@ -18,6 +19,8 @@ pub struct Memory {
     base: *mut u8,
     len: usize,
     limit: u64,
+    /// What accesses from outside the module have cost, in 64ths of fuel.
+    pub work: Cell<u64>,
 }
 
 // SAFETY: the block is owned and reached only through this value.
@@ -28,10 +31,16 @@ impl Memory {
     pub fn new(pages: u32, limit: u64) -> Result<Memory, Fault> {
         let bytes = pages as u64 * PAGE_BYTES;
         if bytes > limit || bytes > usize::MAX as u64 / 4 {
-            return Err(Fault::Limit("the macro needs more memory than its limit"));
+            return Err(Fault::Limit("the macro needs more memory than its limit `memory`"));
         }
         let pages = Pages::new(bytes as usize + SLACK)?;
-        Ok(Memory { base: pages.base(), pages: pages, len: bytes as usize, limit: limit })
+        Ok(Memory {
+            base: pages.base(),
+            pages: pages,
+            len: bytes as usize,
+            limit: limit,
+            work: Cell::new(0),
+        })
     }
 
     pub fn pages(&self) -> u32 {
@@ -55,7 +64,7 @@ impl Memory {
             return Ok(false);
         }
         if bytes > self.limit {
-            return Err(Fault::Limit("the macro uses more memory than its limit"));
+            return Err(Fault::Limit("the macro uses more memory than its limit `memory`"));
         }
         if bytes as usize + SLACK > self.pages.bytes() {
             // Twice as much: what is not touched costs nothing, and moving it does.
@@ -70,6 +79,7 @@ impl Memory {
         if addr as u64 + len as u64 > self.len as u64 {
             return Err(Fault::Trap(Trap::MemoryOutOfBounds));
         }
+        self.work.set(self.work.get() + 64 + len as u64);
         Ok(())
     }
 

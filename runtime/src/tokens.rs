@@ -52,6 +52,8 @@ pub struct Tokens {
     texts: String,
     /// Records that may still be decoded.
     budget: u32,
+    /// That many at first.
+    pub records_max: u32,
     fault: Option<Fault>,
     /// Whether the macro has made an identifier `compile_error`.
     pub has_error: bool,
@@ -84,7 +86,8 @@ impl Tokens {
             last_span: Span::call_site(),
             records: Vec::new(),
             texts: String::new(),
-            budget: N_RECORDS_MAX,
+            budget: 0,
+            records_max: N_RECORDS_MAX,
             fault: None,
             has_error: false,
         }
@@ -206,7 +209,7 @@ impl Tokens {
 
     /// The stream described by three words at `at`.
     pub fn decode(&mut self, memory: &Memory, at: u32) -> Result<TokenStream, Fault> {
-        self.budget = N_RECORDS_MAX;
+        self.budget = self.records_max;
         let records = memory.read_u32(at)?;
         let len = memory.read_u32(at.wrapping_add(4))?;
         let id = memory.read_u32(at.wrapping_add(8))?;
@@ -216,7 +219,7 @@ impl Tokens {
 
     /// The token at `at`.
     pub fn decode_one(&mut self, memory: &Memory, at: u32) -> Result<TokenTree, Fault> {
-        self.budget = N_RECORDS_MAX;
+        self.budget = self.records_max;
         let mut record = [0; 4];
         for i in 0..4 {
             record[i as usize] = memory.read_u32(at.wrapping_add(i * 4))?;
@@ -254,7 +257,7 @@ impl Tokens {
             return Err(Fault::Limit("the macro's output is nested too deeply"));
         }
         if len > self.budget {
-            return Err(Fault::Limit("the macro's output has too many tokens"));
+            return Err(Fault::Limit("the macro's output has more tokens than its limit `tokens`"));
         }
         self.budget -= len;
         let bytes = window.memory.read(at, len * RECORD_BYTES)?;

@@ -7,7 +7,7 @@ use std::io;
 use std::io::Write;
 
 use super::calls;
-use super::instance::{Fault, Host, Trap};
+use super::instance::{Fault, Host, Limits, Trap};
 use super::memory::Memory;
 
 use self::environ::Environ;
@@ -37,14 +37,14 @@ part! { environ
 part! { files
     mod files;
     mod files {
-        use super::super::instance::Fault;
+        use super::super::instance::{Fault, Limits};
         use super::super::memory::Memory;
         use super::{Args, BADF};
 
         pub struct Files;
 
         impl Files {
-            pub fn new(_: &'static [&'static str]) -> Files {
+            pub fn new(_: &'static [&'static str], _: &Limits) -> Files {
                 Files
             }
 
@@ -62,8 +62,12 @@ part! { files
 }
 
 const BADF: u64 = 8;
+const INVAL: u64 = 28;
 const IO: u64 = 29;
 const NOSYS: u64 = 52;
+
+/// As many vectors or events as one call may have: the work of a call is bounded.
+const N_VECTORS_MAX: u32 = 1024;
 
 /// 2020-01-01, in nanoseconds since 1970.
 const NOW: u64 = 1_577_836_800_000_000_000;
@@ -85,10 +89,10 @@ pub struct Wasi {
 }
 
 impl Wasi {
-    pub fn new(grants: &'static Grants) -> Wasi {
+    pub fn new(grants: &'static Grants, limits: &Limits) -> Wasi {
         Wasi {
             environ: Environ::new(grants.env),
-            files: Files::new(grants.read),
+            files: Files::new(grants.read, limits),
             random: 0,
             #[cfg(not(proc_macro))]
             muted: false,
@@ -96,7 +100,10 @@ impl Wasi {
     }
 
     fn fd_write(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
-        let mut total = 0;
+        let mut total = 0u32;
+        if a.word(2) > N_VECTORS_MAX {
+            return Ok(INVAL);
+        }
         for i in 0..a.word(2) {
             let from = memory.read_u32(a.word(1).wrapping_add(i * 8))?;
             let len = memory.read_u32(a.word(1).wrapping_add(i * 8 + 4))?;
@@ -111,7 +118,7 @@ impl Wasi {
             if done.is_err() {
                 return Ok(IO);
             }
-            total += len;
+            total = total.wrapping_add(len);
         }
         memory.write_u32(a.word(3), total)?;
         Ok(0)
@@ -131,6 +138,9 @@ impl Wasi {
 
     /// Whatever is waited for has happened: the clock stands still.
     fn poll_oneoff(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
+        if a.word(2) > N_VECTORS_MAX {
+            return Ok(INVAL);
+        }
         for i in 0..a.word(2) {
             let userdata = memory.read_u64(a.word(0).wrapping_add(i.wrapping_mul(48)))?;
             let event = a.word(1).wrapping_add(i.wrapping_mul(32));

@@ -4,7 +4,7 @@ use super::original::{included, Original};
 use super::{cargo, parts, MARK};
 use crate::artifact::Artifact;
 use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{Kind, Macro};
+use crate::manifest::{Kind, Limits, Macro};
 use quote::ToTokens;
 use std::fmt::Write;
 use syn::parse::Parser;
@@ -111,13 +111,26 @@ static MODULE: precast::Module = precast::Module::new(
     include_bytes!(\"../precast/image.bin\"),
     &precast::Grants {{ env: &{:?}, read: &{:?} }},
     {:?},
+    {},
 );
 ",
         parts::write(artifact)?,
         manifest.capabilities.env,
         manifest.capabilities.read,
-        format!("{} {}", manifest.package.name, manifest.package.version)
+        format!("{} {}", manifest.package.name, manifest.package.version),
+        limits(&manifest.limits)
     ))
+}
+
+/// The runtime's limits, with those that the manifest lowers.
+fn limits(limits: &Limits) -> String {
+    let lowered = limits.all().into_iter().filter_map(|(_, value, field, _)| Some((field, value?)));
+    let lowered: Vec<String> =
+        lowered.map(|(field, value)| format!("{field}: {value}, ")).collect();
+    match lowered.is_empty() {
+        true => "precast::Limits::DEFAULT".into(),
+        false => format!("precast::Limits {{ {}..precast::Limits::DEFAULT }}", lowered.concat()),
+    }
 }
 
 fn function(item: &Macro, attributes: &str) -> Result<String> {

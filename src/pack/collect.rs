@@ -5,8 +5,8 @@ use super::exports::Exports;
 use super::resolve::{checksum, Package};
 use super::stage::Files;
 use super::toolchain::{Toolchain, TARGET};
-use crate::error::{Class, Context, Result};
-use crate::manifest::{self, Capabilities, Linked, Manifest};
+use crate::error::{Class, Context, Error, Result};
+use crate::manifest::{self, Capabilities, Limits, Linked, Manifest};
 use std::path::Path;
 use toml_edit::DocumentMut;
 
@@ -64,6 +64,7 @@ pub fn manifest(
             flags: FLAGS.iter().map(|&flag| flag.to_owned()).collect(),
         },
         capabilities: capabilities(&package.manifest)?,
+        limits: limits(&package.manifest)?,
         abi: crate::runtime::calls::ABI,
         image: crate::runtime::image::VERSION,
         sha256: Default::default(),
@@ -90,6 +91,34 @@ fn capabilities(manifest: &str) -> Result<Capabilities> {
         all
     };
     Ok(Capabilities { env: with(&ENVIRONMENT, "env"), read: with(&READABLE, "read") })
+}
+
+/// The limits that the package sets itself in `[package.metadata.precast.limits]`.
+fn limits(manifest: &str) -> Result<Limits> {
+    let document = parse(manifest)?;
+    let precast = document.get("package").and_then(|item| item.get("metadata")?.get("precast"));
+    let table = precast.and_then(|item| item.get("limits")?.as_table_like());
+    let mut limits = Limits::default();
+    for (name, item) in table.into_iter().flat_map(|table| table.iter()) {
+        let place = match name {
+            "memory" => &mut limits.memory,
+            "fuel" => &mut limits.fuel,
+            "depth" => &mut limits.depth,
+            "tokens" => &mut limits.tokens,
+            "files" => &mut limits.files,
+            _ => {
+                let message = format!("package.metadata.precast.limits has no `{name}`");
+                let error = Error::new(Class::Package, message);
+                return Err(error.help("there are memory, fuel, depth, tokens and files"));
+            }
+        };
+        let value = item.as_integer().and_then(|value| u64::try_from(value).ok());
+        *place = Some(value.ok_or_else(|| {
+            let message = format!("package.metadata.precast.limits.{name} is no whole number");
+            Error::new(Class::Package, message)
+        })?);
+    }
+    Ok(limits)
 }
 
 fn linked(built: &Built, lockfile: &str) -> Result<Vec<Linked>> {

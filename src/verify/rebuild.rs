@@ -151,6 +151,7 @@ fn facts(artifact: &Artifact, fresh: &Rebuilt) -> Vec<String> {
     check("package", then.package.name == now.package.name);
     check("crate_name", then.package.crate_name == now.package.crate_name);
     check("macros", then.macros == now.macros);
+    check("limits", then.limits == now.limits);
     check("features", then.features == now.features);
     check("linked", then.linked == now.linked);
     check("flags", then.toolchain.flags == now.toolchain.flags);

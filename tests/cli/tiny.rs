@@ -78,6 +78,7 @@ fn manifest() -> Manifest {
             env: vec!["CARGO_*".into()],
             read: vec!["$CARGO_MANIFEST_DIR".into()],
         },
+        limits: Default::default(),
         abi: calls::ABI,
         image: image::VERSION,
         sha256: Default::default(),

@@ -8,12 +8,11 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::super::calls;
-use super::super::instance::Fault;
+use super::super::instance::{Fault, Limits};
 use super::super::memory::Memory;
-use super::{Args, BADF, IO, NOSYS, NOW};
+use super::{Args, BADF, INVAL, IO, NOSYS, NOW, N_VECTORS_MAX};
 
 const ACCES: u64 = 2;
-const INVAL: u64 = 28;
 const ISDIR: u64 = 31;
 const NOENT: u64 = 44;
 const NOTDIR: u64 = 54;
@@ -47,6 +46,7 @@ pub struct Files {
     roots: Vec<PathBuf>,
     /// By descriptor, from `FIRST` on.
     files: Vec<File>,
+    limits: Limits,
     /// What was refused since the expansion started, for users.
     pub denied: Vec<String>,
     /// Every file or directory that was read.
@@ -54,11 +54,12 @@ pub struct Files {
 }
 
 impl Files {
-    pub fn new(grants: &'static [&'static str]) -> Files {
+    pub fn new(grants: &'static [&'static str], limits: &Limits) -> Files {
         Files {
             grants: grants,
             roots: Vec::new(),
             files: Vec::new(),
+            limits: *limits,
             denied: Vec::new(),
             reads: Vec::new(),
         }
@@ -259,11 +260,24 @@ impl Files {
             Err(ACCES) => return Ok(self.deny(fd, &path)),
             Err(error) => return Ok(error),
         };
+        let mut n_open = 0;
+        for file in &self.files {
+            if let File::Closed = *file {
+                continue;
+            }
+            n_open += 1;
+        }
+        if n_open >= self.limits.files_max as usize {
+            return Err(Fault::Limit("the macro has more files open than its limit `files`"));
+        }
         let file = if real.is_dir() {
             File::Directory { path: real.clone(), name: String::new(), entries: None }
         } else if a.word(4) & 2 != 0 {
             return Ok(NOTDIR);
         } else {
+            if fs::metadata(&real).map_or(0, |data| data.len()) > self.limits.memory_bytes_max as u64 {
+                return Err(Fault::Limit("the macro reads a file larger than its limit `memory`"));
+            }
             match fs::read(&real) {
                 Ok(bytes) => File::Regular { bytes: bytes, pos: 0 },
                 Err(error) => return Ok(errno(&error)),
@@ -304,6 +318,9 @@ impl Files {
     fn fd_read(&mut self, a: &Args, memory: &mut Memory, at: Option<u64>) -> Result<u64, Fault> {
         let (iovs, n_iovs) = (a.word(1), a.word(2));
         let result = a.word(if at.is_some() { 4 } else { 3 });
+        if n_iovs > N_VECTORS_MAX {
+            return Ok(INVAL);
+        }
         if a.word(0) == 0 {
             memory.write_u32(result, 0)?;
             return Ok(0);
