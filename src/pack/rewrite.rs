@@ -1,6 +1,6 @@
 //! Rewrites a source file of a macro crate so that it compiles as an ordinary wasm crate.
 //!
-//! Four edits, all on tokens, all keeping every line number and every span of what stays:
+//! Five edits, all on tokens, all keeping every line number and every span of what stays:
 //!
 //! - `#[proc_macro]`, `#[proc_macro_attribute]` and `#[proc_macro_derive(…)]` are blanked out, and
 //!   an export of the function is put right after its body, on the same line. This also works in
@@ -9,6 +9,7 @@
 //!   made false: syn 1 and quote 1 turn their `proc_macro` support off for that architecture.
 //! - The path of the standard library's `DefaultHasher` becomes the guest's, whose hashes are those
 //!   of a 64-bit host: the order of a map is the order of what a macro writes.
+//! - `#[proc_macro_error]` is told by its settings that the function is a macro.
 //! - Paths into `std::panic` go to the guest's, where panics can be caught ([`panics`]).
 //!
 //! A form that is not understood is left alone; rustc then names it.
@@ -90,6 +91,8 @@ struct Attributes {
     carried: Vec<String>,
     /// Source text of all but the marker.
     texts: Vec<String>,
+    /// What to insert into `#[proc_macro_error]`, and where.
+    settings: Option<(usize, &'static str)>,
 }
 
 impl Pass<'_> {
@@ -183,6 +186,7 @@ impl Pass<'_> {
             }
             found.carried.push(text.to_owned());
         }
+        found.settings = found.settings.or(settings(&tokens));
         found.texts.push(text.to_owned());
     }
 
@@ -251,6 +255,9 @@ impl Pass<'_> {
              __precast_guest::__precast::{kind}({function}) }} }};"
         );
         self.edits.push((marker.range.clone(), blank(&self.source[marker.range])));
+        if let Some((at, settings)) = attributes.settings {
+            self.edits.push((at..at, settings.to_owned()));
+        }
         self.edits.push((*body_end..*body_end, text.replace('\n', " ")));
         self.declared.push(Declared {
             kind: marker.kind,
@@ -272,6 +279,21 @@ impl Pass<'_> {
         text.push_str(&self.source[done..]);
         Rewritten { text, declared: self.declared }
     }
+}
+
+/// `#[proc_macro_error]` looks for the attribute that is blanked out; its settings say the same.
+fn settings(tokens: &[TokenTree]) -> Option<(usize, &'static str)> {
+    let at = tokens.iter().position(|token| matches!(token, TokenTree::Group(_)));
+    let name = &tokens[..at.unwrap_or(tokens.len())];
+    if ident(name.last())? != "proc_macro_error" {
+        return None;
+    }
+    Some(match at.map(|at| &tokens[at]) {
+        Some(TokenTree::Group(group)) => {
+            (inside(group).start, "assert_unwind_safe, allow_not_macro, ")
+        }
+        _ => (span_of(name).end, "(assert_unwind_safe, allow_not_macro)"),
+    })
 }
 
 /// Where the export of a function goes.
@@ -445,6 +467,21 @@ mod tests {
             "#[cfg_attr(not(test),                     )] fn f(a: T, i: T) -> T { i }\
              «#[cfg(not(test))] \"precast:attribute:f:\" attribute(f)»",
         );
+    }
+
+    #[test]
+    fn proc_macro_error() {
+        check(
+            "#[proc_macro] #[proc_macro_error] pub fn f(i: T) -> T { i }",
+            "              #[proc_macro_error(assert_unwind_safe, allow_not_macro)] \
+             pub fn f(i: T) -> T { i }« \"precast:bang:f:\" bang(f)»",
+        );
+        check(
+            "#[a::proc_macro_error(b)] #[proc_macro] pub fn f(i: T) -> T { i }",
+            "#[a::proc_macro_error(assert_unwind_safe, allow_not_macro, b)]               \
+             pub fn f(i: T) -> T { i }« \"precast:bang:f:\" bang(f)»",
+        );
+        check("#[proc_macro_error] fn f() {}", "#[proc_macro_error] fn f() {}");
     }
 
     #[test]
