@@ -84,8 +84,11 @@ fn show(command: &Command) -> String {
     words.map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
-/// Builds the release binary and returns its path.
+/// Builds the release binary and returns its path; `PRECAST_PROGRAM` names one that is there.
 pub fn cargo_precast() -> Result<PathBuf> {
+    if let Some(program) = std::env::var_os("PRECAST_PROGRAM") {
+        return Ok(program.into());
+    }
     run(cargo().args(["build", "--release", "--quiet", "--package", "precast"]))?;
     Ok(root().join("target/release").join(format!("cargo-precast{}", std::env::consts::EXE_SUFFIX)))
 }
