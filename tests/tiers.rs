@@ -256,6 +256,42 @@ fn every_instruction_with_edge_operands() {
     }
 }
 
+/// Every length to beyond three blocks of sixteen bytes, with every overlap, and at the memory's end.
+#[test]
+fn copies_and_fills_of_every_length() {
+    let image = wasm(
+        r#"(module (memory 1)
+            (func (param i32 i32 i32) (memory.copy (local.get 0) (local.get 1) (local.get 2)))
+            (func (param i32 i32 i32) (memory.fill (local.get 0) (local.get 1) (local.get 2))))"#,
+    );
+    let (mut zero, mut one) = both(image, 1 << 20, 20);
+    for word in 0..256 {
+        let value = 0x8182_8384_8586_8788u64.wrapping_mul(word * 2 + 1);
+        zero.poke(word as u32 * 8, value);
+        one.poke(word as u32 * 8, value);
+    }
+    for len in (0..=150).chain([700]) {
+        let end = 65536 - len;
+        let near = (0..=2 * len + 4).map(|to| [300 + to, 300 + len, len]);
+        let edges = [[end, 7, len], [end + 1, 7, len], [7, end, len], [7, end + 1, len]];
+        for args in near.chain(edges) {
+            for func in [0, 1] {
+                assert_eq!(zero.call(func, &args), one.call(func, &args), "{func} {args:?}");
+            }
+            let (zero, one) = (&zero.bytes()[..2048], &one.bytes()[..2048]);
+            assert!(zero == one, "{args:?}: the memories differ");
+        }
+        assert!(zero.bytes() == one.bytes(), "{len}: the memories differ");
+    }
+    // A limit is noticed after the bytes were moved.
+    let (mut zero, mut one) = both(image, 3, 20);
+    for (func, len) in [(0, 191), (0, 192), (0, 256), (1, 192), (1, 256)] {
+        let args = [len, 3, len];
+        assert_eq!(zero.call(func, &args), one.call(func, &args), "{func} {len}");
+        assert!(zero.bytes() == one.bytes(), "{func} {len}: the memories differ");
+    }
+}
+
 /// Small numbers which look random.
 struct Random(u64);
 

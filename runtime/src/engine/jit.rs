@@ -241,7 +241,7 @@ fn classes(n_consts: usize, n_globals: usize, n_funcs: usize) -> Vec<Class> {
         class.kind = match shape {
             shape::BRANCH | shape::BRANCH_I => BRANCH,
             shape::JUMP => JUMP,
-            shape::HOST | shape::SSS | shape::MATH | shape::BULK => NUMBERED,
+            shape::HOST | shape::MATH | shape::BULK => NUMBERED,
             shape::INVALID | shape::SWITCH | shape::INDIRECT => CHECKED,
             _ => 0,
         };
@@ -454,22 +454,6 @@ impl Engine {
         let frame = unsafe { &mut *frame };
         let (a, x, y) = (i.a as usize, frame[i.b as usize], frame[i.c as usize]);
         match i.op {
-            op::MEMORY_COPY | op::MEMORY_FILL => {
-                let n = y as u32;
-                let to = frame[a] as u32;
-                if i.op == op::MEMORY_COPY {
-                    self.memory.copy_within(to, x as u32, n)?;
-                } else {
-                    self.memory.fill(to, x as u8, n)?;
-                }
-                // Long ones cost fuel as the loops they replace.
-                let cost = (n >> 6) as u64;
-                if self.fuel < cost {
-                    return Err(Fault::Limit(FUEL));
-                }
-                self.fuel -= cost;
-                Ok(())
-            }
             op::MATH => match Engine::math(i.x, x, y) {
                 Ok(value) => {
                     frame[a] = value;

@@ -135,6 +135,129 @@ jmp 42b
 54: mov eax, 11 # no stack
 jmp 42b
 
+66: # memory.copy to edi, from esi, of ecx bytes; all is loaded that a store could overwrite
+lea rax, [rdi+rcx]
+cmp rax, [r14+0x40]
+ja 46b
+lea rax, [rsi+rcx]
+cmp rax, [r14+0x40]
+ja 46b
+add rdi, r12
+add rsi, r12
+cmp ecx, 16
+jb 3f
+movups xmm0, [rsi]
+movups xmm1, [rsi+rcx-16]
+cmp ecx, 32
+ja 5f
+movups [rdi], xmm0
+movups [rdi+rcx-16], xmm1
+ret
+3:
+cmp ecx, 8
+jb 3f
+mov rax, [rsi]
+mov rdx, [rsi+rcx-8]
+mov [rdi], rax
+mov [rdi+rcx-8], rdx
+ret
+3:
+cmp ecx, 4
+jb 3f
+mov eax, [rsi]
+mov edx, [rsi+rcx-4]
+mov [rdi], eax
+mov [rdi+rcx-4], edx
+ret
+3:
+test ecx, ecx
+je 4f
+mov r8d, ecx
+shr r8d, 1
+mov al, [rsi]
+mov dl, [rsi+rcx-1]
+mov r9b, [rsi+r8]
+mov [rdi], al
+mov [rdi+rcx-1], dl
+mov [rdi+r8], r9b
+4:
+ret
+5:
+mov edx, ecx
+mov rax, rdi
+sub rax, rsi
+cmp rax, rcx
+lea rcx, [rcx-16]
+jb 7f
+mov r8d, 16
+6: # forwards, between the first and the last sixteen bytes
+movups xmm2, [rsi+r8]
+movups [rdi+r8], xmm2
+add r8, 16
+cmp r8, rcx
+jb 6b
+jmp 9f
+7:
+mov r8, rcx
+8: # backwards
+sub r8, 16
+movups xmm2, [rsi+r8]
+movups [rdi+r8], xmm2
+cmp r8, 16
+ja 8b
+9:
+movups [rdi+rcx], xmm1
+movups [rdi], xmm0
+2: # long ones cost fuel as the loops they replace
+shr edx, 6
+sub r15, rdx
+jb 53b
+ret
+
+67: # memory.fill from edi with the byte esi, ecx bytes
+lea rax, [rdi+rcx]
+cmp rax, [r14+0x40]
+ja 46b
+add rdi, r12
+mov edx, ecx
+movzx eax, sil
+mov r8, 0x0101010101010101
+imul rax, r8
+cmp ecx, 16
+jb 3f
+movq xmm0, rax
+punpcklqdq xmm0, xmm0
+sub rcx, 16
+movups [rdi+rcx], xmm0
+xor r8d, r8d
+4:
+cmp r8, rcx
+jae 2b
+movups [rdi+r8], xmm0
+add r8, 16
+jmp 4b
+3:
+cmp ecx, 8
+jb 3f
+mov [rdi], rax
+mov [rdi+rcx-8], rax
+ret
+3:
+cmp ecx, 4
+jb 3f
+mov [rdi], eax
+mov [rdi+rcx-4], eax
+ret
+3:
+test ecx, ecx
+je 4f
+shr edx, 1
+mov [rdi], al
+mov [rdi+rcx-1], al
+mov [rdi+rdx], al
+4:
+ret
+
 56: # begin of a function; the emitter knows the offsets of what it changes
 sub r15, 1
 .byte 0x0f, 0x82
@@ -589,6 +712,14 @@ mov \size ptr [r12+rax], \value
 24:
 end \w, 8, 4, \pi
 .endm
+.macro block d, w, label
+rec
+geta edi, \d
+getb esi, \d
+getc ecx, \d
+stub 0xe8, \label
+end \w, 21
+.endm
 .macro slow w, class # Rust runs it
 rec
 mov eax, 0
@@ -877,8 +1008,8 @@ add eax, [rbx+\d]
 stubif 0x82, 46b
 puta rax, \d
 end \w, 5
-slow \w, 21 # MEMORY_COPY
-slow \w, 21 # MEMORY_FILL
+block \d, \w, 66b # MEMORY_COPY
+block \d, \w, 67b # MEMORY_FILL
 slow \w, 22
 slow \w, 23
 .endm
@@ -913,6 +1044,7 @@ table 0x11, 1
 .purgem load
 .purgem store
 .purgem storei
+.purgem block
 .purgem slow
 .purgem table
 "#,
