@@ -1,43 +1,123 @@
 //! Benchmarks: each compares in one run, interleaved, and prints medians, spreads and ratios.
+//!
+//! With `--save` the results go to `docs/bench/NAME.json` with a description of the machine, and a
+//! chart of them to `docs/bench/NAME.svg`.
 
 pub mod build;
+pub mod chart;
+pub mod cold;
 pub mod expand;
+pub mod memory;
+pub mod pack;
+pub mod side;
+pub mod size;
 pub mod table;
+mod trace;
+pub mod workload;
 
-use crate::run::{capture, cargo_precast, command, scratch, write, Result};
+use crate::run::{capture, cargo_precast, command, root, scratch, write, Result};
+use serde_json::{json, Value};
 use std::path::PathBuf;
+use table::Table;
+use workload::Subject;
 
-/// The macro crate that every comparison is about, at the version the figures were taken with.
-pub const CRATE: &str = "serde_derive";
-pub const VERSION: &str = "1.0.229";
-const RUNS: usize = 5;
+/// What a benchmark found: its tables, and the bounds that do not hold.
+#[derive(Default)]
+pub struct Findings {
+    pub tables: Vec<Table>,
+    pub failures: Vec<String>,
+}
+
+struct Benchmark {
+    name: &'static str,
+    /// How often each side runs if nothing else is asked for.
+    runs: usize,
+    run: fn(usize) -> Result<Findings>,
+}
+
+const BENCHMARKS: [Benchmark; 6] = [
+    Benchmark { name: "build", runs: 5, run: build::bench },
+    Benchmark { name: "expand", runs: 5, run: expand::bench },
+    Benchmark { name: "cold", runs: 21, run: cold::bench },
+    Benchmark { name: "size", runs: 1, run: size::bench },
+    Benchmark { name: "memory", runs: 5, run: memory::bench },
+    Benchmark { name: "pack", runs: 3, run: pack::bench },
+];
 
 pub fn bench(args: &[&str]) -> Result {
-    let (name, options) = args.split_first().ok_or("bench what? `build` or `expand`")?;
-    let runs = match options {
-        [] => RUNS,
-        ["--runs", n] => n.parse().ok().filter(|n| *n > 0).ok_or("--runs takes a number")?,
-        _ => return Err(format!("unknown option `{}`", options.join(" "))),
-    };
-    match *name {
-        "build" => build::bench(runs),
-        "expand" => expand::bench(runs),
-        _ => Err(format!("unknown benchmark `{name}`; there are `build` and `expand`")),
+    let names = || BENCHMARKS.map(|benchmark| benchmark.name).join(", ");
+    let (name, options) =
+        args.split_first().ok_or_else(|| format!("bench what? There are {}", names()))?;
+    let benchmark = BENCHMARKS.iter().find(|benchmark| benchmark.name == *name);
+    let benchmark =
+        benchmark.ok_or_else(|| format!("unknown benchmark `{name}`; there are {}", names()))?;
+    let (mut runs, mut save) = (benchmark.runs, false);
+    let mut rest = options;
+    while let [option, more @ ..] = rest {
+        rest = match (*option, more) {
+            ("--runs", [n, more @ ..]) => {
+                runs = n.parse().ok().filter(|n| *n > 0).ok_or("--runs takes a number")?;
+                more
+            }
+            ("--save", more) => {
+                save = true;
+                more
+            }
+            _ => return Err(format!("unknown option `{option}`")),
+        };
+    }
+    let findings = (benchmark.run)(runs)?;
+    for table in &findings.tables {
+        println!("\n{}", table.text());
+    }
+    if save {
+        store(benchmark.name, &findings.tables)?;
+    }
+    match findings.failures.as_slice() {
+        [] => Ok(()),
+        failures => Err(failures.join("\n")),
     }
 }
 
-/// Packs serde_derive (answered from precast's cache where it can) and returns the shim's folder.
-pub fn shim() -> Result<PathBuf> {
+fn store(name: &str, tables: &[Table]) -> Result {
+    let values: Vec<Value> = tables.iter().map(Table::value).collect();
+    let results = json!({ "benchmark": name, "machine": machine()?, "tables": values });
+    let folder = root().join("docs/bench");
+    let text = serde_json::to_string_pretty(&results).expect("values are JSON") + "\n";
+    write(&folder.join(format!("{name}.json")), &text)?;
+    write(&folder.join(format!("{name}.svg")), &chart::draw(&results))
+}
+
+/// The machine, as far as it decides figures.
+fn machine() -> Result<Value> {
+    let version = capture(command("rustc").arg("--version"))?;
+    let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let n = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(json!({
+        "cpu": model.map_or("unknown", |(_, name)| name), "cpus": n,
+        "os": std::env::consts::OS, "arch": std::env::consts::ARCH, "rustc": version,
+    }))
+}
+
+/// A file or folder of the benchmarks' own.
+pub fn scratch_bench(name: &str) -> PathBuf {
+    scratch("bench").join(name)
+}
+
+/// Packs the subject (answered from precast's cache where it can) and returns the shim's folder.
+pub fn shim(subject: &Subject) -> Result<PathBuf> {
     let binary = cargo_precast()?;
-    let out = scratch("bench").join("packed");
-    let spec = format!("{CRATE}@{VERSION}");
+    let out = scratch_bench("packed");
+    let spec = format!("{}@{}", subject.name, subject.version);
     capture(command(binary).args(["precast", "pack", &spec, "--quiet", "-o"]).arg(&out))?;
-    Ok(out.join(format!("{CRATE}-{VERSION}")))
+    Ok(out.join(format!("{}-{}", subject.name, subject.version)))
 }
 
 /// A scratch package with the given dependencies table and library source.
 pub fn package(name: &str, manifest: &str, source: &str) -> Result<PathBuf> {
-    let folder = scratch("bench").join(name);
+    let folder = scratch_bench(name);
     let head = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2021\"\npublish = false\n\n\
          [workspace]\n\n{manifest}"

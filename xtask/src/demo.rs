@@ -1,6 +1,7 @@
 //! The main job, shown: pack serde_derive, use the shim from plain cargo, print what it saves.
 
-use crate::bench::{build, expand, package, shim, table, CRATE, VERSION};
+use crate::bench::workload::SERDE;
+use crate::bench::{build, expand, package, shim};
 use crate::run::{capture, cargo, scratch, write, Result};
 use crate::setup;
 use std::path::Path;
@@ -28,22 +29,23 @@ const RUNS: usize = 3;
 
 pub fn demo() -> Result {
     setup::setup()?;
-    eprintln!("demo: packing {CRATE} {VERSION} from the registry");
-    let shim = shim()?;
+    eprintln!("demo: packing {} {} from the registry", SERDE.name, SERDE.version);
+    let shim = shim(&SERDE)?;
     eprintln!("demo: building a consumer with plain cargo, first with the original, then the shim");
     let native = consumer("demo-original", "")?;
-    let patch = format!("\n[patch.crates-io]\n{CRATE} = {{ path = \"{}\" }}\n", shim.display());
+    let patch =
+        format!("\n[patch.crates-io]\n{} = {{ path = \"{}\" }}\n", SERDE.name, shim.display());
     let packed = consumer("demo-shim", &patch)?;
     if native != packed {
         return Err(format!("the consumers differ:\n{native}\n{packed}"));
     }
     print!("{packed}");
     eprintln!("demo: measuring");
-    let rows = build::compare(&shim, RUNS)?;
-    table::print("Cold build of the macro crate, dev profile, CPU", "s", &rows, 2);
-    let sides = [expand::native()?, expand::side("shim", &expand::path(&shim), "")?];
-    let rows = expand::compare(&[&sides[0], &sides[1]], 100, RUNS)?;
-    table::print("Expansion of 200 derives (macro_expand_crate)", "s", &rows, 0);
+    let mut tables = vec![build::compare(&shim, RUNS)?];
+    tables.extend(expand::demo(&shim, RUNS)?);
+    for table in &tables {
+        println!("\n{}", table.text());
+    }
     println!("the shim: {}", shim.strip_prefix(crate::run::root()).unwrap_or(&shim).display());
     Ok(())
 }

@@ -21,13 +21,18 @@ Usage: cargo xtask TASK [OPTIONS]
   test            set up, then run every check and test
   setup           only install what packing needs (says what, before it does)
   bench build     CPU seconds of a cold build: empty macro, shim, original
-  bench expand    expansion time: native, shim, portable engine, watt
+  bench expand    expansion time of five macro crates: native, shim, portable engine, watt
+  bench cold      the first derive of a fresh rustc; a macro crate that is not used
+  bench size      bytes of module, embedded image and `.crate` file
+  bench memory    peak memory of rustc: native, shim, portable engine
+  bench pack      packing against building for the host; ten crates in one call
 
   consumer        build, run and test an application with shims on every compiler that is here
   corpus          pack the crates of fixtures/corpus; compare each with its original
 
 Options:
-  --runs N        bench: how often each side runs (default 5)
+  --runs N        bench: how often each side runs
+  --save          bench: write docs/bench/NAME.json, and the chart NAME.svg of it
   --only NAME     corpus: only this folder (several: separated by commas)
   --shard K/N     corpus: only the Kth of N parts
   --json          corpus: one JSON object for each crate

@@ -68,6 +68,40 @@ pub fn cpu_seconds(command: &mut Command) -> Result<f64> {
     Ok(children_cpu() - before)
 }
 
+/// What a process took.
+pub struct Usage {
+    /// The most memory that it had at once.
+    pub peak_bytes: u64,
+}
+
+/// Runs silently, whatever the outcome; what it wrote and what it took.
+pub fn usage(command: &mut Command) -> Result<(Output, Usage)> {
+    let shown = show(command);
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = child.map_err(|e| format!("cannot start `{shown}`: {e}"))?;
+    let mut stderr = Vec::new();
+    let pipe = child.stderr.as_mut().expect("it was asked for");
+    std::io::Read::read_to_end(pipe, &mut stderr).map_err(|e| format!("`{shown}`: {e}"))?;
+    let (status, usage) =
+        wait(child.id()).ok_or_else(|| format!("`{shown}` cannot be waited for"))?;
+    Ok((Output { status, stdout: Vec::new(), stderr }, usage))
+}
+
+/// Waits for a child of ours that nobody else waits for.
+fn wait(id: u32) -> Option<(std::process::ExitStatus, Usage)> {
+    let (mut status, id) = (0, libc::pid_t::try_from(id).ok()?);
+    // SAFETY: wait4 only writes what it is given, for which all zeroes is a value.
+    let (found, usage) = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        (libc::wait4(id, &mut status, 0, &mut usage), usage)
+    };
+    // Linux counts in units of 1024 bytes, macOS in bytes.
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    let peak_bytes = u64::try_from(usage.ru_maxrss).ok()? * unit;
+    let status = std::os::unix::process::ExitStatusExt::from_raw(status);
+    (found == id).then_some((status, Usage { peak_bytes }))
+}
+
 fn children_cpu() -> f64 {
     // SAFETY: getrusage only writes the struct it is given, for which all zeroes is a value.
     let usage = unsafe {

@@ -1,0 +1,94 @@
+//! CPU seconds of packing, the toolchain being ready: against building the same crate for the host,
+//! and ten crates in one call against ten calls.
+
+use super::table::{Row, Table};
+use super::workload::SERDE;
+use super::{package, scratch_bench, Findings};
+use crate::run::{capture, cargo, cargo_precast, clear, command, cpu_seconds, Result};
+use std::path::{Path, PathBuf};
+
+const CRATES: [&str; 10] = [
+    "serde_derive@1.0.229",
+    "thiserror-impl@2.0.21",
+    "async-trait@0.1.92",
+    "tracing-attributes@0.1.31",
+    "displaydoc",
+    "zeroize_derive",
+    "num-derive",
+    "strum_macros",
+    "bytemuck_derive",
+    "futures-macro",
+];
+
+const AGAINST_BUILD_MAX: f64 = 1.5;
+const TOGETHER_MAX: f64 = 0.5;
+
+struct Packer {
+    binary: PathBuf,
+    cache: PathBuf,
+}
+
+impl Packer {
+    /// A cache of its own, in which the standard library and the guest are.
+    fn new() -> Result<Packer> {
+        let packer = Packer { binary: cargo_precast()?, cache: scratch_bench("pack-cache") };
+        packer.pack(&CRATES)?;
+        Ok(packer)
+    }
+
+    fn command(&self, specs: &[&str]) -> std::process::Command {
+        let mut pack = command(&self.binary);
+        pack.env("PRECAST_CACHE_DIR", &self.cache).args(["precast", "pack", "--quiet"]);
+        pack.args(specs).arg("-o").arg(scratch_bench("pack-out"));
+        pack
+    }
+
+    fn pack(&self, specs: &[&str]) -> Result {
+        capture(&mut self.command(specs)).map(drop)
+    }
+
+    /// Seconds of one call that finds nothing built but the toolchain.
+    fn seconds(&self, specs: &[&str]) -> Result<f64> {
+        for part in ["build", "module"] {
+            clear(&self.cache.join(part))?;
+        }
+        cpu_seconds(&mut self.command(specs))
+    }
+}
+
+pub fn bench(runs: usize) -> Result<Findings> {
+    let packer = Packer::new()?;
+    let dependency = format!("[dependencies]\n{} = \"={}\"\n", SERDE.name, SERDE.version);
+    let host = package("pack-host", &dependency, "")?;
+    capture(cargo().arg("fetch").current_dir(&host))?;
+    let spec = format!("{}@{}", SERDE.name, SERDE.version);
+    let mut one = [Row::new("`cargo build --release` for the host"), Row::new("pack")];
+    let mut ten = [Row::new("ten calls"), Row::new("one call with ten crates")];
+    for _ in 0..runs {
+        one[0].samples.push(build(&host)?);
+        one[1].samples.push(packer.seconds(&[&spec])?);
+        let apart: Result<Vec<f64>> = CRATES.iter().map(|spec| packer.seconds(&[spec])).collect();
+        ten[0].samples.push(apart?.iter().sum());
+        ten[1].samples.push(packer.seconds(&CRATES)?);
+    }
+    let title = format!("Packing {} {}, CPU", SERDE.name, SERDE.version);
+    let tables = vec![
+        Table::new(title, "s", one.into(), 0).digits(2),
+        Table::new("Packing ten crates, CPU", "s", ten.into(), 0).digits(2),
+    ];
+    let bounds = [AGAINST_BUILD_MAX, TOGETHER_MAX];
+    let failures = tables.iter().zip(bounds).filter(|(table, max)| table.ratio(1) > *max);
+    let failures = failures
+        .map(|(table, max)| format!("{}: {:.2}, more than {max}", table.title, table.ratio(1)))
+        .collect();
+    Ok(Findings { tables, failures })
+}
+
+fn build(folder: &Path) -> Result<f64> {
+    let target = scratch_bench("pack-host-target");
+    clear(&target)?;
+    let mut build = cargo();
+    build.args(["build", "--release", "--quiet", "--offline", "--package", SERDE.name]);
+    build.arg("--target-dir").arg(&target).current_dir(folder).env_remove("RUSTFLAGS");
+    cpu_seconds(&mut build)
+}
