@@ -2,6 +2,8 @@
 
 #[path = "main/arguments.rs"]
 mod arguments;
+#[path = "main/build.rs"]
+mod build;
 #[path = "main/console.rs"]
 mod console;
 #[path = "main/embed.rs"]
@@ -12,6 +14,8 @@ mod expand;
 mod inspect;
 #[path = "main/pack.rs"]
 mod pack;
+#[path = "main/switch.rs"]
+mod switch;
 #[path = "main/verify.rs"]
 mod verify;
 
@@ -28,8 +32,11 @@ fn main() -> ExitCode {
     };
     let console = Console::new(arguments.json, arguments.quiet);
     // Without a handler an interrupt still ends the program; it only leaves its temporary files.
+    // While cargo runs for the user, it alone decides when to end.
     let _ = ctrlc::set_handler(|| {
-        precast::scratch::remove_all_and_exit(i32::from(Class::Interrupted.code()))
+        if !console::is_passing() {
+            precast::scratch::remove_all_and_exit(i32::from(Class::Interrupted.code()))
+        }
     });
     let result = match &arguments.command {
         Command::Pack(options) => pack::run(options, &console),
@@ -37,12 +44,23 @@ fn main() -> ExitCode {
         Command::Verify(options) => verify::run(options, &console),
         Command::Inspect(options) => inspect::run(options, &console),
         Command::Expand(options) => expand::run(options, &console),
+        Command::On(options) => switch::on(options, &console),
+        Command::Off(options) => switch::off(options, &console),
+        passed => {
+            let (name, options) = passed.passed().expect("all others are above");
+            return match build::run(name, options, &console) {
+                Ok(code) => code,
+                Err(error) => fail(&error, &console),
+            };
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            console.error(&error);
-            ExitCode::from(error.class().code())
-        }
+        Err(error) => fail(&error, &console),
     }
+}
+
+fn fail(error: &precast::Error, console: &Console) -> ExitCode {
+    console.error(error);
+    ExitCode::from(error.class().code())
 }

@@ -18,26 +18,25 @@
 //! | `profile`   | of samples, the order of its functions                             |
 //! | `collect`   | of all that, manifest and licences                                 |
 //!
-//! `cache` keeps what was made, `cargo` says how cargo is run, `rebuild` does it all again for an
-//! artifact.
+//! The store's `cache` keeps what was made, `cargo` says how cargo is run, `rebuild` does it all
+//! again for an artifact.
 
 mod build;
-mod cache;
-mod cargo;
+pub(crate) mod cargo;
 mod collect;
 mod exports;
 mod guest;
 mod imports;
-mod inherit;
+pub(crate) mod inherit;
 mod module;
 mod profile;
 mod rebuild;
-mod resolve;
+pub(crate) mod resolve;
 mod rewrite;
 mod shrink;
-mod stage;
+pub(crate) mod stage;
 mod sysroot;
-mod toolchain;
+pub(crate) mod toolchain;
 pub mod wrapper;
 
 pub(crate) use rebuild::{published, rebuild, Rebuilt};
@@ -46,6 +45,7 @@ use crate::artifact::{self, Artifact};
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{self, Capabilities, Manifest};
 use crate::scratch::Scratch;
+use crate::store::cache;
 use crate::{embed, lower};
 use cache::Cache;
 use resolve::Package;
@@ -84,6 +84,15 @@ fn recipe() -> String {
     parts.push(&guest_key);
     hash_of(&parts)[..16].to_owned()
 }
+
+/// Whatever decides what the image of a module is.
+const IMAGE_RECIPE: [&str; 5] = [
+    include_str!("lower/alloc.rs"),
+    include_str!("lower/chunk.rs"),
+    include_str!("lower/emit.rs"),
+    include_str!("lower/translate.rs"),
+    include_str!("lower/write.rs"),
+];
 
 /// What to pack, and how.
 #[derive(Clone, Debug, Default)]
@@ -174,15 +183,7 @@ fn one(
     report: &dyn Report,
 ) -> Result<Outcome> {
     let start = Instant::now();
-    let toolchain = toolchain::find(&package.directory, cache, report)?;
-    let made = make(package, options, &toolchain, cache, report)?;
-    report.step(&format!("lowering {}", package.name));
-    let image = lower::compress(&lower::lower(&made.wasm)?)?;
-    let Made { mut manifest, wasm, lockfile, licenses, cached, notes } = made;
-    manifest.capabilities.extend(&options.grants);
-    let source = package.files.clone();
-    let artifact = Artifact::new(manifest, wasm, image, lockfile.into_bytes(), source, licenses)?;
-    let bytes = artifact::write(&artifact)?;
+    let Packed { artifact, bytes, cached, notes } = artifact(package, options, cache, report)?;
     let shim = options.out.join(embed::name(&artifact));
     let file = options.out.join(format!("{}.precast", embed::name(&artifact)));
     embed::write_dir(&embed::embed(&artifact)?, &shim)?;
@@ -199,6 +200,42 @@ fn one(
         time: start.elapsed(),
         notes,
     })
+}
+
+/// An artifact in memory, and its file's bytes.
+pub(crate) struct Packed {
+    pub(crate) artifact: Artifact,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) cached: bool,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Packs one package that was found before; nothing but the cache is written.
+pub(crate) fn artifact(
+    package: &Package,
+    options: &PackOptions,
+    cache: &Cache,
+    report: &dyn Report,
+) -> Result<Packed> {
+    wrapper::program()?;
+    let toolchain = toolchain::find(&package.directory, cache, report)?;
+    let made = make(package, options, &toolchain, cache, report)?;
+    report.step(&format!("lowering {}", package.name));
+    let image = lower::compress(&lower::lower(&made.wasm)?)?;
+    let Made { mut manifest, wasm, lockfile, licenses, cached, notes } = made;
+    manifest.capabilities.extend(&options.grants);
+    let source = package.files.clone();
+    let artifact = Artifact::new(manifest, wasm, image, lockfile.into_bytes(), source, licenses)?;
+    let bytes = artifact::write(&artifact)?;
+    Ok(Packed { artifact, bytes, cached, notes })
+}
+
+/// Stands for everything of this program that decides an artifact's bytes.
+pub(crate) fn artifact_recipe() -> String {
+    let module = recipe();
+    let mut parts: Vec<&str> = IMAGE_RECIPE.to_vec();
+    parts.push(&module);
+    hash_of(&parts)[..16].to_owned()
 }
 
 /// A module and what is known of it.
@@ -264,10 +301,15 @@ fn stage_locked(package: &Package, staged: &Path, offline: bool) -> Result<Strin
         None => command.arg("generate-lockfile"),
     };
     command.arg("--manifest-path").arg(staged.join("Cargo.toml"));
-    if offline {
+    // With the versions of a project at hand, the registry need not be asked.
+    if offline || package.is_locked {
         command.arg("--offline");
     }
     let output = cargo::run(command, |_| {})?;
+    if !output.success && package.is_locked && !offline {
+        let package = Package { is_locked: false, ..package.clone() };
+        return stage_locked(&package, staged, offline);
+    }
     if !output.success {
         return Err(cargo::failure("cannot choose versions of its dependencies", &output.stderr));
     }

@@ -11,7 +11,7 @@ pub type Tree = BTreeMap<String, Vec<u8>>;
 
 const ZSTD_LEVEL: i32 = 19;
 
-pub(super) fn write(tree: &Tree) -> Result<Vec<u8>> {
+pub(crate) fn write(tree: &Tree) -> Result<Vec<u8>> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, body) in tree {
         check_path(path)?;
@@ -26,7 +26,7 @@ pub(super) fn write(tree: &Tree) -> Result<Vec<u8>> {
 }
 
 /// Reads what [`write`] makes and nothing else.
-pub(super) fn read(bytes: &[u8]) -> Result<Tree> {
+pub(crate) fn read(bytes: &[u8]) -> Result<Tree> {
     let mut tree = Tree::new();
     let mut archive = tar::Archive::new(bytes);
     for entry in archive.entries().class(Class::Verify, "not a tar archive")? {
@@ -67,12 +67,16 @@ pub fn check_path(path: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
-    zstd::bulk::compress(bytes, ZSTD_LEVEL).context("zstd cannot compress")
+pub(crate) fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
+    compress_at(ZSTD_LEVEL, bytes)
+}
+
+pub(crate) fn compress_at(level: i32, bytes: &[u8]) -> Result<Vec<u8>> {
+    zstd::bulk::compress(bytes, level).context("zstd cannot compress")
 }
 
 /// Decompresses one zstd frame of at most `bytes_max`.
-pub(super) fn decompress(bytes: &[u8], bytes_max: u64) -> Result<Vec<u8>> {
+pub(crate) fn decompress(bytes: &[u8], bytes_max: u64) -> Result<Vec<u8>> {
     let decoder = zstd::Decoder::with_buffer(bytes).class(Class::Verify, "not a zstd frame")?;
     let mut out = Vec::new();
     let mut limited = decoder.single_frame().take(bytes_max + 1);

@@ -1,14 +1,16 @@
 //! The command line's grammar and help.
 
-use crate::{embed, expand, inspect, pack, verify};
+use crate::{build, embed, expand, inspect, pack, switch, verify};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use precast::error::Class;
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 const EXAMPLES: &str = "\
 Examples:
+  cargo precast test --workspace             cargo's command, macros precompiled, nothing changed
   cargo precast pack serde_derive            pack the newest version into this directory
   cargo precast pack serde_derive@1.0.229 thiserror-impl -o vendor
   cargo precast pack ./my-macros --features full
@@ -44,6 +46,67 @@ pub(crate) enum Command {
     Verify(verify::Options),
     Inspect(inspect::Options),
     Expand(expand::Options),
+    /// `cargo build` with the macros precompiled
+    Build(build::Options),
+    /// `cargo check` with the macros precompiled
+    Check(build::Options),
+    /// `cargo test` with the macros precompiled
+    Test(build::Options),
+    /// `cargo run` with the macros precompiled
+    Run(build::Options),
+    /// `cargo bench` with the macros precompiled
+    Bench(build::Options),
+    /// `cargo clippy` with the macros precompiled
+    Clippy(build::Options),
+    /// `cargo doc` with the macros precompiled
+    Doc(build::Options),
+    /// Use precompiled macros in every cargo command of this workspace
+    On(switch::Options),
+    /// Build the macros of this workspace from source again
+    Off(switch::Options),
+}
+
+impl Command {
+    /// Cargo's own commands, by their names.
+    pub(crate) fn passed(&self) -> Option<(&'static str, &build::Options)> {
+        Some(match self {
+            Command::Build(options) => ("build", options),
+            Command::Check(options) => ("check", options),
+            Command::Test(options) => ("test", options),
+            Command::Run(options) => ("run", options),
+            Command::Bench(options) => ("bench", options),
+            Command::Clippy(options) => ("clippy", options),
+            Command::Doc(options) => ("doc", options),
+            _ => return None,
+        })
+    }
+}
+
+/// `+nightly` of `cargo precast +nightly build`.
+static TOOLCHAIN: OnceLock<OsString> = OnceLock::new();
+
+pub(crate) fn toolchain() -> Option<OsString> {
+    TOOLCHAIN.get().cloned()
+}
+
+/// Commands whose arguments are cargo's: precast's own options stand before them.
+const PASSED: [&str; 2] = ["on", "off"];
+
+/// Keeps what is cargo's from being read as ours.
+fn shield(words: &mut Vec<OsString>) {
+    if words.get(1).is_some_and(|word| word.to_string_lossy().starts_with('+')) {
+        // Set once: there is one command line.
+        let _ = TOOLCHAIN.set(words.remove(1));
+    }
+    let command = words.iter().skip(1).position(|word| !word.to_string_lossy().starts_with('-'));
+    let Some(at) = command.map(|at| at + 1) else { return };
+    let is_passed = build::COMMANDS.iter().chain(&PASSED).any(|name| words[at] == *name);
+    if is_passed && words.get(at + 1).is_none_or(|word| word != "--help" && word != "-h") {
+        words.insert(at + 1, "--".into());
+    } else if is_passed {
+        // Of this command, cargo's help would not tell.
+        words.splice(at.., ["help".into(), words[at].clone()]);
+    }
 }
 
 impl Arguments {
@@ -55,6 +118,7 @@ impl Arguments {
         if words.get(1).is_some_and(|word| word == "precast") {
             words.remove(1);
         }
+        shield(&mut words);
         let json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
         let styles = Styles::styled()
             .header(AnsiColor::Green.on_default().bold())

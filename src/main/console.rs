@@ -2,10 +2,12 @@
 
 use anstream::{eprintln, print, println};
 use indicatif::{ProgressBar, ProgressStyle};
-use precast::error::{Class, Error};
+use precast::error::{Class, Context, Error, Result};
 use serde::Serialize;
 use serde_json::{json, Value};
 use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const RED: &str = "\x1b[1;31m";
@@ -49,6 +51,18 @@ impl Console {
         });
     }
 
+    /// What was done for a command of cargo's, on standard error as cargo's own news.
+    pub(crate) fn summary(&self, text: &str) {
+        if !self.quiet && !self.json {
+            eprintln!("{GREEN}{:>12}{RESET} {}", "Precast", shown(text));
+        }
+    }
+
+    /// Ends the progress: cargo writes now.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
     /// Progress: a spinner on a terminal, one line for each step elsewhere.
     pub(crate) fn step(&self, text: &str) {
         if self.quiet || self.json {
@@ -80,6 +94,33 @@ impl Console {
             eprintln!("{CYAN}help{RESET}: {}", shown(help));
         }
     }
+}
+
+/// Whether cargo runs for the user, on the user's terminal.
+static PASSING: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn is_passing() -> bool {
+    PASSING.load(Ordering::Relaxed)
+}
+
+/// Runs cargo with our standard streams; its exit code is ours.
+pub(crate) fn pass(mut cargo: std::process::Command) -> Result<ExitCode> {
+    PASSING.store(true, Ordering::Relaxed);
+    let status = cargo.status();
+    PASSING.store(false, Ordering::Relaxed);
+    let status = status.class(Class::Toolchain, "cannot run cargo")?;
+    let code = status.code().or_else(|| Some(128 + signal(&status)?)).unwrap_or(1);
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+#[cfg(unix)]
+fn signal(status: &std::process::ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(status)
+}
+
+#[cfg(not(unix))]
+fn signal(_status: &std::process::ExitStatus) -> Option<i32> {
+    None
 }
 
 /// Texts may come from a macro or its package: they do not steer the terminal.

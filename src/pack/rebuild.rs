@@ -102,5 +102,6 @@ fn package(artifact: &Artifact, directory: &Path) -> Result<Package> {
         directory: directory.to_owned(),
         manifest: text(artifact.source.get("Cargo.toml").ok_or_else(missing)?, "Cargo.toml")?,
         lockfile: Some(text(&artifact.lockfile, "Cargo.lock")?),
+        is_locked: true,
     })
 }

@@ -23,6 +23,8 @@ pub struct Package {
     pub manifest: String,
     /// The lock file to start from.
     pub lockfile: Option<String>,
+    /// It names everything that the package needs, and all of that has been downloaded.
+    pub is_locked: bool,
 }
 
 /// `directory` is the user's; a SPEC that is a path is relative to it.
@@ -68,6 +70,7 @@ fn from_path(path: &Path) -> Result<Package> {
         directory: path,
         manifest: inherited.buildable,
         lockfile,
+        is_locked: false,
     })
 }
 
@@ -174,8 +177,20 @@ fn found(metadata: &Value, lock: &str, name: &str, directory: &Path) -> Result<P
         let message = format!("{name} {version} has no checksum: it comes from {source}");
         Error::new(Class::Package, message).help("pack it from its directory")
     })?;
+    published(name, version, checksum, folder, directory)
+}
+
+/// A package of a registry, unpacked in `folder`.
+fn published(
+    name: String,
+    version: String,
+    checksum: String,
+    folder: &Path,
+    directory: &Path,
+) -> Result<Package> {
     let mut files = stage::read_published(folder)?;
     files.retain(|path, _| path != ".cargo-ok" && path != ".cargo-checksum.json");
+    let manifest = folder.join("Cargo.toml");
     let manifest = std::fs::read_to_string(&manifest).at("read", &manifest)?;
     Ok(Package {
         name,
@@ -185,7 +200,28 @@ fn found(metadata: &Value, lock: &str, name: &str, directory: &Path) -> Result<P
         directory: directory.to_owned(),
         manifest,
         lockfile: None,
+        is_locked: false,
     })
+}
+
+/// A package of a project's graph, to be packed with the versions in its lock file. Without a
+/// checksum it is one of a directory or of a repository.
+pub(crate) fn of_graph(
+    name: &str,
+    version: &str,
+    checksum: Option<&str>,
+    folder: &Path,
+    lockfile: &str,
+    directory: &Path,
+) -> Result<Package> {
+    let package = match checksum {
+        Some(checksum) => {
+            published(name.into(), version.into(), checksum.into(), folder, directory)?
+        }
+        None => from_path(folder)?,
+    };
+    check_is_macro(&package)?;
+    Ok(Package { lockfile: Some(lockfile.to_owned()), is_locked: true, ..package })
 }
 
 /// The id of the one package that the asking package depends on.

@@ -34,7 +34,11 @@ pub fn build(
     ));
     cache.put("sysroot", key, |entry| {
         let work = crate::scratch::Scratch::beside(entry)?;
-        compile(candidate, sources, work.path(), directory, entry)?;
+        // A project's own vendor folder has nothing of the standard library's; its mirror may be
+        // the only way to get that.
+        if compile(candidate, sources, work.path(), work.path(), entry).is_err() {
+            compile(candidate, sources, work.path(), directory, entry)?;
+        }
         adopt(&sources.wasi_libc, entry)
     })
 }

@@ -160,6 +160,18 @@ fn gone(wanted: &manifest::Toolchain, found: &[Candidate]) -> Error {
     })
 }
 
+/// Stands for the toolchain that [`find`] would choose, found without building anything.
+pub fn identity(directory: &Path) -> Result<String> {
+    let candidates = candidates(directory)?;
+    let with_target = candidates.iter().find(|candidate| candidate.has_target());
+    let buildable = || candidates.iter().find(|candidate| candidate.sources().is_some());
+    let chosen = with_target.or_else(buildable).ok_or_else(|| missing(&candidates))?;
+    let release = chosen.release.to_string();
+    let linker = linker_of(chosen, &candidates)?;
+    let parts = [release, chosen.commit().unwrap_or_default(), linker.version];
+    Ok(hash_of(&parts)[..16].to_owned())
+}
+
 fn candidates(directory: &Path) -> Result<Vec<Candidate>> {
     if let Some(chosen) = std::env::var_os(VARIABLE).filter(|chosen| !chosen.is_empty()) {
         let chosen = Candidate::ask(Path::new(&chosen), directory);

@@ -1,0 +1,237 @@
+//! What a cargo command line says about the packages and features to build.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Options with a value that `cargo metadata` and `cargo tree` both know.
+const EVERYWHERE: [&str; 4] = ["--manifest-path", "--config", "-Z", "--lockfile-path"];
+/// The same without a value.
+const FLAGS_EVERYWHERE: [&str; 3] = ["--locked", "--offline", "--frozen"];
+/// Options with a value that choose packages, features and platforms.
+const CHOICE: [&str; 6] = ["-p", "--package", "--exclude", "-F", "--features", "--target"];
+/// The same without a value.
+const FLAGS_OF_CHOICE: [&str; 4] =
+    ["--workspace", "--all", "--all-features", "--no-default-features"];
+/// Other options with a value, which must not be taken for arguments.
+const VALUED: [&str; 12] = [
+    "--bin",
+    "--example",
+    "--test",
+    "--bench",
+    "--profile",
+    "-j",
+    "--jobs",
+    "--message-format",
+    "--color",
+    "--target-dir",
+    "--artifact-dir",
+    "--out-dir",
+];
+/// Options with which development dependencies take part.
+const DEVELOPMENT: [&str; 7] =
+    ["--tests", "--test", "--all-targets", "--examples", "--example", "--benches", "--bench"];
+
+/// A cargo command, as far as it decides what is built.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// `+nightly`
+    pub toolchain: Option<OsString>,
+    /// Where cargo runs.
+    pub directory: PathBuf,
+    /// `--target-dir`
+    pub target_dir: Option<PathBuf>,
+    common: Vec<OsString>,
+    choice: Vec<OsString>,
+    development: bool,
+}
+
+impl Request {
+    /// The request of `cargo COMMAND ARGUMENTS`.
+    pub fn of(command: &str, arguments: &[OsString], directory: &Path) -> Request {
+        let mut request = Request {
+            directory: directory.to_owned(),
+            development: matches!(command, "test" | "bench"),
+            ..Request::default()
+        };
+        let mut rest = arguments.iter();
+        while let Some(word) = rest.next() {
+            let text = word.to_string_lossy();
+            if text == "--" || command == "run" && !text.starts_with('-') {
+                break;
+            }
+            let (name, attached) = split(&text);
+            request.development |= DEVELOPMENT.contains(&name);
+            if FLAGS_EVERYWHERE.contains(&name) {
+                request.common.push(word.clone());
+            } else if name == "--all" {
+                request.choice.push("--workspace".into());
+            } else if FLAGS_OF_CHOICE.contains(&name) {
+                request.choice.push(word.clone());
+            } else if let Some(kind) = kind(name) {
+                let value = attached.map(OsString::from).or_else(|| rest.next().cloned());
+                request.add(kind, name, value.unwrap_or_default());
+            }
+        }
+        request
+    }
+
+    /// Everything that any command might build: all members with their tests.
+    pub fn workspace(arguments: &[OsString], directory: &Path) -> Request {
+        let mut request = Request::of("test", arguments, directory);
+        if !request.choice.iter().any(|word| word == "--workspace") {
+            request.choice.push("--workspace".into());
+        }
+        request
+    }
+
+    /// The user allows no network.
+    pub fn is_offline(&self) -> bool {
+        self.common.iter().any(|word| word == "--offline" || word == "--frozen")
+    }
+
+    /// Cargo in the request's directory, with the user's environment.
+    pub fn cargo(&self) -> Command {
+        let own = std::env::var_os("CARGO").filter(|_| self.toolchain.is_none());
+        let mut cargo = Command::new(own.unwrap_or_else(|| OsString::from("cargo")));
+        cargo.current_dir(&self.directory).args(&self.toolchain);
+        cargo
+    }
+
+    pub(super) fn metadata(&self) -> Command {
+        let mut cargo = self.cargo();
+        cargo.args(["metadata", "--format-version", "1"]).args(&self.common);
+        cargo.env("CARGO_TERM_COLOR", "never");
+        cargo
+    }
+
+    /// Asks for the workspace's manifest.
+    pub(crate) fn locate(&self) -> Command {
+        let mut cargo = self.cargo();
+        cargo.args(["locate-project", "--workspace", "--message-format", "plain"]);
+        let at = self.common.iter().position(|word| word == "--manifest-path");
+        cargo.args(at.map(|at| &self.common[at..at + 2]).unwrap_or_default());
+        cargo
+    }
+
+    pub(super) fn tree(&self) -> Command {
+        let mut cargo = self.cargo();
+        let edges = if self.development { "normal,build,dev" } else { "normal,build" };
+        cargo.args(["tree", "--prefix", "depth", "--format", super::tree::FORMAT]);
+        cargo.args(["--edges", edges]).args(&self.common).args(&self.choice);
+        let named = |word: &OsString| word == "--target";
+        if let Some(target) = std::env::var_os("CARGO_BUILD_TARGET") {
+            if !self.choice.iter().any(named) {
+                cargo.arg("--target").arg(target);
+            }
+        }
+        cargo.env("CARGO_TERM_COLOR", "never");
+        cargo
+    }
+
+    fn add(&mut self, kind: Kind, name: &str, value: OsString) {
+        match kind {
+            Kind::Everywhere => self.common.extend([name.into(), value]),
+            Kind::Choice => self.choice.extend([name.into(), value]),
+            Kind::Other if name == "--target-dir" => {
+                self.target_dir = Some(self.directory.join(value));
+            }
+            Kind::Other => {}
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Everywhere,
+    Choice,
+    Other,
+}
+
+fn kind(name: &str) -> Option<Kind> {
+    let kinds = [
+        (&EVERYWHERE[..], Kind::Everywhere),
+        (&CHOICE[..], Kind::Choice),
+        (&VALUED[..], Kind::Other),
+    ];
+    kinds.into_iter().find(|(names, _)| names.contains(&name)).map(|(_, kind)| kind)
+}
+
+/// `--name=value`, `-nvalue` and `-n=value` in their parts.
+fn split(word: &str) -> (&str, Option<&str>) {
+    if word.starts_with("--") {
+        return match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+    }
+    let short = word.char_indices().nth(2).map_or(word.len(), |(at, _)| at);
+    let (name, value) = word.split_at(short);
+    let is_valued = kind(name).is_some() && !value.is_empty();
+    (name, is_valued.then(|| value.strip_prefix('=').unwrap_or(value)))
+}
+
+/// Takes `--NAME VALUE` and `--NAME=VALUE` out of cargo's arguments: the values, and what is left.
+/// Nothing behind `--` is touched.
+pub fn take(arguments: &[OsString], name: &str) -> (Vec<String>, Vec<OsString>) {
+    let (mut values, mut left) = (Vec::new(), Vec::new());
+    let mut rest = arguments.iter();
+    while let Some(word) = rest.next() {
+        let text = word.to_string_lossy();
+        if word == OsStr::new("--") {
+            left.push(word.clone());
+            break;
+        }
+        match text.strip_prefix(name) {
+            Some("") => values.extend(rest.next().map(|value| value.to_string_lossy().into())),
+            Some(value) if value.starts_with('=') => values.push(value[1..].to_owned()),
+            _ => left.push(word.clone()),
+        }
+    }
+    left.extend(rest.cloned());
+    (values, left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(command: &str, line: &str, expected: &str) {
+        let arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        let request = Request::of(command, &arguments, Path::new("/w"));
+        let words = |words: &[OsString]| {
+            words
+                .iter()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let development = if request.development { " dev" } else { "" };
+        let found = format!("{}|{}{development}", words(&request.common), words(&request.choice));
+        assert_eq!(found, expected, "{command} {line}");
+    }
+
+    #[test]
+    fn command_lines() {
+        check("build", "--release", "|");
+        check("build", "-pa --package=b -p c --all", "|-p a --package b -p c --workspace");
+        check(
+            "build",
+            "--manifest-path x/Cargo.toml --locked",
+            "--manifest-path x/Cargo.toml --locked|",
+        );
+        check("build", "-Fone,two --bin -p", "|-F one,two");
+        check("test", "name -p a -- -p b", "|-p a dev");
+        check("run", "-p a program --features x", "|-p a");
+        check("check", "--all-targets --target=t", "|--target t dev");
+        check("build", "-vv -j4 --profile bench -Zunstable-options", "-Z unstable-options|");
+    }
+
+    #[test]
+    fn own_options() {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let (values, left) = take(&words("-q --only a,b --only=c -- --only d"), "--only");
+        assert_eq!(values, ["a,b", "c"]);
+        assert_eq!(left, words("-q -- --only d"));
+    }
+}

@@ -1,0 +1,66 @@
+//! `cargo precast build`, `check`, `test`, `run`, `bench`, `clippy` and `doc`: cargo's own commands
+//! with the macros precompiled.
+
+use crate::console::Console;
+use clap::Args;
+use precast::error::{Context, Result};
+use precast::graph::{take, Request};
+use precast::overlay::{self, Choice};
+use precast::store::Store;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The commands that are passed on.
+pub(crate) const COMMANDS: [&str; 7] = ["build", "check", "test", "run", "bench", "clippy", "doc"];
+
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Options {
+    /// Cargo's own arguments; `--only NAMES` and `--except NAMES` choose the macro packages
+    #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
+}
+
+/// Cargo's exit code.
+pub(crate) fn run(command: &str, options: &Options, console: &Console) -> Result<ExitCode> {
+    let (choice, arguments) = choice(&options.arguments);
+    let directory = std::env::current_dir().context("the current directory is gone")?;
+    let mut request = Request::of(command, &arguments, &directory);
+    request.toolchain = crate::arguments::toolchain();
+    let store = Store::open(None)?;
+    let overlay = overlay::prepare(&request, &choice, &store, &|text: &str| console.step(text))?;
+    console.clear();
+    let is_quiet = arguments
+        .iter()
+        .take_while(|word| *word != "--")
+        .any(|word| word == "-q" || word == "--quiet");
+    if !is_quiet {
+        match overlay.config {
+            Some(_) => {
+                overlay::summary(&overlay.macros).iter().for_each(|line| console.summary(line))
+            }
+            None => console.summary("the overlay of `cargo precast on` is used"),
+        }
+    }
+    let mut cargo = request.cargo();
+    cargo.arg(command);
+    if let Some(config) = &overlay.config {
+        cargo.arg("--config").arg(config);
+    }
+    cargo.args(&arguments);
+    // A program that runs for long must not keep others from building.
+    let lock = if command == "run" { None } else { overlay.lock };
+    let code = crate::console::pass(cargo)?;
+    drop(lock);
+    Ok(code)
+}
+
+/// `--only` and `--except` out of the arguments.
+pub(crate) fn choice(arguments: &[OsString]) -> (Choice, Vec<OsString>) {
+    let list = |values: Vec<String>| -> Vec<String> {
+        values.iter().flat_map(|value| value.split(',')).map(str::to_owned).collect()
+    };
+    let (only, left) = take(arguments, "--only");
+    let (except, left) = take(&left, "--except");
+    (Choice { only: list(only), except: list(except) }, left)
+}

@@ -1,0 +1,150 @@
+//! Directory sources: a folder of packages, each with a `.cargo-checksum.json`.
+
+use crate::artifact::Tree;
+use crate::error::{Context, Result};
+use crate::scratch::Scratch;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const CHECKSUM: &str = ".cargo-checksum.json";
+
+/// Files that cargo puts beside a package's own.
+const LEFT: [&str; 4] = [CHECKSUM, ".cargo-ok", ".git", "target"];
+
+/// A package of a directory source.
+pub struct Entry {
+    /// The folder's name.
+    pub name: String,
+    /// What `Cargo.lock` says of the package; none for a git repository.
+    pub checksum: Option<String>,
+    /// What the entry is made from: another origin is another entry.
+    pub origin: String,
+    /// Makes the content, which is costly.
+    pub content: Box<dyn Fn() -> Result<Content>>,
+}
+
+pub enum Content {
+    /// Links to everything in a directory; the manifest, if there is one here, instead.
+    Links {
+        directory: PathBuf,
+        manifest: Option<String>,
+    },
+    Files(Tree),
+}
+
+impl Entry {
+    /// No file has a hash here: they are links, or were checked before.
+    fn checksum_file(&self) -> Vec<u8> {
+        let value = json!({ "files": {}, "package": self.checksum, "precast": self.origin });
+        value.to_string().into_bytes()
+    }
+
+    fn is_ready(&self, source: &Path) -> bool {
+        let folder = source.join(&self.name);
+        let recorded = std::fs::read(folder.join(CHECKSUM));
+        // A link may point to what cargo has removed meanwhile.
+        recorded.is_ok_and(|found| found == self.checksum_file())
+            && folder.join("Cargo.toml").is_file()
+    }
+
+    fn write(&self, source: &Path) -> Result<()> {
+        let folder = source.join(&self.name);
+        let scratch = Scratch::beside(source)?;
+        let new = scratch.path().join("new");
+        std::fs::create_dir_all(&new).at("create", &new)?;
+        match (self.content)()? {
+            Content::Links { directory, manifest } => link(&directory, &new, manifest.as_deref())?,
+            Content::Files(files) => {
+                for (path, body) in &files {
+                    crate::pack::stage::put(&new.join(path), body)?;
+                }
+            }
+        }
+        let file = new.join(CHECKSUM);
+        std::fs::write(&file, self.checksum_file()).at("write", &file)?;
+        remove(&folder)?;
+        std::fs::rename(&new, &folder).at("create", &folder)
+    }
+}
+
+/// Whether the directory has exactly these entries.
+pub fn is_ready(source: &Path, entries: &[&Entry]) -> bool {
+    present(source).iter().eq(wanted(entries).iter())
+        && entries.iter().all(|entry| entry.is_ready(source))
+}
+
+/// Writes the entries that are missing or different, and removes all others.
+pub fn write(source: &Path, entries: &[&Entry]) -> Result<()> {
+    std::fs::create_dir_all(source).at("create", source)?;
+    let wanted = wanted(entries);
+    for name in present(source).difference(&wanted) {
+        remove(&source.join(name))?;
+    }
+    for entry in entries.iter().filter(|entry| !entry.is_ready(source)) {
+        entry.write(source)?;
+    }
+    Ok(())
+}
+
+fn wanted(entries: &[&Entry]) -> BTreeSet<String> {
+    entries.iter().map(|entry| entry.name.clone()).collect()
+}
+
+fn present(source: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(source).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Removes a folder that nobody sees half of.
+fn remove(folder: &Path) -> Result<()> {
+    let parent = folder.parent().expect("an entry lies in its source");
+    let scratch = Scratch::beside(parent)?;
+    match std::fs::rename(folder, scratch.path().join("old")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).at("remove", folder)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn link(from: &Path, to: &Path, manifest: Option<&str>) -> Result<()> {
+    for entry in std::fs::read_dir(from).at("read", from)? {
+        let entry = entry.at("read", from)?;
+        let name = entry.file_name();
+        let is_left = LEFT.iter().any(|left| name == *left);
+        let is_written = manifest.is_some() && name == "Cargo.toml";
+        if !is_left && !is_written {
+            symlink(&entry.path(), &to.join(&name)).at("link", &entry.path())?;
+        }
+    }
+    if let Some(manifest) = manifest {
+        let file = to.join("Cargo.toml");
+        std::fs::write(&file, manifest).at("write", &file)?;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn symlink(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(from, to)
+}
+
+#[cfg(windows)]
+fn symlink(from: &Path, to: &Path) -> std::io::Result<()> {
+    match from.is_dir() {
+        true => std::os::windows::fs::symlink_dir(from, to),
+        false => std::os::windows::fs::symlink_file(from, to),
+    }
+}
+
+/// Writes a file in one step, unless it has these bytes.
+pub fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
+    if std::fs::read(file).is_ok_and(|found| found == bytes) {
+        return Ok(());
+    }
+    let scratch = Scratch::beside(file)?;
+    let new = scratch.path().join("new");
+    std::fs::write(&new, bytes).at("write", &new)?;
+    std::fs::rename(&new, file).at("write", file)
+}

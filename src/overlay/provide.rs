@@ -1,0 +1,250 @@
+//! Artifacts for the macros of a graph: from the store, or packed now and then stored.
+
+use super::directory::{Content, Entry};
+use super::{first_lines, relocate, Choice, Outcome, Treated};
+use crate::artifact;
+use crate::embed;
+use crate::error::{Class, Error, Result};
+use crate::graph::{Graph, Needed, Package, PackageIdx, Request};
+use crate::pack::resolve::{self, Package as Found};
+use crate::pack::stage::{self, hash_of};
+use crate::pack::{self, toolchain, Features, PackOptions, Report};
+use crate::store::{self, Key, Store};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the decisions depend on.
+pub(crate) struct Context<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) choice: &'a Choice,
+    pub(crate) store: &'a Store,
+    pub(crate) request: &'a Request,
+    pub(crate) report: &'a dyn Report,
+}
+
+/// A macro package with what was decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Provided {
+    pub(crate) features: BTreeSet<String>,
+    pub(crate) outcome: Outcome,
+    /// The artifact that takes its place.
+    pub(crate) key: Option<Key>,
+}
+
+impl Provided {
+    pub(crate) fn shown(&self, graph: &Graph, package: PackageIdx) -> Treated {
+        let Package { name, version, .. } = &graph.packages[package];
+        Treated {
+            name: name.clone(),
+            version: version.clone(),
+            features: self.features.clone(),
+            outcome: self.outcome.clone(),
+        }
+    }
+}
+
+/// Decides on every macro that the build needs. What is built from source brings its dependencies,
+/// and so perhaps further macros.
+pub(crate) fn provide(context: &Context) -> Result<BTreeMap<PackageIdx, Provided>> {
+    let mut decided: BTreeMap<PackageIdx, Provided> = BTreeMap::new();
+    // Asked for once, and only if there is a macro to look for.
+    let mut toolchain: Option<Result<String>> = None;
+    loop {
+        let is_source = |package: &PackageIdx| {
+            decided
+                .get(package)
+                .is_some_and(|provided| matches!(provided.outcome, Outcome::Source(_)))
+        };
+        let needed: Needed = context.graph.needed(|package| !is_source(&package));
+        let is_open = |(package, features): &(&PackageIdx, &BTreeSet<String>)| {
+            decided.get(*package).is_none_or(|provided| provided.features != **features)
+        };
+        let open: Vec<_> = needed.iter().filter(is_open).collect();
+        if open.is_empty() {
+            decided.retain(|package, _| needed.contains_key(package));
+            return Ok(decided);
+        }
+        let mut found = Vec::new();
+        for (package, features) in open {
+            let provided = one(context, *package, features, &mut toolchain)?;
+            found.push((*package, provided));
+        }
+        decided.extend(found);
+    }
+}
+
+fn one(
+    context: &Context,
+    at: PackageIdx,
+    features: &BTreeSet<String>,
+    toolchain: &mut Option<Result<String>>,
+) -> Result<Provided> {
+    let package = &context.graph.packages[at];
+    let done = |outcome, key| Ok(Provided { features: features.clone(), outcome, key });
+    if package.is_shim {
+        return done(Outcome::Shim, None);
+    }
+    if let Some(reason) = refusal(context, at) {
+        return done(Outcome::Source(reason), None);
+    }
+    let directory = &context.request.directory;
+    let toolchain = toolchain.get_or_insert_with(|| toolchain::identity(directory));
+    let found = match package.source {
+        None => Some(found(context, package)?),
+        Some(_) => None,
+    };
+    let key = Key {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        checksum: checksum(context, at, found.as_ref())?,
+        features: features.clone(),
+        precast: env!("CARGO_PKG_VERSION").to_owned(),
+        recipe: pack::artifact_recipe(),
+        toolchain: toolchain.as_ref().map_or_else(|_| String::new(), String::clone),
+    };
+    if context.store.get(&key).is_some() {
+        return done(Outcome::Stored, Some(key));
+    }
+    // Without a wasm toolchain, what another machine packed is as good.
+    if let Err(error) = toolchain {
+        return match context.store.get_from_any_toolchain(&key) {
+            Some((key, _)) => done(Outcome::Stored, Some(key)),
+            None => Err(again(error).context(format!("cannot pack {}", package.label()))),
+        };
+    }
+    let _lock = context.store.lock(&key, context.report)?;
+    if context.store.get(&key).is_some() {
+        return done(Outcome::Stored, Some(key));
+    }
+    if let Some(reason) = context.store.refusal(&key) {
+        return done(Outcome::Source(reason), None);
+    }
+    match packed(context, package, features, found) {
+        Ok(bytes) => {
+            context.store.put(&key, &bytes)?;
+            context.store.clean(store::limit(None)?)?;
+            done(Outcome::Packed, Some(key))
+        }
+        Err(error) if error.class() == Class::Package => {
+            let reason = first_lines(&error);
+            context.store.refuse(&key, &reason)?;
+            done(Outcome::Source(reason), None)
+        }
+        Err(error) => Err(error.context(format!("cannot pack {}", package.label()))),
+    }
+}
+
+/// An error once more, which was kept.
+fn again(error: &Error) -> Error {
+    let copy = Error::new(error.class(), error.to_string());
+    match error.help_text() {
+        Some(help) => copy.help(help),
+        None => copy,
+    }
+}
+
+/// Why the package is left as it is, though it could be packed.
+fn refusal(context: &Context, at: PackageIdx) -> Option<String> {
+    let graph = context.graph;
+    let package = &graph.packages[at];
+    if let Some(reason) = context.choice.refusal(&package.name) {
+        return Some(reason.to_owned());
+    }
+    if package.source.is_some() {
+        return None;
+    }
+    if graph.is_root(at) {
+        return Some("it is one of the packages that are built".to_owned());
+    }
+    // Cargo overrides packages in directories by name alone.
+    let same = |other: &Package| other.name == package.name && other.version != package.version;
+    graph.packages.iter().any(same).then(|| "another package has its name".to_owned())
+}
+
+fn found(context: &Context, package: &Package) -> Result<Found> {
+    resolve::of_graph(
+        &package.name,
+        &package.version,
+        package.checksum.as_deref(),
+        &package.directory,
+        &context.graph.lockfile,
+        &context.request.directory,
+    )
+}
+
+/// What stands for the package's sources: the registry's checksum, the repository's revision, or a
+/// hash of its files and of the packages in directories that it uses.
+fn checksum(context: &Context, at: PackageIdx, found: Option<&Found>) -> Result<String> {
+    let package = &context.graph.packages[at];
+    if let Some(checksum) = &package.checksum {
+        return Ok(checksum.clone());
+    }
+    if let Some(source) = &package.source {
+        return Ok(hash_of(&[source]));
+    }
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    let mut add = |files: &stage::Files| {
+        for (path, body) in files {
+            parts.extend([path.as_bytes().to_vec(), body.clone()]);
+        }
+    };
+    found.into_iter().for_each(|found| add(&found.files));
+    for below in context.graph.below(at) {
+        let package = &context.graph.packages[below];
+        if package.source.is_none() && below != at {
+            add(&stage::read(&package.directory)?);
+        }
+    }
+    Ok(hash_of(&parts))
+}
+
+fn packed(
+    context: &Context,
+    package: &Package,
+    features: &BTreeSet<String>,
+    known: Option<Found>,
+) -> Result<Vec<u8>> {
+    let found = known.map_or_else(|| found(context, package), Ok)?;
+    if writes_code(&found) {
+        let message = "its build script writes code for the compiler that is used";
+        return Err(Error::new(Class::Package, message));
+    }
+    let features = features.iter().cloned().collect();
+    let options = PackOptions {
+        features: Features { names: features, no_default: true, all: false },
+        offline: context.request.is_offline(),
+        ..PackOptions::default()
+    };
+    Ok(pack::artifact(&found, &options, context.store.cache(), context.report)?.bytes)
+}
+
+/// A macro that includes what its build script writes can mean something else with each compiler.
+fn writes_code(package: &Found) -> bool {
+    let needle = b"env!(\"OUT_DIR\")";
+    let includes = |text: &[u8]| text.windows(needle.len()).any(|window| window == needle);
+    let sources = package.files.iter().filter(|(path, _)| path.ends_with(".rs"));
+    sources.filter(|(path, _)| path.starts_with("src/")).any(|(_, text)| includes(text))
+}
+
+/// The shim as an entry of a directory source.
+pub(crate) fn entry(package: &Package, key: &Key, store: &Store) -> Entry {
+    let (store, key, package) = (store.clone(), key.clone(), package.clone());
+    Entry {
+        name: package.shim_name(&key),
+        checksum: package.checksum.clone(),
+        origin: key.id(),
+        content: Box::new(move || {
+            let gone = || {
+                let message = format!("{} is no longer in the store", key.label());
+                Error::new(Class::Other, message).help("run the command again")
+            };
+            let artifact = artifact::read(&store.get(&key).ok_or_else(gone)?)?;
+            let mut files = embed::embed(&artifact)?;
+            if package.checksum.is_none() {
+                let manifest = files.get_mut("Cargo.toml").expect("every shim has a manifest");
+                let text = String::from_utf8_lossy(manifest).into_owned();
+                *manifest = relocate::shim(&text, &package.directory)?.into_bytes();
+            }
+            Ok(Content::Files(files))
+        }),
+    }
+}

@@ -1,0 +1,116 @@
+//! Keeps the store below its size: the entries that were used least lately go first.
+
+use super::cache::{Cache, Entry};
+use super::{Store, ARTIFACT, REFUSED};
+use crate::error::{Class, Error, Result};
+use std::time::{Duration, SystemTime};
+
+/// Sets the size that the store may have: bytes, or a number with `K`, `M` or `G`.
+pub const LIMIT_VARIABLE: &str = "PRECAST_CACHE_LIMIT";
+
+const LIMIT: u64 = 10 << 30;
+
+/// All kinds of entries: what they are used for is written in the passes that make them.
+const KINDS: [&str; 6] = [ARTIFACT, REFUSED, "module", "build", "guest", "sysroot"];
+
+/// Kinds that a running build reads without a lock of its own.
+const USED_BY_BUILDS: [&str; 3] = ["module", "guest", "sysroot"];
+
+/// A temporary directory of this age belongs to nobody any more.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    pub n_removed: usize,
+    pub bytes_removed: u64,
+    pub bytes_left: u64,
+}
+
+impl Store {
+    /// Removes what was used least lately until the rest takes at most `bytes_max`.
+    pub fn clean(&self, bytes_max: u64) -> Result<Cleaned> {
+        let cache = self.cache();
+        let mut cleaned = Cleaned::default();
+        let mut entries: Vec<Entry> = KINDS.iter().flat_map(|kind| cache.entries(kind)).collect();
+        let is_abandoned = |entry: &Entry| {
+            let age = SystemTime::now().duration_since(entry.used).unwrap_or_default();
+            entry.is_scratch() && age > ABANDONED
+        };
+        for entry in entries.iter().filter(|entry| is_abandoned(entry)) {
+            cache.remove(&entry.kind, &entry.key)?;
+            cleaned.n_removed += 1;
+            cleaned.bytes_removed += entry.bytes;
+        }
+        entries.retain(|entry| !entry.is_scratch());
+        entries.sort_by(|a, b| (a.used, &a.key).cmp(&(b.used, &b.key)));
+        cleaned.bytes_left = entries.iter().map(|entry| entry.bytes).sum();
+        for entry in &entries {
+            if cleaned.bytes_left <= bytes_max {
+                break;
+            }
+            if remove_unused(cache, entry)? {
+                cleaned.n_removed += 1;
+                cleaned.bytes_removed += entry.bytes;
+                cleaned.bytes_left -= entry.bytes;
+            }
+        }
+        Ok(cleaned)
+    }
+}
+
+/// Removes the entry unless somebody works on or with it.
+fn remove_unused(cache: &Cache, entry: &Entry) -> Result<bool> {
+    let Some(_lock) = cache.try_lock(&entry.kind, &entry.key) else { return Ok(false) };
+    let mut builds = Vec::new();
+    if USED_BY_BUILDS.contains(&entry.kind.as_str()) {
+        for build in cache.entries("build").iter().filter(|build| !build.is_scratch()) {
+            let Some(lock) = cache.try_lock("build", &build.key) else { return Ok(false) };
+            builds.push(lock);
+        }
+    }
+    cache.remove(&entry.kind, &entry.key)?;
+    Ok(true)
+}
+
+/// The limit to use: the one given, or of the environment, or ours.
+pub fn limit(given: Option<&str>) -> Result<u64> {
+    let variable = std::env::var(LIMIT_VARIABLE).ok().filter(|text| !text.is_empty());
+    match given.map(str::to_owned).or(variable) {
+        None => Ok(LIMIT),
+        Some(text) => bytes(&text).ok_or_else(|| {
+            let error = Error::new(Class::Usage, format!("`{text}` is not a size"));
+            error.help("write bytes, or a number with K, M or G: 500M")
+        }),
+    }
+}
+
+fn bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KB" => 10,
+        "M" | "MB" => 20,
+        "G" | "GB" => 30,
+        _ => return None,
+    };
+    digits
+        .parse::<u64>()
+        .ok()?
+        .checked_shl(shift)
+        .filter(|bytes| bytes >> shift != 0 || digits == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes("0"), Some(0));
+        assert_eq!(bytes("12"), Some(12));
+        assert_eq!(bytes("2k"), Some(2048));
+        assert_eq!(bytes("3G"), Some(3 << 30));
+        assert_eq!(bytes("3T"), None);
+        assert_eq!(bytes("G"), None);
+    }
+}

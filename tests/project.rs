@@ -1,0 +1,130 @@
+//! Whole projects: the real cargo on a graph with several registries, a repository, packages in
+//! directories, two versions of one macro and a renamed one.
+
+#[path = "project/fixture.rs"]
+mod fixture;
+
+use fixture::{cargo, directory, files, home, ok, precast, put, texts, workspace, NATIVE};
+use std::fs;
+use std::path::Path;
+
+/// What the program prints if all macros that can be are precompiled.
+fn packed() -> String {
+    let line = |line: &str| match line.starts_with("broken") {
+        true => format!("{line}\n"),
+        false => line.replace("native", "wasm") + "\n",
+    };
+    NATIVE.lines().map(line).collect()
+}
+
+#[test]
+fn the_commands_of_cargo() {
+    let work = workspace("commands");
+    let before = files(&work);
+    let (native, _) = ok(cargo(&work, home()).args(["run", "--quiet", "--locked"]));
+    assert_eq!(native, NATIVE);
+
+    let (out, err) = ok(&mut precast(&work, &["run", "--locked"]));
+    assert_eq!(out, packed(), "{err}");
+    assert!(err.contains("6 macro packages precompiled"), "{err}");
+    assert!(err.contains("broken 1.0.0 is built from source: "), "{err}");
+    assert!(err.contains("no library zzz"), "{err}");
+    // Everything is in the store, and nothing is built again.
+    let (out, err) = ok(&mut precast(&work, &["run", "--locked"]));
+    assert_eq!(out, packed());
+    assert!(!err.contains("packed now") && !err.contains("Compiling"), "{err}");
+
+    let output = precast(&work, &["run", "--quiet", "--", "7"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    assert!(!texts(&output, false).1.contains("Precast"));
+    let output = precast(&work, &["test", "fails"]).env("FAIL", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(101));
+    let (out, _) = ok(&mut precast(&work, &["test", "succeeds"]));
+    assert!(out.contains("1 passed"), "{out}");
+    ok(&mut precast(&work, &["check", "--all-targets"]));
+    assert_eq!(
+        precast(&work, &["build", "--no-such-option"]).output().unwrap().status.code(),
+        Some(1)
+    );
+
+    // From elsewhere, to elsewhere.
+    let elsewhere = directory("commands-elsewhere");
+    let manifest = work.join("Cargo.toml");
+    put(
+        &elsewhere,
+        &[(".cargo/config.toml", &fs::read_to_string(work.join(".cargo/config.toml")).unwrap())],
+    );
+    let options = ["--manifest-path", manifest.to_str().unwrap(), "--target-dir", "there"];
+    let (out, _) = ok(precast(&elsewhere, &["run", "--quiet"]).args(options));
+    assert_eq!(out, packed());
+    assert!(elsewhere.join("there/precast/config.toml").is_file());
+    assert!(before == files(&work), "the project's files have changed");
+}
+
+#[test]
+fn a_choice() {
+    let work = workspace("choice");
+    let (out, err) = ok(&mut precast(&work, &["run", "--only", "tiny"]));
+    assert_eq!(out.lines().filter(|line| line.contains("wasm")).count(), 2, "{out}\n{err}");
+    assert!(err.contains("remote 0.3.0 is built from source: `only` does not name it"), "{err}");
+    let (out, _) = ok(&mut precast(&work, &["run", "--except=tiny,member"]));
+    assert_eq!(out.lines().filter(|line| line.contains("wasm")).count(), 3, "{out}");
+    let manifest = work.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let more = "\n[workspace.metadata.precast]\nexcept = [\"tiny\"]\n";
+    fs::write(&manifest, text + more).unwrap();
+    let (out, _) = ok(&mut precast(&work, &["run"]));
+    assert_eq!(out.lines().filter(|line| line.contains("wasm")).count(), 4, "{out}");
+    let output = precast(&work, &["build", "--only", "tinny"]).output().unwrap();
+    let (_, err) = texts(&output, false);
+    assert!(err.contains("no macro package of this workspace is called tinny"), "{err}");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+/// A macro of the workspace is packed again when it, or what it uses, changes.
+#[test]
+fn a_changed_member() {
+    let work = workspace("changed");
+    let only = ["run", "--only", "member"];
+    let (out, _) = ok(&mut precast(&work, &only));
+    assert!(out.contains("member 0.1.0 wasm\n"), "{out}");
+    let source = work.join("member/src/lib.rs");
+    let text = fs::read_to_string(&source).unwrap().replace("{world}", "changed {world}");
+    fs::write(&source, text).unwrap();
+    let (out, err) = ok(&mut precast(&work, &only));
+    assert!(out.contains("member 0.1.0 changed wasm\n"), "{out}");
+    assert!(err.contains("Compiling member"), "{err}");
+    // Where it is itself built, it is no shim.
+    let both = ["build", "--only", "member", "-pmember", "-papp"];
+    let (_, err) = ok(&mut precast(&work, &both));
+    assert!(err.contains("member 0.1.0 is built from source: it is one of the packages"), "{err}");
+}
+
+#[test]
+fn on_and_off() {
+    let work = workspace("switch");
+    let before = files(&work);
+    let (_, err) = ok(&mut precast(&work, &["on"]));
+    assert!(err.contains("5 macro packages precompiled"), "{err}");
+    let config = fs::read_to_string(work.join(".cargo/config.toml")).unwrap();
+    for kept in ["# The user's own words.", "jobs = 2", "[registries.other]"] {
+        assert!(config.contains(kept), "{config}");
+    }
+    let (out, _) = ok(cargo(&work, home()).args(["run", "--quiet", "--locked"]));
+    assert_eq!(out, packed().replace("member 0.1.0 wasm", "member 0.1.0 native"));
+    let (out, _) = ok(cargo(&work, home()).args(["test", "--quiet", "--locked", "--workspace"]));
+    assert!(out.contains("2 passed"), "{out}");
+    // Twice is as once; other commands know of it.
+    ok(&mut precast(&work, &["on"]));
+    let (_, err) = ok(&mut precast(&work, &["build"]));
+    assert!(err.contains("the overlay of `cargo precast on` is used"), "{err}");
+    assert_eq!(fs::read_to_string(work.join(".cargo/config.toml")).unwrap(), config);
+
+    let (out, _) = ok(&mut precast(&work, &["off"]));
+    assert_eq!(out, "Cargo builds the macros from source again.\n");
+    assert!(before == files(&work), "{:?}", fs::read_to_string(work.join(".cargo/config.toml")));
+    let (out, _) = ok(&mut precast(&work, &["off"]));
+    assert_eq!(out, "The overlay was not on.\n");
+    let output = precast(Path::new("/"), &["on"]).output().unwrap();
+    assert!(texts(&output, false).1.contains("--manifest-path"));
+}
