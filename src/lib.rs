@@ -19,8 +19,8 @@ pub mod verify;
 
 /// The library has every part of the runtime; a shim has those that its module can use.
 macro_rules! part {
-    ($name:ident $with:item $without:item) => {
-        $with
+    ($name:ident { $($with:item)* } { $($without:item)* }) => {
+        $($with)*
     };
 }
 

@@ -25,8 +25,9 @@ const fn precast(name: &'static str, params: &'static [u8], results: &'static [u
     Call { module: "precast", name, params, results }
 }
 
-/// All of them, in the order of their numbers.
-pub static CALLS: &[Call] = &[
+/// All of them, in the order of their numbers. A constant, for a static would be a unit of code of its
+/// own.
+pub const CALLS: &[Call] = &[
     wasi("args_get", &[I, I]),
     wasi("args_sizes_get", &[I, I]),
     wasi("environ_get", &[I, I]),

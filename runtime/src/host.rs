@@ -5,17 +5,19 @@
 
 use std::any::Any;
 use std::fmt::{Debug, Display};
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::str;
 use std::str::FromStr;
 
 use super::api::{Ident, Literal, Span, TokenStream, TokenTree};
 use super::calls;
-use super::instance::{Fault, Host};
+use super::instance::{guard, Fault, Host};
 use super::memory::Memory;
 use super::spans;
 use super::tokens::Tokens;
 use super::wasi::Wasi;
+
+/// The payload of a panic that is no text: all that can be told of it.
+struct Other;
 
 /// The host of one expansion.
 pub struct Session<'a> {
@@ -34,13 +36,12 @@ impl<'a> Host for Session<'a> {
         if call < calls::PANIC {
             return self.wasi.call(call, args, memory);
         }
-        match catch_unwind(AssertUnwindSafe(|| self.precast(call, args, memory))) {
-            Ok(result) => result,
-            Err(payload) => {
-                self.payload = Some(payload);
-                Err(Fault::Panic(String::new()))
-            }
+        let mut result = Err(Fault::Panic(String::new()));
+        let payload = guard(&mut || result = self.precast(call, args, memory));
+        if payload.is_some() {
+            self.payload = payload;
         }
+        result
     }
 }
 
@@ -64,9 +65,9 @@ impl<'a> Session<'a> {
         }
         self.is_stream = false;
         match call {
-            calls::PANIC => Err(Fault::Panic(String::from_utf8_lossy(memory.read(a, b)?).into())),
+            calls::PANIC => Err(Fault::Panic(String::from(text(memory, a, b)?))),
             calls::PANIC_ANY => {
-                self.payload = Some(Box::new(()));
+                self.payload = Some(Box::new(Other));
                 Err(Fault::Panic(String::new()))
             }
             calls::PARSE_STREAM => {

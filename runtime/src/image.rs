@@ -147,9 +147,9 @@ macro_rules! ops {
         }
 
         /// The shape of every opcode.
-        pub static SHAPES: [u8; op::COUNT] = [$(shape::$shape,)*];
+        pub const SHAPES: &[u8; op::COUNT] = &[$(shape::$shape,)*];
         /// The name of every opcode.
-        pub static NAMES: [&str; op::COUNT] = [$(stringify!($name),)*];
+        pub const NAMES: &[&str; op::COUNT] = &[$(stringify!($name),)*];
     };
 }
 
@@ -206,8 +206,8 @@ ops! {
 }
 
 /// Which of the fields a (1), b (2) and c (4) name a slot, by shape.
-pub static SLOTS: [u8; shape::COUNT] =
-    [0, 7, 3, 3, 1, 3, 3, 6, 2, 6, 2, 0, 2, 0, 2, 1, 1, 3, 1, 1, 7, 7, 7, 1, 7, 1, 2];
+pub const SLOTS: &[u8; shape::COUNT] =
+    &[0, 7, 3, 3, 1, 3, 3, 6, 2, 6, 2, 0, 2, 0, 2, 1, 1, 3, 1, 1, 7, 7, 7, 1, 7, 1, 2];
 
 macro_rules! numbers {
     ($(#[$doc:meta])* $module:ident, $enum:ident: $($name:ident)*) => {

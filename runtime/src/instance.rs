@@ -1,6 +1,8 @@
 //! An instance of a module: what the embedding creates, calls and throws away.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use super::engine::Engine;
 use super::memory::Memory;
@@ -48,7 +50,8 @@ impl Default for Limits {
 }
 
 /// The traps of the wasm specification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(proc_macro), derive(Debug, PartialEq, Eq))]
+#[derive(Clone, Copy)]
 pub enum Trap {
     Unreachable,
     MemoryOutOfBounds,
@@ -78,7 +81,7 @@ impl fmt::Display for Trap {
 }
 
 /// Why a call did not return.
-#[derive(Debug)]
+#[cfg_attr(not(proc_macro), derive(Debug))]
 pub enum Fault {
     Trap(Trap),
     /// The guest called `proc_exit`.
@@ -109,6 +112,15 @@ impl fmt::Display for Fault {
             Fault::Denied(ref what) => f.write_str(what),
             Fault::Damaged(ref what) => write!(f, "the embedded module is damaged: {}", what),
         }
+    }
+}
+
+/// Calls `f`; what it panics with. One for all: every consumer compiles four functions of std's for
+/// each closure that is caught.
+pub fn guard(f: &mut dyn FnMut()) -> Option<Box<dyn Any + Send>> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(()) => None,
+        Err(payload) => Some(payload),
     }
 }
 

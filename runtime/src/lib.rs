@@ -31,10 +31,58 @@ pub mod memory;
 pub mod pages;
 
 mod host;
-#[cfg_attr(not(proc_macro), path = "../../src/expand/spans.rs")]
-mod spans;
 mod tokens;
 mod wasi;
+
+// A shim's root defines `part!`: it takes what the module's imports ask for, or what stands for it.
+part! {
+    place {
+        mod place;
+    }
+    {
+        mod place {
+            pub struct Place;
+
+            impl Place {
+                #[inline(always)]
+                pub fn now() -> Place {
+                    Place
+                }
+
+                #[inline(always)]
+                pub fn is_now(&self) -> bool {
+                    true
+                }
+            }
+        }
+    }
+}
+part! {
+    spans {
+        #[cfg_attr(not(proc_macro), path = "../../src/expand/spans.rs")]
+        mod spans;
+    }
+    {
+        mod spans {
+            use super::api::Span;
+
+            #[inline(always)]
+            pub fn text(_: Span, _: u32) -> Option<String> {
+                None
+            }
+
+            #[inline(always)]
+            pub fn number(_: Span, _: u32) -> u32 {
+                0
+            }
+
+            #[inline(always)]
+            pub fn derive(span: Span, _: Span, _: u32) -> Span {
+                span
+            }
+        }
+    }
+}
 
 /// Tokens: the compiler's in a shim, proc-macro2's in the library.
 #[cfg(proc_macro)]
@@ -43,20 +91,18 @@ extern crate proc_macro as api;
 extern crate proc_macro2 as api;
 
 use std::any::Any;
-use std::cell::Cell;
 use std::env;
-use std::ffi::OsString;
 use std::fmt::Write;
-use std::iter::FromIterator;
-use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::panic::resume_unwind;
+#[cfg(not(proc_macro))]
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::api::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 use self::host::Session;
 pub use self::instance::Limits;
-use self::instance::{Fault, Instance};
+use self::instance::{guard, Fault, Instance};
+use self::place::Place;
 use self::tokens::Tokens;
 pub use self::wasi::Grants;
 use self::wasi::Wasi;
@@ -70,7 +116,7 @@ pub struct Machine {
     buffer: u32,
     epoch: u32,
     /// The environment that the macro has seen.
-    place: [Option<OsString>; 2],
+    place: Place,
     tokens_max: u32,
 }
 
@@ -85,11 +131,6 @@ impl From<Fault> for Failure {
     fn from(fault: Fault) -> Failure {
         Failure { fault: fault, payload: None }
     }
-}
-
-/// What tells one consuming crate from another: rust-analyzer's server expands for many.
-fn place() -> [Option<OsString>; 2] {
-    [env::var_os("CARGO_MANIFEST_DIR"), env::var_os("CARGO_CRATE_NAME")]
 }
 
 impl Machine {
@@ -118,7 +159,7 @@ impl Machine {
             wasi: wasi,
             buffer: buffer,
             epoch: 1,
-            place: place(),
+            place: Place::now(),
             tokens_max: limits.tokens_max,
         })
     }
@@ -205,27 +246,12 @@ fn call(
     let at = instance.call(func, &[], session)? as u32;
     // The native constructors panic on what the guest should have refused.
     let memory = instance.memory();
-    match catch_unwind(AssertUnwindSafe(|| session.tokens.decode(memory, at))) {
-        Ok(result) => result,
-        Err(payload) => {
-            session.payload = Some(payload);
-            Err(Fault::Panic(String::new()))
-        }
-    }
-}
-
-thread_local! {
-    /// Whether this thread is expanding: waiting for itself it would wait for ever.
-    static BUSY: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Clears `BUSY`, on a panic as well.
-struct Busy;
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        BUSY.with(|busy| busy.set(false));
-    }
+    let mut result = Err(Fault::Panic(String::new()));
+    session.payload = {
+        let tokens = &mut session.tokens;
+        guard(&mut || result = tokens.decode(memory, at))
+    };
+    result
 }
 
 /// A machine within the limits, which whoever builds may raise: `PRECAST_LIMITS` is a factor.
@@ -234,14 +260,28 @@ fn machine(
     grants: &'static Grants,
     limits: Limits,
 ) -> Result<Machine, Fault> {
-    let factor = match env::var("PRECAST_LIMITS") {
-        Ok(text) => match u32::from_str(&text) {
-            Ok(factor) if factor > 0 => factor,
-            _ => return Err(Fault::Limit("PRECAST_LIMITS is no whole number above 0")),
-        },
-        Err(_) => 1,
-    };
+    let mut factor = 1;
+    if let Ok(text) = env::var("PRECAST_LIMITS") {
+        factor = number(text.as_bytes());
+        if factor == 0 {
+            return Err(Fault::Limit("PRECAST_LIMITS is no whole number above 0"));
+        }
+    }
     Machine::new(embedded, grants, limits.times(factor))
+}
+
+/// A decimal number of up to nine digits; 0 if it is none.
+fn number(digits: &[u8]) -> u32 {
+    let mut number = 0;
+    let mut i = 0;
+    while i < digits.len() {
+        if digits[i] < b'0' || digits[i] > b'9' || i == 9 {
+            return 0;
+        }
+        number = number * 10 + (digits[i] - b'0') as u32;
+        i += 1;
+    }
+    number
 }
 
 /// The macros of a shim.
@@ -251,7 +291,9 @@ pub struct Module {
     /// Name and version, for messages.
     name: &'static str,
     limits: Limits,
-    machine: Mutex<Option<Machine>>,
+    /// The address of a boxed machine, or 0: there is none, or it is expanding. Whoever finds none makes
+    /// one, so nobody ever waits.
+    machine: AtomicUsize,
 }
 
 impl Module {
@@ -266,7 +308,7 @@ impl Module {
             grants: grants,
             name: name,
             limits: limits,
-            machine: Mutex::new(None),
+            machine: AtomicUsize::new(0),
         }
     }
 
@@ -304,12 +346,7 @@ impl Module {
         item: Option<TokenStream>,
         is_item: bool,
     ) -> Result<TokenStream, String> {
-        if BUSY.with(|busy| busy.replace(true)) {
-            return Err(format!("{}: a macro cannot be expanded while it expands", self.name));
-        }
-        let busy = Busy;
-        let (result, help) = self.expand_locked(function, input, item);
-        drop(busy);
+        let (result, help) = self.expand_on(function, input, item);
         let failure = match result {
             Ok(mut output) => {
                 // A refusal the macro reports in words of its own, which cannot name the grant.
@@ -328,13 +365,19 @@ impl Module {
             resume_unwind(payload);
         }
         let panics = if let Fault::Panic(_) = failure.fault { true } else { false };
-        let mut message = if panics { String::new() } else { String::from(self.name) + ": " };
+        let mut message = String::new();
+        if !panics {
+            message.push_str(self.name);
+            message.push_str(": ");
+        }
         let _ = write!(message, "{}", failure.fault);
-        if !panics && message.contains("its limit `") {
-            message.push_str("; PRECAST_LIMITS=2 in the environment doubles it");
+        if let Fault::Limit(what) = failure.fault {
+            if is_settable(what) {
+                message.push_str("; PRECAST_LIMITS=2 in the environment doubles it");
+            }
         }
         if let Some(help) = help {
-            message.push('\n');
+            message.push_str("\n");
             message.push_str(&help);
         }
         if panics {
@@ -344,20 +387,16 @@ impl Module {
     }
 
     /// With the result what to do about files that were refused.
-    fn expand_locked(
+    fn expand_on(
         &self,
         function: &str,
         input: TokenStream,
         item: Option<TokenStream>,
     ) -> (Result<Output, Failure>, Option<String>) {
-        let mut guard = match self.machine.lock() {
-            Ok(guard) => guard,
-            Err(poisoned) => poisoned.into_inner(),
-        };
-        let mut machine = match guard.take() {
-            Some(machine) if machine.place == place() => machine,
+        let mut machine = match self.replace(None) {
+            Some(machine) if machine.place.is_now() => machine,
             _ => match machine(self.embedded, self.grants, self.limits) {
-                Ok(machine) => machine,
+                Ok(machine) => Box::new(machine),
                 Err(fault) => return (Err(Failure::from(fault)), None),
             },
         };
@@ -368,18 +407,46 @@ impl Module {
             Err(_) => false,
         };
         if is_kept {
-            *guard = Some(machine);
+            self.replace(Some(machine));
         }
         (result, help)
     }
+
+    /// Keeps a machine, and gives the one that was kept.
+    fn replace(&self, machine: Option<Box<Machine>>) -> Option<Box<Machine>> {
+        let new = match machine {
+            Some(machine) => Box::into_raw(machine) as usize,
+            None => 0,
+        };
+        let old = self.machine.swap(new, Ordering::AcqRel);
+        if old == 0 {
+            return None;
+        }
+        // SAFETY: only boxes are kept, and an address is taken out once.
+        Some(unsafe { Box::from_raw(old as *mut Machine) })
+    }
+}
+
+/// The limits that can be set are named in backticks.
+fn is_settable(what: &str) -> bool {
+    let what = what.as_bytes();
+    let mut i = 0;
+    while i < what.len() {
+        if what[i] == b'`' {
+            return true;
+        }
+        i += 1;
+    }
+    false
 }
 
 /// `compile_error! { "message" }` at the call site.
 fn error(message: &str) -> TokenStream {
     let text = TokenTree::Literal(Literal::string(message));
-    TokenStream::from_iter(vec![
-        TokenTree::Ident(Ident::new("compile_error", Span::call_site())),
-        TokenTree::Punct(Punct::new('!', Spacing::Alone)),
-        TokenTree::Group(Group::new(Delimiter::Brace, TokenStream::from(text))),
-    ])
+    let group = Group::new(Delimiter::Brace, TokenStream::from(text));
+    let ident = Ident::new("compile_error", Span::call_site());
+    let mut stream = TokenStream::from(TokenTree::Ident(ident));
+    stream.extend(Some(TokenStream::from(TokenTree::Punct(Punct::new('!', Spacing::Alone)))));
+    stream.extend(Some(TokenStream::from(TokenTree::Group(group))));
+    stream
 }

@@ -10,41 +10,36 @@ use super::calls;
 use super::instance::{Fault, Host, Limits, Trap};
 use super::memory::Memory;
 
-use self::environ::Environ;
-use self::files::Files;
-
-part! { environ
-    mod environ;
-    mod environ {
-        use super::super::instance::Fault;
-        use super::super::memory::Memory;
-        use super::{Args, NOSYS};
-
-        pub struct Environ;
+part! {
+    environ {
+        mod environ;
+        use self::environ::Environ;
+    }
+    {
+        struct Environ;
 
         impl Environ {
-            pub fn new(_: &'static [&'static str]) -> Environ {
+            fn new(_: &'static [&'static str]) -> Environ {
                 Environ
             }
 
-            pub fn call(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
+            fn call(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
                 Ok(NOSYS)
             }
         }
     }
 }
 
-part! { files
-    mod files;
-    mod files {
-        use super::super::instance::{Fault, Limits};
-        use super::super::memory::Memory;
-        use super::{Args, BADF};
-
+part! {
+    files {
+        mod files;
+        use self::files::Files;
+    }
+    {
         pub struct Files;
 
         impl Files {
-            pub fn new(_: &'static [&'static str], _: &Limits) -> Files {
+            fn new(_: &'static [&'static str], _: &Limits) -> Files {
                 Files
             }
 
@@ -54,7 +49,7 @@ part! { files
                 None
             }
 
-            pub fn call(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
+            fn call(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
                 Ok(BADF)
             }
         }

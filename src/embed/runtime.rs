@@ -23,6 +23,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("memory.rs", include_str!("../../runtime/src/memory.rs")),
     ("pages.rs", include_str!("../../runtime/src/pages.rs")),
     ("pages/linux.rs", include_str!("../../runtime/src/pages/linux.rs")),
+    ("place.rs", include_str!("../../runtime/src/place.rs")),
     ("spans.rs", include_str!("../../runtime/src/spans.rs")),
     ("tokens.rs", include_str!("../../runtime/src/tokens.rs")),
     ("wasi.rs", include_str!("../../runtime/src/wasi.rs")),
