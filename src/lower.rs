@@ -20,7 +20,7 @@ use crate::error::{Class, Error, Result};
 use crate::runtime::image::{op, Insn, CODE_INSNS_MAX, DATA_BYTES_MAX};
 use module::Module;
 
-pub use chunk::{compress, store};
+pub use chunk::{compress, decode, store};
 pub use module::{features, host_call};
 pub use show::{disassemble, stats, Stats};
 pub(crate) use translate::type_byte;

@@ -10,8 +10,33 @@ mod bulk;
 mod check;
 #[path = "engine/load.rs"]
 mod load;
-#[path = "engine/math.rs"]
-mod math;
+
+part! {
+    math {
+        #[path = "engine/math.rs"]
+        mod math;
+    }
+    {
+        impl Engine {
+            fn math(_: u8, _: u64, _: u64) -> Result<u64, Trap> {
+                Err(Trap::Unreachable)
+            }
+        }
+    }
+}
+part! {
+    tables {
+        #[path = "engine/tables.rs"]
+        mod tables;
+    }
+    {
+        impl Engine {
+            fn table(&mut self, _: &Insn, _: &mut [u64; FRAME]) -> Result<(), Fault> {
+                Err(Fault::Trap(Trap::Unreachable))
+            }
+        }
+    }
+}
 
 tier! {
     #[path = "engine/jit.rs"]
@@ -24,7 +49,7 @@ use std::slice;
 
 use super::calls::{ATTEMPT, CALLS};
 use super::image::{head, Insn, STACK_SLOTS_MAX};
-use super::instance::{Fault, Host, Limits, Trap};
+use super::instance::{same, Fault, Host, Limits, Trap};
 use super::memory::Memory;
 use super::pages::Pages;
 
@@ -124,7 +149,7 @@ impl Engine {
     /// Runs `func` in the frame that begins at slot `base`. A panic leaves the memory as it is, and
     /// the globals, of which the guest's stack pointer is one, as they were.
     fn guarded(&mut self, func: u32, base: usize, host: &mut dyn Host) -> Result<(), Fault> {
-        let globals = self.globals.clone();
+        let globals = self.globals.to_vec();
         let result = self.run_at(func, base, host);
         if let Err(Fault::Panic(_)) = result {
             self.globals.copy_from_slice(&globals);
@@ -134,13 +159,14 @@ impl Engine {
 
     /// The host call `attempt`: calls a function with one argument; whether it panicked.
     fn attempt(&mut self, index: u32, base: usize, host: &mut dyn Host) -> Result<u64, Fault> {
-        let func = match self.tables.first() {
-            Some(table) if (index as usize) < table.items.len() => table.items[index as usize],
-            _ => 0,
-        };
-        let func = (func as u32).wrapping_sub(1);
-        if self.params(func) != Some((1, 0)) {
-            return Err(Fault::Trap(Trap::IndirectCallTypeMismatch));
+        let mut func = 0;
+        if self.tables.len() > 0 && (index as usize) < self.tables[0].items.len() {
+            func = self.tables[0].items[index as usize] as u32;
+        }
+        let func = func.wrapping_sub(1);
+        match self.params(func) {
+            Some((1, 0)) => (),
+            _ => return Err(Fault::Trap(Trap::IndirectCallTypeMismatch)),
         }
         if self.guards == GUARDS {
             return Err(Fault::Limit(DEPTH));
@@ -222,7 +248,7 @@ impl Engine {
                 return None;
             }
             let text = Self::bytes(&self.head).get(at * 4 + 8..at * 4 + 8 + len)?;
-            if text == name.as_bytes() {
+            if same(text, name.as_bytes()) {
                 return Some(words[at]);
             }
             at += 2 + (len + 3) / 4;
@@ -232,12 +258,18 @@ impl Engine {
     }
 
     pub fn start(&self) -> Option<u32> {
-        self.start.checked_sub(1)
+        if self.start == 0 {
+            return None;
+        }
+        Some(self.start - 1)
     }
 
     /// Number of parameters of a function, if there is one.
     pub fn params(&self, func: u32) -> Option<(usize, usize)> {
-        let f = self.funcs.get(func as usize)?;
+        if func as usize >= self.funcs.len() {
+            return None;
+        }
+        let f = &self.funcs[func as usize];
         Some((f.params as usize, f.results as usize))
     }
 }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use super::api::{Ident, Literal, Span, TokenStream, TokenTree};
 use super::calls;
-use super::instance::{guard, Fault, Host};
+use super::instance::{guard, owned, same, Fault, Host};
 use super::memory::Memory;
 use super::spans;
 use super::tokens::Tokens;
@@ -65,7 +65,7 @@ impl<'a> Session<'a> {
         }
         self.is_stream = false;
         match call {
-            calls::PANIC => Err(Fault::Panic(String::from(text(memory, a, b)?))),
+            calls::PANIC => Err(Fault::Panic(owned(text(memory, a, b)?))),
             calls::PANIC_ANY => {
                 self.payload = Some(Box::new(Other));
                 Err(Fault::Panic(String::new()))
@@ -99,7 +99,7 @@ impl<'a> Session<'a> {
                 if c != 0 {
                     // What is printed starts with `r#`.
                     let ident = Ident::new_raw(string, span).to_string();
-                    return Ok(self.keep(ident[2..].to_string()));
+                    return Ok(self.keep(owned(&ident[2..])));
                 }
                 Ok(self.keep(Ident::new(string, span).to_string()))
             }
@@ -132,13 +132,13 @@ impl<'a> Session<'a> {
                 Some(payload) => match payload.downcast::<String>() {
                     Ok(text) => Ok(self.keep(*text) << 32 | 1),
                     Err(payload) => match payload.downcast::<&'static str>() {
-                        Ok(text) => Ok(self.keep(String::from(*text)) << 32 | 1),
+                        Ok(text) => Ok(self.keep(owned(*text)) << 32 | 1),
                         Err(_) => Ok(0),
                     },
                 },
                 None => Ok(0),
             },
-            _ => Err(Fault::Damaged(format!("host call {} is unknown", call))),
+            _ => Err(Fault::Damaged(text!("host call {} is unknown", call))),
         }
     }
 
@@ -158,18 +158,18 @@ impl<'a> Session<'a> {
     }
 
     fn debug(&mut self, value: &dyn Debug, alternate: u32) -> u64 {
-        self.keep(if alternate != 0 { format!("{:#?}", value) } else { format!("{:?}", value) })
+        self.keep(if alternate != 0 { text!("{:#?}", value) } else { text!("{:?}", value) })
     }
 
     fn lex_error<E: Debug + Display>(&mut self, error: &E) -> u64 {
-        self.keep(format!("{}\0{:?}\0{:#?}", error, error, error)) << 32
+        self.keep(text!("{}\0{:?}\0{:#?}", error, error, error)) << 32
     }
 }
 
 fn text(memory: &Memory, at: u32, len: u32) -> Result<&str, Fault> {
     match str::from_utf8(memory.read(at, len)?) {
         Ok(text) => Ok(text),
-        Err(_) => Err(Fault::Damaged(String::from("a text that is not UTF-8"))),
+        Err(_) => Err(Fault::Damaged(owned("a text that is not UTF-8"))),
     }
 }
 
@@ -178,7 +178,7 @@ fn has_error(text: &[u8]) -> bool {
     let word = b"compile_error";
     let mut at = 0;
     while at + word.len() <= text.len() {
-        if text[at] == word[0] && text[at..at + word.len()] == word[..] {
+        if text[at] == word[0] && same(&text[at..at + word.len()], word) {
             return true;
         }
         at += 1;

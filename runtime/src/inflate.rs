@@ -585,7 +585,7 @@ fn table(
 ) -> Option<usize> {
     match mode {
         0 => {
-            build(fse, counts, log)?;
+            build(fse, counts, counts.len(), log)?;
             Some(at)
         }
         1 if at < end && (input[at] as usize) < code.symbols => {
@@ -597,7 +597,7 @@ fn table(
         2 => {
             let mut counts = [0i16; 256];
             let (next, log, n) = read_counts(input, at, end, code, &mut counts)?;
-            build(fse, &counts[..n], log)?;
+            build(fse, &counts, n, log)?;
             Some(next)
         }
         3 if fse.ready => Some(at),
@@ -659,12 +659,12 @@ fn read_counts(
 }
 
 /// Builds a decoding table from normalized counts, whose sum must be `1 << log`.
-fn build(fse: &mut Fse, counts: &[i16], log: u32) -> Option<()> {
+fn build(fse: &mut Fse, counts: &[i16], n: usize, log: u32) -> Option<()> {
     let size = 1usize << log;
     let mut next = [0u16; 256];
     let mut high = size;
     let mut symbol = 0;
-    while symbol < counts.len() {
+    while symbol < n {
         next[symbol] = counts[symbol] as u16;
         if counts[symbol] < 0 {
             if high == 0 {
@@ -679,7 +679,7 @@ fn build(fse: &mut Fse, counts: &[i16], log: u32) -> Option<()> {
     let step = (size >> 1) + (size >> 3) + 3;
     let mut place = 0;
     symbol = 0;
-    while symbol < counts.len() {
+    while symbol < n {
         let mut i = 0;
         while i < counts[symbol] {
             fse.entries[place] = symbol as u32;
@@ -714,7 +714,7 @@ fn read_weights(input: &[u8], at: usize, end: usize, weights: &mut [u8; 256]) ->
     let mut counts = [0i16; 256];
     let (at, log, n) = read_counts(input, at, end, &code, &mut counts)?;
     let mut fse = Fse::new();
-    build(&mut fse, &counts[..n], log)?;
+    build(&mut fse, &counts, n, log)?;
     let start = at * 8;
     let mut cursor = last_bit(input, at, end)?;
     if cursor - start < 2 * log as usize {

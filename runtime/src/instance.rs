@@ -115,6 +115,27 @@ impl fmt::Display for Fault {
     }
 }
 
+/// A copy of a text, and whether two are the same: what std has for it are units of code of their own.
+pub fn owned(text: &str) -> String {
+    let mut copy = String::new();
+    copy.push_str(text);
+    copy
+}
+
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
 /// Calls `f`; what it panics with. One for all: every consumer compiles four functions of std's for
 /// each closure that is caught.
 pub fn guard(f: &mut dyn FnMut()) -> Option<Box<dyn Any + Send>> {
@@ -161,15 +182,18 @@ impl Instance {
     ) -> Result<u64, Fault> {
         match self.engine.params(export_func) {
             Some((params, _)) if params == args.len() => (),
-            _ => {
-                return Err(Fault::Damaged(String::from(
-                    "an export has another type than expected",
-                )))
-            }
+            _ => return Err(Fault::Damaged(owned("an export has another type than expected"))),
         }
-        self.engine.slots()[..args.len()].copy_from_slice(args);
+        let mut i = 0;
+        while i < args.len() {
+            self.engine.slots()[i] = args[i];
+            i += 1;
+        }
         self.engine.run(export_func, &self.limits, host)?;
-        let has_result = self.engine.params(export_func).map_or(false, |counts| counts.1 > 0);
+        let has_result = match self.engine.params(export_func) {
+            Some((_, results)) => results > 0,
+            None => false,
+        };
         Ok(if has_result { self.engine.slots()[0] } else { 0 })
     }
 

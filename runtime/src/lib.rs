@@ -4,7 +4,7 @@
 //! dependency, no paths from the crate's root, nothing that runs before the first expansion.
 
 #![allow(dead_code, unused_imports, unreachable_pub, unstable_name_collisions)]
-#![allow(unknown_lints, clippy::all, clippy::pedantic)]
+#![allow(unknown_lints, unnecessary_transmutes, clippy::all, clippy::pedantic)]
 #![allow(unsafe_op_in_unsafe_fn, missing_docs, unused_qualifications, redundant_imports)]
 
 /// Which of two tiers is compiled: the one for machine code, or the portable one.
@@ -19,6 +19,15 @@ macro_rules! tier {
     ($jit:item $portable:item) => {
         $portable
     };
+}
+
+/// `format!`, without what std has between it and `write!`.
+macro_rules! text {
+    ($($part:tt)*) => {{
+        let mut text = ::std::string::String::new();
+        let _ = ::std::fmt::Write::write_fmt(&mut text, format_args!($($part)*));
+        text
+    }};
 }
 
 pub mod calls;
@@ -148,7 +157,7 @@ impl Machine {
             instance.call(start, &[], &mut session)? as u32
         };
         if abi != calls::ABI {
-            return Err(Fault::Damaged(format!(
+            return Err(Fault::Damaged(text!(
                 "it speaks version {} of the token ABI, this shim version {}",
                 abi,
                 calls::ABI
@@ -230,7 +239,7 @@ pub struct Output {
 fn export(instance: &Instance, name: &str) -> Result<u32, Fault> {
     match instance.export(name) {
         Some(func) => Ok(func),
-        None => Err(Fault::Damaged(format!("it has no function `{}`", name))),
+        None => Err(Fault::Damaged(text!("it has no function `{}`", name))),
     }
 }
 

@@ -13,6 +13,11 @@ pub const PAGE_BYTES: u64 = 65536;
 /// Bytes after the last addressable one, so that an empty memory has a block as well.
 const SLACK: usize = 64;
 
+#[repr(C, packed)]
+struct Four(u32);
+#[repr(C, packed)]
+struct Eight(u64);
+
 pub struct Memory {
     /// At least `len + SLACK` bytes; all from `len` on are zero.
     pages: Pages,
@@ -68,7 +73,9 @@ impl Memory {
         }
         if bytes as usize + SLACK > self.pages.bytes() {
             // Twice as much: what is not touched costs nothing, and moving it does.
-            self.pages.grow((bytes as usize).max(self.len * 2) + SLACK)?;
+            let doubled = self.len * 2;
+            self.pages
+                .grow(if doubled < bytes as usize { bytes as usize } else { doubled } + SLACK)?;
             self.base = self.pages.base();
         }
         self.len = bytes as usize;
@@ -102,23 +109,29 @@ impl Memory {
     }
 
     pub fn read_u32(&self, addr: u32) -> Result<u32, Fault> {
-        let b = self.read(addr, 4)?;
-        Ok(b[0] as u32 | (b[1] as u32) << 8 | (b[2] as u32) << 16 | (b[3] as u32) << 24)
+        self.check(addr, 4)?;
+        // SAFETY: checked to lie inside the block; the type needs no alignment.
+        Ok(u32::from_le(unsafe { (*(self.base.add(addr as usize) as *const Four)).0 }))
     }
 
     pub fn read_u64(&self, addr: u32) -> Result<u64, Fault> {
-        let b = self.read(addr, 8)?;
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(b);
-        Ok(u64::from_le_bytes(bytes))
+        self.check(addr, 8)?;
+        // SAFETY: as above.
+        Ok(u64::from_le(unsafe { (*(self.base.add(addr as usize) as *const Eight)).0 }))
     }
 
     pub fn write_u32(&mut self, addr: u32, value: u32) -> Result<(), Fault> {
-        self.write(addr, &value.to_le_bytes())
+        self.check(addr, 4)?;
+        // SAFETY: as above.
+        unsafe { (*(self.base.add(addr as usize) as *mut Four)).0 = value.to_le() };
+        Ok(())
     }
 
     pub fn write_u64(&mut self, addr: u32, value: u64) -> Result<(), Fault> {
-        self.write(addr, &value.to_le_bytes())
+        self.check(addr, 8)?;
+        // SAFETY: as above.
+        unsafe { (*(self.base.add(addr as usize) as *mut Eight)).0 = value.to_le() };
+        Ok(())
     }
 
     /// `memory.copy`: the ranges may overlap.

@@ -36,7 +36,7 @@ impl SpanMethods for Span {}
 /// `span_text`
 pub fn text(span: Span, what: u32) -> Option<String> {
     match what {
-        0 => Some(format!("{:?}", span)),
+        0 => Some(text!("{:?}", span)),
         1 => span.source_text(),
         2 => Some(span.file()),
         _ => match span.local_file() {

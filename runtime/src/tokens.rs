@@ -6,13 +6,14 @@
 use std::ffi::CStr;
 use std::fmt::Write;
 use std::iter::FromIterator;
+use std::mem;
 use std::slice;
 use std::str;
 use std::str::FromStr;
 
 use super::api::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 use super::calls::ABI;
-use super::instance::Fault;
+use super::instance::{owned, same, Fault};
 use super::memory::Memory;
 
 type Record = [u32; 4];
@@ -95,8 +96,11 @@ impl Tokens {
 
     /// The first epoch whose ids do not meet those of this one.
     pub fn next_epoch(&self) -> u32 {
-        let used = self.natives.len().max(self.derived.len()) as u32 + 1;
-        let next = self.epoch + used;
+        let mut used = self.natives.len();
+        if used < self.derived.len() {
+            used = self.derived.len();
+        }
+        let next = self.epoch + used as u32 + 1;
         if next < 1 << 29 {
             next
         } else {
@@ -221,8 +225,10 @@ impl Tokens {
     pub fn decode_one(&mut self, memory: &Memory, at: u32) -> Result<TokenTree, Fault> {
         self.budget = self.records_max;
         let mut record = [0; 4];
-        for i in 0..4 {
+        let mut i = 0;
+        while i < 4 {
             record[i as usize] = memory.read_u32(at.wrapping_add(i * 4))?;
+            i += 1;
         }
         let window = Window::new(memory)?;
         let tree = if record[0] & 7 == GROUP {
@@ -368,7 +374,7 @@ impl Tokens {
                     slice::from_raw_parts((window.base + at as usize) as *const u8, len as usize)
                 };
                 if let Ok(text) = str::from_utf8(bytes) {
-                    if len == 13 && text == "compile_error" {
+                    if len == 13 && same(bytes, b"compile_error") {
                         self.has_error = true;
                     }
                     return Some(TokenTree::Ident(if head & 1 << 3 != 0 {
@@ -504,11 +510,11 @@ impl<'a> Iterator for Trees<'a> {
 }
 
 fn stale() -> Fault {
-    Fault::Panic(String::from("use-after-free in `proc_macro` handle"))
+    Fault::Panic(owned("use-after-free in `proc_macro` handle"))
 }
 
 fn bad(what: &str) -> Fault {
-    Fault::Damaged(String::from(what))
+    Fault::Damaged(owned(what))
 }
 
 /// The bytes of a text or of a string's value.
@@ -536,10 +542,11 @@ fn literal(memory: &Memory, head: u32, at: u32) -> Result<Literal, Fault> {
             Err(_) => return Err(bad("a literal that is none")),
         },
         1 => Literal::string(text(memory, value, at)?),
-        2 => match char::from_u32(at) {
-            Some(ch) => Literal::character(ch),
-            None => return Err(bad("a character that is none")),
-        },
+        2 if at > 0x10_ffff || (at >= 0xd800 && at < 0xe000) => {
+            return Err(bad("a character that is none"));
+        }
+        // SAFETY: it is a character's number.
+        2 => Literal::character(unsafe { mem::transmute::<u32, char>(at) }),
         3 => Literal::byte_character(at as u8),
         4 => Literal::byte_string(bytes(memory, value, at)?),
         5 => {
@@ -568,21 +575,19 @@ fn wide(memory: &Memory, at: u32) -> Result<u128, Fault> {
 }
 
 fn finite32(bits: u32) -> Result<f32, Fault> {
-    let n = f32::from_bits(bits);
-    if n.is_finite() {
-        Ok(n)
-    } else {
-        Err(bad("a float that is not finite"))
+    if bits >> 23 & 0xff == 0xff {
+        return Err(bad("a float that is not finite"));
     }
+    // SAFETY: any bits are a number.
+    Ok(unsafe { mem::transmute::<u32, f32>(bits) })
 }
 
 fn finite64(bits: u64) -> Result<f64, Fault> {
-    let n = f64::from_bits(bits);
-    if n.is_finite() {
-        Ok(n)
-    } else {
-        Err(bad("a float that is not finite"))
+    if bits >> 52 & 0x7ff == 0x7ff {
+        return Err(bad("a float that is not finite"));
     }
+    // SAFETY: any bits are a number.
+    Ok(unsafe { mem::transmute::<u64, f64>(bits) })
 }
 
 fn unsigned(n: u128, suffix: u32) -> Literal {
@@ -617,7 +622,7 @@ trait LiteralMethods {
 
 impl LiteralMethods for Literal {
     fn byte_character(byte: u8) -> Literal {
-        lexed(&format!("b'\\x{:02x}'", byte))
+        lexed(&text!("b'\\x{:02x}'", byte))
     }
 
     fn c_string(string: &CStr) -> Literal {

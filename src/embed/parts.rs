@@ -1,21 +1,35 @@
-//! Which parts of the runtime a shim compiles: those that serve what its module imports.
+//! Which parts of the runtime a shim compiles: those that its module can use.
 //!
 //! The runtime's files are the same in every shim; the macro `part!`, which the shim's root defines,
 //! takes a part or what stands in for it. Unoptimised, the files alone cost a consumer a seventh of
 //! the runtime's build.
 
 use crate::artifact::Artifact;
-use crate::error::Result;
+use crate::error::{Class, Error, Result};
+use crate::lower;
+use crate::runtime::image::{bulk, op};
 use crate::verify::module;
 
-/// A part and whether it serves a call.
-type Part = (&'static str, fn(&str) -> bool);
+/// What a module uses: names of imported calls, and operations of its image.
+struct Uses {
+    calls: Vec<String>,
+    /// Opcode and field `x` of each instruction that the parts are about.
+    ops: Vec<(u8, u8)>,
+}
 
-const PARTS: [Part; 4] = [
-    ("environ", is_environ),
-    ("files", is_file),
-    ("place", |call| is_environ(call) || is_file(call)),
-    ("spans", |call| call.starts_with("span_")),
+/// A part and whether it is used.
+type Part = (&'static str, fn(&Uses) -> bool);
+
+const PARTS: [Part; 6] = [
+    ("environ", |uses| uses.call(is_environ)),
+    ("files", |uses| uses.call(is_file)),
+    ("place", |uses| uses.call(is_environ) || uses.call(is_file)),
+    ("spans", |uses| uses.call(|call| call.starts_with("span_"))),
+    ("math", |uses| uses.ops.iter().any(|(op, _)| *op == op::MATH)),
+    ("tables", |uses| {
+        let is_table = |x: u8| x >= bulk::TABLE_GET && x != bulk::ELEM_DROP;
+        uses.ops.iter().any(|(op, x)| *op == op::BULK && is_table(*x))
+    }),
 ];
 
 fn is_environ(call: &str) -> bool {
@@ -28,13 +42,31 @@ fn is_file(call: &str) -> bool {
     (call.starts_with("fd_") || call.starts_with("path_")) && !is_left
 }
 
+impl Uses {
+    fn read(artifact: &Artifact) -> Result<Uses> {
+        let imports = module::read(&artifact.wasm)?.imports;
+        let unreadable = |what| Error::new(Class::Verify, format!("image.bin: {what}"));
+        let chunks = lower::decode(&artifact.image).map_err(unreadable)?;
+        // Behind head and data, instructions of eight bytes.
+        let code = chunks.iter().skip(2).flat_map(|chunk| chunk.chunks_exact(8));
+        let is_rare = |insn: &&[u8]| insn[0] == op::MATH || insn[0] == op::BULK;
+        Ok(Uses {
+            calls: imports.into_iter().map(|(_, name, _)| name).collect(),
+            ops: code.filter(is_rare).map(|insn| (insn[0], insn[1])).collect(),
+        })
+    }
+
+    fn call(&self, is: fn(&str) -> bool) -> bool {
+        self.calls.iter().any(|call| is(call))
+    }
+}
+
 /// The definition of `part!`.
 pub(super) fn write(artifact: &Artifact) -> Result<String> {
-    let imports = module::read(&artifact.wasm)?.imports;
+    let uses = Uses::read(artifact)?;
     let mut out = String::from("macro_rules! part {\n");
-    for (part, serves) in PARTS {
-        let is_wanted = imports.iter().any(|(_, name, _)| serves(name));
-        let taken = if is_wanted { "with" } else { "without" };
+    for (part, is_used) in PARTS {
+        let taken = if is_used(&uses) { "with" } else { "without" };
         out += &format!(
             "    ({part} {{ $($with:item)* }} {{ $($without:item)* }}) => {{ $(${taken})* }};\n"
         );

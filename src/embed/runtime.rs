@@ -13,6 +13,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("engine/load.rs", include_str!("../../runtime/src/engine/load.rs")),
     ("engine/math.rs", include_str!("../../runtime/src/engine/math.rs")),
     ("engine/portable.rs", include_str!("../../runtime/src/engine/portable.rs")),
+    ("engine/tables.rs", include_str!("../../runtime/src/engine/tables.rs")),
     ("host.rs", include_str!("../../runtime/src/host.rs")),
     ("image.rs", include_str!("../../runtime/src/image.rs")),
     ("inflate.rs", include_str!("../../runtime/src/inflate.rs")),

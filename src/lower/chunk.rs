@@ -3,12 +3,16 @@
 use crate::error::{Class, Context, Error, Result};
 use crate::runtime::engine::Engine;
 use crate::runtime::image::{
-    head, CHUNK_BYTES, CONST_WORDS, EMBEDDED_WORDS, FUNC_WORDS, GLOBAL_WORDS, MAGIC,
-    MAGIC_EMBEDDED, VERSION,
+    head, CHUNK_BYTES, CHUNK_WORDS, CONST_WORDS, EMBEDDED_WORDS, FUNC_WORDS, GLOBAL_WORDS,
+    HEAD_BYTES_MAX, MAGIC, MAGIC_EMBEDDED, VERSION,
 };
+use crate::runtime::inflate::inflate;
 
 /// The highest level of zstd that needs no long-range options.
 const LEVEL: i32 = 19;
+
+/// No chunk may be larger; the head is the largest that the runtime takes.
+const CHUNK_BYTES_MAX: usize = HEAD_BYTES_MAX as usize * 4;
 
 fn word(image: &[u8], index: usize) -> Option<usize> {
     let bytes = image.get(index * 4..index * 4 + 4)?;
@@ -78,4 +82,45 @@ fn contain(image: &[u8], pack: fn(&[u8]) -> Result<Vec<u8>>) -> Result<Vec<u8>> 
     out.extend(directory);
     out.extend(packed);
     Ok(out)
+}
+
+/// The raw bytes of every chunk. Stricter than the runtime: each byte of the container is used.
+pub fn decode(embedded: &[u8]) -> std::result::Result<Vec<Vec<u8>>, String> {
+    let word = |index: usize| -> std::result::Result<usize, String> {
+        let bytes = embedded.get(index * 4..index * 4 + 4).ok_or("it is cut off")?;
+        Ok(u32::from_le_bytes(bytes.try_into().expect("four bytes")) as usize)
+    };
+    let n_chunks = word(3)?;
+    let mut at = n_chunks
+        .checked_mul(CHUNK_WORDS)
+        .and_then(|words| (words + EMBEDDED_WORDS).checked_mul(4))
+        .filter(|end| *end <= embedded.len())
+        .ok_or("it is cut off")?;
+    let head = [word(0)?, word(1)?, word(2)?, word(5)?];
+    if head != [MAGIC_EMBEDDED as usize, VERSION as usize, embedded.len(), 0]
+        || word(4)? != Engine::checksum(&embedded[EMBEDDED_WORDS * 4..at]) as usize
+    {
+        return Err("its header is not that of an image".into());
+    }
+    let mut chunks = Vec::new();
+    for chunk in 0..n_chunks {
+        let record = EMBEDDED_WORDS + chunk * CHUNK_WORDS;
+        let (raw, method) = (word(record)?, word(record + 2)?);
+        let packed = embedded.get(at..at + word(record + 1)?).ok_or("a chunk is cut off")?;
+        at += packed.len();
+        if word(record + 3)? != Engine::checksum(packed) as usize {
+            return Err(format!("chunk {chunk} has a wrong checksum"));
+        }
+        let mut out = vec![0; Some(raw).filter(|raw| *raw <= CHUNK_BYTES_MAX).ok_or("too large")?];
+        match method {
+            0 if raw == packed.len() => out.copy_from_slice(packed),
+            1 if inflate(packed, &mut out) => {}
+            _ => return Err(format!("chunk {chunk} is not what its record says")),
+        }
+        chunks.push(out);
+    }
+    if at != embedded.len() {
+        return Err("there are bytes after the last chunk".into());
+    }
+    Ok(chunks)
 }

@@ -4,15 +4,8 @@
 //! the same image.
 
 use crate::artifact::Artifact;
-use crate::lower;
-use crate::runtime::engine::Engine;
-use crate::runtime::image::{
-    head, CHUNK_WORDS, EMBEDDED_WORDS, HEAD_BYTES_MAX, MAGIC_EMBEDDED, VERSION,
-};
-use crate::runtime::inflate::inflate;
-
-/// No chunk may be larger; the head is the largest that the runtime takes.
-const CHUNK_BYTES_MAX: usize = HEAD_BYTES_MAX as usize * 4;
+use crate::lower::{self, decode};
+use crate::runtime::image::head;
 
 /// The differences, and what is worth knowing beside them.
 pub(super) fn compare(artifact: &Artifact) -> (Vec<String>, Vec<String>) {
@@ -44,47 +37,6 @@ pub(super) fn compare(artifact: &Artifact) -> (Vec<String>, Vec<String>) {
     let note = "equal when decoded; it was compressed by another version of zstd";
     let notes = if fresh == artifact.image { Vec::new() } else { vec![note.into()] };
     (Vec::new(), notes)
-}
-
-/// The raw bytes of every chunk. Stricter than the runtime: each byte of the container is used.
-fn decode(embedded: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-    let word = |index: usize| -> Result<usize, String> {
-        let bytes = embedded.get(index * 4..index * 4 + 4).ok_or("it is cut off")?;
-        Ok(u32::from_le_bytes(bytes.try_into().expect("four bytes")) as usize)
-    };
-    let n_chunks = word(3)?;
-    let mut at = n_chunks
-        .checked_mul(CHUNK_WORDS)
-        .and_then(|words| (words + EMBEDDED_WORDS).checked_mul(4))
-        .filter(|end| *end <= embedded.len())
-        .ok_or("it is cut off")?;
-    let head = [word(0)?, word(1)?, word(2)?, word(5)?];
-    if head != [MAGIC_EMBEDDED as usize, VERSION as usize, embedded.len(), 0]
-        || word(4)? != Engine::checksum(&embedded[EMBEDDED_WORDS * 4..at]) as usize
-    {
-        return Err("its header is not that of an image".into());
-    }
-    let mut chunks = Vec::new();
-    for chunk in 0..n_chunks {
-        let record = EMBEDDED_WORDS + chunk * CHUNK_WORDS;
-        let (raw, method) = (word(record)?, word(record + 2)?);
-        let packed = embedded.get(at..at + word(record + 1)?).ok_or("a chunk is cut off")?;
-        at += packed.len();
-        if word(record + 3)? != Engine::checksum(packed) as usize {
-            return Err(format!("chunk {chunk} has a wrong checksum"));
-        }
-        let mut out = vec![0; Some(raw).filter(|raw| *raw <= CHUNK_BYTES_MAX).ok_or("too large")?];
-        match method {
-            0 if raw == packed.len() => out.copy_from_slice(packed),
-            1 if inflate(packed, &mut out) => {}
-            _ => return Err(format!("chunk {chunk} is not what its record says")),
-        }
-        chunks.push(out);
-    }
-    if at != embedded.len() {
-        return Err("there are bytes after the last chunk".into());
-    }
-    Ok(chunks)
 }
 
 /// The first difference of two raw images, by the part of the image and the function it is in.

@@ -6,6 +6,18 @@ macro_rules! tier {
     };
 }
 
+macro_rules! part {
+    ($name:ident { $($with:item)* } { $($without:item)* }) => {
+        $($with)*
+    };
+}
+
+macro_rules! text {
+    ($($part:tt)*) => {
+        format!($($part)*)
+    };
+}
+
 #[path = "../../runtime/src/calls.rs"]
 pub mod calls;
 #[path = "../../runtime/src/engine.rs"]

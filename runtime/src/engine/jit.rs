@@ -13,12 +13,12 @@ mod region;
 
 use std::any::Any;
 use std::mem;
-use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+use std::panic::resume_unwind;
 use std::ptr;
 
 use self::region::Region;
 use super::super::image::{op, shape, Insn, FRAME_SLOTS_MAX, SHAPES, SLOTS, STACK_SLOTS_MAX};
-use super::super::instance::{Fault, Host, Limits, Trap};
+use super::super::instance::{guard, Fault, Host, Limits, Trap};
 use super::super::pages::Pages;
 use super::{Engine, DEPTH, FRAME, FUEL};
 
@@ -116,11 +116,13 @@ pub struct Tier {
     region: Option<Region>,
     /// Where the next function goes, from the region's start.
     used: usize,
-    entries: Vec<usize>,
-    tables: Vec<[usize; 2]>,
-    classes: Vec<Class>,
-    offsets: Vec<u32>,
-    branches: Vec<[u64; 2]>,
+    entries: Vec<u64>,
+    /// Address and length of each table.
+    tables: Vec<u64>,
+    /// `CLASSES` of them.
+    classes: Pages,
+    /// For each instruction of a function 4 bytes, its offset, and 16 for a branch that it may be.
+    scratch: Pages,
     stack: Pages,
     /// Where the next run's return addresses begin, downwards.
     top: usize,
@@ -135,9 +137,8 @@ impl Tier {
             used: code::STUBS,
             entries: Vec::new(),
             tables: Vec::new(),
-            classes: Vec::new(),
-            offsets: Vec::new(),
-            branches: Vec::new(),
+            classes: Pages::new(CLASSES * mem::size_of::<Class>())?,
+            scratch: Pages::new(1 << 14)?,
             stack: Pages::new((SLACK + limits.depth_max as usize + 2) * 8)?,
             top: 0,
             fault: None,
@@ -148,6 +149,11 @@ impl Tier {
     /// Before a run that is not inside another.
     pub fn rewind(&mut self) {
         self.top = self.end();
+    }
+
+    fn classes(&mut self) -> &mut [Class; CLASSES] {
+        // SAFETY: the block has these records, and any bits are one.
+        unsafe { &mut *(self.classes.base() as *mut [Class; CLASSES]) }
     }
 
     fn end(&self) -> usize {
@@ -163,7 +169,7 @@ fn header(index: usize) -> usize {
 }
 
 /// What differs from class to class.
-fn classes(n_consts: usize, n_globals: usize, n_funcs: usize) -> Vec<Class> {
+fn describe(classes: &mut [Class; CLASSES], n_consts: usize, n_globals: usize, n_funcs: usize) {
     let none = Class {
         slots: 0,
         wide: 0,
@@ -177,9 +183,9 @@ fn classes(n_consts: usize, n_globals: usize, n_funcs: usize) -> Vec<Class> {
         bias: -128,
         reserved: [0; 2],
     };
-    let mut classes = vec![none; CLASSES];
     let mut index = 0;
     while index < CLASSES {
+        classes[index] = none;
         let shape = if index == SHIFT { shape::DSI } else { index as u8 };
         let class = &mut classes[index];
         if (shape as usize) < SLOTS.len() {
@@ -249,11 +255,10 @@ fn classes(n_consts: usize, n_globals: usize, n_funcs: usize) -> Vec<Class> {
     }
     classes[SHIFT].shift = 48;
     classes[SHIFT].low = 63;
-    classes
 }
 
 fn broken(func: usize) -> Fault {
-    Fault::Damaged(format!("function {} breaks the rules of the format", func))
+    Fault::Damaged(text!("function {} breaks the rules of the format", func))
 }
 
 impl Engine {
@@ -265,8 +270,14 @@ impl Engine {
         unsafe {
             ptr::copy_nonoverlapping(code::text(), region.writable as *mut u8, code::STUBS);
         }
-        self.tier.entries = vec![region.executable + header(1); n_funcs];
-        self.tier.classes = classes(self.consts.len(), self.globals.len(), n_funcs);
+        self.tier.entries = vec![0; n_funcs];
+        let mut func = 0;
+        while func < n_funcs {
+            self.tier.entries[func] = (region.executable + header(1)) as u64;
+            func += 1;
+        }
+        let (n_consts, n_globals) = (self.consts.len(), self.globals.len());
+        describe(self.tier.classes(), n_consts, n_globals, n_funcs);
         self.tier.region = Some(region);
         self.view_tables();
         Ok(())
@@ -274,8 +285,12 @@ impl Engine {
 
     fn view_tables(&mut self) {
         self.tier.tables.clear();
-        for table in &self.tables {
-            self.tier.tables.push([table.items.as_ptr() as usize, table.items.len()]);
+        let mut index = 0;
+        while index < self.tables.len() {
+            let items = &self.tables[index].items;
+            self.tier.tables.push(items.as_ptr() as u64);
+            self.tier.tables.push(items.len() as u64);
+            index += 1;
         }
     }
 
@@ -290,9 +305,9 @@ impl Engine {
         };
         let func = func as usize;
         if func >= self.funcs.len() {
-            return Err(Fault::Damaged(format!("there is no function {}", func)));
+            return Err(Fault::Damaged(text!("there is no function {}", func)));
         }
-        if self.tier.entries[func] != executable + header(1) {
+        if self.tier.entries[func] != (executable + header(1)) as u64 {
             return Ok(());
         }
         let frame = self.funcs[func].frame;
@@ -311,11 +326,13 @@ impl Engine {
         if bytes - self.tier.used < n * INSN_BYTES + 4096 {
             return Err(Fault::Limit("the macro has more code than its limit"));
         }
-        if self.tier.offsets.len() < n {
-            self.tier.offsets = vec![0; n * 2];
-            self.tier.branches = vec![[0; 2]; n * 2];
+        if self.tier.scratch.bytes() < n * 20 {
+            self.tier.scratch.grow(n * 40)?;
         }
-        self.tier.classes[shape::PAIR as usize].limit = (frame as u64).saturating_sub(1);
+        // The slots that a pair may begin at.
+        let begins = if frame == 0 { 0 } else { frame as u64 - 1 };
+        self.tier.classes()[shape::PAIR as usize].limit = begins;
+        let branches = self.tier.scratch.base() as usize;
         // SAFETY: these instructions lie inside the code.
         let insns = unsafe { (self.code.base() as *const Insn).add(first) };
         let out = writable + self.tier.used;
@@ -325,25 +342,25 @@ impl Engine {
             out: out,
             base: writable,
             first: insns,
-            branch: self.tier.branches.as_mut_ptr(),
+            branch: branches as *mut [u64; 2],
             lanes: (0x8000 - frame as u64) * LANES,
             begin: (frame as u32 * 8).wrapping_sub(128),
             n_ops: op::COUNT as u32,
             records: code::text() as usize + header(3),
-            classes: self.tier.classes.as_mut_ptr(),
-            offsets: self.tier.offsets.as_mut_ptr(),
+            classes: self.tier.classes.base() as *mut Class,
+            offsets: (branches + n * 16) as *mut u32,
             narrow: header(4),
             index: first as u64,
             low: 0x7fff_7fff_7fff_0000,
             high: LANES << 15,
             checked: ptr::null(),
-            branches: self.tier.branches.as_mut_ptr(),
+            branches: branches as *mut [u64; 2],
         };
         if !self.emit(&mut job, first, end, frame) {
             return Err(broken(func));
         }
         self.tier.used = ((job.out - writable) + 15) & !15;
-        self.tier.entries[func] = executable + (out - writable);
+        self.tier.entries[func] = (executable + (out - writable)) as u64;
         Ok(())
     }
 
@@ -388,7 +405,7 @@ impl Engine {
             host_stack: 0,
             stack: 0,
             // The first function pays for a call as well.
-            fuel: self.fuel.saturating_add(1),
+            fuel: if self.fuel == u64::MAX { self.fuel } else { self.fuel + 1 },
             frame: frames + base * 8 + 128,
             stack_top: self.tier.top,
             stack_min: self.tier.end() - (depth_max + 1) * 8,
@@ -481,18 +498,21 @@ impl Context {
     }
 }
 
-/// Leaves generated code with a fault: nonzero.
-fn leave(engine: &mut Engine, result: Result<Result<(), Fault>, Box<dyn Any + Send>>) -> u32 {
-    match result {
-        Ok(Ok(())) => 0,
-        Ok(Err(fault)) => {
-            engine.tier.fault = Some(fault);
-            100
-        }
-        Err(panic) => {
-            engine.tier.panic = Some(panic);
-            100
-        }
+/// Leaves generated code with a fault or a panic: nonzero.
+fn leave(
+    engine: &mut Engine,
+    result: Result<(), Fault>,
+    panic: Option<Box<dyn Any + Send>>,
+) -> u32 {
+    let left = panic.is_some() || result.is_err();
+    if let Err(fault) = result {
+        engine.tier.fault = Some(fault);
+    }
+    engine.tier.panic = panic;
+    if left {
+        100
+    } else {
+        0
     }
 }
 
@@ -504,17 +524,18 @@ extern "sysv64" fn slow(context: *mut Context, at: u32, frame: *mut [u64; FRAME]
         unsafe { (&mut *context.engine, &mut *(context.host as *mut &mut dyn Host)) };
     engine.fuel = context.fuel;
     engine.tier.top = context.stack & !15;
-    let result =
-        catch_unwind(AssertUnwindSafe(|| engine.run_slow(at as usize, frame, &mut **host)));
+    let mut result = Ok(());
+    let panic = guard(&mut || result = engine.run_slow(at as usize, frame, &mut **host));
     context.fuel = engine.fuel;
     context.view(engine);
-    leave(engine, result)
+    leave(engine, result, panic)
 }
 
 /// Called by the stubs: compiles function `func`.
 extern "sysv64" fn compile(context: *mut Context, func: u32) -> u32 {
     // SAFETY: as in `slow`.
     let engine = unsafe { &mut *(*context).engine };
-    let result = catch_unwind(AssertUnwindSafe(|| engine.prepare(func)));
-    leave(engine, result)
+    let mut result = Ok(());
+    let panic = guard(&mut || result = engine.prepare(func));
+    leave(engine, result, panic)
 }

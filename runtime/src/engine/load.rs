@@ -6,7 +6,7 @@ use std::slice;
 
 use super::super::image::*;
 use super::super::inflate::inflate;
-use super::super::instance::{Fault, Limits};
+use super::super::instance::{owned, Fault, Limits};
 use super::super::memory::Memory;
 use super::super::pages::Pages;
 use super::{Engine, Func, Segment, Table, Tier, STACK_SLOTS};
@@ -19,7 +19,7 @@ type Tables = [usize; 8];
 
 impl Engine {
     fn damaged<T>(what: &str) -> Result<T, Fault> {
-        Err(Fault::Damaged(String::from(what)))
+        Err(Fault::Damaged(owned(what)))
     }
 
     /// Word `index` of little-endian bytes; the caller knows that it exists.
@@ -47,9 +47,11 @@ impl Engine {
             sum ^= sum >> 32;
             n += 1;
         }
-        for byte in &bytes[whole * 8..] {
-            sum = (sum ^ *byte as u64).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        n = whole * 8;
+        while n < bytes.len() {
+            sum = (sum ^ bytes[n] as u64).wrapping_mul(0xff51_afd7_ed55_8ccd);
             sum ^= sum >> 32;
+            n += 1;
         }
         (sum.wrapping_mul(0xff51_afd7_ed55_8ccd) >> 32) as u32
     }
@@ -111,9 +113,10 @@ impl Engine {
         }
         let version = Self::word(embedded, 1);
         if version != VERSION {
-            return Err(Fault::Damaged(format!(
+            return Err(Fault::Damaged(text!(
                 "its image format has version {}, this runtime reads version {}",
-                version, VERSION
+                version,
+                VERSION
             )));
         }
         let n = Self::word(embedded, 3) as usize;
@@ -185,38 +188,38 @@ impl Engine {
         let data_bytes = Self::word(embedded, EMBEDDED_WORDS + CHUNK_WORDS) as usize;
         let tables =
             Self::tables(&head, Self::word(embedded, EMBEDDED_WORDS) as usize, data_bytes)?;
-        let n = |index: usize| Self::words(&head)[index] as usize;
+        let w = Self::words(&head);
         // SAFETY: each table was found to lie inside the head, at an address its records may have;
         // the views live in the engine, which keeps the head and never changes it.
         let (consts, funcs, items) = unsafe {
             let first = head.as_ptr() as *const u32;
             (
-                slice::from_raw_parts(first.add(tables[0]) as *const u64, n(head::CONSTS)),
-                slice::from_raw_parts(first.add(tables[2]) as *const Func, n(head::FUNCS)),
-                slice::from_raw_parts(first.add(tables[6]), n(head::ITEMS)),
+                slice::from_raw_parts(first.add(tables[0]) as *const u64, w[head::CONSTS] as usize),
+                slice::from_raw_parts(first.add(tables[2]) as *const Func, w[head::FUNCS] as usize),
+                slice::from_raw_parts(first.add(tables[6]), w[head::ITEMS] as usize),
             )
         };
         let mut engine = Engine {
             embedded: embedded,
             code_chunks_at: at,
-            code: Pages::new(n(head::CODE_INSNS) * 8)?,
-            n_insns: n(head::CODE_INSNS),
+            code: Pages::new(w[head::CODE_INSNS] as usize * 8)?,
+            n_insns: w[head::CODE_INSNS] as usize,
             funcs: funcs,
             consts: consts,
             items: items,
-            n_types: n(head::TYPES) as u32,
-            globals: head[tables[1] / 2..][..n(head::GLOBALS)].to_vec(),
+            n_types: w[head::TYPES],
+            globals: head[tables[1] / 2..][..w[head::GLOBALS] as usize].to_vec(),
             tables: Vec::new(),
             n_items: 0,
             segments_at: tables[4],
-            n_elems: n(head::ELEMS),
-            n_datas: n(head::DATAS),
-            dropped: vec![0; n(head::ELEMS) + n(head::DATAS)],
+            n_elems: w[head::ELEMS] as usize,
+            n_datas: w[head::DATAS] as usize,
+            dropped: vec![0; w[head::ELEMS] as usize + w[head::DATAS] as usize],
             data: data,
             exports_at: tables[7],
-            start: n(head::START) as u32,
-            memory_max: n(head::MEMORY_MAX) as u32,
-            memory: Memory::new(n(head::MEMORY_MIN) as u32, limits.memory_bytes_max as u64)?,
+            start: w[head::START],
+            memory_max: w[head::MEMORY_MAX],
+            memory: Memory::new(w[head::MEMORY_MIN], limits.memory_bytes_max as u64)?,
             stack: Pages::new(STACK_SLOTS * 8)?,
             tier: Tier::new(funcs.len(), limits)?,
             fuel: 0,

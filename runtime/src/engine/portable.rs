@@ -552,14 +552,14 @@ impl Engine {
     #[cold]
     pub fn prepare(&mut self, func: u32) -> Result<(), Fault> {
         if func as usize >= self.funcs.len() {
-            return Err(Fault::Damaged(format!("there is no function {}", func)));
+            return Err(Fault::Damaged(text!("there is no function {}", func)));
         }
         if self.tier.entries[func as usize] != UNREADY {
             return Ok(());
         }
         let (code, end) = self.locate(func as usize)?;
         if !self.check(func as usize, code, end) {
-            return Err(Fault::Damaged(format!(
+            return Err(Fault::Damaged(text!(
                 "function {} breaks the rules of the format",
                 func
             )));

@@ -32,7 +32,7 @@ impl Environ {
             for (name, value) in env::vars_os() {
                 if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
                     if is_granted(self.grants, name) {
-                        let entry = format!("{}={}", name, value);
+                        let entry = text!("{}={}", name, value);
                         // Not `sort`: every consumer would compile it.
                         let mut at = all.len();
                         while at > 0 && entry < all[at - 1] {

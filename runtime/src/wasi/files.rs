@@ -75,7 +75,7 @@ impl Files {
         if self.denied.is_empty() {
             return None;
         }
-        Some(format!(
+        Some(text!(
             "{} may not use `{}`: pack it with `--grant read=DIR` to let it read below DIR",
             name,
             self.denied.join("`, `")

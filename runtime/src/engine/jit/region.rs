@@ -50,7 +50,7 @@ impl Region {
 }
 
 fn refused(error: isize) -> Fault {
-    Fault::Denied(format!(
+    Fault::Denied(text!(
         "this system gives no memory for machine code (error {}); \
          set RUSTFLAGS='--cfg precast_portable' to do without",
         -error
