@@ -34,11 +34,20 @@ impl Limits {
     /// All of them, `n` times as large.
     pub fn times(self, n: u32) -> Limits {
         Limits {
-            memory_bytes_max: self.memory_bytes_max.saturating_mul(n),
+            memory_bytes_max: Self::product(self.memory_bytes_max, n, u32::MAX),
             fuel: self.fuel.saturating_mul(n as u64),
-            depth_max: self.depth_max.saturating_mul(n).min(1 << 24),
-            tokens_max: self.tokens_max.saturating_mul(n).min(1 << 28),
-            files_max: self.files_max.saturating_mul(n),
+            depth_max: Self::product(self.depth_max, n, 1 << 24),
+            tokens_max: Self::product(self.tokens_max, n, 1 << 28),
+            files_max: Self::product(self.files_max, n, u32::MAX),
+        }
+    }
+
+    fn product(limit: u32, n: u32, most: u32) -> u32 {
+        let product = limit as u64 * n as u64;
+        if product < most as u64 {
+            product as u32
+        } else {
+            most
         }
     }
 }
