@@ -86,7 +86,8 @@ struct Marker {
 /// A run of outer attributes before an item.
 #[derive(Default)]
 struct Attributes {
-    marker: Option<Marker>,
+    /// Several where `cfg_attr` chooses among them.
+    markers: Vec<Marker>,
     /// Attributes on which the function's existence may depend, to be repeated on the export.
     carried: Vec<String>,
     /// Source text of all but the marker.
@@ -124,10 +125,14 @@ impl Pass<'_> {
                 }
             }
             let (attributes, after) = self.attributes(&tokens, at);
-            if let Some(marker) = attributes.marker {
+            if !attributes.markers.is_empty() {
                 if let Some(export) = find_export(&tokens[after..]) {
-                    let carried = Attributes { marker: None, ..attributes };
-                    self.export(marker, &carried, &export, depth);
+                    if let Some((at, settings)) = attributes.settings {
+                        self.edits.push((at..at, settings.to_owned()));
+                    }
+                    for marker in &attributes.markers {
+                        self.export(marker, &attributes, &export, depth);
+                    }
                 }
             }
             if after > at {
@@ -172,7 +177,7 @@ impl Pass<'_> {
         let tokens: Vec<TokenTree> = body.stream().into_iter().collect();
         let text = &self.source[range.clone()];
         if let Some(marker) = self.marker(&tokens, range.clone()) {
-            found.marker = Some(marker);
+            found.markers.push(marker);
             return;
         }
         let name = ident(tokens.first());
@@ -180,7 +185,7 @@ impl Pass<'_> {
             self.disable_wasm_condition(&tokens, text);
             if name.as_deref() == Some("cfg_attr") {
                 if let Some(marker) = self.conditional_marker(&tokens) {
-                    found.marker = Some(marker);
+                    found.markers.push(marker);
                     return;
                 }
             }
@@ -236,7 +241,7 @@ impl Pass<'_> {
         }
     }
 
-    fn export(&mut self, marker: Marker, attributes: &Attributes, at: &Export, depth: usize) {
+    fn export(&mut self, marker: &Marker, attributes: &Attributes, at: &Export, depth: usize) {
         let Export { function, body_end } = at;
         let kind = match marker.kind {
             Kind::Derive => "derive",
@@ -254,10 +259,7 @@ impl Pass<'_> {
              extern crate proc_macro as __precast_guest; \
              __precast_guest::__precast::{kind}({function}) }} }};"
         );
-        self.edits.push((marker.range.clone(), blank(&self.source[marker.range])));
-        if let Some((at, settings)) = attributes.settings {
-            self.edits.push((at..at, settings.to_owned()));
-        }
+        self.edits.push((marker.range.clone(), blank(&self.source[marker.range.clone()])));
         self.edits.push((*body_end..*body_end, text.replace('\n', " ")));
         self.declared.push(Declared {
             kind: marker.kind,
@@ -482,6 +484,18 @@ mod tests {
              pub fn f(i: T) -> T { i }« \"precast:bang:f:\" bang(f)»",
         );
         check("#[proc_macro_error] fn f() {}", "#[proc_macro_error] fn f() {}");
+    }
+
+    #[test]
+    fn alternatives() {
+        check(
+            "#[cfg_attr(a, proc_macro_derive(T))] #[cfg_attr(not(a), proc_macro_derive(T, attributes(t)))] \
+             pub fn f(i: T) -> T { i }",
+            "#[cfg_attr(a,                     )] #[cfg_attr(not(a),                                    )] \
+             pub fn f(i: T) -> T { i }\
+             «#[cfg(a)] \"precast:derive:f:T\" derive(f)»\
+             «#[cfg(not(a))] \"precast:derive:f:T, attributes(t)\" derive(f)»",
+        );
     }
 
     #[test]

@@ -25,6 +25,8 @@ struct Options {
     only: Vec<String>,
     /// This shard, counted from 1, and the number of shards.
     shard: Option<(usize, usize)>,
+    /// Only the fixtures that CI runs.
+    sample: bool,
     json: bool,
     write: bool,
 }
@@ -53,6 +55,7 @@ fn parse(args: &[&str]) -> Result<Options> {
     let mut words = args.iter();
     while let Some(word) = words.next() {
         match *word {
+            "--sample" => options.sample = true,
             "--json" => options.json = true,
             "--write" => options.write = true,
             "--only" => {
@@ -81,8 +84,10 @@ fn choose<'a>(all: &'a [Fixture], options: &Options) -> Result<Vec<&'a Fixture>>
     }
     let (k, n) = options.shard.unwrap_or((1, 1));
     let named = |f: &&Fixture| options.only.is_empty() || options.only.contains(&f.folder);
+    let sampled = |f: &&Fixture| f.sample || !options.sample;
     let in_shard = |(i, _): &(usize, &Fixture)| i % n == k - 1;
-    Ok(all.iter().enumerate().filter(in_shard).map(|(_, f)| f).filter(named).collect())
+    let chosen = all.iter().filter(named).filter(sampled).enumerate().filter(in_shard);
+    Ok(chosen.map(|(_, f)| f).collect())
 }
 
 /// Packs all crates, one call for each list of features. If a call fails, its crates are packed

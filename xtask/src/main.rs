@@ -35,6 +35,7 @@ Options:
   --save          bench: write docs/bench/NAME.json, and the chart NAME.svg of it
   --only NAME     corpus: only this folder (several: separated by commas)
   --shard K/N     corpus: only the Kth of N parts
+  --sample        corpus: only the crates that `cargo xtask test` runs
   --json          corpus: one JSON object for each crate
   --write         corpus: write docs/compatibility.md
 ";

@@ -12,7 +12,7 @@ const STEPS: &[Step] = &[
     ("format", format),
     ("lints", lints),
     ("tests", tests),
-    ("corpus", || corpus::corpus(&[])),
+    ("corpus", || corpus::corpus(&["--sample"])),
     ("consumer", || consumer::consumer(&[])),
     ("oracle", oracle),
     ("package", package),

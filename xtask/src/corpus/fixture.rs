@@ -13,6 +13,8 @@ pub struct Fixture {
     pub version: String,
     /// Features to pack.
     pub features: Vec<String>,
+    /// Whether CI runs it: a few that are small and unlike each other.
+    pub sample: bool,
     /// The consumer's edition.
     pub edition: String,
     /// Whether the consumer is also compiled and run with `--test`.
@@ -25,18 +27,22 @@ pub struct Fixture {
     pub differs: BTreeMap<String, String>,
     /// The consumer's dependencies, as TOML.
     pub dependencies: String,
+    /// More of the consumer's manifest, as TOML.
+    pub manifest: String,
 }
 
 const KEYS: &[&str] = &[
     "package",
     "version",
     "features",
+    "sample",
     "edition",
     "test",
     "through",
     "reason",
     "differs",
     "dependencies",
+    "manifest",
 ];
 
 /// All fixtures, sorted by folder.
@@ -64,12 +70,14 @@ fn read(path: &Path) -> Result<Fixture> {
         package: string("package").unwrap_or_else(|| folder.clone()),
         version: string("version").ok_or_else(|| at("no `version`".to_owned()))?,
         features: strings(toml.get("features")),
+        sample: toml.get("sample").and_then(Item::as_bool).unwrap_or_default(),
         edition: string("edition").ok_or_else(|| at("no `edition`".to_owned()))?,
         test: toml.get("test").and_then(Item::as_bool).unwrap_or_default(),
         through: strings(toml.get("through")),
         reason: string("reason"),
         differs: table(toml.get("differs")),
         dependencies: toml.get("dependencies").map(Item::to_string).unwrap_or_default(),
+        manifest: string("manifest").unwrap_or_default(),
         path: path.to_path_buf(),
         folder,
     })

@@ -82,17 +82,33 @@ fn write_workspace(folder: &Path, side: Side, all: &[Fixture], shims: &Shims) ->
 }
 
 fn write_member(folder: &Path, fixture: &Fixture) -> Result {
-    let Fixture { edition, dependencies, .. } = fixture;
+    let Fixture { edition, dependencies, manifest, .. } = fixture;
     let name = fixture.consumer();
     let source = fixture.path.join("consumer.rs");
     let text = format!(
         "[package]\nname = \"{name}\"\nversion = \"1.2.3\"\nedition = \"{edition}\"\n\
          authors = [\"An Author <author@example.org>\"]\ndescription = \"A consumer\"\n\
          publish = false\n\n[[bin]]\nname = \"{name}\"\npath = '{}'\n\n\
-         [dependencies]\n{dependencies}",
+         [dependencies]\n{dependencies}\n{manifest}",
         source.display()
     );
-    write(&folder.join("Cargo.toml"), &text)
+    write(&folder.join("Cargo.toml"), &text)?;
+    copy_folder(&fixture.path.join("files"), folder)
+}
+
+/// Files which the macros read below the consumer's manifest; most consumers have none.
+fn copy_folder(from: &Path, to: &Path) -> Result {
+    for entry in std::fs::read_dir(from).into_iter().flatten().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::create_dir_all(to)
+                .map_err(|e| format!("cannot make {}: {e}", to.display()))?;
+            copy_if_there(&entry.path(), &target)?;
+        }
+    }
+    Ok(())
 }
 
 fn build_one(folder: &Path, records: &Path, fixture: &Fixture) -> Result<PathBuf> {
