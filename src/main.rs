@@ -14,6 +14,8 @@ mod expand;
 mod inspect;
 #[path = "main/pack.rs"]
 mod pack;
+#[path = "main/store.rs"]
+mod store;
 #[path = "main/switch.rs"]
 mod switch;
 #[path = "main/verify.rs"]
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Inspect(options) => inspect::run(options, &console),
         Command::Expand(options) => expand::run(options, &console),
         Command::On(options) => switch::on(options, &console),
+        Command::Store(options) => store::run(options, &console),
         Command::Off(options) => switch::off(options, &console),
         passed => {
             let (name, options) = passed.passed().expect("all others are above");

@@ -50,6 +50,10 @@ impl Store {
         Ok(Store { cache: Cache::open(root)? })
     }
 
+    pub fn directory(&self) -> &Path {
+        self.cache.root()
+    }
+
     pub(crate) fn cache(&self) -> &Cache {
         &self.cache
     }

@@ -3,6 +3,8 @@
 
 #[path = "project/fixture.rs"]
 mod fixture;
+#[path = "project/store.rs"]
+mod store;
 
 use fixture::{cargo, directory, files, home, ok, precast, put, texts, workspace, NATIVE};
 use std::fs;

@@ -1,6 +1,6 @@
 //! The command line's grammar and help.
 
-use crate::{build, embed, expand, inspect, pack, switch, verify};
+use crate::{build, embed, expand, inspect, pack, store, switch, verify};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use precast::error::Class;
@@ -64,6 +64,7 @@ pub(crate) enum Command {
     On(switch::Options),
     /// Build the macros of this workspace from source again
     Off(switch::Options),
+    Store(store::Options),
 }
 
 impl Command {

@@ -27,6 +27,12 @@ pub struct Cleaned {
 }
 
 impl Store {
+    /// Of everything that is kept.
+    pub fn bytes(&self) -> u64 {
+        let kinds = KINDS.iter().flat_map(|kind| self.cache().entries(kind));
+        kinds.map(|entry| entry.bytes).sum()
+    }
+
     /// Removes what was used least lately until the rest takes at most `bytes_max`.
     pub fn clean(&self, bytes_max: u64) -> Result<Cleaned> {
         let cache = self.cache();
