@@ -57,7 +57,7 @@ pub const CHUNK_WORDS: usize = 4;
 
 /// One instruction. `b` and `c` together are the 32-bit immediate of the shapes that have one.
 #[repr(C, align(8))]
-#[derive(Clone, Copy)]
+#[cfg_attr(not(proc_macro), derive(Clone, Copy))]
 pub struct Insn {
     pub op: u8,
     pub x: u8,
@@ -68,7 +68,7 @@ pub struct Insn {
 
 /// The same eight bytes for the shapes with a 32-bit immediate.
 #[repr(C, align(8))]
-#[derive(Clone, Copy)]
+#[cfg_attr(not(proc_macro), derive(Clone, Copy))]
 pub struct Wide {
     pub op: u8,
     pub x: u8,

@@ -8,7 +8,7 @@ use super::engine::Engine;
 use super::memory::Memory;
 
 /// What an instance may use. Whatever exceeds it is a [`Fault::Limit`].
-#[derive(Clone, Copy)]
+#[cfg_attr(not(proc_macro), derive(Clone, Copy))]
 pub struct Limits {
     pub memory_bytes_max: u32,
     /// Calls and backward branches of one call, with what bulk operations cost (docs/image.md).
@@ -32,7 +32,7 @@ impl Limits {
     };
 
     /// All of them, `n` times as large.
-    pub fn times(self, n: u32) -> Limits {
+    pub fn times(&self, n: u32) -> Limits {
         Limits {
             memory_bytes_max: Self::product(self.memory_bytes_max, n, u32::MAX),
             fuel: self.fuel.saturating_mul(n as u64),
@@ -52,6 +52,7 @@ impl Limits {
     }
 }
 
+#[cfg(not(proc_macro))]
 impl Default for Limits {
     fn default() -> Limits {
         Limits::DEFAULT
@@ -59,8 +60,7 @@ impl Default for Limits {
 }
 
 /// The traps of the wasm specification.
-#[cfg_attr(not(proc_macro), derive(Debug, PartialEq, Eq))]
-#[derive(Clone, Copy)]
+#[cfg_attr(not(proc_macro), derive(Clone, Copy, Debug, PartialEq, Eq))]
 pub enum Trap {
     Unreachable,
     MemoryOutOfBounds,
@@ -114,7 +114,7 @@ impl fmt::Display for Fault {
                     Trap::MemoryOutOfBounds
                 )
             }
-            Fault::Trap(trap) => write!(f, "the macro trapped: {}", trap),
+            Fault::Trap(ref trap) => write!(f, "the macro trapped: {}", trap),
             Fault::Exit(code) => write!(f, "the macro exited with status {}", code),
             Fault::Panic(ref message) => f.write_str(message),
             Fault::Limit(what) => f.write_str(what),

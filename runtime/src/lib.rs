@@ -148,8 +148,9 @@ impl Machine {
         grants: &'static Grants,
         limits: Limits,
     ) -> Result<Machine, Fault> {
-        let mut instance = Instance::new(embedded, limits)?;
         let mut wasi = Wasi::new(grants, &limits);
+        let tokens_max = limits.tokens_max;
+        let mut instance = Instance::new(embedded, limits)?;
         let start = export(&instance, "precast_start")?;
         let buffer = export(&instance, "precast_buffer")?;
         let abi = {
@@ -169,7 +170,7 @@ impl Machine {
             buffer: buffer,
             epoch: 1,
             place: Place::now(),
-            tokens_max: limits.tokens_max,
+            tokens_max: tokens_max,
         })
     }
 
@@ -267,7 +268,7 @@ fn call(
 fn machine(
     embedded: &'static [u8],
     grants: &'static Grants,
-    limits: Limits,
+    limits: &Limits,
 ) -> Result<Machine, Fault> {
     let mut factor = 1;
     if let Ok(text) = env::var("PRECAST_LIMITS") {
@@ -404,7 +405,7 @@ impl Module {
     ) -> (Result<Output, Failure>, Option<String>) {
         let mut machine = match self.replace(None) {
             Some(machine) if machine.place.is_now() => machine,
-            _ => match machine(self.embedded, self.grants, self.limits) {
+            _ => match machine(self.embedded, self.grants, &self.limits) {
                 Ok(machine) => Box::new(machine),
                 Err(fault) => return (Err(Failure::from(fault)), None),
             },

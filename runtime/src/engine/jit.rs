@@ -79,7 +79,6 @@ struct Job {
 
 /// How the fields of a record's instruction are read and checked.
 #[repr(C)]
-#[derive(Clone, Copy)]
 struct Class {
     /// The fields that are slots, and those of their bits that do not fit a narrow record.
     slots: u64,
@@ -170,22 +169,21 @@ fn header(index: usize) -> usize {
 
 /// What differs from class to class.
 fn describe(classes: &mut [Class; CLASSES], n_consts: usize, n_globals: usize, n_funcs: usize) {
-    let none = Class {
-        slots: 0,
-        wide: 0,
-        low: 0,
-        high: 0,
-        limit: u64::MAX,
-        shift: 0,
-        third: 6,
-        kind: 0,
-        unused: 0,
-        bias: -128,
-        reserved: [0; 2],
-    };
     let mut index = 0;
     while index < CLASSES {
-        classes[index] = none;
+        classes[index] = Class {
+            slots: 0,
+            wide: 0,
+            low: 0,
+            high: 0,
+            limit: u64::MAX,
+            shift: 0,
+            third: 6,
+            kind: 0,
+            unused: 0,
+            bias: -128,
+            reserved: [0; 2],
+        };
         let shape = if index == SHIFT { shape::DSI } else { index as u8 };
         let class = &mut classes[index];
         if (shape as usize) < SLOTS.len() {
@@ -378,10 +376,10 @@ impl Engine {
                 0 => return true,
                 1 => {
                     // SAFETY: the emitter stopped at an instruction of this function.
-                    let insn = unsafe { *job.insn };
+                    let insn = unsafe { &*job.insn };
                     let at = (job.insn as usize - job.first as usize) / 8 + first;
                     let shape = SHAPES[insn.op as usize];
-                    if !self.check_rare(&insn, shape, at + 1, first, end, frame) {
+                    if !self.check_rare(insn, shape, at + 1, first, end, frame) {
                         return false;
                     }
                     job.checked = job.insn;
@@ -463,7 +461,7 @@ impl Engine {
     ) -> Result<(), Fault> {
         // SAFETY: it was checked when its function was compiled, and every instruction is decoded
         // at that time. The frame is the running function's, with FRAME slots behind its begin.
-        let i = unsafe { *(self.code.base() as *const Insn).add(at) };
+        let i = unsafe { &*(self.code.base() as *const Insn).add(at) };
         if i.op == op::CALL_HOST {
             let number = i.b as u32 | (i.c as u32) << 16;
             return unsafe { self.call_host(number, i.a as usize, frame, host) };
@@ -478,7 +476,7 @@ impl Engine {
                 }
                 Err(trap) => Err(Fault::Trap(trap)),
             },
-            _ => self.bulk(&i, frame),
+            _ => self.bulk(i, frame),
         }
     }
 }

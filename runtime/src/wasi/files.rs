@@ -46,7 +46,8 @@ pub struct Files {
     roots: Vec<PathBuf>,
     /// By descriptor, from `FIRST` on.
     files: Vec<File>,
-    limits: Limits,
+    files_max: u32,
+    file_bytes_max: u32,
     /// What was refused since the expansion started, for users.
     pub denied: Vec<String>,
     /// Every file or directory that was read.
@@ -59,7 +60,8 @@ impl Files {
             grants: grants,
             roots: Vec::new(),
             files: Vec::new(),
-            limits: *limits,
+            files_max: limits.files_max,
+            file_bytes_max: limits.memory_bytes_max,
             denied: Vec::new(),
             reads: Vec::new(),
         }
@@ -267,7 +269,7 @@ impl Files {
             }
             n_open += 1;
         }
-        if n_open >= self.limits.files_max as usize {
+        if n_open >= self.files_max as usize {
             return Err(Fault::Limit("the macro has more files open than its limit `files`"));
         }
         let file = if real.is_dir() {
@@ -275,7 +277,7 @@ impl Files {
         } else if a.word(4) & 2 != 0 {
             return Ok(NOTDIR);
         } else {
-            if fs::metadata(&real).map_or(0, |data| data.len()) > self.limits.memory_bytes_max as u64 {
+            if fs::metadata(&real).map_or(0, |data| data.len()) > self.file_bytes_max as u64 {
                 return Err(Fault::Limit("the macro reads a file larger than its limit `memory`"));
             }
             match fs::read(&real) {
