@@ -15,6 +15,7 @@ pub mod overlay;
 pub mod pack;
 pub mod scratch;
 pub mod store;
+pub mod vendor;
 pub mod verify;
 
 /// The library has every part of the runtime; a shim has those that its module can use.

@@ -18,6 +18,8 @@ mod pack;
 mod store;
 #[path = "main/switch.rs"]
 mod switch;
+#[path = "main/vendor.rs"]
+mod vendor;
 #[path = "main/verify.rs"]
 mod verify;
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Expand(options) => expand::run(options, &console),
         Command::On(options) => switch::on(options, &console),
         Command::Store(options) => store::run(options, &console),
+        Command::Vendor(options) => vendor::run(options, &console),
         Command::Off(options) => switch::off(options, &console),
         passed => {
             let (name, options) = passed.passed().expect("all others are above");

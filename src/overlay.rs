@@ -8,6 +8,7 @@
 mod choice;
 mod config;
 mod directory;
+mod plan;
 mod provide;
 mod relocate;
 mod switch;
@@ -17,16 +18,16 @@ use crate::graph::{Graph, Package, PackageIdx, Request};
 use crate::pack::stage::hash_of;
 use crate::pack::Report;
 use crate::store::Store;
-use config::Override;
-use directory::{Content, Entry};
+use config::Layout;
 use fs4::FileExt;
+use plan::{Form, Plan};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use choice::Choice;
-pub(crate) use provide::{provide, Context as Providing, Provided};
+use provide::{provide, Context as Providing, Provided};
 pub use switch::{is_on, off, on};
 
 /// Files below the overlay's directory.
@@ -91,52 +92,52 @@ fn write(
     place: &Path,
     report: &dyn Report,
 ) -> Result<Overlay> {
-    let choice = choice.with(graph)?;
-    let providing = Providing { graph, choice: &choice, store, request, report };
-    let provided = provide(&providing)?;
-    let macros = provided.iter().map(|(package, provided)| provided.shown(graph, *package));
-    let macros = macros.collect();
-    let lock = Some(fill(graph, request, &provided, store, place, report)?);
+    let (provided, macros) = decide(graph, request, choice, store, report)?;
+    let plan = Plan::of(graph, &provided, store, Form::Links);
+    let lock = Some(fill(&plan, request, place, report)?);
     Ok(Overlay { config: Some(place.join(CONFIG)), macros, lock })
 }
 
-/// Brings the overlay's directory to what is wanted, unless it is that already.
-fn fill(
+/// Writes the packages themselves instead of links to them, for `vendor`, into a new directory
+/// that will be called `shown`. Gives what became of the macros, and the configuration.
+pub(crate) fn copies(
     graph: &Graph,
     request: &Request,
-    provided: &BTreeMap<PackageIdx, Provided>,
+    choice: &Choice,
     store: &Store,
-    place: &Path,
+    (new, shown): (&Path, &Path),
     report: &dyn Report,
-) -> Result<Lock> {
+) -> Result<(Vec<Treated>, String)> {
+    let (provided, macros) = decide(graph, request, choice, store, report)?;
+    report.step("writing the packages");
+    let plan = Plan::of(graph, &provided, store, Form::Copies);
+    for (folder, entries) in plan.folders(Layout::Flat(new))? {
+        directory::write(&folder, &entries)?;
+    }
+    Ok((macros, plan.config(Layout::Flat(shown), request)))
+}
+
+fn decide(
+    graph: &Graph,
+    request: &Request,
+    choice: &Choice,
+    store: &Store,
+    report: &dyn Report,
+) -> Result<(BTreeMap<PackageIdx, Provided>, Vec<Treated>)> {
+    let choice = choice.with(graph)?;
+    let provided = provide(&Providing { graph, choice: &choice, store, request, report })?;
+    let macros = provided.iter().map(|(package, provided)| provided.shown(graph, *package));
+    let macros = macros.collect();
+    Ok((provided, macros))
+}
+
+/// Brings the overlay's directory to what is wanted, unless it is that already.
+fn fill(plan: &Plan, request: &Request, place: &Path, report: &dyn Report) -> Result<Lock> {
     std::fs::create_dir_all(place).at("create", place)?;
     let file = place.join(LOCK);
     let lock = File::create(&file).at("create", &file)?;
-    let mut sources: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
-    let mut overrides = Vec::new();
-    for (at, package) in graph.packages.iter().enumerate() {
-        let shim = provided.get(&at).and_then(|provided| provided.key.as_ref());
-        match (&package.source, shim) {
-            (Some(source), None) => entries(&mut sources, source).push(link(package)),
-            (Some(source), Some(key)) => {
-                entries(&mut sources, source).push(provide::entry(package, key, store));
-            }
-            (None, Some(key)) => overrides.push(Override {
-                entry: provide::entry(package, key, store),
-                name: package.name.clone(),
-                directory: Some(package.directory.clone()).filter(|_| !package.is_member),
-            }),
-            (None, None) => {}
-        }
-    }
-    let names = config::names(&request.directory, sources.keys());
-    let config = config::write(place, sources.keys(), &names, &overrides);
-    let mut folders: Vec<(PathBuf, Vec<&Entry>)> = Vec::new();
-    for (source, entries) in &sources {
-        folders.push((place.join(config::folder(source)), entries.iter().collect()));
-    }
-    let entries = overrides.iter().map(|found| &found.entry).collect();
-    folders.push((place.join(config::OVERRIDES), entries));
+    let config = plan.config(Layout::Sources(place), request);
+    let folders = plan.folders(Layout::Sources(place))?;
     let is_ready = || {
         std::fs::read_to_string(place.join(CONFIG)).is_ok_and(|found| found == config)
             && folders.iter().all(|(folder, entries)| directory::is_ready(folder, entries))
@@ -158,23 +159,6 @@ fn fill(
     FileExt::unlock(&lock).at("unlock", &file)?;
     FileExt::lock_shared(&lock).at("lock", &file)?;
     Ok(Lock(lock))
-}
-
-fn entries<'a>(sources: &'a mut BTreeMap<String, Vec<Entry>>, source: &str) -> &'a mut Vec<Entry> {
-    sources.entry(config::without_revision(source).to_owned()).or_default()
-}
-
-/// The package as cargo has it.
-fn link(package: &Package) -> Entry {
-    let name = format!("{}-{}", package.name, package.version);
-    let origin = package.directory.to_string_lossy().into_owned();
-    let is_git = package.is_git();
-    let directory = package.directory.clone();
-    let content = Box::new(move || {
-        let manifest = if is_git { relocate::manifest(&directory)? } else { None };
-        Ok(Content::Links { directory: directory.clone(), manifest })
-    });
-    Entry { name, checksum: package.checksum.clone(), origin, content }
 }
 
 impl Package {

@@ -130,3 +130,67 @@ fn on_and_off() {
     let output = precast(Path::new("/"), &["on"]).output().unwrap();
     assert!(texts(&output, false).1.contains("--manifest-path"));
 }
+
+#[test]
+fn resolvers() {
+    let work = workspace("resolvers");
+    let manifest = work.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    // A host dependency with another feature, and a development one: unified with resolver 1 alone.
+    let app = work.join("app/Cargo.toml");
+    let more = "\n[build-dependencies]\ntiny = { version = \"1\", features = [\"loud\"] }\n";
+    fs::write(&app, fs::read_to_string(&app).unwrap() + more).unwrap();
+    fs::write(work.join("app/build.rs"), "fn main() {}\n").unwrap();
+    for resolver in ["1", "2", "3"] {
+        let changed = text.replace("resolver = \"2\"", &format!("resolver = \"{resolver}\""));
+        fs::write(&manifest, changed).unwrap();
+        let (native, _) = ok(cargo(&work, home()).args(["run", "--quiet"]));
+        let (out, err) = ok(&mut precast(&work, &["run", "--locked"]));
+        let broken = |text: &str| text.replace(" wasm", " native");
+        assert_eq!(broken(&out), native, "resolver {resolver}\n{err}");
+        assert!(err.contains("6 macro packages precompiled"), "{err}");
+    }
+}
+
+#[test]
+fn a_vendor_folder() {
+    let work = workspace("vendored");
+    let lock = fs::read(work.join("Cargo.lock")).unwrap();
+    let (config, err) = ok(&mut precast(&work, &["vendor", "third-party"]));
+    assert!(err.contains("5 macro packages precompiled"), "{err}");
+    assert!(err.contains(" 2 built from source"), "{err}");
+    let listing = files(&work.join("third-party"));
+    // Equal bytes, also where there is a folder already.
+    ok(&mut precast(&work, &["vendor", "third-party"]));
+    assert!(listing == files(&work.join("third-party")));
+    let registries = "\n[registries.other]\nindex = \"https://other.invalid/index\"\n";
+    fs::write(work.join(".cargo/config.toml"), config + registries).unwrap();
+    // Nothing but the folder is needed any more.
+    for gone in ["registry", "other", "repository"] {
+        fs::rename(work.join("..").join(gone), work.join("..").join(format!("{gone}-gone")))
+            .unwrap();
+    }
+    let empty = directory("vendored-home");
+    let locked = ["run", "--quiet", "--locked", "--offline"];
+    let (out, _) = ok(cargo(&work, &empty).args(locked));
+    assert_eq!(out, packed().replace("member 0.1.0 wasm", "member 0.1.0 native"));
+    let everything = ["test", "--quiet", "--workspace", "--locked", "--offline"];
+    assert!(ok(cargo(&work, &empty).args(everything)).0.contains("2 passed"));
+    assert!(fs::read(work.join("Cargo.lock")).unwrap() == lock);
+    assert!(work.join("third-party/tiny-elsewhere-1.0.0/src/lib.rs").is_file());
+
+    // A changed shim is noticed.
+    let shims = fs::read_dir(work.join("third-party")).unwrap().flatten();
+    let shims = shims.filter(|entry| entry.file_name().to_string_lossy().starts_with("tiny-1"));
+    let mut images = shims.map(|entry| entry.path().join("precast/image.bin"));
+    let image = images.find(|path| path.is_file()).unwrap();
+    fs::write(&image, "").unwrap();
+    fs::remove_dir_all(work.join("target")).unwrap();
+    let (_, err) = texts(&cargo(&work, &empty).args(locked).output().unwrap(), false);
+    assert!(err.contains("the embedded module is damaged"), "{err}");
+
+    let (_, err) = texts(&precast(&work, &["vendor", "app"]).output().unwrap(), false);
+    assert!(err.contains("app is not a folder of vendored packages"), "{err}");
+    let (_, err) = texts(&precast(&work, &["vendor"]).output().unwrap(), false);
+    assert!(err.contains("is a shim already"), "{err}");
+}

@@ -1,6 +1,6 @@
 //! The command line's grammar and help.
 
-use crate::{build, embed, expand, inspect, pack, store, switch, verify};
+use crate::{build, embed, expand, inspect, pack, store, switch, vendor, verify};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use precast::error::Class;
@@ -64,6 +64,7 @@ pub(crate) enum Command {
     On(switch::Options),
     /// Build the macros of this workspace from source again
     Off(switch::Options),
+    Vendor(vendor::Options),
     Store(store::Options),
 }
 
@@ -91,7 +92,7 @@ pub(crate) fn toolchain() -> Option<OsString> {
 }
 
 /// Commands whose arguments are cargo's: precast's own options stand before them.
-const PASSED: [&str; 2] = ["on", "off"];
+const PASSED: [&str; 3] = ["on", "off", "vendor"];
 
 /// Keeps what is cargo's from being read as ours.
 fn shield(words: &mut Vec<OsString>) {

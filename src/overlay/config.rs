@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{value, Array, DocumentMut, InlineTable, Item, Table, TableLike};
 
 /// The folder of shims for packages in directories.
-pub const OVERRIDES: &str = "path";
+const OVERRIDES: &str = "path";
 
 /// A shim for a package in a directory of the user's.
 pub struct Override {
@@ -19,18 +19,51 @@ pub struct Override {
     pub directory: Option<PathBuf>,
 }
 
-/// The configuration for an overlay in `place`.
+/// Where the entries of the sources are.
+#[derive(Clone, Copy)]
+pub enum Layout<'a> {
+    /// In a folder for each source.
+    Sources(&'a Path),
+    /// All in one, as `cargo vendor` has it.
+    Flat(&'a Path),
+}
+
+impl Layout<'_> {
+    pub fn folder(self, source: &str) -> PathBuf {
+        match self {
+            Layout::Sources(place) => place.join(folder(source)),
+            Layout::Flat(place) => place.to_owned(),
+        }
+    }
+
+    pub fn overrides(self) -> PathBuf {
+        match self {
+            Layout::Sources(place) => place.join(OVERRIDES),
+            Layout::Flat(place) => place.to_owned(),
+        }
+    }
+
+    /// The name of the source that replaces another.
+    fn replacement(self, source: &str) -> String {
+        match self {
+            Layout::Sources(_) => format!("precast-{}", folder(source)),
+            Layout::Flat(_) => "vendored-sources".to_owned(),
+        }
+    }
+}
+
+/// The configuration for an overlay.
 ///
 /// A package outside of the workspace is patched by its directory's URL. A member cannot be: it is
 /// in the lock file itself. Cargo's older `paths` takes it, with a warning.
 pub fn write<'a>(
-    place: &Path,
+    layout: Layout,
     sources: impl Iterator<Item = &'a String>,
     names: &Names,
     overrides: &[Override],
 ) -> String {
     let mut document = DocumentMut::new();
-    let shim = |found: &Override| place.join(OVERRIDES).join(&found.entry.name);
+    let shim = |found: &Override| layout.overrides().join(&found.entry.name);
     let members = overrides.iter().filter(|found| found.directory.is_none()).map(shim);
     let paths: Array = members.map(|path| path.to_string_lossy().into_owned()).collect();
     if !paths.is_empty() {
@@ -49,7 +82,7 @@ pub fn write<'a>(
     }
     let mut table = implicit();
     for source in sources {
-        add(&mut table, source, names, &place.join(folder(source)));
+        add(&mut table, source, names, layout);
     }
     if !table.is_empty() {
         document["source"] = Item::Table(table);
@@ -114,13 +147,15 @@ fn url(directory: &Path) -> String {
 }
 
 /// Replaces one source by a directory.
-fn add(table: &mut Table, source: &str, names: &Names, directory: &Path) {
-    let replacement = format!("precast-{}", folder(source));
+fn add(table: &mut Table, source: &str, names: &Names, layout: Layout) {
+    let replacement = layout.replacement(source);
     let mut original = described(source);
     original["replace-with"] = value(&replacement);
     table[names.get(source).map_or(name(source), String::as_str)] = Item::Table(original);
     let mut ours = Table::new();
-    ours["directory"] = value(directory.to_string_lossy().into_owned());
+    ours["directory"] = value(layout.folder(source).to_string_lossy().into_owned());
+    // The last of those that share it stands behind them.
+    table.remove(&replacement);
     table[&replacement] = Item::Table(ours);
 }
 
@@ -134,7 +169,7 @@ fn is_default(source: &str) -> bool {
 }
 
 /// The directory of a source in the overlay.
-pub fn folder(source: &str) -> String {
+fn folder(source: &str) -> String {
     if is_default(source) {
         return "crates-io".to_owned();
     }
@@ -182,7 +217,7 @@ mod tests {
             "git+https://host/repo?branch=main".to_owned(),
             "sparse+https://other/index/".to_owned(),
         ];
-        let text = write(Path::new("/w"), sources.iter(), &Names::new(), &[]);
+        let text = write(Layout::Sources(Path::new("/w")), sources.iter(), &Names::new(), &[]);
         let expected = "[source.crates-io]\nreplace-with = \"precast-crates-io\"\n\n\
             [source.precast-crates-io]\ndirectory = \"/w/crates-io\"\n\n\
             [source.\"git+https://host/repo?branch=main\"]\ngit = \"https://host/repo\"\n\
@@ -200,7 +235,8 @@ mod tests {
             entry: Entry {
                 name: format!("{name}-1.0.0-hash"),
                 checksum: None,
-                origin: String::new(),
+                origin: None,
+                is_hashed: false,
                 content: Box::new(|| unreachable!("nothing is written")),
             },
             name: name.into(),
@@ -210,6 +246,9 @@ mod tests {
         let expected = "paths = [\"/w/path/member-1.0.0-hash\"]\n\n\
             [patch.\"file:///a%20b/other\"]\n\
             other = { path = \"/w/path/other-1.0.0-hash\" }\n";
-        assert_eq!(write(Path::new("/w"), [].into_iter(), &Names::new(), &overrides), expected);
+        assert_eq!(
+            write(Layout::Sources(Path::new("/w")), [].into_iter(), &Names::new(), &overrides),
+            expected
+        );
     }
 }

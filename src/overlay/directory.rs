@@ -1,10 +1,10 @@
 //! Directory sources: a folder of packages, each with a `.cargo-checksum.json`.
 
-use crate::artifact::Tree;
+use crate::artifact::{self, Tree};
 use crate::error::{Context, Result};
 use crate::scratch::Scratch;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 const CHECKSUM: &str = ".cargo-checksum.json";
@@ -19,7 +19,9 @@ pub struct Entry {
     /// What `Cargo.lock` says of the package; none for a git repository.
     pub checksum: Option<String>,
     /// What the entry is made from: another origin is another entry.
-    pub origin: String,
+    pub origin: Option<String>,
+    /// Cargo is to check each file, which must not be a link.
+    pub is_hashed: bool,
     /// Makes the content, which is costly.
     pub content: Box<dyn Fn() -> Result<Content>>,
 }
@@ -34,9 +36,11 @@ pub enum Content {
 }
 
 impl Entry {
-    /// No file has a hash here: they are links, or were checked before.
-    fn checksum_file(&self) -> Vec<u8> {
-        let value = json!({ "files": {}, "package": self.checksum, "precast": self.origin });
+    fn checksum_file(&self, hashes: &BTreeMap<String, String>) -> Vec<u8> {
+        let mut value = json!({ "files": hashes, "package": self.checksum });
+        if let Some(origin) = &self.origin {
+            value["precast"] = origin.as_str().into();
+        }
         value.to_string().into_bytes()
     }
 
@@ -44,7 +48,7 @@ impl Entry {
         let folder = source.join(&self.name);
         let recorded = std::fs::read(folder.join(CHECKSUM));
         // A link may point to what cargo has removed meanwhile.
-        recorded.is_ok_and(|found| found == self.checksum_file())
+        recorded.is_ok_and(|found| found == self.checksum_file(&BTreeMap::new()))
             && folder.join("Cargo.toml").is_file()
     }
 
@@ -53,16 +57,20 @@ impl Entry {
         let scratch = Scratch::beside(source)?;
         let new = scratch.path().join("new");
         std::fs::create_dir_all(&new).at("create", &new)?;
+        let mut hashes = BTreeMap::new();
         match (self.content)()? {
             Content::Links { directory, manifest } => link(&directory, &new, manifest.as_deref())?,
             Content::Files(files) => {
                 for (path, body) in &files {
                     crate::pack::stage::put(&new.join(path), body)?;
+                    if self.is_hashed {
+                        hashes.insert(path.clone(), artifact::sha256(body));
+                    }
                 }
             }
         }
         let file = new.join(CHECKSUM);
-        std::fs::write(&file, self.checksum_file()).at("write", &file)?;
+        std::fs::write(&file, self.checksum_file(&hashes)).at("write", &file)?;
         remove(&folder)?;
         std::fs::rename(&new, &folder).at("create", &folder)
     }

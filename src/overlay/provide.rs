@@ -231,7 +231,8 @@ pub(crate) fn entry(package: &Package, key: &Key, store: &Store) -> Entry {
     Entry {
         name: package.shim_name(&key),
         checksum: package.checksum.clone(),
-        origin: key.id(),
+        origin: Some(key.id()),
+        is_hashed: false,
         content: Box::new(move || {
             let gone = || {
                 let message = format!("{} is no longer in the store", key.label());

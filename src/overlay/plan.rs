@@ -1,0 +1,109 @@
+//! What an overlay or a vendor folder consists of: an entry for each package of the lock file.
+
+use super::config::{self, Layout, Override};
+use super::directory::{Content, Entry};
+use super::provide::{self, Provided};
+use super::relocate;
+use crate::error::{Class, Error, Result};
+use crate::graph::{Graph, Package, PackageIdx, Request};
+use crate::pack::stage;
+use crate::store::Store;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Links for who builds here; copies for who wants to keep and move the folder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Links,
+    Copies,
+}
+
+pub struct Plan {
+    sources: BTreeMap<String, Vec<Entry>>,
+    overrides: Vec<Override>,
+}
+
+impl Plan {
+    pub fn of(
+        graph: &Graph,
+        provided: &BTreeMap<PackageIdx, Provided>,
+        store: &Store,
+        form: Form,
+    ) -> Plan {
+        let mut plan = Plan { sources: BTreeMap::new(), overrides: Vec::new() };
+        for (at, package) in graph.packages.iter().enumerate() {
+            let shim = provided.get(&at).and_then(|provided| provided.key.as_ref());
+            let entry = match shim {
+                Some(key) => provide::entry(package, key, store),
+                None => original(package, form),
+            };
+            if let Some(source) = &package.source {
+                let source = config::without_revision(source).to_owned();
+                plan.sources.entry(source).or_default().push(entry);
+            } else if shim.is_some() {
+                let directory = Some(package.directory.clone()).filter(|_| !package.is_member);
+                plan.overrides.push(Override { entry, name: package.name.clone(), directory });
+            }
+        }
+        plan
+    }
+
+    pub fn config(&self, layout: Layout, request: &Request) -> String {
+        let names = config::names(&request.directory, self.sources.keys());
+        config::write(layout, self.sources.keys(), &names, &self.overrides)
+    }
+
+    /// The entries of each folder.
+    pub fn folders(&self, layout: Layout) -> Result<BTreeMap<PathBuf, Vec<&Entry>>> {
+        let mut folders: BTreeMap<PathBuf, Vec<&Entry>> = BTreeMap::new();
+        for (source, entries) in &self.sources {
+            folders.entry(layout.folder(source)).or_default().extend(entries);
+        }
+        let overrides = self.overrides.iter().map(|found| &found.entry);
+        folders.entry(layout.overrides()).or_default().extend(overrides);
+        for entries in folders.values() {
+            let mut names = BTreeSet::new();
+            if let Some(twice) = entries.iter().find(|entry| !names.insert(&entry.name)) {
+                let message = format!("two sources have a package {}", twice.name);
+                return Err(Error::new(Class::Usage, message)
+                    .help("one folder cannot hold both, as with `cargo vendor`"));
+            }
+        }
+        Ok(folders)
+    }
+}
+
+/// The package as cargo has it.
+fn original(package: &Package, form: Form) -> Entry {
+    let is_git = package.is_git();
+    let directory = package.directory.clone();
+    let content = move || {
+        let manifest = if is_git { relocate::manifest(&directory)? } else { None };
+        match form {
+            Form::Links => Ok(Content::Links { directory: directory.clone(), manifest }),
+            Form::Copies => Ok(Content::Files(files(&directory, manifest, is_git)?)),
+        }
+    };
+    Entry {
+        name: format!("{}-{}", package.name, package.version),
+        checksum: package.checksum.clone(),
+        origin: match form {
+            Form::Links => Some(package.directory.to_string_lossy().into_owned()),
+            Form::Copies => None,
+        },
+        is_hashed: form == Form::Copies,
+        content: Box::new(content),
+    }
+}
+
+fn files(directory: &Path, manifest: Option<String>, is_git: bool) -> Result<stage::Files> {
+    let mut files = match is_git {
+        true => stage::read(directory)?,
+        false => stage::read_published(directory)?,
+    };
+    files.retain(|path, _| path != ".cargo-ok" && path != ".cargo-checksum.json");
+    if let Some(manifest) = manifest {
+        files.insert("Cargo.toml".into(), manifest.into_bytes());
+    }
+    Ok(files)
+}
