@@ -1,6 +1,11 @@
 //! The guest's `proc_macro` answers as the compiler's own: fixtures/guest-api, once built natively
 //! and once packed, must expand to equal text and fail with equal messages.
 
+#[path = "guest/behaviour.rs"]
+mod behaviour;
+#[path = "guest/graph.rs"]
+mod graph;
+
 use precast::artifact::{self, Artifact};
 use precast::runtime::instance::Limits;
 use precast::runtime::{Grants, Machine};
@@ -32,13 +37,14 @@ fn scratch(name: &str) -> PathBuf {
 fn rustc() -> Command {
     let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or("rustc".into()));
     // For `-Zunpretty`; a macro sees nothing of it.
-    rustc.env("RUSTC_BOOTSTRAP", "1").args(["--edition", "2021"]);
+    rustc.env("RUSTC_BOOTSTRAP", "1");
     rustc
 }
 
 fn dylib(root: &Path, out: &Path, arguments: &[&str]) {
     let mut rustc = rustc();
-    rustc.args(["--crate-type", "proc-macro", "--crate-name", "guest_api"]).arg(root);
+    rustc.args(["--edition", "2021", "--crate-type", "proc-macro"]);
+    rustc.args(["--crate-name", "guest_api"]).arg(root);
     rustc.args(arguments);
     let output = rustc.arg("--out-dir").arg(out).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -56,7 +62,7 @@ fn built() -> &'static Built {
         let shim = out.join("guest-api-0.1.0/src/lib.rs");
         dylib(&shim, &packed, &[]);
         let portable = scratch("portable");
-        dylib(&shim, &portable, &["--cfg", "precast_portable"]);
+        dylib(&shim, &portable, &["--cfg", "precast_portable", "-Cmetadata=portable"]);
         let bytes = fs::read(out.join("guest-api-0.1.0.precast")).unwrap();
         Built { native, packed, portable, artifact: artifact::read(&bytes).unwrap() }
     })
@@ -74,6 +80,9 @@ fn consume(folder: &Path, file: &Path, arguments: &[&str]) -> Output {
     let folder = file.parent().unwrap();
     let mut rustc = rustc();
     rustc.arg("--extern").arg(library).args(arguments).arg(file.file_name().unwrap());
+    if !arguments.contains(&"--edition") {
+        rustc.args(["--edition", "2021"]);
+    }
     rustc.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).output().unwrap()
 }
 
