@@ -6,23 +6,29 @@
 pub(crate) mod tree;
 
 use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{self, Manifest, Source};
+use crate::manifest::{self, Manifest, Set, Source};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
 pub use tree::{check_path, Tree};
 
-/// The members, in the order of the file. `digest` covers every byte before it.
-const MEMBERS: [&str; 7] = [
+/// The members, in the order of the file. `digest` covers every byte before it; `sets.tar.zst` is
+/// there where there is more than one feature set.
+const MEMBERS: [&str; 8] = [
     "manifest.json",
     "module.wasm",
     "image.bin",
     "Cargo.lock",
     "source.tar.zst",
     "licenses.tar.zst",
+    SETS,
     "digest",
 ];
+const SETS: &str = "sets.tar.zst";
+
+/// Name and body.
+type Member = (&'static str, Vec<u8>);
 
 /// Bytes of the file's magic and of each member's header in an `ar` archive.
 const MAGIC_BYTES: usize = 8;
@@ -45,6 +51,15 @@ pub struct Artifact {
     pub source: Tree,
     /// Licence files of what was linked in, as `NAME-VERSION/FILE`.
     pub licenses: Tree,
+    /// The modules of the manifest's `sets`, in their order.
+    pub sets: Vec<Module>,
+}
+
+/// The module of one more feature set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    pub wasm: Vec<u8>,
+    pub image: Vec<u8>,
 }
 
 impl Artifact {
@@ -58,26 +73,75 @@ impl Artifact {
         licenses: Tree,
     ) -> Result<Self> {
         manifest.check()?;
-        manifest.sha256.clear();
-        let mut artifact = Artifact { manifest, wasm, image, lockfile, source, licenses };
+        manifest.sets.clear();
+        let mut artifact =
+            Artifact { manifest, wasm, image, lockfile, source, licenses, sets: Vec::new() };
+        artifact.seal()?;
+        Ok(artifact)
+    }
+
+    /// The same with more feature sets.
+    pub fn with_sets(mut self, sets: Vec<(Set, Module)>) -> Result<Self> {
+        (self.manifest.sets, self.sets) = sets.into_iter().unzip();
+        self.manifest.check()?;
+        self.seal()?;
+        Ok(self)
+    }
+
+    /// Each feature set as an artifact of its own, but for the hashes.
+    pub fn each_set(&self) -> impl Iterator<Item = Artifact> + '_ {
+        let first = Artifact { sets: Vec::new(), ..self.clone() };
+        let more = self.manifest.sets.iter().zip(&self.sets).map(|(set, module)| {
+            let mut artifact = Artifact { sets: Vec::new(), ..self.clone() };
+            let Set { features, macros, linked } = set.clone();
+            let manifest = &mut artifact.manifest;
+            (manifest.features, manifest.macros, manifest.linked) = (features, macros, linked);
+            artifact.wasm.clone_from(&module.wasm);
+            artifact.image.clone_from(&module.image);
+            artifact
+        });
+        let single = |mut artifact: Artifact| {
+            artifact.manifest.sets.clear();
+            artifact
+        };
+        std::iter::once(first).chain(more).map(single)
+    }
+
+    /// Fills in the manifest's hashes, and the checksum of a path source.
+    fn seal(&mut self) -> Result<()> {
+        let artifact = self;
+        artifact.manifest.sha256.clear();
         let hashes = artifact.hashes()?;
         if let Source::Path { checksum } = &mut artifact.manifest.package.source {
             checksum.clone_from(&hashes["source.tar"]);
         }
         artifact.manifest.sha256 = hashes;
-        Ok(artifact)
+        Ok(())
     }
 
     /// SHA-256 of every part, as the manifest records them. The two trees are hashed as `tar`
     /// archives before compression, so that the hash does not depend on the compressor's version.
     pub fn hashes(&self) -> Result<BTreeMap<String, String>> {
-        Ok(BTreeMap::from([
+        let mut hashes = BTreeMap::from([
             ("module.wasm".into(), sha256(&self.wasm)),
             ("image.bin".into(), sha256(&self.image)),
             ("Cargo.lock".into(), sha256(&self.lockfile)),
             ("source.tar".into(), sha256(&tree::write(&self.source)?)),
             ("licenses.tar".into(), sha256(&tree::write(&self.licenses)?)),
-        ]))
+        ]);
+        if !self.sets.is_empty() {
+            hashes.insert("sets.tar".into(), sha256(&tree::write(&self.sets_tree())?));
+        }
+        Ok(hashes)
+    }
+
+    /// The modules of more feature sets as files; the first set is number 1.
+    pub fn sets_tree(&self) -> Tree {
+        let files = self.sets.iter().enumerate().flat_map(|(index, module)| {
+            let path = |name: &str| format!("{}/{name}", index + 2);
+            [(path("module.wasm"), module.wasm.clone()), (path("image.bin"), module.image.clone())]
+        });
+        files.collect()
     }
 
     /// The parts whose hash is not the one that the manifest records, sorted.
@@ -95,41 +159,53 @@ pub fn write(artifact: &Artifact) -> Result<Vec<u8>> {
         let message = format!("the manifest's hash of {} is out of date", damaged.join(", "));
         return Err(Error::new(Class::Other, message));
     }
-    let mut bodies = vec![
-        manifest::write(&artifact.manifest),
-        artifact.wasm.clone(),
-        artifact.image.clone(),
-        artifact.lockfile.clone(),
-        tree::compress(&tree::write(&artifact.source)?)?,
-        tree::compress(&tree::write(&artifact.licenses)?)?,
+    let mut members = vec![
+        ("manifest.json", manifest::write(&artifact.manifest)),
+        ("module.wasm", artifact.wasm.clone()),
+        ("image.bin", artifact.image.clone()),
+        ("Cargo.lock", artifact.lockfile.clone()),
+        ("source.tar.zst", tree::compress(&tree::write(&artifact.source)?)?),
+        ("licenses.tar.zst", tree::compress(&tree::write(&artifact.licenses)?)?),
     ];
-    let digest = sha256(&archive(&bodies)?) + "\n";
-    bodies.push(digest.into_bytes());
-    let bytes = archive(&bodies)?;
+    if !artifact.sets.is_empty() {
+        members.push((SETS, tree::compress(&tree::write(&artifact.sets_tree())?)?));
+    }
+    let digest = sha256(&archive(&members)?) + "\n";
+    members.push(("digest", digest.into_bytes()));
+    let bytes = archive(&members)?;
     debug_assert!(read(&bytes).is_ok_and(|read| read == *artifact));
     Ok(bytes)
 }
 
 /// Reads an artifact and checks every byte of it.
 pub fn read(bytes: &[u8]) -> Result<Artifact> {
-    let bodies = members(bytes)?;
-    let canonical = archive(&bodies)?;
+    let members = members(bytes)?;
+    let canonical = archive(&members)?;
     if let Some(offset) = first_difference(bytes, &canonical) {
         let what = if offset >= canonical.len() {
             "bytes after the last member"
         } else {
             "not the canonical encoding"
         };
-        return Err(damaged(&bodies, offset, what));
+        return Err(damaged(&members, offset, what));
     }
-    check_digest(bytes, &bodies)?;
-    let mut rest = bodies.into_iter();
-    let mut next = || rest.next().expect("members() returns one body for each of MEMBERS");
+    check_digest(bytes, &members)?;
+    let mut rest = members.into_iter().map(|(_, body)| body);
+    let mut next = || rest.next().expect("members() returns all");
     let manifest = manifest::read(&next()).context("member manifest.json")?;
     let (wasm, image, lockfile) = (next(), next(), next());
     let source = unpack(&next()).context("member source.tar.zst")?;
     let licenses = unpack(&next()).context("member licenses.tar.zst")?;
-    let artifact = Artifact { manifest, wasm, image, lockfile, source, licenses };
+    let sets = match rest.len() {
+        1 => Vec::new(),
+        _ => read_sets(
+            &unpack(&rest.next().expect("there are two")).context("member sets.tar.zst")?,
+        )?,
+    };
+    if sets.len() != manifest.sets.len() {
+        return Err(verify("the manifest names other feature sets than sets.tar.zst has"));
+    }
+    let artifact = Artifact { manifest, wasm, image, lockfile, source, licenses, sets };
     if let Some(part) = artifact.damaged()?.first() {
         return Err(verify(format!("{part} does not have the SHA-256 that manifest.json records")));
     }
@@ -141,14 +217,29 @@ pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The modules in `sets.tar.zst` or below `precast/sets/`; nothing else may be there.
+pub fn read_sets(files: &Tree) -> Result<Vec<Module>> {
+    let mut sets = Vec::new();
+    let file = |number: usize, name: &str| files.get(&format!("{number}/{name}")).cloned();
+    while let (Some(wasm), Some(image)) =
+        (file(sets.len() + 2, "module.wasm"), file(sets.len() + 2, "image.bin"))
+    {
+        sets.push(Module { wasm, image });
+    }
+    match files.len() == 2 * sets.len() {
+        true => Ok(sets),
+        false => Err(verify("the feature sets are not numbered from 2 on, each with two files")),
+    }
+}
+
 fn unpack(body: &[u8]) -> Result<Tree> {
     tree::read(&tree::decompress(body, MEMBER_BYTES_MAX)?)
 }
 
-/// An `ar` archive of the first members, one for each body: no time, no owner, no padding but ar's.
-fn archive(bodies: &[Vec<u8>]) -> Result<Vec<u8>> {
+/// An `ar` archive of members: no time, no owner, no padding but ar's.
+fn archive(members: &[Member]) -> Result<Vec<u8>> {
     let mut builder = ar::Builder::new(Vec::new());
-    for (name, body) in MEMBERS.iter().zip(bodies) {
+    for (name, body) in members {
         let mut header = ar::Header::new(name.as_bytes().to_vec(), body.len() as u64);
         header.set_mode(0o100_644);
         builder.append(&header, body.as_slice()).context(format!("cannot archive {name}"))?;
@@ -156,22 +247,26 @@ fn archive(bodies: &[Vec<u8>]) -> Result<Vec<u8>> {
     builder.into_inner().context("cannot finish the archive")
 }
 
-/// The bodies of all members; their names must be [`MEMBERS`] in that order.
-fn members(bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+/// All members; their names must be [`MEMBERS`] in that order.
+fn members(bytes: &[u8]) -> Result<Vec<Member>> {
     if !bytes.starts_with(b"!<arch>\n") {
         let error = verify("not a precast artifact: it does not begin with an ar archive's magic");
         return Err(error.help("`cargo precast pack NAME` makes NAME-VERSION.precast"));
     }
     let mut archive = ar::Archive::new(Cursor::new(bytes));
-    let mut bodies = Vec::new();
+    let mut members: Vec<Member> = Vec::new();
     let mut offset = MAGIC_BYTES;
-    for expected in MEMBERS {
+    let mut names = MEMBERS.into_iter();
+    while let Some(mut expected) = names.next() {
         let here = format!("member {expected}, header at byte {offset}");
         let mut entry = match archive.next_entry() {
             None => return Err(verify(format!("{here}: missing, the file ends before it"))),
             Some(entry) => entry.class(Class::Verify, &here)?,
         };
         let (name, size) = (entry.header().identifier().to_vec(), entry.header().size());
+        if expected == SETS && name != SETS.as_bytes() {
+            expected = names.next().expect("the digest comes after the sets");
+        }
         if name != expected.as_bytes() {
             let found = name.escape_ascii();
             return Err(verify(format!("{here}: missing or out of order, `{found}` is there")));
@@ -183,42 +278,45 @@ fn members(bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
         let mut body = Vec::new();
         entry.read_to_end(&mut body).class(Class::Verify, &here)?;
         offset += HEADER_BYTES + body.len() + body.len() % 2;
-        bodies.push(body);
+        members.push((expected, body));
     }
-    Ok(bodies)
+    Ok(members)
 }
 
 /// The last member is the hash of all before it. Where it differs, the manifest's own hashes may
 /// still tell which member is damaged.
-fn check_digest(bytes: &[u8], bodies: &[Vec<u8>]) -> Result<()> {
-    let start = offset_of(bodies, MEMBERS.len() - 1);
+fn check_digest(bytes: &[u8], members: &[Member]) -> Result<()> {
+    let last = members.len() - 1;
+    let start = offset_of(members, last);
     let digest = sha256(&bytes[..start]) + "\n";
-    if bodies[MEMBERS.len() - 1] == digest.as_bytes() {
+    if members[last].1 == digest.as_bytes() {
         return Ok(());
     }
-    let manifest: Option<Manifest> = serde_json::from_slice(&bodies[0]).ok();
-    let wrong = MEMBERS.iter().zip(bodies).position(|(name, body)| {
+    let manifest: Option<Manifest> = serde_json::from_slice(&members[0].1).ok();
+    let wrong = members.iter().position(|(name, body)| {
         let recorded = manifest.as_ref().and_then(|manifest| manifest.sha256.get(*name));
         recorded.is_some_and(|recorded| *recorded != sha256(body))
     });
     match wrong {
-        Some(index) => Err(damaged(bodies, offset_of(bodies, index), "does not have its SHA-256")),
+        Some(index) => {
+            Err(damaged(members, offset_of(members, index), "does not have its SHA-256"))
+        }
         None => Err(verify(format!(
             "damaged: the digest at byte {start} is not that of the bytes before it"
         ))),
     }
 }
 
-fn damaged(bodies: &[Vec<u8>], offset: usize, what: &str) -> Error {
-    let index = (0..bodies.len()).rev().find(|index| offset_of(bodies, *index) <= offset);
-    let member = MEMBERS[index.unwrap_or(0)];
+fn damaged(members: &[Member], offset: usize, what: &str) -> Error {
+    let index = (0..members.len()).rev().find(|index| offset_of(members, *index) <= offset);
+    let member = members[index.unwrap_or(0)].0;
     verify(format!("member {member}, byte {offset}: {what}"))
 }
 
 /// Where the header of a member begins.
-fn offset_of(bodies: &[Vec<u8>], index: usize) -> usize {
-    let size = |body: &Vec<u8>| HEADER_BYTES + body.len() + body.len() % 2;
-    MAGIC_BYTES + bodies[..index].iter().map(size).sum::<usize>()
+fn offset_of(members: &[Member], index: usize) -> usize {
+    let size = |(_, body): &Member| HEADER_BYTES + body.len() + body.len() % 2;
+    MAGIC_BYTES + members[..index].iter().map(size).sum::<usize>()
 }
 
 fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {

@@ -8,6 +8,7 @@ mod library;
 mod original;
 mod parts;
 mod runtime;
+mod sets;
 mod write;
 
 use crate::artifact::{self, Artifact, Tree};
@@ -29,6 +30,7 @@ pub(crate) fn recipe() -> String {
         include_str!("embed/cargo.rs"),
         include_str!("embed/library.rs"),
         include_str!("embed/original.rs"),
+        include_str!("embed/sets.rs"),
     ];
     let vendored: String = runtime::FILES.iter().map(|(_, text)| *text).collect();
     artifact::sha256((ours.concat() + &vendored).as_bytes())
@@ -55,7 +57,9 @@ pub fn embed(artifact: &Artifact) -> Result<Tree> {
         .iter()
         .map(|(path, body)| (format!("precast/licenses/{path}"), body.clone()));
     let source = artifact.source.iter().map(|(path, body)| (stored_path(path), body.clone()));
-    for (path, body) in runtime.chain(licenses).chain(source) {
+    let sets = artifact.sets_tree();
+    let sets = sets.into_iter().map(|(path, body)| (format!("precast/sets/{path}"), body));
+    for (path, body) in runtime.chain(licenses).chain(source).chain(sets) {
         if files.insert(path.clone(), body).is_some() {
             let message = format!("two files of the shim have the path {path}");
             return Err(context(Error::new(Class::Package, message)));
@@ -83,6 +87,12 @@ pub fn extract(files: &Tree) -> Result<Artifact> {
     if let Ok(root) = original::root_path(&source) {
         source.remove(&original::generated_path(&root));
     }
+    let sets = below("precast/sets/").map(|(path, body)| (path.into(), body)).collect();
+    let sets = artifact::read_sets(&sets).map_err(|error| error.context("precast/sets"))?;
+    if sets.len() != manifest.sets.len() {
+        let message = "the manifest names other feature sets than precast/sets has";
+        return Err(Error::new(Class::Verify, message));
+    }
     Ok(Artifact {
         manifest,
         wasm: file("precast/module.wasm")?,
@@ -90,6 +100,7 @@ pub fn extract(files: &Tree) -> Result<Artifact> {
         lockfile: file("precast/Cargo.lock")?,
         source,
         licenses: below("precast/licenses/").map(|(path, body)| (path.into(), body)).collect(),
+        sets,
     })
 }
 

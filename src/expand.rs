@@ -6,10 +6,11 @@ use crate::error::{Class, Context, Error, Result};
 use crate::input;
 use crate::manifest::{Kind, Macro};
 use crate::runtime::instance::Fault;
-use crate::runtime::{Failure, Grants, Machine};
+use crate::runtime::{unsupported, Failure, Grants, Machine};
 use proc_macro2::TokenStream;
 use quote::quote;
-use std::path::Path;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 
 /// One use of a macro; the texts are Rust tokens.
 #[derive(Clone, Copy, Debug)]
@@ -23,14 +24,32 @@ pub enum Call<'a> {
 #[derive(Debug)]
 pub struct Expansion {
     pub text: String,
+    /// What the macro asked the machine for.
+    pub trace: Trace,
     /// What the macro wanted to read and may not, where it also reports an error.
     pub denied: Vec<String>,
+}
+
+/// Everything that an expansion wanted of the machine, refused or not.
+#[derive(Debug, Default, Serialize)]
+pub struct Trace {
+    /// Files and directories that were read.
+    pub read: Vec<PathBuf>,
+    /// Those that were refused.
+    pub refused: Vec<String>,
+    /// Names of the environment variables that it could see: those which are granted and set.
+    pub environment: Vec<String>,
 }
 
 /// Expands, and formats what comes out. The macro sees the environment of this process, as far as
 /// its capabilities go.
 pub fn expand(path: &Path, call: &Call<'_>) -> Result<Expansion> {
-    let artifact = input::artifact(path)?;
+    expand_with(path, None, call)
+}
+
+/// The same with the macros of one feature set; without, that of the first set that has the macro.
+pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) -> Result<Expansion> {
+    let artifact = choose(input::artifact(path)?, features, call)?;
     let item = find(&artifact, call)?;
     let (first, second) = match call {
         Call::Derive { item, .. } => (tokens("the item", item)?, None),
@@ -43,7 +62,42 @@ pub fn expand(path: &Path, call: &Call<'_>) -> Result<Expansion> {
     let result = machine.expand(&item.function, first, second);
     let output = result.map_err(|failure| failed(item, failure, machine.denied()))?;
     let denied = if output.has_error { machine.denied().to_vec() } else { Vec::new() };
-    Ok(Expansion { text: format(output.stream), denied })
+    let trace = Trace {
+        read: machine.reads().to_vec(),
+        refused: machine.denied().to_vec(),
+        environment: seen(&artifact.manifest.capabilities.env),
+    };
+    Ok(Expansion { text: format(output.stream), trace, denied })
+}
+
+fn choose(artifact: Artifact, features: Option<&[String]>, call: &Call<'_>) -> Result<Artifact> {
+    let Some(features) = features else {
+        let found = artifact.each_set().find(|set| find(set, call).is_ok());
+        return Ok(found.unwrap_or(artifact));
+    };
+    let mut wanted = features.to_vec();
+    wanted.sort_unstable();
+    artifact.each_set().find(|set| set.manifest.features == wanted).ok_or_else(|| {
+        let sets: Vec<String> =
+            artifact.manifest.feature_sets().map(|set| format!("`{}`", set.join(","))).collect();
+        let name = &artifact.manifest.package.name;
+        let message = format!("{name} was not packed with exactly the features {wanted:?}");
+        Error::new(Class::Usage, message).help(format!("it has the sets {}", sets.join("; ")))
+    })
+}
+
+/// The variables of this process that the patterns name.
+fn seen(patterns: &[String]) -> Vec<String> {
+    let granted = |name: &String| {
+        patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == pattern,
+        })
+    };
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut names: Vec<String> = names.filter(granted).collect();
+    names.sort_unstable();
+    names
 }
 
 fn machine(artifact: &Artifact) -> Result<Machine> {
@@ -95,10 +149,12 @@ fn failed(item: &Macro, failure: Failure, denied: &[String]) -> Error {
         (Fault::Panic(text), None) => format!("`{name}` panicked: {text}"),
         (fault, None) => format!("`{name}`: {fault}"),
     };
+    let help = unsupported("the macro", &message);
     let error = Error::new(Class::Macro, message);
-    match denied {
-        [] => error,
-        denied => error.help(refused(denied)),
+    match (denied, help) {
+        ([], None) => error,
+        ([], Some(help)) => error.help(help),
+        (denied, _) => error.help(refused(denied)),
     }
 }
 

@@ -59,13 +59,21 @@ pub fn inspect(path: &Path) -> Result<Facts> {
     let total = |tree: &crate::artifact::Tree| tree.values().map(Vec::len).sum();
     let mut facts = Facts {
         kind,
-        parts: vec![
+        parts: [
             size("module.wasm", artifact.wasm.len()),
             size("image.bin", artifact.image.len()),
             size("Cargo.lock", artifact.lockfile.len()),
             size("source", total(&artifact.source)),
             size("licenses", total(&artifact.licenses)),
-        ],
+        ]
+        .into_iter()
+        .chain(
+            artifact
+                .sets_tree()
+                .iter()
+                .map(|(path, body)| size(format!("sets/{path}"), body.len())),
+        )
+        .collect(),
         sections: Vec::new(),
         n_functions: 0,
         largest_functions: Vec::new(),
@@ -166,6 +174,10 @@ impl fmt::Display for Facts {
         line(f, "crate", &package.crate_name)?;
         line(f, "source", &source)?;
         line(f, "features", &listed(&self.manifest.features))?;
+        for (index, set) in self.manifest.sets.iter().enumerate() {
+            let features = format!("{}, {} macros", listed(&set.features), set.macros.len());
+            line(f, &format!("set {}", index + 2), &features)?;
+        }
         let commit =
             toolchain.commit.as_deref().map_or(String::new(), |commit| format!(" ({commit})"));
         line(

@@ -38,6 +38,9 @@ pub struct Manifest {
     pub sha256: BTreeMap<String, String>,
     /// Every package linked into the module.
     pub linked: Vec<Linked>,
+    /// Other feature sets that were packed, each with a module of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<Set>,
     /// Rust source with uses of the macros that was given to order the module's functions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub profile: Vec<String>,
@@ -181,7 +184,22 @@ impl Limits {
     }
 }
 
+/// What is told of one more feature set, as of the first one in [`Manifest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Set {
+    pub features: Vec<String>,
+    pub macros: Vec<Macro>,
+    pub linked: Vec<Linked>,
+}
+
 impl Manifest {
+    /// The enabled features of every set, the first one's first.
+    pub fn feature_sets(&self) -> impl Iterator<Item = &[String]> {
+        let more = self.sets.iter().map(|set| set.features.as_slice());
+        std::iter::once(self.features.as_slice()).chain(more)
+    }
+
     /// Names become Rust code in a shim, and versions comments: each must be what it says it is.
     pub fn check(&self) -> Result<()> {
         let package = &self.package;
@@ -194,7 +212,8 @@ impl Manifest {
         }
         self.limits.check()?;
         is_ident("crate name", &package.crate_name)?;
-        for item in &self.macros {
+        let more = self.sets.iter().flat_map(|set| &set.macros);
+        for item in self.macros.iter().chain(more) {
             is_ident("macro", &item.name)?;
             is_ident("function", &item.function)?;
             item.helpers.iter().try_for_each(|helper| is_ident("helper attribute", helper))?;

@@ -41,9 +41,9 @@ pub mod wrapper;
 
 pub(crate) use rebuild::{published, rebuild, Rebuilt};
 
-use crate::artifact::{self, Artifact};
+use crate::artifact::{self, Artifact, Module};
 use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{self, Capabilities, Manifest};
+use crate::manifest::{self, Capabilities, Manifest, Set};
 use crate::scratch::Scratch;
 use crate::store::cache;
 use crate::{embed, lower};
@@ -103,6 +103,8 @@ pub struct PackOptions {
     pub out: PathBuf,
     /// Features of the packages.
     pub features: Features,
+    /// More feature sets, each compiled to a module of its own in the same artifact.
+    pub sets: Vec<Features>,
     /// What the macros may read beside what every macro may.
     pub grants: Capabilities,
     /// Rust source with uses of the macros: the code that they run comes first in the module.
@@ -168,7 +170,8 @@ pub fn pack(options: &PackOptions, report: &dyn Report) -> Result<Vec<Outcome>> 
     let mut outcomes = Vec::new();
     for package in &packages {
         let features = options.features.of(package, &packages);
-        let options = PackOptions { features, ..options.clone() };
+        let sets = options.sets.iter().map(|set| set.of(package, &packages)).collect();
+        let options = PackOptions { features, sets, ..options.clone() };
         let outcome = one(package, &options, &cache, report);
         let context = format!("cannot pack {} {}", package.name, package.version);
         outcomes.push(outcome.context(context)?);
@@ -222,10 +225,28 @@ pub(crate) fn artifact(
     let made = make(package, options, &toolchain, cache, report)?;
     report.step(&format!("lowering {}", package.name));
     let image = lower::compress(&lower::lower(&made.wasm)?)?;
-    let Made { mut manifest, wasm, lockfile, licenses, cached, notes } = made;
+    let Made { mut manifest, wasm, lockfile, mut licenses, mut cached, mut notes } = made;
     manifest.capabilities.extend(&options.grants);
+    let mut sets: Vec<(Set, Module)> = Vec::new();
+    for features in &options.sets {
+        let options = PackOptions { features: features.clone(), ..options.clone() };
+        let made = make(package, &options, &toolchain, cache, report)?;
+        let Manifest { features, macros, linked, .. } = made.manifest;
+        if manifest.features == features || sets.iter().any(|(set, _)| set.features == features) {
+            continue;
+        }
+        report.step(&format!("lowering {}", package.name));
+        let image = lower::compress(&lower::lower(&made.wasm)?)?;
+        licenses.extend(made.licenses);
+        cached &= made.cached;
+        notes.extend(
+            made.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>(),
+        );
+        sets.push((Set { features, macros, linked }, Module { wasm: made.wasm, image }));
+    }
     let source = package.files.clone();
-    let artifact = Artifact::new(manifest, wasm, image, lockfile.into_bytes(), source, licenses)?;
+    let artifact = Artifact::new(manifest, wasm, image, lockfile.into_bytes(), source, licenses)?
+        .with_sets(sets)?;
     let bytes = artifact::write(&artifact)?;
     Ok(Packed { artifact, bytes, cached, notes })
 }

@@ -121,11 +121,32 @@ fn one(path: &Path) -> Result<(Artifact, Verdict)> {
 }
 
 fn parts(artifact: &Artifact) -> Result<Vec<Check>> {
-    let mut checks = vec![
-        Check::new("every part has the hash in the manifest", hashes(artifact)?),
-        Check::new("the module is valid wasm", module::invalid(&artifact.wasm)),
-    ];
-    if checks[1].differences.is_empty() {
+    let mut checks = vec![Check::new("every part has the hash in the manifest", hashes(artifact)?)];
+    for set in artifact.each_set() {
+        let name = match artifact.sets.is_empty() {
+            true => String::new(),
+            false => format!("features {:?}: ", set.manifest.features.join(",")),
+        };
+        for mut check in modules(&set)? {
+            for text in check.differences.iter_mut().chain(&mut check.notes) {
+                text.insert_str(0, &name);
+            }
+            match checks.iter_mut().find(|known| known.what == check.what) {
+                Some(known) => {
+                    known.differences.extend(check.differences);
+                    known.notes.extend(check.notes);
+                }
+                None => checks.push(check),
+            }
+        }
+    }
+    Ok(checks)
+}
+
+/// Checks of one feature set's module.
+fn modules(artifact: &Artifact) -> Result<Vec<Check>> {
+    let mut checks = vec![Check::new("the module is valid wasm", module::invalid(&artifact.wasm))];
+    if checks[0].differences.is_empty() {
         let facts = module::read(&artifact.wasm)?;
         let macros = &artifact.manifest.macros;
         let imports = facts.forbidden_imports();

@@ -3,16 +3,17 @@
 #[path = "cli/tiny.rs"]
 mod tiny;
 
-use precast::artifact::{Artifact, Tree};
+use precast::artifact::{self, Artifact, Module, Tree};
 use precast::embed;
 use precast::error::Class;
+use precast::manifest::{Macro, Manifest, Set};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The tiny artifact with other sources.
 fn with_sources(files: &[(&str, &str)]) -> Artifact {
-    let Artifact { manifest, wasm, image, lockfile, mut source, licenses } = tiny::tiny();
+    let Artifact { manifest, wasm, image, lockfile, mut source, licenses, .. } = tiny::tiny();
     source.extend(files.iter().map(|(path, text)| (path.to_string(), text.as_bytes().to_vec())));
     Artifact::new(manifest, wasm, image, lockfile, source, licenses).unwrap()
 }
@@ -282,6 +283,87 @@ fn a_feature_that_was_not_packed_is_a_compile_error() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && text.contains("without its feature `more`"), "{text}");
     quiet(&rustc(&shim, &[&feature[..], &["--cfg", "precast_from_source"]].concat()));
+}
+
+/// The tiny artifact, packed with three feature sets.
+fn with_sets() -> Artifact {
+    let tiny = tiny::tiny();
+    let manifest = "[package]\nname = \"tiny\"\nversion = \"1.0.0\"\nedition = \"2018\"\n\
+                    [lib]\nproc-macro = true\n\
+                    [features]\ndefault = []\nmore = []\nless = []\nnone = []\n";
+    let set = |features: &[&str]| {
+        let features = features.iter().map(|name| name.to_string()).collect();
+        let module = Module { wasm: tiny.wasm.clone(), image: tiny.image.clone() };
+        let Manifest { macros, linked, .. } = tiny.manifest.clone();
+        (Set { features, macros, linked }, module)
+    };
+    let artifact = with_sources(&[("Cargo.toml", manifest)]);
+    artifact.with_sets(vec![set(&["less"]), set(&["less", "more"])]).unwrap()
+}
+
+#[test]
+fn the_shim_takes_the_set_of_the_enabled_features() {
+    let artifact = with_sets();
+    let bytes = artifact::write(&artifact).unwrap();
+    assert_eq!(artifact::read(&bytes).unwrap(), artifact);
+    let files = embed::embed(&artifact).unwrap();
+    assert_eq!(embed::extract(&files).unwrap(), artifact);
+    let shim = write(&artifact, "sets");
+    let library = text(&files, "src/lib.rs");
+    // Each image in turn is missing: whoever needs it does not compile, and nobody else.
+    let cases = [
+        ("image.bin", vec![]),
+        ("sets/2/image.bin", vec!["less"]),
+        ("sets/3/image.bin", vec!["less", "more"]),
+        ("sets/3/image.bin", vec!["more"]),
+    ];
+    for (image, features) in &cases {
+        let flags = features.iter().flat_map(|name| ["--cfg".into(), format!("feature={name:?}")]);
+        let flags: Vec<String> =
+            ["--edition".into(), "2021".into()].into_iter().chain(flags).collect();
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        quiet(&rustc(&shim, &flags));
+        let needed = shim.join("precast").join(image);
+        fs::rename(&needed, shim.join("away")).unwrap();
+        let output = rustc(&shim, &flags);
+        fs::rename(shim.join("away"), &needed).unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && error.contains(image), "{features:?}: {error}");
+    }
+    let output = rustc(&shim, &["--edition", "2021", "--cfg", "feature=\"none\""]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    for part in
+        ["without its feature `none`", "`default`; `less`; `less,more`", "--feature-set none"]
+    {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    assert_eq!(library.matches("static MODULE").count(), 3);
+}
+
+#[test]
+fn sets_that_contain_neither_each_other() {
+    let tiny = tiny::tiny();
+    let manifest = "[package]\nname = \"tiny\"\nversion = \"1.0.0\"\n[lib]\nproc-macro = true\n\
+                    [features]\na = []\nb = []\n";
+    let mut artifact = with_sources(&[("Cargo.toml", manifest)]);
+    artifact.manifest.features = vec!["a".into()];
+    let other = Set {
+        features: vec!["b".into()],
+        macros: vec![Macro {
+            name: "other".into(),
+            function: "other".into(),
+            ..tiny.manifest.macros[0].clone()
+        }],
+        linked: Vec::new(),
+    };
+    let module = Module { wasm: tiny.wasm.clone(), image: tiny.image.clone() };
+    let shim = write(&artifact.with_sets(vec![(other, module)]).unwrap(), "apart");
+    let both = ["--edition", "2021", "--cfg", "feature=\"a\"", "--cfg", "feature=\"b\""];
+    let error = rustc(&shim, &both);
+    let error = String::from_utf8_lossy(&error.stderr);
+    assert!(error.contains("not precompiled with these features together"), "{error}");
+    quiet(&rustc(&shim, &["--edition", "2021", "--cfg", "feature=\"b\""]));
+    quiet(&rustc(&shim, &["--edition", "2021"]));
 }
 
 #[test]

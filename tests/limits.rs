@@ -58,7 +58,7 @@ const MODULE: &str = r#"(module
 const MACROS: [&str; 5] = ["fuel", "depth", "memory_", "tokens", "files"];
 
 fn artifact(limits: Limits) -> Artifact {
-    let Artifact { mut manifest, wasm, image, lockfile, source, licenses } =
+    let Artifact { mut manifest, wasm, image, lockfile, source, licenses, .. } =
         tiny::with_module(MODULE);
     let first = manifest.macros.remove(0);
     manifest.macros = MACROS

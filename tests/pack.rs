@@ -194,6 +194,46 @@ fn shapes_of_packages() {
 
     let value = ok(precast(&directory, cache(), &["shapes", "--features", "the-shapes/two"]));
     assert_eq!(names(&value).len(), 6, "{:?}", names(&value));
+
+    let sets =
+        ["shapes", "--feature-set", "", "--feature-set", "one,two", "--feature-set", "default"];
+    let value = ok(precast(&directory, cache(), &sets));
+    assert_eq!(names(&value), default);
+    let more = value["manifest"]["sets"].as_array().unwrap();
+    let features: Vec<_> = more.iter().map(|set| set["features"].to_string()).collect();
+    assert_eq!(features, ["[]", "[\"one\",\"two\"]"], "the default set is not packed twice");
+    assert_eq!(more[1]["macros"].as_array().unwrap().len(), 6);
+    let shim = directory.join("out/the-shapes-1.2.3");
+    for path in [&shim, &directory.join("out/the-shapes-1.2.3.precast")] {
+        let verdicts = precast::verify::all(path, Default::default(), &|_: &str| ()).unwrap();
+        let checks = verdicts.iter().flat_map(|verdict| &verdict.checks);
+        for check in checks {
+            assert!(check.differences.is_empty(), "{}: {:?}", check.what, check.differences);
+        }
+    }
+    // `one` alone: the smallest set with it is the default one; both: the last.
+    for (features, has_two) in [(&["one"][..], false), (&["one", "two"], true), (&[], false)] {
+        let mut rustc = Command::new("rustc");
+        rustc.args([
+            "--crate-type",
+            "proc-macro",
+            "--crate-name",
+            "other_name",
+            "--edition",
+            "2015",
+        ]);
+        rustc.args(features.iter().flat_map(|name| ["--cfg".into(), format!("feature={name:?}")]));
+        rustc.arg("--out-dir").arg(&directory).arg(shim.join("src/lib.rs"));
+        assert!(rustc.status().unwrap().success());
+        let library = directory.join(format!("libother_name{}", std::env::consts::DLL_SUFFIX));
+        let user = directory.join("user.rs");
+        fs::write(&user, "other_name::two!();\n").unwrap();
+        let mut rustc = Command::new("rustc");
+        rustc.args(["--crate-type", "lib", "--edition", "2021", "--emit", "metadata", "--extern"]);
+        rustc.arg(format!("other_name={}", library.display()));
+        rustc.arg("--out-dir").arg(&directory).arg(&user);
+        assert_eq!(rustc.output().unwrap().status.success(), has_two, "{features:?}");
+    }
 }
 
 fn artifact(directory: &Path) -> Vec<u8> {
@@ -363,6 +403,39 @@ fn a_c_library() {
         broken("c-library", &[("build.rs", script)], &["."]),
         "package",
         &["the build script of plain v0.1.0", "zzz was not found", "cannot link C libraries"],
+    );
+}
+
+/// A macro that wants the network compiles: the standard library has it on no wasm host, and says so
+/// when it is used.
+#[test]
+fn a_network_macro() {
+    let directory = directory("network");
+    put(&directory, PLAIN);
+    let code = "use std::{io::Write, net::TcpStream};\n\
+                fn ask() -> std::io::Result<()> {\n\
+                TcpStream::connect(\"127.0.0.1:5432\")?.write_all(b\"?\") }\n\
+                #[proc_macro] pub fn query(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n\
+                ask().expect(\"no database\"); Default::default() }\n";
+    put(&directory, &[("src/lib.rs", code)]);
+    ok(precast(&directory, cache(), &["."]));
+    let artifact = directory.join("out/plain-0.1.0.precast");
+    let call = precast::expand::Call::Bang { name: "query", tokens: "" };
+    let error = precast::expand::expand(&artifact, &call).unwrap_err();
+    let text = format!("{error} {}", error.help_text().unwrap_or_default());
+    for part in ["`query` panicked: no database", "no network"] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+}
+
+#[test]
+fn a_crate_of_c() {
+    let script = "fn main() { let o = std::process::Command::new(std::env::var(\
+                  \"CC_wasm32_wasip1\").unwrap()).status(); o.expect(\"no C compiler\"); }";
+    check_error(
+        broken("c-code", &[("build.rs", script)], &["."]),
+        "package",
+        &["the build script of plain v0.1.0", "no C compiler", "cannot link C libraries"],
     );
 }
 

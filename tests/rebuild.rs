@@ -63,7 +63,7 @@ fn json(output: &Output) -> Value {
 fn differences(name: &str, change: impl FnOnce(&mut Artifact)) -> Vec<String> {
     let (directory, mut artifact) = packed();
     change(&mut artifact);
-    let Artifact { manifest, wasm, image, lockfile, source, licenses } = artifact;
+    let Artifact { manifest, wasm, image, lockfile, source, licenses, .. } = artifact;
     let forged = Artifact::new(manifest, wasm, image, lockfile, source, licenses).unwrap();
     let file = directory.join(format!("{name}.precast"));
     fs::write(&file, artifact::write(&forged).unwrap()).unwrap();

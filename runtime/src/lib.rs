@@ -294,6 +294,16 @@ fn number(digits: &[u8]) -> u32 {
     number
 }
 
+/// What to say of a message that quotes the standard library refusing what no module has.
+pub fn unsupported(name: &str, message: &str) -> Option<String> {
+    if !message.contains("not supported on this platform") {
+        return None;
+    }
+    let mut help = String::from(name);
+    help.push_str(" runs in a sandbox: there is no network, no process and no thread for it");
+    Some(help)
+}
+
 /// The macros of a shim.
 pub struct Module {
     embedded: &'static [u8],
@@ -359,6 +369,10 @@ impl Module {
         let (result, help) = self.expand_on(function, input, item);
         let failure = match result {
             Ok(mut output) => {
+                let mut help = help;
+                if output.has_error && help.is_none() {
+                    help = unsupported(self.name, &output.stream.to_string());
+                }
                 // A refusal the macro reports in words of its own, which cannot name the grant.
                 if let (true, Some(help)) = (output.has_error, help) {
                     if is_item {
@@ -386,7 +400,7 @@ impl Module {
                 message.push_str("; PRECAST_LIMITS=2 in the environment doubles it");
             }
         }
-        if let Some(help) = help {
+        if let Some(help) = help.or_else(|| unsupported(self.name, &message)) {
             message.push_str("\n");
             message.push_str(&help);
         }

@@ -1,10 +1,10 @@
 //! The shim's `src/lib.rs`: one documented function for each macro, meant to be read.
 
 use super::original::{included, Original};
-use super::{cargo, parts, MARK};
+use super::{cargo, parts, sets, MARK};
 use crate::artifact::Artifact;
 use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{Kind, Limits, Macro};
+use crate::manifest::{Kind, Limits, Macro, Manifest};
 use quote::ToTokens;
 use std::fmt::Write;
 use syn::parse::Parser;
@@ -14,8 +14,8 @@ pub(super) fn write(artifact: &Artifact, original: &Original) -> Result<String> 
     let mut out = head(artifact, original);
     out += &checks(artifact, original)?;
     out += &module(artifact)?;
-    for item in &artifact.manifest.macros {
-        out += &function(item, &documented(item, artifact, original)?)
+    for (item, condition) in macros(&artifact.manifest) {
+        out += &function(item, &condition, &documented(item, artifact, original)?)
             .context(format!("macro {}", item.name))?;
     }
     let generated_root = &original.generated_root;
@@ -59,22 +59,57 @@ fn head(artifact: &Artifact, original: &Original) -> String {
     out
 }
 
+/// The macros of all feature sets, each with the condition under which it is there.
+fn macros(manifest: &Manifest) -> Vec<(&Macro, String)> {
+    let everywhere = "not(precast_from_source)";
+    if manifest.sets.is_empty() {
+        return manifest.macros.iter().map(|item| (item, everywhere.to_owned())).collect();
+    }
+    let of_sets = std::iter::once(&manifest.macros).chain(manifest.sets.iter().map(|s| &s.macros));
+    let conditions = sets::conditions(manifest);
+    let mut found: Vec<(&Macro, Vec<&str>)> = Vec::new();
+    for (macros, condition) in of_sets.zip(&conditions) {
+        for item in macros {
+            match found.iter_mut().find(|(known, _)| *known == item) {
+                Some((_, sets)) => sets.push(condition),
+                None => found.push((item, vec![condition])),
+            }
+        }
+    }
+    let condition = |sets: Vec<&str>| match sets.len() == conditions.len() {
+        true => everywhere.to_owned(),
+        false => format!("all({everywhere}, any({}))", sets.join(", ")),
+    };
+    found.into_iter().map(|(item, sets)| (item, condition(sets))).collect()
+}
+
 /// Compile errors for what the module or the sources cannot do.
 fn checks(artifact: &Artifact, original: &Original) -> Result<String> {
     let manifest = &artifact.manifest;
     let (name, version) = (&manifest.package.name, &manifest.package.version);
     let mut out = String::new();
     for feature in cargo::feature_names(original) {
-        if feature == "default" || manifest.features.contains(&feature) {
+        if feature == "default" || manifest.feature_sets().any(|set| set.contains(&feature)) {
             continue;
         }
         let message = format!(
-            "{name} {version} was precompiled without its feature `{feature}`: pack it with \
-             `--features {feature}`, or build with RUSTFLAGS='--cfg precast_from_source'"
+            "{name} {version} was precompiled without its feature `{feature}`; {}",
+            add(manifest, &feature)
         );
         let _ = write!(
             out,
             "\n#[cfg(all(feature = {feature:?}, not(precast_from_source)))]\ncompile_error!({message:?});\n"
+        );
+    }
+    if !manifest.sets.is_empty() {
+        let message = format!(
+            "{name} {version} was not precompiled with these features together; {}",
+            add(manifest, "FEATURES")
+        );
+        let condition = sets::nothing_fits(manifest);
+        let _ = write!(
+            out,
+            "\n#[cfg(all(not(precast_from_source), {condition}))]\ncompile_error!({message:?});\n"
         );
     }
     let unresolvable = cargo::unresolvable(original)?;
@@ -92,8 +127,59 @@ fn checks(artifact: &Artifact, original: &Original) -> Result<String> {
     Ok(out)
 }
 
+/// What there is, and how to get more.
+fn add(manifest: &Manifest, features: &str) -> String {
+    let (name, version) = (&manifest.package.name, &manifest.package.version);
+    let had = manifest.feature_sets().map(|set| match set {
+        [] => " --feature-set ''".to_owned(),
+        set => format!(" --feature-set {}", set.join(",")),
+    });
+    format!(
+        "packed are the feature sets {}. To add one: `cargo precast pack {name}@{version}{} \
+         --feature-set {features}`. Or build with RUSTFLAGS='--cfg precast_from_source'",
+        sets::listed(manifest),
+        had.collect::<String>(),
+    )
+}
+
 fn module(artifact: &Artifact) -> Result<String> {
+    let mut out = start(artifact)?;
     let manifest = &artifact.manifest;
+    if manifest.sets.is_empty() {
+        out += &instance(manifest, "not(precast_from_source)", "image.bin");
+        return Ok(out);
+    }
+    out += "\n// The smallest feature set that has all enabled features.";
+    for (index, condition) in sets::conditions(manifest).iter().enumerate() {
+        let image = match index {
+            0 => "image.bin".to_owned(),
+            _ => format!("sets/{}/image.bin", index + 1),
+        };
+        out += &instance(manifest, &format!("all(not(precast_from_source), {condition})"), &image);
+    }
+    Ok(out)
+}
+
+/// The module's declaration with the image to embed.
+fn instance(manifest: &Manifest, condition: &str, image: &str) -> String {
+    format!(
+        "
+#[cfg({condition})]
+static MODULE: precast::Module = precast::Module::new(
+    include_bytes!(\"../precast/{image}\"),
+    &precast::Grants {{ env: &{:?}, read: &{:?} }},
+    {:?},
+    {},
+);
+",
+        manifest.capabilities.env,
+        manifest.capabilities.read,
+        format!("{} {}", manifest.package.name, manifest.package.version),
+        limits(&manifest.limits)
+    )
+}
+
+fn start(artifact: &Artifact) -> Result<String> {
     Ok(format!(
         "
 #[cfg(not(precast_from_source))]
@@ -105,20 +191,8 @@ extern crate proc_macro;
 #[cfg(not(precast_from_source))]
 #[path = \"precast/lib.rs\"]
 mod precast;
-
-#[cfg(not(precast_from_source))]
-static MODULE: precast::Module = precast::Module::new(
-    include_bytes!(\"../precast/image.bin\"),
-    &precast::Grants {{ env: &{:?}, read: &{:?} }},
-    {:?},
-    {},
-);
 ",
-        parts::write(artifact)?,
-        manifest.capabilities.env,
-        manifest.capabilities.read,
-        format!("{} {}", manifest.package.name, manifest.package.version),
-        limits(&manifest.limits)
+        parts::write(artifact)?
     ))
 }
 
@@ -133,7 +207,7 @@ fn limits(limits: &Limits) -> String {
     }
 }
 
-fn function(item: &Macro, attributes: &str) -> Result<String> {
+fn function(item: &Macro, condition: &str, attributes: &str) -> Result<String> {
     let mut out = format!("\n{attributes}");
     let function = &item.function;
     let declared = match item.kind {
@@ -155,7 +229,7 @@ fn function(item: &Macro, attributes: &str) -> Result<String> {
     };
     let _ = write!(
         out,
-        "#[cfg(not(precast_from_source))]
+        "#[cfg({condition})]
 #[{declared}]
 pub fn {function}({parameters}) -> proc_macro::TokenStream {{
     MODULE.{method}({function:?}, {arguments})

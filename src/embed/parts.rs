@@ -63,10 +63,10 @@ impl Uses {
 
 /// The definition of `part!`.
 pub(super) fn write(artifact: &Artifact) -> Result<String> {
-    let uses = Uses::read(artifact)?;
+    let uses = artifact.each_set().map(|set| Uses::read(&set)).collect::<Result<Vec<Uses>>>()?;
     let mut out = String::from("macro_rules! part {\n");
     for (part, is_used) in PARTS {
-        let taken = if is_used(&uses) { "with" } else { "without" };
+        let taken = if uses.iter().any(is_used) { "with" } else { "without" };
         out += &format!(
             "    ({part} {{ $($with:item)* }} {{ $($without:item)* }}) => {{ $(${taken})* }};\n"
         );

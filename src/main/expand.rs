@@ -3,7 +3,7 @@
 use crate::console::Console;
 use clap::Args;
 use precast::error::{Context, Result};
-use precast::expand::{self, Call};
+use precast::expand::{self, Call, Trace};
 use serde_json::json;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,15 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", group = "macro")]
     pub(crate) bang: Option<String>,
 
+    /// Take the macro from this feature set, of an artifact with several
+    #[arg(long = "feature-set", value_name = "FEATURES", value_delimiter = ',')]
+    pub(crate) features: Option<Vec<String>>,
+
+    /// Also show what the macro asked the machine for: each file, read or refused, and the
+    /// environment variables it could see
+    #[arg(long)]
+    pub(crate) trace: bool,
+
     /// What stands in the attribute's parentheses
     #[arg(long, value_name = "TOKENS", conflicts_with_all = ["derive", "bang"], allow_hyphen_values = true)]
     pub(crate) args: Option<String>,
@@ -45,13 +54,27 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         (_, Some(name), _) => Call::Attribute { name, args, item: &text },
         (_, _, name) => Call::Bang { name: name.as_deref().unwrap_or_default(), tokens: &text },
     };
-    let expansion = expand::expand(&options.path, &call)?;
-    let value = json!({ "expansion": expansion.text, "denied": expansion.denied });
+    let features = options.features.as_ref().map(|names| {
+        names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<String>>()
+    });
+    let expansion = expand::expand_with(&options.path, features.as_deref(), &call)?;
+    let mut value = json!({ "expansion": expansion.text, "denied": expansion.denied });
+    if options.trace {
+        value["trace"] = json!(expansion.trace);
+        traced(&expansion.trace).iter().for_each(|line| console.note(line));
+    }
     console.result(&value, || expansion.text.clone());
     if !expansion.denied.is_empty() {
         console.note(&expand::refused(&expansion.denied));
     }
     Ok(())
+}
+
+fn traced(trace: &Trace) -> Vec<String> {
+    let read = trace.read.iter().map(|path| format!("read {}", path.display()));
+    let refused = trace.refused.iter().map(|path| format!("refused {path}"));
+    let seen = trace.environment.iter().map(|name| format!("environment variable {name}"));
+    read.chain(refused).chain(seen).collect()
 }
 
 fn read(file: Option<&Path>) -> Result<String> {

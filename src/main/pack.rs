@@ -32,6 +32,11 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) all_features: bool,
 
+    /// One more feature set for consumers to choose from, with a module of its own: exactly these
+    /// features, separated by commas (several times: several sets)
+    #[arg(long = "feature-set", value_name = "FEATURES", value_parser = feature_set)]
+    pub(crate) sets: Vec<Features>,
+
     /// Let the macros also read below a directory, or an environment variable (`NAME*`: all of a
     /// prefix); `$NAME/DIR` begins with what a variable says where the macro runs
     #[arg(long = "grant", value_name = "read=DIR|env=NAME", value_parser = grant)]
@@ -61,6 +66,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         specs: options.specs.clone(),
         out: options.out.clone(),
         features,
+        sets: options.sets.clone(),
         grants,
         profile,
         offline: options.offline,
@@ -73,6 +79,11 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     let values: Vec<_> = outcomes.iter().map(value).collect();
     console.result(&values, || outcomes.iter().map(text).collect());
     Ok(())
+}
+
+fn feature_set(text: &str) -> std::result::Result<Features, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    Ok(Features { names: names.map(str::to_owned).collect(), no_default: true, all: false })
 }
 
 fn grant(text: &str) -> std::result::Result<Capabilities, String> {

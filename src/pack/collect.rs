@@ -69,6 +69,7 @@ pub fn manifest(
         image: crate::runtime::image::VERSION,
         sha256: Default::default(),
         linked: linked(built, lockfile)?,
+        sets: Vec::new(),
         profile: Vec::new(),
     })
 }

@@ -24,18 +24,24 @@ pub(super) fn checks(
         }
         checks.push(Check::new("the sources are those of the registry", differences));
     }
-    let fresh = pack::rebuild(artifact, None, shared, offline, report)?;
-    let mut differences: Vec<String> = module(&artifact.wasm, &fresh.wasm).into_iter().collect();
-    if !differences.is_empty() {
-        let changed = checks.iter().any(|check| !check.differences.is_empty());
-        let again = |features: &Features| {
-            let made = pack::rebuild(artifact, Some(features), shared, offline, report);
-            made.is_ok_and(|made| made.wasm == artifact.wasm)
-        };
-        differences.push(format!("likely cause: {}", cause(artifact, &fresh, changed, &again)));
+    let changed = checks.iter().any(|check| !check.differences.is_empty());
+    let (mut modules, mut told, mut licenses) = (Vec::new(), Vec::new(), Tree::new());
+    for set in artifact.each_set() {
+        let fresh = pack::rebuild(&set, None, shared, offline, report)?;
+        if let Some(difference) = module(&set.wasm, &fresh.wasm) {
+            let again = |features: &Features| {
+                let made = pack::rebuild(&set, Some(features), shared, offline, report);
+                made.is_ok_and(|made| made.wasm == set.wasm)
+            };
+            modules.push(difference);
+            modules.push(format!("likely cause: {}", cause(&set, &fresh, changed, &again)));
+        }
+        told.extend(facts(&set, &fresh));
+        licenses.extend(fresh.licenses);
     }
-    checks.push(Check::new("the sources compile to the module", differences));
-    checks.push(Check::new("the sources give the manifest's facts", facts(artifact, &fresh)));
+    told.extend(tree(&artifact.licenses, &licenses));
+    checks.push(Check::new("the sources compile to the module", modules));
+    checks.push(Check::new("the sources give the manifest's facts", told));
     Ok(checks)
 }
 
@@ -139,7 +145,7 @@ fn cause(
     "the module was compiled from other sources, or from a changed dependency".into()
 }
 
-/// Fields of the manifest and licences that follow from the sources.
+/// Fields of the manifest that follow from the sources.
 fn facts(artifact: &Artifact, fresh: &Rebuilt) -> Vec<String> {
     let (then, now): (&Manifest, &Manifest) = (&artifact.manifest, &fresh.manifest);
     let mut differences = Vec::new();
@@ -156,7 +162,6 @@ fn facts(artifact: &Artifact, fresh: &Rebuilt) -> Vec<String> {
     check("linked", then.linked == now.linked);
     check("flags", then.toolchain.flags == now.toolchain.flags);
     check("target", then.toolchain.target == now.toolchain.target);
-    differences.extend(tree(&artifact.licenses, &fresh.licenses));
     differences
 }
 

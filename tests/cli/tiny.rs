@@ -88,6 +88,7 @@ fn manifest() -> Manifest {
             checksum: None,
             license: Some("MIT".into()),
         }],
+        sets: Vec::new(),
         profile: Vec::new(),
     }
 }

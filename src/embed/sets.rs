@@ -1,0 +1,57 @@
+//! Which of several feature sets a shim takes: conditions over the consumer's features.
+//!
+//! The smallest set that contains the consumer's features is taken, so the equal one where it is
+//! there. `default` is a name for others and counts for nothing.
+
+use crate::manifest::Manifest;
+use std::collections::BTreeSet;
+
+/// For each feature set of the manifest, in its order, the condition under which it is taken. One
+/// of them always holds, so that the module is there in any case.
+pub(super) fn conditions(manifest: &Manifest) -> Vec<String> {
+    let sets = sets(manifest);
+    let mut order: Vec<usize> = (0..sets.len()).collect();
+    order.sort_by_key(|index| sets[*index].len());
+    let mut conditions = vec![String::new(); sets.len()];
+    let mut earlier: Vec<String> = Vec::new();
+    for (place, &index) in order.iter().enumerate() {
+        let mut all = earlier.clone();
+        let fits = fits(&sets, index);
+        earlier.push(format!("not({fits})"));
+        if place + 1 < order.len() {
+            all.push(fits);
+        }
+        conditions[index] = format!("all({})", all.join(", "));
+    }
+    conditions
+}
+
+/// The condition under which no set has all of the consumer's features, though each is in some.
+pub(super) fn nothing_fits(manifest: &Manifest) -> String {
+    let sets = sets(manifest);
+    let fit: Vec<String> = (0..sets.len()).map(|index| fits(&sets, index)).collect();
+    format!("not(any({}))", fit.join(", "))
+}
+
+/// The sets for people: "`a`, `b`; `c`".
+pub(super) fn listed(manifest: &Manifest) -> String {
+    let one = |features: &[String]| match features {
+        [] => "no features".to_owned(),
+        features => format!("`{}`", features.join(",")),
+    };
+    manifest.feature_sets().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn sets(manifest: &Manifest) -> Vec<BTreeSet<&str>> {
+    manifest
+        .feature_sets()
+        .map(|set| set.iter().map(String::as_str).filter(|name| *name != "default").collect())
+        .collect()
+}
+
+/// No feature that only other sets have is enabled.
+fn fits(sets: &[BTreeSet<&str>], index: usize) -> String {
+    let union: BTreeSet<&str> = sets.iter().flatten().copied().collect();
+    let others = union.difference(&sets[index]).map(|name| format!("feature = {name:?}"));
+    format!("not(any({}))", others.collect::<Vec<_>>().join(", "))
+}
