@@ -48,6 +48,7 @@ use crate::scratch::Scratch;
 use crate::store::cache;
 use crate::{embed, lower};
 use cache::Cache;
+use profile::Profile;
 use resolve::Package;
 use serde::Serialize;
 use stage::{hash_of, Files};
@@ -368,10 +369,10 @@ fn finish(
     let mut manifest = collect::manifest(package, built, &exports, toolchain, lockfile)?;
     manifest.profile = profile.to_vec();
     let origin = origin(&manifest);
-    let wasm = shrink::shrink(&module, &exports, &origin, &[])?;
-    let order = profile::order(&wasm, &manifest.macros, &package.files, profile)
+    let wasm = shrink::shrink(&module, &exports, &origin, &Profile::default())?;
+    let profile = profile::take(&wasm, &manifest.macros, &package.files, profile)
         .context("cannot run samples")?;
-    let wasm = shrink::shrink(&module, &exports, &origin, &order)?;
+    let wasm = shrink::shrink(&module, &exports, &origin, &profile)?;
     let mut notes = Vec::new();
     for folder in [Some(cache.root().to_owned()), cargo::home()].into_iter().flatten() {
         let text = folder.to_string_lossy();

@@ -1,6 +1,6 @@
 //! The engine through its interface: lower, compress, instantiate, call.
 
-use precast::lower::{compress, lower};
+use precast::lower::{compress, disassemble, host_call, lower, lower_cold, stats, store};
 use precast::runtime::instance::{Fault, Host, Instance, Limits};
 use precast::runtime::memory::Memory;
 
@@ -191,4 +191,45 @@ fn hostile_images_do_no_harm() {
     }
     // Both happen often, or the test would prove little.
     assert!(ran > 250 && refused > 250, "{ran} ran, {refused} were refused");
+}
+
+/// Leaves its cold part by a jump to the end, by a jump to a join, by a return and by a trap.
+const WAYS: &str = r#"(module
+    (func (export "ways") (param i32 i32) (result i32) (local i32)
+        (block $end
+            (block $join
+                (br_if $join (i32.eqz (local.get 0)))
+                (local.set 2 (i32.mul (local.get 1) (local.get 1)))
+                (br_if $end (i32.eq (local.get 0) (i32.const 1)))
+                (if (i32.eq (local.get 0) (i32.const 2)) (then (return (local.get 2))))
+                (if (i32.eq (local.get 0) (i32.const 3)) (then (unreachable)))
+                (loop $again
+                    (local.set 2 (i32.add (local.get 2) (i32.const 7)))
+                    (br_if $again (i32.lt_s (local.get 2) (local.get 0)))))
+            (return (i32.add (local.get 2) (i32.const 1000))))
+        (i32.sub (i32.const 0) (local.get 2))))"#;
+
+#[test]
+fn cold_code_is_apart_and_does_the_same() {
+    let wasm = wat::parse_str(WAYS).unwrap();
+    let plain = lower(&wasm).unwrap();
+    let cold = lower_cold(&wasm, &host_call).unwrap();
+    let n_funcs = |image: &[u8]| stats(image).unwrap().funcs.len();
+    assert!(n_funcs(&plain) == 1 && n_funcs(&cold) > 1, "{}", disassemble(&cold, 0).unwrap());
+    let new = |image: &[u8]| {
+        let embedded = store(image).unwrap().leak();
+        Instance::new(embedded, Limits::default()).unwrap()
+    };
+    let (mut plain, mut cold) = (new(&plain), new(&cold));
+    for way in 0..60 {
+        for value in [0, 1, 9, 50] {
+            let (a, b) = (run(&mut plain, &[way, value]), run(&mut cold, &[way, value]));
+            assert_eq!(a, b, "{way} {value}");
+        }
+    }
+
+    fn run(instance: &mut Instance, args: &[u64]) -> Result<u64, String> {
+        let func = instance.export("ways").unwrap();
+        instance.call(func, args, &mut NoHost).map_err(|fault| fault.to_string())
+    }
 }

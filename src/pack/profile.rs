@@ -1,6 +1,7 @@
-//! Canonical wasm -> which of its functions come first: those that expansions of samples call.
+//! Canonical wasm -> which of its functions come first, those that expansions of samples call, and
+//! which of their blocks run.
 //!
-//! A process decodes code in pieces, so what is called together lies together. The samples run
+//! A process decodes code in pieces, so what runs together lies together. The samples run
 //! here, without any grant, so that the order depends on nothing but the package and this program.
 
 mod builtin;
@@ -8,7 +9,7 @@ mod examples;
 mod uses;
 
 use crate::error::{Class, Context, Result};
-use crate::lower;
+use crate::lower::{self, Heat};
 use crate::manifest::Macro;
 use crate::runtime::instance::Limits;
 use crate::runtime::{Grants, Machine};
@@ -18,7 +19,11 @@ use std::collections::BTreeMap;
 use super::stage::Files;
 
 /// What decides the order, as text; part of the cache's key.
-pub const RECIPE: [&str; 4] = [
+pub const RECIPE: [&str; 8] = [
+    include_str!("../lower/heat.rs"),
+    include_str!("../lower/ir.rs"),
+    include_str!("../lower/live.rs"),
+    include_str!("../lower/translate.rs"),
     include_str!("profile.rs"),
     include_str!("profile/builtin.rs"),
     include_str!("profile/examples.rs"),
@@ -26,7 +31,7 @@ pub const RECIPE: [&str; 4] = [
 ];
 
 /// The most samples of a package, shared by its macros, and the least for each of them.
-const SAMPLES_MAX: usize = 240;
+const SAMPLES_MAX: usize = 300;
 const SAMPLES_MIN: usize = 6;
 /// A sample that runs longer tells nothing about others.
 const FUEL: u64 = 20_000_000;
@@ -41,11 +46,22 @@ pub struct Sample {
     pub item: Option<TokenStream>,
 }
 
-/// Function indexes of the canonical module, hot ones first; what no sample calls is not among
-/// them. `profile` is Rust source with uses of the macros, which count more than all else.
-pub fn order(wasm: &[u8], macros: &[Macro], files: &Files, profile: &[String]) -> Result<Vec<u32>> {
+/// What samples run, by function indexes of the canonical module.
+#[derive(Default)]
+pub struct Profile {
+    /// The functions that are called, hot ones first.
+    pub order: Vec<u32>,
+    /// The blocks that run in samples without errors, where it is worth knowing.
+    pub heat: Heat,
+}
+
+/// Runs the samples. `profile` is Rust source with uses of the macros, which count more than all
+/// else.
+pub fn take(wasm: &[u8], macros: &[Macro], files: &Files, profile: &[String]) -> Result<Profile> {
+    let (image, counters) = lower::lower_counting(wasm)?;
     // The runtime is written for statics: one copy is leaked.
-    let embedded: &'static [u8] = Vec::leak(lower::store(&lower::lower(wasm)?)?);
+    let embedded: &'static [u8] = Vec::leak(lower::store(&image)?);
+    let mut ran = vec![0u32; *counters.last().expect("it has the end") as usize];
     let wanted = profile.iter().flat_map(|text| uses::of(text, macros)).collect();
     let mut others: Vec<Sample> =
         examples::texts(files).iter().flat_map(|text| uses::of(text, macros)).collect();
@@ -54,13 +70,28 @@ pub fn order(wasm: &[u8], macros: &[Macro], files: &Files, profile: &[String]) -
     let mut layers = Vec::new();
     for samples in [wanted, few(others, macros.len())] {
         for sample in samples {
-            let (called, failed) = run(embedded, sample)?;
-            if failed { &mut bad } else { &mut good }.push(called);
+            let (machine, failed) = run(embedded, sample)?;
+            if failed { &mut bad } else { &mut good }.push(machine.called().to_vec());
+            if !failed {
+                let counts = machine.globals().iter().zip(&mut ran).skip(counters[0] as usize);
+                counts.for_each(|(count, ran)| *ran += (*count != 0) as u32);
+            }
         }
         layers.push(std::mem::take(&mut good));
     }
     layers.push(bad);
-    Ok(rank(&layers))
+    Ok(Profile { order: rank(&layers), heat: heat(&counters, &ran) })
+}
+
+/// Of functions that more than an eighth of the samples call: the blocks that run in a quarter of
+/// those at least. To move out less keeps too much, and more makes the image larger.
+fn heat(counters: &[u32], ran: &[u32]) -> Heat {
+    let most = ran.iter().copied().max().unwrap_or(0);
+    let blocks = counters.windows(2).map(|range| &ran[range[0] as usize..range[1] as usize]);
+    let is_hot = |blocks: &[u32]| blocks.first().is_some_and(|calls| calls * 8 > most);
+    let ran = |blocks: &[u32]| blocks.iter().map(|n| *n > 0 && n * 4 >= blocks[0]).collect();
+    let hot = (0..).zip(blocks).filter(|(_, blocks)| is_hot(blocks));
+    hot.map(|(func, blocks)| (func, ran(blocks))).collect()
 }
 
 /// At most so many samples of each macro that all together are not too many.
@@ -76,8 +107,8 @@ fn few(samples: Vec<Sample>, n_macros: usize) -> Vec<Sample> {
     kept
 }
 
-/// Expands in a new instance: the functions called, and whether the macro reported an error.
-fn run(embedded: &'static [u8], sample: Sample) -> Result<(Vec<u32>, bool)> {
+/// Expands in a new instance: that, and whether the macro reported an error.
+fn run(embedded: &'static [u8], sample: Sample) -> Result<(Machine, bool)> {
     static NOTHING: Grants = Grants { env: &[], read: &[] };
     let limits = Limits { fuel: FUEL, ..Limits::default() };
     let mut machine = Machine::new(embedded, &NOTHING, limits)
@@ -85,7 +116,7 @@ fn run(embedded: &'static [u8], sample: Sample) -> Result<(Vec<u32>, bool)> {
     machine.mute();
     let result = machine.expand(&sample.function, sample.input, sample.item);
     let failed = !result.is_ok_and(|output| !output.has_error);
-    Ok((machine.called().to_vec(), failed))
+    Ok((machine, failed))
 }
 
 /// Earlier layers first; in a layer what more of the samples call, in powers of two; then in the
@@ -110,7 +141,16 @@ fn rank(layers: &[Vec<Vec<u32>>]) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::rank;
+    use super::{heat, rank, Heat};
+
+    #[test]
+    fn blocks_of_frequent_functions_are_hot_where_they_run() {
+        // Imports have no blocks; function 1 is called by all of 16, 2 by one, 3 by four.
+        let ran = [7, 16, 4, 3, 0, 1, 1, 4, 1, 0];
+        let found = heat(&[1, 1, 5, 7, 10], &ran);
+        let hot = Heat::from([(1, vec![true, true, false, false]), (3, vec![true, true, false])]);
+        assert_eq!(found, hot);
+    }
 
     #[test]
     fn common_functions_come_before_rare_ones_and_failures_last() {

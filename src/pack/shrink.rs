@@ -3,7 +3,9 @@
 
 use super::exports::Exports;
 use super::module::{index, validate, Module};
+use super::profile::Profile;
 use crate::error::{Class, Context, Error, Result};
+use crate::lower;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use wasm_encoder::reencode::{self, Reencode};
@@ -19,13 +21,21 @@ pub const DECLARATIONS: &str = ".rustc_proc_macro_decls";
 pub const ORIGIN: &str = "precast";
 
 /// Writes the canonical form. `origin` is the text of our own custom section. The functions are in
-/// the linker's order but for those of `first`, which are before all that are not imported; they are
-/// named by their indexes in the module that is made without them.
-pub fn shrink(module: &Module, exports: &Exports, origin: &str, first: &[u32]) -> Result<Vec<u8>> {
+/// the linker's order but for those of the profile, which are before all that are not imported; it names
+/// them by their indexes in the module that is made without it.
+pub fn shrink(
+    module: &Module,
+    exports: &Exports,
+    origin: &str,
+    profile: &Profile,
+) -> Result<Vec<u8>> {
     let mut reached = Reached::from(module);
     reached.follow(exports).class(Class::Package, "cannot follow the module's calls")?;
-    let mut writer = Writer::new(module, &reached, first);
-    let encoded = writer.module(exports, origin);
+    let mut writer = Writer::new(module, &reached, &profile.order);
+    let heat =
+        profile.heat.iter().map(|(func, ran)| (writer.renumbered(&reached, *func), ran.clone()));
+    let heat = lower::write_heat(&heat.collect());
+    let encoded = writer.module(exports, origin, &heat);
     let wasm = encoded.class(Class::Other, "cannot write the module")?.finish();
     let checked = validate(&wasm);
     checked.map_err(|error| Error::new(Class::Other, format!("shrunk wrongly: {error}")))?;
@@ -181,7 +191,7 @@ impl<'m, 'a> Writer<'m, 'a> {
         }
     }
 
-    fn module(&mut self, exports: &Exports, origin: &str) -> Encoding<Encoded> {
+    fn module(&mut self, exports: &Exports, origin: &str, heat: &[u8]) -> Encoding<Encoded> {
         let mut encoded = Encoded::new();
         encoded.section(&self.types()?);
         encoded.section(&self.imports()?);
@@ -204,7 +214,16 @@ impl<'m, 'a> Writer<'m, 'a> {
         for (name, text) in [(DECLARATIONS, declarations.as_str()), (ORIGIN, origin)] {
             encoded.section(&CustomSection { name: name.into(), data: text.as_bytes().into() });
         }
+        if !heat.is_empty() {
+            encoded.section(&CustomSection { name: lower::HEAT_SECTION.into(), data: heat.into() });
+        }
         Ok(encoded)
+    }
+
+    /// The index of the function that has index `plain` without a profile.
+    fn renumbered(&self, reached: &Reached, plain: u32) -> u32 {
+        let old = reached.functions.iter().nth(plain as usize);
+        self.functions.get(*old.expect("the profile is of this module"))
     }
 
     fn types(&mut self) -> Encoding<TypeSection> {

@@ -18,7 +18,7 @@ const TYPES: [&str; 8] = [
 ];
 
 /// Forms of a helper attribute `h`.
-const HELPERS: [&str; 7] = [
+const HELPERS: [&str; 15] = [
     "#[h(rename = \"text\")]",
     "#[h(default)]",
     "#[h(\"text\")]",
@@ -26,6 +26,14 @@ const HELPERS: [&str; 7] = [
     "#[h]",
     "#[h(rename_all = \"snake_case\")]",
     "#[h = \"text\"]",
+    "#[h(tag = \"kind\")]",
+    "#[h(skip_serializing_if = \"Option::is_none\")]",
+    "#[h(transparent)]",
+    "#[h(with = \"module\")]",
+    "#[h(default = \"path::make\")]",
+    "#[h(flatten)]",
+    "#[h(short, long)]",
+    "#[h(other)]",
 ];
 
 const ARGUMENTS: [&str; 5] = ["", "skip", "name = \"text\"", "a, b", "\"text\""];
