@@ -320,6 +320,9 @@ fn offset_of(members: &[Member], index: usize) -> usize {
 }
 
 fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
+    if a == b {
+        return None;
+    }
     let common = a.iter().zip(b).position(|(a, b)| a != b);
     common.or_else(|| (a.len() != b.len()).then(|| a.len().min(b.len())))
 }

@@ -91,25 +91,44 @@ fn reads_what_it_writes() {
     assert_eq!(forge(|_| {}), bytes, "forging without a change must give a good artifact");
 }
 
-#[test]
-fn every_flipped_byte_is_an_error() {
-    let good = artifact::write(&tiny()).unwrap();
-    let mut bytes = good.clone();
-    for at in 0..bytes.len() {
-        for flip in [1 << (at % 8), 0x20, 0xff] {
-            bytes[at] ^= flip;
-            assert!(artifact::read(&bytes).is_err(), "byte {at} ^ {flip:#x} was accepted");
-            bytes[at] ^= flip;
-        }
+/// Every `step`th byte flipped in one of eight ways, and as many lengths; how many were tried.
+fn damage(good: &[u8], step: usize) -> usize {
+    let mut bytes = good.to_vec();
+    let mut n_tried = 0;
+    for at in (0..bytes.len()).step_by(step) {
+        let flip = [0x01, 0x20, 0xff, 0x80, 0x02, 0x40, 0x04, 0x10][at / step % 8];
+        bytes[at] ^= flip;
+        assert!(artifact::read(&bytes).is_err(), "byte {at} ^ {flip:#x} was accepted");
+        bytes[at] ^= flip;
+        assert!(artifact::read(&good[..at]).is_err(), "{at} bytes were accepted");
+        n_tried += 2;
     }
-    assert_eq!(bytes, good);
+    assert!(bytes == good && artifact::read(good).is_ok());
+    n_tried
 }
 
 #[test]
-fn every_cut_is_an_error() {
-    let bytes = artifact::write(&tiny()).unwrap();
-    for len in 0..bytes.len() {
-        assert!(artifact::read(&bytes[..len]).is_err(), "{len} bytes were accepted");
+fn every_flipped_byte_and_every_cut_is_an_error() {
+    let good = artifact::write(&tiny()).unwrap();
+    assert_eq!(damage(&good, 1), good.len() * 2);
+}
+
+/// `cargo xtask damage`: `PRECAST_DAMAGE_FILES`, one a line; without it a sample of the tiny one.
+#[test]
+fn given_artifacts() {
+    let step = std::env::var("PRECAST_DAMAGE_STEP");
+    let step = step.map_or(7, |text| text.parse().expect("a number"));
+    let files = std::env::var("PRECAST_DAMAGE_FILES").unwrap_or_default();
+    let mut artifacts: Vec<(&str, Vec<u8>)> =
+        files.lines().map(|file| (file, std::fs::read(file).unwrap())).collect();
+    if artifacts.is_empty() {
+        artifacts.push(("tiny", artifact::write(&tiny()).unwrap()));
+    }
+    for (name, good) in artifacts {
+        let start = std::time::Instant::now();
+        let n_tried = damage(&good, step);
+        let seconds = start.elapsed().as_secs();
+        println!("{name}: {} bytes, {n_tried} damages, none accepted, {seconds} s", good.len());
     }
 }
 

@@ -4,6 +4,7 @@
 mod bench;
 mod consumer;
 mod corpus;
+mod damage;
 mod demo;
 mod run;
 mod setup;
@@ -29,6 +30,7 @@ Usage: cargo xtask TASK [OPTIONS]
 
   consumer        build, run and test an application with shims on every compiler that is here
   corpus          pack the crates of fixtures/corpus; compare each with its original
+  damage          flip every byte and cut every length of three artifacts; --step N: every Nth
 
 Options:
   --runs N        bench: how often each side runs
@@ -57,6 +59,8 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::bench(rest),
         ["consumer", rest @ ..] => consumer::consumer(rest),
         ["corpus", rest @ ..] => corpus::corpus(rest),
+        ["damage"] => damage::damage("1"),
+        ["damage", "--step", step] => damage::damage(step),
         _ => Err(format!("unknown task `{}`; `cargo xtask help` lists them", words.join(" "))),
     };
     match result {
