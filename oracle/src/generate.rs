@@ -13,7 +13,16 @@ pub fn module(seed: u64) -> Option<Vec<u8>> {
     let mut random = Random(seed);
     let n_bytes = random.pick(&[500, 2_000, 5_000, 20_000]);
     let bytes: Vec<u8> = (0..n_bytes).map(|_| random.next() as u8).collect();
-    let mut module = Module::new(config(&mut random), &mut Unstructured::new(&bytes)).ok()?;
+    of(&mut random, &bytes)
+}
+
+/// The module that any bytes make.
+pub fn of_bytes(seed: u64, bytes: &[u8]) -> Option<Vec<u8>> {
+    of(&mut Random(seed), bytes)
+}
+
+fn of(random: &mut Random, bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut module = Module::new(config(random), &mut Unstructured::new(bytes)).ok()?;
     module.ensure_termination(FUEL).ok()?;
     Some(module.to_bytes())
 }

@@ -3,6 +3,7 @@
 #[path = "../../tests/spec/alone.rs"]
 pub mod alone;
 pub mod census;
+pub mod compare;
 pub mod generate;
 pub mod ours;
 pub mod theirs;
