@@ -1,4 +1,8 @@
-//! What is inside an artifact or a shim. It reports; it does not judge (`verify` does).
+//! What is inside an artifact, a shim, a wasm module or a compiler's own file. It reports; it does
+//! not judge (`verify` does).
+
+pub mod native;
+pub mod sbom;
 
 use crate::artifact::Artifact;
 use crate::embed;
@@ -19,17 +23,46 @@ pub struct Facts {
     /// `artifact` or `shim`.
     pub kind: &'static str,
     pub manifest: Manifest,
+    /// SHA-256 of the manifest, by which a policy pins what the manifest has hashes of.
+    pub identity: String,
     /// Bytes of each part.
     pub parts: Vec<Size>,
-    /// Bytes of each section of the module, in its order.
+    #[serde(flatten)]
+    pub module: Module,
+    /// Packages in the lock file the module was built with, as `NAME VERSION`.
+    pub locked: Vec<String>,
+}
+
+/// A wasm module.
+#[derive(Debug, Default, Serialize)]
+pub struct Module {
+    /// Bytes of each section, in its order.
     pub sections: Vec<Size>,
     pub n_functions: u32,
     /// The largest functions, by index, largest first.
     pub largest_functions: Vec<Function>,
     pub imports: Vec<Import>,
     pub exports: Vec<String>,
-    /// Packages in the lock file the module was built with, as `NAME VERSION`.
-    pub locked: Vec<String>,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Found {
+    Packed(Box<Facts>),
+    Wasm(Wasm),
+    Native(native::Facts),
+}
+
+/// A `.wasm` file on its own.
+#[derive(Debug, Serialize)]
+pub struct Wasm {
+    pub kind: &'static str,
+    pub bytes: usize,
+    /// Why precast would not run it; empty for a module of ours.
+    pub refused: Vec<String>,
+    #[serde(flatten)]
+    pub module: Module,
 }
 
 #[derive(Debug, Serialize)]
@@ -50,6 +83,29 @@ pub struct Import {
     pub name: String,
 }
 
+/// Any file of this world; `active` is what the active rustc calls itself, if there is one.
+pub fn any(path: &Path, active: Option<&str>) -> Result<Found> {
+    if path.is_file() {
+        let bytes = std::fs::read(path).at("read", path)?;
+        if bytes.starts_with(b"\0asm") {
+            return Ok(Found::Wasm(wasm(&bytes)?));
+        }
+        if let Some(facts) = native::read(path, &bytes, active) {
+            return Ok(Found::Native(facts.context(path.display().to_string())?));
+        }
+    }
+    Ok(Found::Packed(Box::new(inspect(path)?)))
+}
+
+fn wasm(bytes: &[u8]) -> Result<Wasm> {
+    Ok(Wasm {
+        kind: "wasm",
+        bytes: bytes.len(),
+        refused: crate::verify::module::refusals(bytes),
+        module: module(bytes)?,
+    })
+}
+
 /// Reads the artifact's file, the shim's directory or its `.crate` file.
 pub fn inspect(path: &Path) -> Result<Facts> {
     let (kind, artifact) = match input::read(path)? {
@@ -57,8 +113,9 @@ pub fn inspect(path: &Path) -> Result<Facts> {
         Input::Shim(files) => ("shim", embed::extract(&files)?),
     };
     let total = |tree: &crate::artifact::Tree| tree.values().map(Vec::len).sum();
-    let mut facts = Facts {
+    Ok(Facts {
         kind,
+        identity: crate::policy::identity(&artifact.manifest),
         parts: [
             size("module.wasm", artifact.wasm.len()),
             size("image.bin", artifact.image.len()),
@@ -74,23 +131,18 @@ pub fn inspect(path: &Path) -> Result<Facts> {
                 .map(|(path, body)| size(format!("sets/{path}"), body.len())),
         )
         .collect(),
-        sections: Vec::new(),
-        n_functions: 0,
-        largest_functions: Vec::new(),
-        imports: Vec::new(),
-        exports: Vec::new(),
+        module: module(&artifact.wasm).map_err(|error| error.context("module.wasm"))?,
         locked: locked(&artifact)?,
         manifest: artifact.manifest,
-    };
-    module(&artifact.wasm, &mut facts).map_err(|error| error.context("module.wasm"))?;
-    Ok(facts)
+    })
 }
 
 fn size(name: impl Into<String>, bytes: usize) -> Size {
     Size { name: name.into(), bytes }
 }
 
-fn module(wasm: &[u8], facts: &mut Facts) -> Result<()> {
+fn module(wasm: &[u8]) -> Result<Module> {
+    let mut facts = Module::default();
     let mut index = 0;
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload.class(Class::Verify, "not wasm")?;
@@ -122,7 +174,7 @@ fn module(wasm: &[u8], facts: &mut Facts) -> Result<()> {
     }
     facts.largest_functions.sort_by_key(|function| (usize::MAX - function.bytes, function.index));
     facts.largest_functions.truncate(LARGEST);
-    Ok(())
+    Ok(facts)
 }
 
 fn span(range: &std::ops::Range<u64>) -> usize {
@@ -195,12 +247,25 @@ impl fmt::Display for Facts {
             formats.schema, formats.abi, formats.image
         );
         line(f, "formats", &format!("{formats}, written by precast {}", self.manifest.precast))?;
+        line(f, "identity", &format!("sha256 {}", self.identity))?;
         line(f, "may read", &listed(&self.manifest.capabilities.read))?;
         line(f, "environment", &listed(&self.manifest.capabilities.env))?;
         writeln!(f, "\nmacros")?;
         self.manifest.macros.iter().try_for_each(|item| writeln!(f, "  {}", spelled(item)))?;
         writeln!(f, "\nparts{:>41}", "bytes")?;
         sizes(f, &self.parts)?;
+        self.module.fmt(f)?;
+        writeln!(f, "\nlinked packages")?;
+        for linked in &self.manifest.linked {
+            let license = linked.license.as_deref().unwrap_or("licence unknown");
+            writeln!(f, "  {} {} ({license})", linked.name, linked.version)?;
+        }
+        writeln!(f, "\nlock file: {} packages", self.locked.len())
+    }
+}
+
+impl fmt::Display for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nsections of the module{:>24}", "bytes")?;
         sizes(f, &self.sections)?;
         writeln!(f, "\nlargest of {} functions", self.n_functions)?;
@@ -211,12 +276,21 @@ impl fmt::Display for Facts {
         self.imports
             .iter()
             .try_for_each(|import| writeln!(f, "  {} {}", import.module, import.name))?;
-        writeln!(f, "\nlinked packages")?;
-        for linked in &self.manifest.linked {
-            let license = linked.license.as_deref().unwrap_or("licence unknown");
-            writeln!(f, "  {} {} ({license})", linked.name, linked.version)?;
+        Ok(())
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Found::Packed(facts) => facts.fmt(f),
+            Found::Native(facts) => facts.fmt(f),
+            Found::Wasm(facts) => {
+                writeln!(f, "wasm, {} bytes", facts.bytes)?;
+                facts.refused.iter().try_for_each(|why| line(f, "refused", why))?;
+                facts.module.fmt(f)
+            }
         }
-        writeln!(f, "\nlock file: {} packages", self.locked.len())
     }
 }
 

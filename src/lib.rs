@@ -13,6 +13,7 @@ pub mod lower;
 pub mod manifest;
 pub mod overlay;
 pub mod pack;
+pub mod policy;
 pub mod scratch;
 pub mod store;
 pub mod vendor;

@@ -14,6 +14,8 @@ mod expand;
 mod inspect;
 #[path = "main/pack.rs"]
 mod pack;
+#[path = "main/policy.rs"]
+mod policy;
 #[path = "main/store.rs"]
 mod store;
 #[path = "main/switch.rs"]

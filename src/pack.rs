@@ -39,6 +39,8 @@ mod sysroot;
 pub(crate) mod toolchain;
 pub mod wrapper;
 
+pub(crate) use cargo::compile as run_rustc;
+pub(crate) use collect::{ENVIRONMENT, READABLE};
 pub(crate) use rebuild::{published, rebuild, Rebuilt};
 
 use crate::artifact::{self, Artifact, Module};

@@ -3,12 +3,13 @@
 //! Offline, and without trust in anything that is checked: what can be made again from the module
 //! is made again and compared.
 
+mod built;
 mod image;
 pub(crate) mod module;
 mod rebuild;
 mod shim;
 
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Tree};
 use crate::embed;
 use crate::error::{Context, Result};
 use crate::input::{self, Input};
@@ -44,6 +45,8 @@ pub struct Options {
     pub rebuild: bool,
     /// Use only what cargo has downloaded before.
     pub offline: bool,
+    /// Compile the shim with the active rustc, and read which macros the library exports.
+    pub built: bool,
 }
 
 impl Check {
@@ -55,7 +58,7 @@ impl Check {
 /// Checks the artifact's file, the shim's directory or its `.crate` file. An error means that there
 /// is nothing to check; everything else is in the verdict.
 pub fn verify(path: &Path) -> Result<Verdict> {
-    Ok(one(path)?.1)
+    Ok(one(path)?.verdict)
 }
 
 /// Checks what `path` names, or every artifact and shim directly inside that directory.
@@ -67,7 +70,7 @@ pub fn all(path: &Path, options: Options, report: &dyn Report) -> Result<Vec<Ver
     let mut last: Option<(Artifact, Vec<Check>)> = None;
     for path in found(path)? {
         report.step(&format!("Checking {}", path.display()));
-        let (artifact, mut verdict) = one(&path)?;
+        let Read { artifact, files, mut verdict } = one(&path)?;
         if let Some(shared) = &shared {
             let checks = match last.take() {
                 Some((other, checks)) if other == artifact => checks,
@@ -75,7 +78,11 @@ pub fn all(path: &Path, options: Options, report: &dyn Report) -> Result<Vec<Ver
                     .context(format!("cannot rebuild {}", path.display()))?,
             };
             verdict.checks.extend(checks.clone());
-            last = Some((artifact, checks));
+            last = Some((artifact.clone(), checks));
+        }
+        if options.built {
+            report.step(&format!("compiling {}", path.display()));
+            verdict.checks.push(built::check(&artifact, files.as_ref())?);
         }
         verdicts.push(verdict);
     }
@@ -102,8 +109,15 @@ fn found(path: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-fn one(path: &Path) -> Result<(Artifact, Verdict)> {
-    let (artifact, shim) = match input::read(path)? {
+struct Read {
+    artifact: Artifact,
+    /// Of a shim.
+    files: Option<Tree>,
+    verdict: Verdict,
+}
+
+fn one(path: &Path) -> Result<Read> {
+    let (artifact, files) = match input::read(path)? {
         Input::Artifact(artifact) => (*artifact, None),
         Input::Shim(files) => {
             let artifact = embed::extract(&files)
@@ -112,12 +126,13 @@ fn one(path: &Path) -> Result<(Artifact, Verdict)> {
         }
     };
     let mut checks = parts(&artifact)?;
-    if let Some(files) = shim {
-        let differences = shim::differences(&artifact, &files)?;
+    if let Some(files) = &files {
+        let differences = shim::differences(&artifact, files)?;
         checks.push(Check::new("the crate is what this precast embeds", differences));
     }
     let precast = artifact.manifest.precast.clone();
-    Ok((artifact, Verdict { path: path.to_owned(), precast, checks }))
+    let verdict = Verdict { path: path.to_owned(), precast, checks };
+    Ok(Read { artifact, files, verdict })
 }
 
 fn parts(artifact: &Artifact) -> Result<Vec<Check>> {

@@ -23,7 +23,12 @@ pub(crate) struct Options {
 
 /// Cargo's exit code.
 pub(crate) fn run(command: &str, options: &Options, console: &Console) -> Result<ExitCode> {
-    let (choice, arguments) = choice(&options.arguments);
+    let mut arguments = options.arguments.clone();
+    if command == "check" && crate::policy::flag(&mut arguments, "--policy") {
+        crate::policy::run(arguments, console)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (choice, arguments) = choice(&arguments);
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let mut request = Request::of(command, &arguments, &directory);
     request.toolchain = crate::arguments::toolchain();

@@ -18,13 +18,21 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) rebuild: bool,
 
+    /// Also compile the shim with the active rustc, and read which macros the library exports
+    #[arg(long)]
+    pub(crate) built: bool,
+
     /// With --rebuild, use only what cargo has downloaded before
     #[arg(long, requires = "rebuild")]
     pub(crate) offline: bool,
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
-    let checks = verify::Options { rebuild: options.rebuild, offline: options.offline };
+    let checks = verify::Options {
+        rebuild: options.rebuild,
+        offline: options.offline,
+        built: options.built,
+    };
     let verdicts = verify::all(&options.path, checks, &|text: &str| console.step(text))?;
     match verdicts.as_slice() {
         [verdict] => console.result(verdict, || text(verdict)),

@@ -133,3 +133,12 @@ pub fn failure(what: &str, stderr: &str) -> Error {
 }
 
 const LINES_SHOWN_MAX: usize = 60;
+
+/// Runs a compiler for whoever wants nothing but its result.
+pub fn compile(command: Command, what: &str) -> Result<()> {
+    let output = run(command, |_| {})?;
+    match output.success {
+        true => Ok(()),
+        false => Err(failure(what, &output.stderr)),
+    }
+}

@@ -12,7 +12,7 @@ use toml_edit::DocumentMut;
 
 /// What cargo tells a macro, without its secrets (`CARGO_REGISTRY_TOKEN`). Not `CARGO` either: it is
 /// there to be run, which no module can, and proc-macro-crate does without it where it is not set.
-const ENVIRONMENT: [&str; 9] = [
+pub const ENVIRONMENT: [&str; 9] = [
     "CARGO_BIN_EXE_*",
     "CARGO_BIN_NAME",
     "CARGO_CRATE_NAME",
@@ -23,7 +23,7 @@ const ENVIRONMENT: [&str; 9] = [
     "CARGO_TARGET_TMPDIR",
     "OUT_DIR",
 ];
-const READABLE: [&str; 2] = ["$CARGO_MANIFEST_DIR", "$OUT_DIR"];
+pub const READABLE: [&str; 2] = ["$CARGO_MANIFEST_DIR", "$OUT_DIR"];
 
 /// Beginnings of the names of licence files, in lower case.
 const LICENSE_NAMES: [&str; 6] =

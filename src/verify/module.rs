@@ -63,6 +63,17 @@ pub(crate) fn read(wasm: &[u8]) -> Result<Facts> {
     Ok(facts)
 }
 
+/// Why the runtime would not run the module.
+pub(crate) fn refusals(wasm: &[u8]) -> Vec<String> {
+    let mut why = invalid(wasm);
+    if let (true, Ok(facts)) = (why.is_empty(), read(wasm)) {
+        why.extend(facts.forbidden_imports());
+        let missing = EXPORTS.iter().filter(|name| !facts.exports.contains_key(**name));
+        why.extend(missing.map(|name| format!("it does not export `{name}`")));
+    }
+    why
+}
+
 impl Facts {
     pub(super) fn forbidden_imports(&self) -> Vec<String> {
         let mut differences = Vec::new();

@@ -1,0 +1,48 @@
+//! `cargo precast check --policy`.
+
+use crate::console::Console;
+use precast::error::{Context, Result};
+use precast::graph::{Graph, Request};
+use precast::policy::{self, Judgement};
+use std::ffi::OsString;
+use std::fmt::Write;
+
+/// The option, if it is among the arguments, is taken out.
+pub(crate) fn flag(arguments: &mut Vec<OsString>, name: &str) -> bool {
+    let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+    let found = arguments[..end].iter().position(|word| word == name);
+    found.map(|at| arguments.remove(at)).is_some()
+}
+
+pub(crate) fn run(mut arguments: Vec<OsString>, console: &Console) -> Result<()> {
+    let json = flag(&mut arguments, "--json").then(|| Console::new(true, false));
+    let console = json.as_ref().unwrap_or(console);
+    let directory = std::env::current_dir().context("the current directory is gone")?;
+    let mut request = Request::of("check", &arguments, &directory);
+    request.toolchain = crate::arguments::toolchain();
+    let offline = arguments.iter().any(|word| word == "--offline");
+    let graph = Graph::load(&request)?;
+    let report = |text: &str| console.step(text);
+    let judgement = policy::check(&graph, true, offline, &report)?;
+    console.result(&judgement, || text(&judgement));
+    judgement.result()
+}
+
+fn text(judgement: &Judgement) -> String {
+    let mut out = match &judgement.policy {
+        Some(place) => format!("policy: {place}\n"),
+        None => "policy: none, so the defaults\n".to_owned(),
+    };
+    if judgement.shims.is_empty() {
+        out += "no package of this workspace is a shim\n";
+    }
+    for shim in &judgement.shims {
+        let word = if shim.problems.is_empty() { "ok" } else { "FAILED" };
+        let rebuilt = if shim.rebuilt { ", rebuilt" } else { "" };
+        let _ = writeln!(out, "{word:<8}{} {} ({}){rebuilt}", shim.name, shim.version, shim.sha256);
+        for problem in &shim.problems {
+            let _ = writeln!(out, "        - {problem}");
+        }
+    }
+    out
+}

@@ -1,0 +1,166 @@
+//! What a workspace permits of precompiled macros, and whether its dependency graph keeps to it.
+//!
+//! Only the top-level workspace decides: its `precast.toml`, or `[workspace.metadata.precast.policy]`
+//! in its `Cargo.toml`. A dependency's own policy is never read.
+
+mod judge;
+
+use crate::artifact::sha256;
+use crate::error::{Class, Context, Error, Result};
+use crate::graph::Graph;
+use crate::manifest::{self, Manifest};
+use crate::pack::Report;
+use crate::verify;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The policy's file in the root of the workspace.
+pub const FILE: &str = "precast.toml";
+
+/// Keys as users write them; what is left out permits nothing beyond the defaults.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// What becomes of shims that `packages` does not name.
+    pub unlisted: Unlisted,
+    /// Whether every shim must be what its sources compile to.
+    pub rebuild: bool,
+    /// Environment variables that any macro may read, beside those that cargo sets.
+    pub env: Vec<String>,
+    /// Directories that any macro may read, beside its consumer's own.
+    pub read: Vec<String>,
+    pub packages: BTreeMap<String, Rule>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unlisted {
+    #[default]
+    Allow,
+    Deny,
+}
+
+/// What one package may do more, and must be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rule {
+    /// `false`: the package must not be precompiled.
+    pub allow: Option<bool>,
+    /// SHA-256 of the manifest, which has the hashes of all else; one for each version in use.
+    pub sha256: Vec<String>,
+    pub env: Vec<String>,
+    pub read: Vec<String>,
+    pub rebuild: Option<bool>,
+}
+
+/// The outcome for every shim of the graph.
+#[derive(Debug, Serialize)]
+pub struct Judgement {
+    pub workspace: PathBuf,
+    /// The policy's place, if the workspace has one.
+    pub policy: Option<String>,
+    pub shims: Vec<Judged>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Judged {
+    pub name: String,
+    pub version: String,
+    pub path: PathBuf,
+    /// What `sha256` in the policy is compared with.
+    pub sha256: String,
+    pub rebuilt: bool,
+    pub problems: Vec<String>,
+}
+
+/// The hash that a policy names.
+pub fn identity(manifest: &Manifest) -> String {
+    sha256(&manifest::write(manifest))
+}
+
+/// The workspace's policy with the name of its place.
+pub fn of(graph: &Graph) -> Result<Option<(Policy, String)>> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        policy: Policy,
+    }
+    let path = graph.root.join(FILE);
+    let settings = graph.settings.get("policy").filter(|policy| !policy.is_null());
+    if !path.is_file() {
+        const PLACE: &str = "workspace.metadata.precast.policy";
+        let Some(settings) = settings else { return Ok(None) };
+        let policy = serde_json::from_value(settings.clone()).class(Class::Usage, PLACE)?;
+        return Ok(Some((policy, PLACE.into())));
+    }
+    if settings.is_some() {
+        let message = format!("the workspace has a policy in Cargo.toml and in {FILE}");
+        return Err(Error::new(Class::Usage, message).help("keep one of them"));
+    }
+    let text = std::fs::read_to_string(&path).at("read", &path)?;
+    let file: File = toml_edit::de::from_str(&text)
+        .map_err(|error| Error::new(Class::Usage, error.to_string()).context(FILE))?;
+    Ok(Some((file.policy, FILE.into())))
+}
+
+/// Judges every shim of the graph; without a policy, by the defaults. Shims are verified, and
+/// rebuilt where the policy asks for it and `rebuild` is set.
+pub fn check(
+    graph: &Graph,
+    rebuild: bool,
+    offline: bool,
+    report: &dyn Report,
+) -> Result<Judgement> {
+    let (policy, place) = match of(graph)? {
+        Some((policy, place)) => (policy, Some(place)),
+        None => (Policy::default(), None),
+    };
+    let mut shims = Vec::new();
+    for package in graph.packages.iter().filter(|package| package.is_shim) {
+        let rule = policy.packages.get(&package.name);
+        let wanted = rule.and_then(|rule| rule.rebuild).unwrap_or(policy.rebuild);
+        let options = verify::Options { rebuild: rebuild && wanted, offline, built: false };
+        let verdicts = verify::all(&package.directory, options, report)?;
+        let manifest = crate::input::artifact(&package.directory)?.manifest;
+        let mut problems = judge::problems(&policy, &package.name, &manifest);
+        let checks = verdicts.iter().flat_map(|verdict| &verdict.checks);
+        problems.extend(checks.flat_map(|check| check.differences.iter().cloned()));
+        shims.push(Judged {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            path: package.directory.clone(),
+            sha256: identity(&manifest),
+            rebuilt: options.rebuild,
+            problems,
+        });
+    }
+    Ok(Judgement { workspace: graph.root.clone(), policy: place, shims })
+}
+
+/// Before cargo builds: an error unless the graph keeps to the policy, if the workspace has one.
+/// Nothing is rebuilt here; that is for CI.
+pub fn require(graph: &Graph, report: &dyn Report) -> Result<()> {
+    if of(graph)?.is_none() {
+        return Ok(());
+    }
+    check(graph, false, true, report)?.result()
+}
+
+impl Judgement {
+    /// An error that names the first problem.
+    pub fn result(&self) -> Result<()> {
+        let n: usize = self.shims.iter().map(|shim| shim.problems.len()).sum();
+        let Some(first) = self.shims.iter().find(|shim| !shim.problems.is_empty()) else {
+            return Ok(());
+        };
+        let place = self.policy.as_deref().unwrap_or("the default policy");
+        let s = if n == 1 { "" } else { "s" };
+        let message = format!(
+            "{n} problem{s} by {place}: {} {}: {}",
+            first.name, first.version, first.problems[0]
+        );
+        let help = "`cargo precast check --policy` shows all of them";
+        Err(Error::new(Class::Verify, message).help(help))
+    }
+}

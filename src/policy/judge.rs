@@ -1,0 +1,71 @@
+//! One shim's manifest against the policy; nothing here reads a file.
+
+use super::{identity, Policy, Unlisted};
+use crate::manifest::Manifest;
+use crate::pack::{ENVIRONMENT, READABLE};
+
+pub(super) fn problems(policy: &Policy, name: &str, manifest: &Manifest) -> Vec<String> {
+    let mut problems = Vec::new();
+    let rule = policy.packages.get(name);
+    if rule.is_none() && policy.unlisted == Unlisted::Deny {
+        problems.push("the policy does not name it".into());
+    }
+    if rule.is_some_and(|rule| rule.allow == Some(false)) {
+        problems.push("the policy forbids to precompile it".into());
+    }
+    let found = identity(manifest);
+    if rule.is_some_and(|rule| !rule.sha256.is_empty() && !rule.sha256.contains(&found)) {
+        problems.push(format!("its manifest has the SHA-256 {found}, which is not pinned"));
+    }
+    let of_rule = |list: fn(&super::Rule) -> &[String]| rule.map_or(&[][..], list);
+    let env = ENVIRONMENT.into_iter().chain(texts(&policy.env)).chain(texts(of_rule(|r| &r.env)));
+    let env: Vec<&str> = env.collect();
+    for name in &manifest.capabilities.env {
+        if !env.iter().any(|allowed| covers_name(allowed, name)) {
+            problems.push(format!("it may read the environment variable {name}"));
+        }
+    }
+    let read = READABLE.into_iter().chain(texts(&policy.read)).chain(texts(of_rule(|r| &r.read)));
+    let read: Vec<&str> = read.collect();
+    for directory in &manifest.capabilities.read {
+        if !read.iter().any(|allowed| covers_directory(allowed, directory)) {
+            problems.push(format!("it may read below {directory}"));
+        }
+    }
+    problems
+}
+
+fn texts(list: &[String]) -> impl Iterator<Item = &str> {
+    list.iter().map(String::as_str)
+}
+
+/// A final `*` matches any ending, also one with a `*` of its own.
+fn covers_name(allowed: &str, name: &str) -> bool {
+    match allowed.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == allowed,
+    }
+}
+
+fn covers_directory(allowed: &str, directory: &str) -> bool {
+    if directory == allowed {
+        return true;
+    }
+    let below = directory.strip_prefix(allowed).and_then(|rest| rest.strip_prefix('/'));
+    below.is_some_and(|below| below.split(['/', '\\']).all(|part| part != ".."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coverage() {
+        assert!(covers_name("CARGO_*", "CARGO_PKG_*") && covers_name("A", "A"));
+        assert!(!covers_name("CARGO_PKG_*", "CARGO_*") && !covers_name("A", "AB"));
+        assert!(covers_directory("$A", "$A") && covers_directory("$A", "$A/b/c"));
+        for outside in ["$AB", "$A/../b", "$A/b/..", "/", "$B"] {
+            assert!(!covers_directory("$A", outside), "{outside}");
+        }
+    }
+}
