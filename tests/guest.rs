@@ -125,6 +125,27 @@ fn expands_as_natively() {
     assert!(expanded.contains("Group { delimiter: Parenthesis"));
 }
 
+/// What `RUSTC_BOOTSTRAP` permits is what nightly offers.
+#[test]
+fn nightly_spans_are_native() {
+    let (native, packed) = (scratch("native-nightly"), scratch("packed-nightly"));
+    dylib(&fixture().join("src/lib.rs"), &native, &["--cfg", "nightly"]);
+    built();
+    let shim = scratch("out").join("guest-api-0.1.0/src/lib.rs");
+    dylib(&shim, &packed, &["--cfg", "precast_nightly"]);
+    let expand = |folder: &Path| {
+        let output = consume(folder, &fixture().join("consumer.rs"), &["-Zunpretty=expanded"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let (native, packed) = (expand(&native), expand(&packed));
+    for (packed, native) in packed.lines().zip(native.lines()) {
+        assert_eq!(packed, native);
+    }
+    let stable = expand(&built().packed);
+    assert!(stable.contains("\"join: None\"") && native.contains("\"join: Some("));
+}
+
 #[test]
 fn both_tiers_expand_alike() {
     let expand = |dylib| consume(dylib, &fixture().join("consumer.rs"), &["-Zunpretty=expanded"]);

@@ -1,7 +1,8 @@
 //! `proc_macro` for macros that run inside wasm.
 //!
-//! It has the stable interface of rustc 1.96's crate of that name and none of the unstable one, so
-//! that build scripts which probe for it find what they find on a stable compiler. Tokens are
+//! It has the stable interface of rustc 1.96's crate of that name, and of the unstable one
+//! `proc_macro_span`, for which proc-macro2's build script probes: at run time that is only there if
+//! the shim was compiled to have it, and elsewhere answers as proc-macro2 does on stable. Tokens are
 //! records in the layout of docs/token-abi.md: what the host wrote is read in place, what the macro
 //! makes is left in place. Nothing here depends on anything but std.
 

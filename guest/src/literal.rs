@@ -5,6 +5,7 @@
 
 use std::ffi::CStr;
 use std::fmt;
+use std::ops::{Bound, RangeBounds};
 use std::str::FromStr;
 
 use crate::abi::{answer, host, Record, LITERAL};
@@ -162,6 +163,27 @@ impl Literal {
     #[inline]
     pub fn set_span(&mut self, span: Span) {
         self.0.span = span.0;
+    }
+
+    /// A span that is a part of this literal's, by bytes of its source. `None` where the compiler
+    /// does not offer it, or would say so itself.
+    pub fn subspan<R: RangeBounds<usize>>(&self, range: R) -> Option<Span> {
+        let start = match range.start_bound() {
+            Bound::Included(&start) => start,
+            Bound::Excluded(&start) => start.checked_add(1)?,
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(&end) => end.checked_add(1)?,
+            Bound::Excluded(&end) => end,
+            Bound::Unbounded => usize::MAX,
+        };
+        let record = (&raw const self.0) as u32;
+        // SAFETY: the host reads the record.
+        match unsafe { host::unstable(2, record, start as u32, end as u32) } as u32 {
+            0 => None,
+            handle => Some(Span::from_handle(handle)),
+        }
     }
 
     /// What `ToString` gives.

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::abi::{answer, host};
 use crate::arena::call_site;
@@ -76,6 +78,31 @@ impl Span {
     /// Returns the source text behind a span.
     pub fn source_text(&self) -> Option<String> {
         self.text(1)
+    }
+
+    /// Creates a new span encompassing `self` and `other`. `None` where the compiler does not offer
+    /// it, or would say so itself.
+    pub fn join(&self, other: Span) -> Option<Span> {
+        static OFFERED: AtomicBool = AtomicBool::new(true);
+        if !OFFERED.load(Ordering::Relaxed) {
+            return None;
+        }
+        // SAFETY: the call takes numbers and gives one.
+        match unsafe { host::unstable(0, self.0, other.0, 0) } as u32 {
+            0 => None,
+            1 => {
+                OFFERED.store(false, Ordering::Relaxed);
+                None
+            }
+            handle => Some(Span::from_handle(handle)),
+        }
+    }
+
+    /// The span's byte position range in the source file.
+    pub fn byte_range(&self) -> Range<usize> {
+        // SAFETY: as above.
+        let range = unsafe { host::unstable(1, self.0, 0, 0) };
+        (range >> 32) as usize..range as u32 as usize
     }
 
     fn text(&self, what: u32) -> Option<String> {

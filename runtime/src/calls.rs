@@ -89,6 +89,7 @@ pub const CALLS: &[Call] = &[
     precast("span_derive", &[I, I, I], &[I]),
     precast("attempt", &[I, I], &[I]),
     precast("caught", &[], &[L]),
+    precast("unstable", &[I, I, I, I], &[L]),
 ];
 
 pub const ARGS_GET: u32 = 0;
@@ -167,3 +168,5 @@ pub const SPAN_DERIVE: u32 = 58;
 pub const ATTEMPT: u32 = 59;
 /// The text of the native interface's panic that `attempt` has ended.
 pub const CAUGHT: u32 = 60;
+/// `join`, `byte_range` and `subspan`, where the shim is compiled to have them.
+pub const UNSTABLE: u32 = 61;

@@ -38,6 +38,20 @@ part! {
     }
 }
 
+part! {
+    unwind {
+        #[path = "engine/unwind.rs"]
+        mod unwind;
+    }
+    {
+        impl Engine {
+            fn attempt(&mut self, _: u32, _: usize, _: &mut dyn Host) -> Result<u64, Fault> {
+                Err(Fault::Trap(Trap::Unreachable))
+            }
+        }
+    }
+}
+
 tier! {
     #[path = "engine/jit.rs"]
     mod tier;
@@ -60,9 +74,6 @@ const FRAME: usize = 65536;
 
 /// Slots of the stack's block.
 const STACK_SLOTS: usize = STACK_SLOTS_MAX as usize + FRAME;
-
-/// Nested calls of `attempt`: each takes a part of the compiler's own stack.
-const GUARDS: u32 = 64;
 
 /// Fuel of a host call, beside that for the memory it reads and writes.
 const HOST_CALL: u64 = 32;
@@ -155,30 +166,6 @@ impl Engine {
             self.globals.copy_from_slice(&globals);
         }
         result
-    }
-
-    /// The host call `attempt`: calls a function with one argument; whether it panicked.
-    fn attempt(&mut self, index: u32, base: usize, host: &mut dyn Host) -> Result<u64, Fault> {
-        let mut func = 0;
-        if self.tables.len() > 0 && (index as usize) < self.tables[0].items.len() {
-            func = self.tables[0].items[index as usize] as u32;
-        }
-        let func = func.wrapping_sub(1);
-        match self.params(func) {
-            Some((1, 0)) => (),
-            _ => return Err(Fault::Trap(Trap::IndirectCallTypeMismatch)),
-        }
-        if self.guards == GUARDS {
-            return Err(Fault::Limit(DEPTH));
-        }
-        self.guards += 1;
-        let result = self.guarded(func, base, host);
-        self.guards -= 1;
-        match result {
-            Ok(()) => Ok(0),
-            Err(Fault::Panic(_)) => Ok(1),
-            Err(fault) => Err(fault),
-        }
     }
 
     /// The code as far as it is decoded; the rest is `INVALID`.

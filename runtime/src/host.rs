@@ -14,7 +14,34 @@ use super::instance::{guard, owned, same, Fault, Host};
 use super::memory::Memory;
 use super::spans;
 use super::tokens::Tokens;
+use super::unstable;
 use super::wasi::Wasi;
+
+part! {
+    unwind {
+        impl<'a> Session<'a> {
+            fn caught(&mut self) -> u64 {
+                match self.payload.take() {
+                    Some(payload) => match payload.downcast::<String>() {
+                        Ok(text) => self.keep(*text) << 32 | 1,
+                        Err(payload) => match payload.downcast::<&'static str>() {
+                            Ok(text) => self.keep(owned(*text)) << 32 | 1,
+                            Err(_) => 0,
+                        },
+                    },
+                    None => 0,
+                }
+            }
+        }
+    }
+    {
+        impl<'a> Session<'a> {
+            fn caught(&mut self) -> u64 {
+                0
+            }
+        }
+    }
+}
 
 /// The payload of a panic that is no text: all that can be told of it.
 struct Other;
@@ -128,16 +155,8 @@ impl<'a> Session<'a> {
                 let span = spans::derive(self.tokens.span(a)?, self.tokens.span(b)?, c);
                 Ok(self.tokens.add_span(span) as u64)
             }
-            calls::CAUGHT => match self.payload.take() {
-                Some(payload) => match payload.downcast::<String>() {
-                    Ok(text) => Ok(self.keep(*text) << 32 | 1),
-                    Err(payload) => match payload.downcast::<&'static str>() {
-                        Ok(text) => Ok(self.keep(owned(*text)) << 32 | 1),
-                        Err(_) => Ok(0),
-                    },
-                },
-                None => Ok(0),
-            },
+            calls::CAUGHT => Ok(self.caught()),
+            calls::UNSTABLE => unstable::ask(&mut self.tokens, args, memory),
             _ => Err(Fault::Damaged(text!("host call {} is unknown", call))),
         }
     }

@@ -20,11 +20,12 @@ struct Uses {
 /// A part and whether it is used.
 type Part = (&'static str, fn(&Uses) -> bool);
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("environ", |uses| uses.call(is_environ)),
     ("files", |uses| uses.call(is_file)),
     ("place", |uses| uses.call(is_environ) || uses.call(is_file)),
     ("spans", |uses| uses.call(|call| call.starts_with("span_"))),
+    ("unwind", |uses| uses.call(|call| call == "attempt")),
     ("math", |uses| uses.ops.iter().any(|(op, _)| *op == op::MATH)),
     ("tables", |uses| {
         let is_table = |x: u8| x >= bulk::TABLE_GET && x != bulk::ELEM_DROP;

@@ -1,6 +1,6 @@
 //! Rewrites a source file of a macro crate so that it compiles as an ordinary wasm crate.
 //!
-//! Five edits, all on tokens, all keeping every line number and every span of what stays:
+//! Six edits, all on tokens, all keeping every line number and every span of what stays:
 //!
 //! - `#[proc_macro]`, `#[proc_macro_attribute]` and `#[proc_macro_derive(…)]` are blanked out, and
 //!   an export of the function is put right after its body, on the same line. This also works in
@@ -10,6 +10,8 @@
 //! - The path of the standard library's `DefaultHasher` becomes the guest's, whose hashes are those
 //!   of a 64-bit host: the order of a map is the order of what a macro writes.
 //! - `#[proc_macro_error]` is told by its settings that the function is a macro.
+//! - `feature(proc_macro_span)` becomes an attribute without effect: the guest has it ungated, and
+//!   proc-macro2's build script, whose probe is rewritten as well, finds it.
 //! - Paths into `std::panic` go to the guest's, where panics can be caught ([`panics`]).
 //!
 //! A form that is not understood is left alone; rustc then names it.
@@ -27,6 +29,10 @@ const MARKS: [&str; 3] = ["proc_macro", "\"proc-macro\"", HASHER];
 /// The name of the standard library's hasher, and the modules that export it.
 const HASHER: &str = "DefaultHasher";
 const HASHER_MODULES: [&[&str]; 2] = [&["std", "collections", "hash_map"], &["std", "hash"]];
+
+/// What the guest has without a gate, and what to write instead.
+const GATE: &str = "feature(proc_macro_span)";
+const NO_GATE: &str = "allow(unused)           ";
 
 /// An architecture that does not exist, as long as `"wasm32"`.
 const NO_ARCH: &str = "\"no-cpu\"";
@@ -108,6 +114,11 @@ impl Pass<'_> {
             if let Some(n_tokens) = hasher(&tokens[at..]) {
                 self.replace_hasher(&tokens, at, n_tokens);
                 at += n_tokens;
+                continue;
+            }
+            if is_gate(&tokens[at..]) {
+                self.edits.push((span_of(&tokens[at..at + 2]), NO_GATE.to_owned()));
+                at += 2;
                 continue;
             }
             if !self.is_opaque {
@@ -371,6 +382,12 @@ fn is_quotation(tokens: &[TokenTree]) -> bool {
         && ["quote", "quote_spanned", "parse_quote"].iter().any(|quote| name == quote)
 }
 
+/// `feature(proc_macro_span)` at the start of the tokens.
+fn is_gate(tokens: &[TokenTree]) -> bool {
+    let [TokenTree::Ident(_), TokenTree::Group(_), ..] = tokens else { return false };
+    format!("{}{}", tokens[0], tokens[1]) == GATE
+}
+
 /// `std::collections::hash_map::DefaultHasher` or its other path: how many tokens it has.
 fn hasher(tokens: &[TokenTree]) -> Option<usize> {
     HASHER_MODULES.iter().find_map(|modules| {
@@ -469,6 +486,16 @@ mod tests {
             "#[cfg_attr(not(test),                     )] fn f(a: T, i: T) -> T { i }\
              «#[cfg(not(test))] \"precast:attribute:f:\" attribute(f)»",
         );
+    }
+
+    #[test]
+    fn the_gate_of_spans() {
+        check(
+            "#![cfg_attr(any(proc_macro_span, x), feature(proc_macro_span))]",
+            "#![cfg_attr(any(proc_macro_span, x), allow(unused)           )]",
+        );
+        let other = "#![feature(proc_macro_span, other)]";
+        check(other, other);
     }
 
     #[test]
