@@ -3,6 +3,7 @@
 //! A crate is added by adding a folder to fixtures/corpus; see fixtures/corpus/README.md.
 
 mod compare;
+mod expected;
 mod fixture;
 mod record;
 mod report;
@@ -29,6 +30,7 @@ struct Options {
     sample: bool,
     json: bool,
     write: bool,
+    bless: bool,
 }
 
 /// A shim's folder, or why there is none.
@@ -39,6 +41,10 @@ pub fn corpus(args: &[&str]) -> Result {
     let all = fixture::load()?;
     let chosen = choose(&all, &options)?;
     let start = Instant::now();
+    if options.bless {
+        let native = work::build(Side::Native, &all, &chosen, &Shims::new())?;
+        return expected::bless(&chosen, &native);
+    }
     let shims = pack(&chosen)?;
     eprintln!("== packed in {:.0} s", start.elapsed().as_secs_f64());
     let outcomes = outcomes(&all, &chosen, &shims)?;
@@ -58,6 +64,7 @@ fn parse(args: &[&str]) -> Result<Options> {
             "--sample" => options.sample = true,
             "--json" => options.json = true,
             "--write" => options.write = true,
+            "--bless" => options.bless = true,
             "--only" => {
                 let name = words.next().ok_or("--only takes the name of a folder")?;
                 options.only.extend(name.split(',').map(str::to_owned));

@@ -40,6 +40,7 @@ Options:
   --sample        corpus: only the crates that `cargo xtask test` runs
   --json          corpus: one JSON object for each crate
   --write         corpus: write docs/compatibility.md
+  --bless         corpus: write the expected compiler output of errors/*.rs, from native
 ";
 
 fn main() -> ExitCode {
