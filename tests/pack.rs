@@ -428,6 +428,43 @@ fn a_network_macro() {
     }
 }
 
+/// Only where it is asked for, since a stable compiler cannot be told without changing the expansion.
+#[test]
+fn files_that_were_read_can_be_tracked() {
+    let directory = directory("tracked");
+    put(&directory, PLAIN);
+    let code = "#[proc_macro_derive(Text)]\n\
+                pub fn text(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n\
+                let folder = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap();\n\
+                std::fs::read_to_string(folder + \"/text.rs\").unwrap().parse().unwrap() }\n";
+    put(&directory, &[("src/lib.rs", code), ("text.rs", "const TEXT: u8 = 1;")]);
+    ok(precast(&directory, cache(), &["."]));
+    put(
+        &directory,
+        &[(
+            "user.rs",
+            "#![deny(warnings)]\n#[derive(plain::Text)]\npub struct S;\npub use self::TEXT as T;\n",
+        )],
+    );
+    put(&directory, &[("text.rs", "pub const TEXT: u8 = 1;")]);
+    for is_tracked in [false, true] {
+        let cfg = if is_tracked { "precast_track" } else { "nothing" };
+        let rustc = |args: &[&str]| {
+            let mut rustc = Command::new("rustc");
+            rustc.current_dir(&directory).args(["--edition", "2021", "--out-dir", "."]).args(args);
+            let output = rustc.env("CARGO_MANIFEST_DIR", &directory).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        let library = format!("plain=libplain{}", std::env::consts::DLL_SUFFIX);
+        let shim = "out/plain-0.1.0/src/lib.rs";
+        rustc(&["--crate-type", "proc-macro", "--crate-name", "plain", "--cfg", cfg, shim]);
+        let emit = "--emit=metadata,dep-info";
+        rustc(&["--crate-type", "lib", "--extern", &library, emit, "user.rs"]);
+        let info = fs::read_to_string(directory.join("user.d")).unwrap();
+        assert_eq!(info.contains("text.rs"), is_tracked, "{info}");
+    }
+}
+
 #[test]
 fn a_crate_of_c() {
     let script = "fn main() { let o = std::process::Command::new(std::env::var(\

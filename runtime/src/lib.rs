@@ -41,6 +41,8 @@ pub mod pages;
 
 mod host;
 mod tokens;
+#[cfg(precast_track)]
+mod track;
 mod wasi;
 
 // A shim's root defines `part!`: it takes what the module's imports ask for, or what stands for it.
@@ -386,7 +388,7 @@ impl Module {
         item: Option<TokenStream>,
         is_item: bool,
     ) -> Result<TokenStream, String> {
-        let (result, help) = self.expand_on(function, input, item);
+        let (result, help) = self.expand_on(function, input, item, is_item);
         let failure = match result {
             Ok(mut output) => {
                 let mut help = help;
@@ -431,11 +433,13 @@ impl Module {
     }
 
     /// With the result what to do about files that were refused.
+    #[cfg_attr(not(precast_track), allow(unused_variables))]
     fn expand_on(
         &self,
         function: &str,
         input: TokenStream,
         item: Option<TokenStream>,
+        is_item: bool,
     ) -> (Result<Output, Failure>, Option<String>) {
         let mut machine = match self.replace(None) {
             Some(machine) if machine.place.is_now() => machine,
@@ -444,7 +448,11 @@ impl Module {
                 Err(fault) => return (Err(Failure::from(fault)), None),
             },
         };
+        #[cfg(precast_track)]
+        let n_reads = machine.wasi.files.reads.len();
         let result = machine.expand(function, input, item);
+        #[cfg(precast_track)]
+        let result = track::track(result, is_item, &machine.wasi.files.reads[n_reads..]);
         let help = machine.wasi.files.help(self.name);
         let is_kept = match result {
             Ok(_) | Err(Failure { fault: Fault::Panic(_), .. }) => true,

@@ -28,6 +28,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("place.rs", include_str!("../../runtime/src/place.rs")),
     ("spans.rs", include_str!("../../runtime/src/spans.rs")),
     ("tokens.rs", include_str!("../../runtime/src/tokens.rs")),
+    ("track.rs", include_str!("../../runtime/src/track.rs")),
     ("unstable.rs", include_str!("../../runtime/src/unstable.rs")),
     ("wasi.rs", include_str!("../../runtime/src/wasi.rs")),
     ("wasi/environ.rs", include_str!("../../runtime/src/wasi/environ.rs")),
