@@ -8,6 +8,7 @@ mod damage;
 mod demo;
 mod run;
 mod setup;
+mod suites;
 mod test;
 
 use std::process::ExitCode;
@@ -31,11 +32,12 @@ Usage: cargo xtask TASK [OPTIONS]
   consumer        build, run and test an application with shims on every compiler that is here
   corpus          pack the crates of fixtures/corpus; compare each with its original
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
+  suites          run test suites that crates publish, with their macros and with shims
 
 Options:
   --runs N        bench: how often each side runs
   --save          bench: write docs/bench/NAME.json, and the chart NAME.svg of it
-  --only NAME     corpus: only this folder (several: separated by commas)
+  --only NAME     corpus, suites: only this one (several: separated by commas)
   --shard K/N     corpus: only the Kth of N parts
   --sample        corpus: only the crates that `cargo xtask test` runs
   --json          corpus: one JSON object for each crate
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test::test(rest),
         ["bench", rest @ ..] => bench::bench(rest),
         ["consumer", rest @ ..] => consumer::consumer(rest),
+        ["suites", rest @ ..] => suites::suites(rest),
         ["corpus", rest @ ..] => corpus::corpus(rest),
         ["damage"] => damage::damage("1"),
         ["damage", "--step", step] => damage::damage(step),

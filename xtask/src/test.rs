@@ -2,7 +2,7 @@
 
 use crate::run::{capture, cargo, clear, command, root, run, scratch, Result};
 use crate::setup;
-use crate::{bench, consumer, corpus};
+use crate::{bench, consumer, corpus, suites};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ const STEPS: &[Step] = &[
     ("format", format),
     ("lints", lints),
     ("tests", tests),
+    ("suites", || suites::suites(&["--only", "thiserror"])),
     ("corpus", || corpus::corpus(&["--sample"])),
     ("consumer", || consumer::consumer(&[])),
     ("oracle", oracle),
