@@ -93,12 +93,14 @@ fn change(args: &[&str]) -> Result<Vec<String>> {
     }
     let mut copy = None;
     if let (Some(at), Some(package)) = (input(args), &package.directory) {
+        let inside = Path::new(args[at]);
+        let inside = inside.strip_prefix(package).unwrap_or(inside);
         if config.guest.is_some() {
-            copy = super::stage::rewritten_copy(package, &config.sources)?;
+            let is_old = matches!(value_of(args, "--edition"), None | Some("2015"));
+            let root = is_old.then(|| inside.to_string_lossy().replace('\\', "/"));
+            copy = super::stage::rewritten_copy(package, &config.sources, root.as_deref())?;
         }
         if let Some(copy) = &copy {
-            let inside = Path::new(args[at]);
-            let inside = inside.strip_prefix(package).unwrap_or(inside);
             if copy.join(inside).is_file() {
                 changed[at] = path_text(&copy.join(inside));
             }
