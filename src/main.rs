@@ -10,12 +10,16 @@ mod console;
 mod embed;
 #[path = "main/expand.rs"]
 mod expand;
+#[path = "main/init.rs"]
+mod init;
 #[path = "main/inspect.rs"]
 mod inspect;
 #[path = "main/pack.rs"]
 mod pack;
 #[path = "main/policy.rs"]
 mod policy;
+#[path = "main/publish.rs"]
+mod publish;
 #[path = "main/store.rs"]
 mod store;
 #[path = "main/switch.rs"]
@@ -53,6 +57,8 @@ fn main() -> ExitCode {
         Command::On(options) => switch::on(options, &console),
         Command::Store(options) => store::run(options, &console),
         Command::Vendor(options) => vendor::run(options, &console),
+        Command::Publish(options) => publish::run(options, &console),
+        Command::Init(options) => init::run(options, &console),
         Command::Off(options) => switch::off(options, &console),
         passed => {
             let (name, options) = passed.passed().expect("all others are above");

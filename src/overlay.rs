@@ -5,6 +5,7 @@
 //! All other packages are links to where cargo has unpacked them. Nothing outside of the overlay's
 //! own directory is written.
 
+mod all;
 mod choice;
 mod config;
 mod directory;
@@ -26,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+pub use all::{pack_all, Shard};
 pub use choice::Choice;
 use provide::{provide, Context as Providing, Provided};
 pub use switch::{is_on, off, on};

@@ -1,6 +1,8 @@
 //! Whole projects: the real cargo on a graph with several registries, a repository, packages in
 //! directories, two versions of one macro and a renamed one.
 
+#[path = "project/authors.rs"]
+mod authors;
 #[path = "project/fixture.rs"]
 mod fixture;
 #[path = "project/store.rs"]

@@ -1,6 +1,6 @@
 //! The command line's grammar and help.
 
-use crate::{build, embed, expand, inspect, pack, store, switch, vendor, verify};
+use crate::{build, embed, expand, init, inspect, pack, publish, store, switch, vendor, verify};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use precast::error::Class;
@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Off(switch::Options),
     Vendor(vendor::Options),
     Store(store::Options),
+    Init(init::Options),
+    Publish(publish::Options),
 }
 
 impl Command {

@@ -3,9 +3,13 @@
 use crate::console::Console;
 use clap::Args;
 use precast::error::{Context, Result};
+use precast::graph::Request;
 use precast::manifest::{Capabilities, Kind};
+use precast::overlay::{self, Shard};
 use precast::pack::{Features, Outcome, PackOptions};
+use precast::store::Store;
 use serde_json::{json, Value};
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
@@ -13,8 +17,16 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// A package's directory, or `name` or `name@version` of the registry
-    #[arg(value_name = "SPEC", required = true)]
+    #[arg(value_name = "SPEC", required_unless_present = "all", conflicts_with = "all")]
     pub(crate) specs: Vec<String>,
+
+    /// Pack every macro package that this workspace needs, with the features it enables
+    #[arg(long, conflicts_with_all = ["grants", "profiles"])]
+    pub(crate) all: bool,
+
+    /// Only the Kth of N parts of the packages, for jobs that share the work
+    #[arg(long, value_name = "K/N", value_parser = Shard::parse, default_value = "1/1")]
+    pub(crate) shard: Shard,
 
     /// Where to write NAME-VERSION.precast and NAME-VERSION/
     #[arg(long, short, value_name = "DIR", default_value = ".")]
@@ -53,6 +65,9 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
+    if options.all {
+        return all(options, console);
+    }
     let features = Features {
         names: options.features.clone(),
         no_default: options.no_default_features,
@@ -63,7 +78,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     let profile = options.profiles.iter().map(|path| fs::read_to_string(path).at("read", path));
     let profile = profile.collect::<Result<Vec<String>>>()?;
     let pack = PackOptions {
-        specs: options.specs.clone(),
+        specs: options.shard.of(options.specs.iter().cloned()),
         out: options.out.clone(),
         features,
         sets: options.sets.clone(),
@@ -84,6 +99,27 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
 fn feature_set(text: &str) -> std::result::Result<Features, String> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
     Ok(Features { names: names.map(str::to_owned).collect(), no_default: true, all: false })
+}
+
+/// The macros of the workspace, through the store.
+fn all(options: &Options, console: &Console) -> Result<()> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    let mut flag = |name: &str, is_set: bool| arguments.extend(is_set.then(|| name.into()));
+    flag("--offline", options.offline);
+    flag("--all-features", options.all_features);
+    flag("--no-default-features", options.no_default_features);
+    for feature in &options.features {
+        arguments.extend(["--features".into(), feature.into()]);
+    }
+    let directory = std::env::current_dir().context("the current directory is gone")?;
+    let request = Request::workspace(&arguments, &directory);
+    let store = Store::open(None)?;
+    let step = |text: &str| console.step(text);
+    let macros = overlay::pack_all(&request, options.shard, &store, &options.out, &step)?;
+    console.clear();
+    overlay::summary(&macros).iter().for_each(|line| console.summary(line));
+    console.result(&macros, String::new);
+    Ok(())
 }
 
 fn grant(text: &str) -> std::result::Result<Capabilities, String> {

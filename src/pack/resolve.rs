@@ -76,7 +76,8 @@ fn from_path(path: &Path) -> Result<Package> {
 
 /// The files which `cargo publish` would take, without what packing the package leaves there.
 fn listed(path: &Path) -> Result<Vec<String>> {
-    const NOT_OURS: [&str; 3] = ["Cargo.lock", "Cargo.toml.orig", ".cargo_vcs_info.json"];
+    const NOT_OURS: [&str; 4] =
+        ["Cargo.lock", "Cargo.toml.orig", ".cargo_vcs_info.json", crate::init::RECORD];
     let mut command = cargo::command(path);
     command.args(["package", "--list", "--allow-dirty", "--quiet"]);
     let output = cargo::run(command, |_| {})?;

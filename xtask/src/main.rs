@@ -1,6 +1,7 @@
 //! The repository's tasks, for people and CI alike. It starts other programs and compares what
 //! they print; it holds no product logic.
 
+mod apps;
 mod bench;
 mod consumer;
 mod corpus;
@@ -30,6 +31,7 @@ Usage: cargo xtask TASK [OPTIONS]
   bench pack      packing against building for the host; ten crates in one call
 
   consumer        build, run and test an application with shims on every compiler that is here
+  apps [NAME…]    build and test real applications natively and with precast; takes long
   corpus          pack the crates of fixtures/corpus; compare each with its original
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
   suites          run test suites that crates publish, with their macros and with shims
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::bench(rest),
         ["consumer", rest @ ..] => consumer::consumer(rest),
         ["suites", rest @ ..] => suites::suites(rest),
+        ["apps", rest @ ..] => apps::apps(rest),
         ["corpus", rest @ ..] => corpus::corpus(rest),
         ["damage"] => damage::damage("1"),
         ["damage", "--step", step] => damage::damage(step),
