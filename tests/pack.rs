@@ -465,6 +465,25 @@ fn files_that_were_read_can_be_tracked() {
     }
 }
 
+/// A crate for sockets of a system does not compile for wasm at all.
+#[test]
+fn a_dependency_with_sockets() {
+    let manifest = "[package]\nname = \"plain\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
+                    [lib]\nproc-macro = true\n[dependencies]\nsockets = { path = \"sockets\", version = \"0.1\" }\n[workspace]\n";
+    let sockets = "[package]\nname = \"sockets\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
+    let code = "pub fn open() -> std::os::unix::net::UnixStream { todo!() }\n";
+    let files =
+        [("Cargo.toml", manifest), ("sockets/Cargo.toml", sockets), ("sockets/src/lib.rs", code)];
+    check_error(
+        broken("sockets", &files, &["."]),
+        "package",
+        &[
+            "does not compile for wasm",
+            "`sockets` must compile for wasm32-wasip1: there are no sockets",
+        ],
+    );
+}
+
 #[test]
 fn a_crate_of_c() {
     let script = "fn main() { let o = std::process::Command::new(std::env::var(\

@@ -118,6 +118,12 @@ pub fn failure(what: &str, stderr: &str) -> Error {
     let shown = if shown.is_empty() { stderr.to_owned() } else { shown.join("\n") };
     let error = Error::new(Class::Package, format!("{what}:\n{shown}"));
     let mentions = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
+    if let Some(name) = broken_crate(stderr) {
+        return error.help(format!(
+            "`{name}` must compile for wasm32-wasip1: there are no sockets, threads, processes and \
+             C libraries"
+        ));
+    }
     if mentions(&["--offline", "offline mode"]) {
         return error.help("it is not in cargo's local cache: allow the network once");
     }
@@ -130,6 +136,13 @@ pub fn failure(what: &str, stderr: &str) -> Error {
         return error.help("check the network and cargo's configuration of registries");
     }
     error
+}
+
+/// The crate that the compiler refused.
+fn broken_crate(stderr: &str) -> Option<&str> {
+    let start = "could not compile `";
+    let rest = &stderr[stderr.find(start)? + start.len()..];
+    rest.split('`').next()
 }
 
 const LINES_SHOWN_MAX: usize = 60;
