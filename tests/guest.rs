@@ -269,6 +269,26 @@ fn expansions_do_not_add_up() {
     assert_eq!(machine.memory_bytes(), pages);
 }
 
+/// A panic leaves behind what its frames owned, and no more; the instance goes on.
+#[test]
+fn panics_do_not_add_up() {
+    static GRANTS: Grants = Grants { env: &[], read: &[] };
+    let embedded = Vec::leak(built().artifact.image.clone());
+    let mut machine = Machine::new(embedded, &GRANTS, Limits::default()).ok().unwrap();
+    let mut fail = |way: &str| {
+        let failure = machine.expand("fail", way.parse().unwrap(), None).err().unwrap();
+        (failure.fault.to_string(), machine.memory_bytes())
+    };
+    let (_, before) = fail("panic_string");
+    for _ in 0..5_000 {
+        fail("panic_string");
+    }
+    let (_, after) = fail("panic_any");
+    assert!(after - before <= 2 << 20, "{before} {after}");
+    assert_eq!(fail("counted").0, "failed 1 times, panicking: false");
+    assert_eq!(fail("counted").0, "failed 2 times, panicking: false");
+}
+
 fn asked(name: &str, questions: &[(&str, &str)]) -> PathBuf {
     let each = |(question, argument): &(&str, &str)| {
         format!("println!(\"{{}}\", guest_api::world!(\"{question}\" \"{argument}\"));")
