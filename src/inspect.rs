@@ -2,6 +2,7 @@
 //! not judge (`verify` does).
 
 pub mod native;
+pub mod provenance;
 pub mod sbom;
 
 use crate::artifact::Artifact;

@@ -3,6 +3,8 @@
 
 #[path = "rebuild/place.rs"]
 mod place;
+#[path = "schema/validate.rs"]
+mod validate;
 
 use precast::artifact::{self, Artifact};
 use serde_json::Value;
@@ -92,6 +94,12 @@ fn sources_give_the_module() {
             assert!(rebuilt, "{checks:?}");
         }
     }
+}
+
+#[test]
+fn the_manifest_fits_its_schema() {
+    let manifest = precast::manifest::write(&packed().1.manifest);
+    assert_eq!(validate::errors(&serde_json::from_slice(&manifest).unwrap()), None);
 }
 
 #[test]

@@ -62,6 +62,11 @@ fuzz_target!(|data: &[u8]| {
     // SAFETY: the instances are gone before the bytes are.
     let view: &'static [u8] = unsafe { std::mem::transmute(&embedded[..]) };
     let (zero, one) = (tier0(view), tier1(view));
+    // Machine code is larger than the image, and has a limit of its own.
+    let is_limit = |outcome: &Result<_, String>| matches!(outcome, Err(text) if text.contains("more code"));
+    if one.0.iter().any(is_limit) {
+        return;
+    }
     assert_eq!(zero.0, one.0, "the tiers differ");
     assert!(zero.1 == one.1, "the memories differ");
 });

@@ -18,6 +18,8 @@ const BUFFER: i32 = 32768;
 
 fuzz_target!(|data: &[u8]| {
     let Ok((wasm, input, item)) = module(&mut Unstructured::new(data)) else { return };
+    // libFuzzer's hook ends the process on every panic; the native interface's own are results here.
+    std::panic::set_hook(Box::new(|_| ()));
     let image = compress(&lower(&wasm).expect("the module is valid")).expect("an image");
     // SAFETY: the machine is gone before the image is.
     let embedded: &'static [u8] = unsafe { std::mem::transmute(&image[..]) };
@@ -28,10 +30,15 @@ fuzz_target!(|data: &[u8]| {
     // State and handles of one expansion must not harm the next.
     for _ in 0..2 {
         let (input, item) = (input.parse().unwrap_or_default(), item.parse().ok());
-        if let Ok(output) = machine.expand("f", input, item) {
-            drop(output.stream.to_string());
-        } else {
-            break;
+        let expanded = std::panic::AssertUnwindSafe(|| machine.expand("f", input, item));
+        match std::panic::catch_unwind(expanded) {
+            Ok(Ok(output)) => drop(output.stream.to_string()),
+            Ok(Err(_)) => break,
+            // What the runtime does not catch would be an internal error of rustc.
+            Err(payload) => {
+                eprintln!("{:?}", payload.downcast_ref::<String>());
+                std::process::abort()
+            }
         }
     }
 });

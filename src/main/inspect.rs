@@ -17,11 +17,19 @@ pub(crate) struct Options {
     /// Print the linked packages as a CycloneDX document
     #[arg(long)]
     pub(crate) sbom: bool,
+
+    /// Print an in-toto statement with SLSA's provenance: module, sources, toolchain, dependencies
+    #[arg(long, conflicts_with = "sbom")]
+    pub(crate) provenance: bool,
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
-    if options.sbom {
-        let document = inspect::sbom::document(&options.path)?;
+    let document = match (options.sbom, options.provenance) {
+        (true, _) => Some(inspect::sbom::document(&options.path)?),
+        (_, true) => Some(inspect::provenance::document(&options.path)?),
+        _ => None,
+    };
+    if let Some(document) = document {
         crate::console::print_json(&document);
         return Ok(());
     }

@@ -7,6 +7,7 @@ mod expected;
 mod fixture;
 mod record;
 mod report;
+mod source;
 mod work;
 
 pub use record::record_if_wrapping;
@@ -31,6 +32,7 @@ struct Options {
     json: bool,
     write: bool,
     bless: bool,
+    from_source: bool,
 }
 
 /// A shim's folder, or why there is none.
@@ -47,6 +49,9 @@ pub fn corpus(args: &[&str]) -> Result {
     }
     let shims = pack(&chosen)?;
     eprintln!("== packed in {:.0} s", start.elapsed().as_secs_f64());
+    if options.from_source {
+        return source::check(&chosen, &shims);
+    }
     let outcomes = outcomes(&all, &chosen, &shims)?;
     report::print(&outcomes, options.json);
     eprintln!("== {:.0} s in all", start.elapsed().as_secs_f64());
@@ -65,6 +70,7 @@ fn parse(args: &[&str]) -> Result<Options> {
             "--json" => options.json = true,
             "--write" => options.write = true,
             "--bless" => options.bless = true,
+            "--from-source" => options.from_source = true,
             "--only" => {
                 let name = words.next().ok_or("--only takes the name of a folder")?;
                 options.only.extend(name.split(',').map(str::to_owned));

@@ -7,6 +7,7 @@ mod consumer;
 mod corpus;
 mod damage;
 mod demo;
+mod fuzz;
 mod run;
 mod setup;
 mod suites;
@@ -34,12 +35,15 @@ Usage: cargo xtask TASK [OPTIONS]
   apps [NAME…]    build and test real applications natively and with precast; takes long
   corpus          pack the crates of fixtures/corpus; compare each with its original
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
+  fuzz [TARGET]   build and run fuzz targets (all but `differential`, which needs wasmtime)
   suites          run test suites that crates publish, with their macros and with shims
 
 Options:
   --runs N        bench: how often each side runs
   --save          bench: write docs/bench/NAME.json, and the chart NAME.svg of it
+  --seconds N     fuzz: how long each target runs (default 60)
   --only NAME     corpus, suites: only this one (several: separated by commas)
+  --from-source   corpus: build the shims' original sources instead, by the consumer's switch
   --shard K/N     corpus: only the Kth of N parts
   --sample        corpus: only the crates that `cargo xtask test` runs
   --json          corpus: one JSON object for each crate
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         ["suites", rest @ ..] => suites::suites(rest),
         ["apps", rest @ ..] => apps::apps(rest),
         ["corpus", rest @ ..] => corpus::corpus(rest),
+        ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["damage"] => damage::damage("1"),
         ["damage", "--step", step] => damage::damage(step),
         _ => Err(format!("unknown task `{}`; `cargo xtask help` lists them", words.join(" "))),
