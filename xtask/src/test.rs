@@ -14,6 +14,7 @@ const STEPS: &[Step] = &[
     ("tests", tests),
     ("suites", || suites::suites(&["--only", "thiserror"])),
     ("corpus", || corpus::corpus(&["--sample"])),
+    ("refusal", || corpus::corpus(&["--sample", "--from-source"])),
     ("consumer", || consumer::consumer(&[])),
     ("oracle", oracle),
     ("package", package),
