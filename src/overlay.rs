@@ -18,6 +18,7 @@ use crate::error::{Context, Error, Result};
 use crate::graph::{Graph, Package, PackageIdx, Request};
 use crate::pack::stage::hash_of;
 use crate::pack::Report;
+use crate::policy;
 use crate::store::Store;
 use config::Layout;
 use fs4::FileExt;
@@ -80,6 +81,7 @@ pub fn prepare(
     let graph = Graph::load(request)?;
     crate::policy::require(&graph, report)?;
     if is_on(&graph.root) {
+        policy::require(&graph, report)?;
         return Ok(Overlay { config: None, macros: Vec::new(), lock: None });
     }
     let target = request.target_dir.as_ref().unwrap_or(&graph.target);
@@ -128,7 +130,10 @@ fn decide(
     report: &dyn Report,
 ) -> Result<(BTreeMap<PackageIdx, Provided>, Vec<Treated>)> {
     let choice = choice.with(graph)?;
-    let provided = provide(&Providing { graph, choice: &choice, store, request, report })?;
+    // Shims that the workspace has already are judged as they are.
+    policy::require(graph, report)?;
+    let policy = policy::of(graph)?.map(|(policy, _)| policy);
+    let provided = provide(&Providing { graph, choice: &choice, store, request, report, policy })?;
     let macros = provided.iter().map(|(package, provided)| provided.shown(graph, *package));
     let macros = macros.collect();
     Ok((provided, macros))

@@ -5,6 +5,8 @@
 
 mod judge;
 
+pub(crate) use judge::problems;
+
 use crate::artifact::sha256;
 use crate::error::{Class, Context, Error, Result};
 use crate::graph::Graph;
@@ -136,6 +138,16 @@ pub fn check(
         });
     }
     Ok(Judgement { workspace: graph.root.clone(), policy: place, shims })
+}
+
+impl Policy {
+    /// Whether the policy has no artifact of this package at all.
+    pub(crate) fn refuses(&self, name: &str) -> bool {
+        match self.packages.get(name) {
+            Some(rule) => rule.allow == Some(false),
+            None => self.unlisted == Unlisted::Deny,
+        }
+    }
 }
 
 /// Before cargo builds: an error unless the graph keeps to the policy, if the workspace has one.

@@ -79,6 +79,17 @@ fn a_choice() {
     fs::write(&manifest, text + more).unwrap();
     let (out, _) = ok(&mut precast(&work, &["run"]));
     assert_eq!(out.lines().filter(|line| line.contains("wasm")).count(), 4, "{out}");
+    // What the policy does not permit is built from source.
+    let policy = "[policy]\nunlisted = \"deny\"\n[policy.packages]\nforeign = {}\n\
+        nearby = { sha256 = [\"00\"] }\n";
+    fs::write(work.join("precast.toml"), policy).unwrap();
+    let (out, err) = ok(&mut precast(&work, &["run"]));
+    assert_eq!(out.lines().filter(|line| line.contains("wasm")).count(), 1, "{out}");
+    assert!(err.contains("remote 0.3.0 is built from source: the policy does not permit"), "{err}");
+    assert!(
+        err.contains("nearby 0.1.0 is built from source: by the policy: its manifest"),
+        "{err}"
+    );
     let output = precast(&work, &["build", "--only", "tinny"]).output().unwrap();
     let (_, err) = texts(&output, false);
     assert!(err.contains("no macro package of this workspace is called tinny"), "{err}");

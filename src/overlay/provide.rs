@@ -9,6 +9,7 @@ use crate::graph::{Graph, Needed, Package, PackageIdx, Request};
 use crate::pack::resolve::{self, Package as Found};
 use crate::pack::stage::{self, hash_of};
 use crate::pack::{self, toolchain, Features, PackOptions, Report};
+use crate::policy::{self, Policy};
 use crate::store::{self, Key, Store};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,8 @@ pub(crate) struct Context<'a> {
     pub(crate) store: &'a Store,
     pub(crate) request: &'a Request,
     pub(crate) report: &'a dyn Report,
+    /// What the workspace permits of precompiled macros.
+    pub(crate) policy: Option<Policy>,
 }
 
 /// A macro package with what was decided.
@@ -66,10 +69,23 @@ pub(crate) fn provide(context: &Context) -> Result<BTreeMap<PackageIdx, Provided
         let mut found = Vec::new();
         for (package, features) in open {
             let provided = one(context, *package, features, &mut toolchain)?;
-            found.push((*package, provided));
+            found.push((*package, permitted(context, provided)?));
         }
         decided.extend(found);
     }
+}
+
+/// An artifact that the workspace's policy does not permit is not used.
+fn permitted(context: &Context, provided: Provided) -> Result<Provided> {
+    let (Some(policy), Some(key)) = (&context.policy, &provided.key) else { return Ok(provided) };
+    let gone = || Error::new(Class::Other, format!("{} left the store", key.label()));
+    let manifest = artifact::read(&context.store.get(key).ok_or_else(gone)?)?.manifest;
+    let problems = policy::problems(policy, &key.name, &manifest);
+    if problems.is_empty() {
+        return Ok(provided);
+    }
+    let reason = format!("by the policy: {}", problems.join("; "));
+    Ok(Provided { outcome: Outcome::Source(reason), key: None, ..provided })
 }
 
 fn one(
@@ -148,6 +164,9 @@ fn refusal(context: &Context, at: PackageIdx) -> Option<String> {
     let package = &graph.packages[at];
     if let Some(reason) = context.choice.refusal(&package.name) {
         return Some(reason.to_owned());
+    }
+    if context.policy.as_ref().is_some_and(|policy| policy.refuses(&package.name)) {
+        return Some("the policy does not permit to precompile it".to_owned());
     }
     if package.source.is_some() {
         return None;

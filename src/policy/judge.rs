@@ -4,7 +4,7 @@ use super::{identity, Policy, Unlisted};
 use crate::manifest::Manifest;
 use crate::pack::{ENVIRONMENT, READABLE};
 
-pub(super) fn problems(policy: &Policy, name: &str, manifest: &Manifest) -> Vec<String> {
+pub(crate) fn problems(policy: &Policy, name: &str, manifest: &Manifest) -> Vec<String> {
     let mut problems = Vec::new();
     let rule = policy.packages.get(name);
     if rule.is_none() && policy.unlisted == Unlisted::Deny {
