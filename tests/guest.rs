@@ -388,10 +388,10 @@ fn the_editor_expands() {
         .unwrap_or_else(|e| panic!("cannot start {}: {e}", server.display()));
     let mut stdin = server.stdin.take().unwrap();
     let mut stdout = BufReader::new(server.stdout.take().unwrap());
-    let mut ask = |name: &str, place: &str| {
+    let mut ask_of = |folder: &Path, name: &str, place: &str| {
         let body = r#"{"subtree":[0,0,0,0,0],"literal":[],"punct":[],"ident":[],"token_tree":[],"text":[]}"#;
         let spans = r#"{"serialize":true,"def_site":0,"call_site":0,"mixed_site":0}"#;
-        let lib = consumable(&built().packed);
+        let lib = consumable(folder);
         let lib = lib.to_str().unwrap();
         writeln!(
             stdin,
@@ -403,6 +403,12 @@ fn the_editor_expands() {
         let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
         answer["ExpandMacro"].clone()
     };
+    // Several shims, two of them the same crate, with state of their own.
+    let others = [&built().portable, &built().packed, &built().portable, &built().packed];
+    for (folder, count) in others.into_iter().zip(["11", "11", "13", "13"]) {
+        assert_eq!(ask_of(folder, "count", "other")["Ok"]["text"][0], count);
+    }
+    let mut ask = |name: &str, place: &str| ask_of(&built().packed, name, place);
     for (place, count) in [("a", "11"), ("a", "13"), ("b", "11"), ("b", "13")] {
         assert_eq!(ask("count", place)["Ok"]["text"][0], count);
     }
