@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 fuzz_target!(|data: &[u8]| {
     static ENGINE: OnceLock<wasmtime::Engine> = OnceLock::new();
     let engine = ENGINE.get_or_init(theirs::engine);
-    let seed = data.iter().fold(7u64, |sum, byte| sum.wrapping_mul(31).wrapping_add((*byte).into()));
+    let seed =
+        data.iter().fold(7u64, |sum, byte| sum.wrapping_mul(31).wrapping_add((*byte).into()));
     let Some(wasm) = generate::of_bytes(seed, data) else { return };
     let wasm = alone::rewrite(&wasm, &Default::default()).unwrap_or(wasm);
     let work = || compare(engine, &wasm, seed, &Tally::default());

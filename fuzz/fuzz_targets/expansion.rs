@@ -36,7 +36,8 @@ fn packed(input: TokenStream) -> Result<String, String> {
     MACHINE.with(|slot| {
         let mut slot = slot.borrow_mut();
         let new = || Machine::new(image(), &GRANTS, Limits::DEFAULT);
-        let mut machine = slot.take().unwrap_or_else(|| new().unwrap_or_else(|f| abort(&f.to_string())));
+        let mut machine =
+            slot.take().unwrap_or_else(|| new().unwrap_or_else(|f| abort(&f.to_string())));
         match machine.expand("mirror", input, None) {
             Ok(output) => {
                 *slot = Some(machine);

@@ -63,7 +63,8 @@ fuzz_target!(|data: &[u8]| {
     let view: &'static [u8] = unsafe { std::mem::transmute(&embedded[..]) };
     let (zero, one) = (tier0(view), tier1(view));
     // Machine code is larger than the image, and has a limit of its own.
-    let is_limit = |outcome: &Result<_, String>| matches!(outcome, Err(text) if text.contains("more code"));
+    let is_limit =
+        |outcome: &Result<_, String>| matches!(outcome, Err(text) if text.contains("more code"));
     if one.0.iter().any(is_limit) {
         return;
     }

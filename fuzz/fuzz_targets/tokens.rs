@@ -24,7 +24,12 @@ fuzz_target!(|data: &[u8]| {
     // SAFETY: the machine is gone before the image is.
     let embedded: &'static [u8] = unsafe { std::mem::transmute(&image[..]) };
     static GRANTS: Grants = Grants { env: &["CARGO_*"], read: &["$CARGO_MANIFEST_DIR"] };
-    let limits = Limits { fuel: 1_000_000, memory_bytes_max: 1 << 20, tokens_max: 1 << 16, ..Limits::DEFAULT };
+    let limits = Limits {
+        fuel: 1_000_000,
+        memory_bytes_max: 1 << 20,
+        tokens_max: 1 << 16,
+        ..Limits::DEFAULT
+    };
     let Ok(mut machine) = Machine::new(embedded, &GRANTS, limits) else { return };
     machine.mute();
     // State and handles of one expansion must not harm the next.
@@ -61,7 +66,13 @@ fn module(data: &mut Unstructured) -> Result<(Vec<u8>, String, String)> {
     }
     exports.export("memory", ExportKind::Memory, 0);
     let mut memories = MemorySection::new();
-    memories.memory(MemoryType { minimum: 1, maximum: Some(4), memory64: false, shared: false, page_size_log2: None });
+    memories.memory(MemoryType {
+        minimum: 1,
+        maximum: Some(4),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
     let mut code = CodeSection::new();
     for value in [ABI as i32, BUFFER] {
         let mut start = Function::new([]);
