@@ -2,7 +2,6 @@
 
 use super::OURS;
 use crate::run::{capture, cargo, clear, root, scratch, write, Result};
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +21,8 @@ pub fn prepare(name: &str, place: &Path) -> Result {
     write(&manifest, &format!("{text}\n[workspace]\n"))
 }
 
-/// Where cargo has unpacked the package.
+/// The package's files. `cargo metadata` leaves packages without a library out, `cargo vendor` does
+/// not.
 fn published(name: &str) -> Result<PathBuf> {
     let (name, version) = name.split_once('@').ok_or("an application has a version")?;
     let asking = scratch("apps").join("asking");
@@ -33,21 +33,15 @@ fn published(name: &str) -> Result<PathBuf> {
     );
     write(&asking.join("Cargo.toml"), &manifest)?;
     write(&asking.join("src/lib.rs"), "")?;
-    let mut metadata = cargo();
-    metadata.current_dir(&asking).args(["metadata", "--format-version", "1"]);
-    let output = capture(&mut metadata)?;
-    let value: Value = serde_json::from_slice(&output.stdout).map_err(|e| e.to_string())?;
-    let packages = value["packages"].as_array().into_iter().flatten();
-    let found = packages.filter(|package| package["name"] == name && package["version"] == version);
-    let manifest = found.filter_map(|package| package["manifest_path"].as_str()).next();
-    let manifest = manifest.ok_or_else(|| format!("cargo does not say where {name} is"))?;
-    Ok(Path::new(manifest).parent().expect("a manifest has a folder").to_owned())
+    let mut vendor = cargo();
+    capture(vendor.current_dir(&asking).args(["vendor", "--versioned-dirs", "--quiet", "vendor"]))?;
+    Ok(asking.join("vendor").join(format!("{name}-{version}")))
 }
 
 pub fn copy(from: &Path, to: &Path) -> Result {
     for (path, body) in files(from)? {
         // Cargo's marks of what it has unpacked.
-        if path.to_str() != Some(".cargo-ok") {
+        if !matches!(path.to_str(), Some(".cargo-ok" | ".cargo-checksum.json")) {
             let target = to.join(path);
             let parent = target.parent().expect("a file has a folder");
             let failed = |e: std::io::Error| format!("cannot write {}: {e}", target.display());
