@@ -1,7 +1,7 @@
 //! Benchmarks: each compares in one run, interleaved, and prints medians, spreads and ratios.
 //!
-//! With `--save` the results go to `docs/bench/NAME.json` with a description of the machine, and a
-//! chart of them to `docs/bench/NAME.svg`.
+//! With `--save` the results go to `docs/bench/NAME.json` with a description of the machine, a chart
+//! of them to `docs/bench/NAME.svg`, and the tables to `docs/benchmarks.md`.
 
 pub mod build;
 pub mod chart;
@@ -85,7 +85,21 @@ fn store(name: &str, tables: &[Table]) -> Result {
     let folder = root().join("docs/bench");
     let text = serde_json::to_string_pretty(&results).expect("values are JSON") + "\n";
     write(&folder.join(format!("{name}.json")), &text)?;
-    write(&folder.join(format!("{name}.svg")), &chart::draw(&results))
+    write(&folder.join(format!("{name}.svg")), &chart::draw(&results))?;
+    insert(name, tables)
+}
+
+/// Puts the tables into docs/benchmarks.md, between the marks for this benchmark.
+fn insert(name: &str, tables: &[Table]) -> Result {
+    let path = root().join("docs/benchmarks.md");
+    let text = std::fs::read_to_string(&path)
+        .map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->\n"));
+    let missing = || format!("{} has no marks for {name}", path.display());
+    let (before, rest) = text.split_once(&begin).ok_or_else(missing)?;
+    let (_, after) = rest.split_once(&end).ok_or_else(missing)?;
+    let tables: Vec<String> = tables.iter().map(Table::text).collect();
+    write(&path, &format!("{before}{begin}\n{}\n{end}{after}", tables.join("\n")))
 }
 
 /// The machine, as far as it decides figures.

@@ -2,8 +2,8 @@
 
 use super::table::{Row, Table};
 use super::workload::SUBJECTS;
-use super::{scratch_bench, shim, Findings};
-use crate::run::{capture, cargo, Result};
+use super::{shim, Findings};
+use crate::run::{capture, cargo, clear, command, Result};
 use std::path::Path;
 
 /// Bounds for serde_derive.
@@ -18,7 +18,7 @@ pub fn bench(_: usize) -> Result<Findings> {
         let sizes = [
             ("canonical wasm", file("module.wasm")?),
             ("embedded image", file("image.bin")?),
-            ("`.crate` file of the shim", packaged(&shim, subject.name)?),
+            ("`.crate` file of the shim", packaged(&shim)?),
         ];
         if subject.name == SUBJECTS[0].name {
             for ((name, size), max) in sizes[1..].iter().zip([IMAGE_MAX, CRATE_MAX]) {
@@ -40,12 +40,17 @@ fn bytes(path: &Path) -> Result<f64> {
     Ok(data.len() as f64)
 }
 
-fn packaged(shim: &Path, name: &str) -> Result<f64> {
-    let target = scratch_bench("package");
+/// The size of the `.crate` file. It is made outside the repository, whose workspace would claim the
+/// shim otherwise.
+fn packaged(shim: &Path) -> Result<f64> {
+    let folder = std::env::temp_dir().join(format!("precast-size-{}", std::process::id()));
+    clear(&folder)?;
+    capture(command("cp").arg("-r").arg(shim).arg(&folder))?;
     let mut package = cargo();
     package.args(["package", "--quiet", "--allow-dirty", "--no-verify", "--offline"]);
-    capture(package.arg("--target-dir").arg(&target).current_dir(shim))?;
-    let folder = shim.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    debug_assert!(folder.starts_with(name));
-    bytes(&target.join("package").join(folder + ".crate"))
+    let packaged = capture(package.current_dir(&folder));
+    let name = shim.file_name().unwrap_or_default().to_string_lossy().into_owned() + ".crate";
+    let size = packaged.and_then(|_| bytes(&folder.join("target/package").join(name)));
+    clear(&folder)?;
+    size
 }

@@ -60,7 +60,7 @@ impl Table {
     pub fn text(&self) -> String {
         let digits = self.digits;
         let mut text = format!(
-            "{}\n\n| | median {} | min to max | ratio to {} |\n|---|---|---|---|\n",
+            "**{}**\n\n| | median {} | min to max | ratio to {} |\n|---|---|---|---|\n",
             self.title, self.unit, self.rows[self.base].name
         );
         for (at, row) in self.rows.iter().enumerate() {
