@@ -62,7 +62,13 @@ pub fn rewrite(source: &str) -> Option<Rewritten> {
     }
     // A file that cannot be lexed is rustc's to complain about.
     let tokens = TokenStream::from_str(source).ok()?;
-    let mut pass = Pass { source, edits: Vec::new(), declared: Vec::new(), is_opaque: false };
+    let mut pass = Pass {
+        source,
+        edits: Vec::new(),
+        declared: Vec::new(),
+        is_opaque: false,
+        invocation: None,
+    };
     pass.sequence(tokens, 0);
     let rewritten = (!pass.edits.is_empty()).then(|| pass.apply());
     proc_macro2::extra::invalidate_current_thread_spans();
@@ -76,6 +82,8 @@ struct Pass<'a> {
     declared: Vec<Declared>,
     /// The tokens are those of a macro that may do anything with them.
     is_opaque: bool,
+    /// Where the macro invocation ends that the tokens are in.
+    invocation: Option<usize>,
 }
 
 /// The attribute that makes a function a macro.
@@ -123,9 +131,12 @@ impl Pass<'_> {
             }
             if !self.is_opaque {
                 if let Some(stream) = panics::opaque(&tokens[at..]) {
+                    let outer = self.invocation;
+                    self.invocation = outer.or(invocation_end(&tokens, at + 2, depth));
                     self.is_opaque = true;
                     self.sequence(stream, depth + 1);
                     self.is_opaque = false;
+                    self.invocation = outer;
                     at += 3;
                     continue;
                 }
@@ -151,7 +162,10 @@ impl Pass<'_> {
                 continue;
             }
             if let TokenTree::Group(group) = &tokens[at] {
+                let outer = self.invocation;
+                self.invocation = outer.or(invocation_end(&tokens, at, depth));
                 self.sequence(group.stream(), depth + 1);
+                self.invocation = outer;
             }
             at += 1;
         }
@@ -253,7 +267,8 @@ impl Pass<'_> {
     }
 
     fn export(&mut self, marker: &Marker, attributes: &Attributes, at: &Export, depth: usize) {
-        let Export { function, body_end } = at;
+        let Export { function, body_end, is_template } = at;
+        let end = self.invocation.filter(|_| *is_template).unwrap_or(*body_end);
         let kind = match marker.kind {
             Kind::Derive => "derive",
             Kind::Attribute => "attribute",
@@ -271,7 +286,7 @@ impl Pass<'_> {
              __precast_guest::__precast::{kind}({function}) }} }};"
         );
         self.edits.push((marker.range.clone(), blank(&self.source[marker.range.clone()])));
-        self.edits.push((*body_end..*body_end, text.replace('\n', " ")));
+        self.edits.push((end..end, text.replace('\n', " ")));
         self.declared.push(Declared {
             kind: marker.kind,
             function: (!function.contains('$')).then(|| function.clone()),
@@ -314,6 +329,8 @@ struct Export {
     /// The function's name as written, `$` included.
     function: String,
     body_end: usize,
+    /// It has no parameters, so it is no macro yet: the macro that it is given to makes one of it.
+    is_template: bool,
 }
 
 /// `… fn NAME … { … }`, up to the end of the body.
@@ -334,7 +351,22 @@ fn find_export(tokens: &[TokenTree]) -> Option<Export> {
         }
         _ => None,
     })?;
-    Some(Export { function, body_end })
+    let parameters = tokens[after_fn..].iter().find_map(|token| match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => Some(group),
+        _ => None,
+    });
+    let is_template = parameters.is_some_and(|group| group.stream().is_empty());
+    Some(Export { function, body_end, is_template })
+}
+
+/// Where the invocation of a macro ends, among a module's items, that has the group at `at`.
+fn invocation_end(tokens: &[TokenTree], at: usize, depth: usize) -> Option<usize> {
+    let is_call = at > 1 && punct(&tokens[at - 1]) == Some('!');
+    if depth > 0 || !is_call || ident(tokens.get(at - 2)).is_none() {
+        return None;
+    }
+    let semicolon = tokens.get(at + 1).filter(|token| punct(token) == Some(';'));
+    Some(semicolon.unwrap_or(&tokens[at]).span().byte_range().end)
 }
 
 /// The value of `export_name`: a literal, or an expression where metavariables take part.
@@ -522,6 +554,22 @@ mod tests {
              pub fn f(i: T) -> T { i }\
              «#[cfg(a)] \"precast:derive:f:T\" derive(f)»\
              «#[cfg(not(a))] \"precast:derive:f:T, attributes(t)\" derive(f)»",
+        );
+    }
+
+    #[test]
+    fn a_template() {
+        check(
+            "a::make! { #[proc_macro] pub fn f() { x } } fn g() {}",
+            "a::make! {               pub fn f() { x } }« \"precast:bang:f:\" bang(f)» fn g() {}",
+        );
+        check(
+            "make!(#[proc_macro] pub fn f() {});",
+            "make!(              pub fn f() {});« \"precast:bang:f:\" bang(f)»",
+        );
+        check(
+            "items! { #[proc_macro] pub fn f(i: T) -> T { i } }",
+            "items! {               pub fn f(i: T) -> T { i }« \"precast:bang:f:\" bang(f)» }",
         );
     }
 

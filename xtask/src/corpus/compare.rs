@@ -241,7 +241,8 @@ impl Sides<'_> {
 fn shown(output: &Output) -> String {
     let out = String::from_utf8_lossy(&output.stdout);
     let err = String::from_utf8_lossy(&output.stderr);
-    // A panic message names the thread's number.
+    // A panic message names the thread's number; that of a test is in its captured output.
+    let out: String = out.split_inclusive('\n').map(without_thread).collect();
     let err: String = err.split_inclusive('\n').map(without_thread).collect();
     format!("{}\n{out}\n{err}", output.status)
 }
