@@ -19,7 +19,8 @@ pub fn nothing(_input: TokenStream) -> TokenStream {
 }
 ";
 
-/// The most the shim may cost, as a share of the original with its dependencies.
+/// The most the shim may cost, as a share of the original with its dependencies. Bounds are for the
+/// least of the runs, since a busy machine must not fail the test.
 const SHARE_MAX: f64 = 1.0 / 7.0;
 /// What the shim costs, as a multiple of the empty proc macro; it may grow by a tenth.
 const EMPTIES: f64 = 3.6;
@@ -29,8 +30,8 @@ const N_PASSES: usize = 12;
 pub fn bench(runs: usize) -> Result<Findings> {
     let shim = shim(&SERDE)?;
     let table = compare(&shim, runs)?;
-    let share = table.ratio(1);
-    let empties = table.rows[1].median() / table.rows[0].median();
+    let [empty, shim_cost, original] = [0, 1, 2].map(|row: usize| table.rows[row].least());
+    let (share, empties) = (shim_cost / original, shim_cost / empty);
     println!(
         "the shim costs 1/{:.1} of the original, {empties:.2} times an empty proc macro",
         1.0 / share

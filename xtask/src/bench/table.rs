@@ -24,9 +24,13 @@ impl Row {
         }
     }
 
+    /// The least sample: what a noisy machine adds the least to.
+    pub fn least(&self) -> f64 {
+        self.samples.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
     fn spread(&self) -> (f64, f64) {
-        let low = self.samples.iter().copied().fold(f64::INFINITY, f64::min);
-        (low, self.samples.iter().copied().fold(0.0, f64::max))
+        (self.least(), self.samples.iter().copied().fold(0.0, f64::max))
     }
 }
 
