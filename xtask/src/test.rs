@@ -12,6 +12,7 @@ const STEPS: &[Step] = &[
     ("format", format),
     ("lints", lints),
     ("tests", tests),
+    ("portable tier", portable),
     ("suites", || suites::suites(&["--only", "thiserror"])),
     ("corpus", || corpus::corpus(&["--sample"])),
     ("refusal", || corpus::corpus(&["--sample", "--from-source"])),
@@ -51,6 +52,19 @@ fn lints() -> Result {
 
 fn tests() -> Result {
     run(cargo().args(["test", "--quiet", "--workspace"]))
+}
+
+/// The spec tests and the engine's own once more, on the tier that is not this machine's.
+fn portable() -> Result {
+    let mut test = cargo();
+    test.env("RUSTFLAGS", "--cfg precast_portable").args([
+        "test",
+        "--quiet",
+        "--package",
+        "precast",
+    ]);
+    test.args(["--test", "spec", "--test", "engine", "--test", "hostile", "--target-dir"]);
+    run(test.arg(scratch("portable")))
 }
 
 /// The engine beside wasmtime: a package of its own, for wasmtime takes minutes to build.
