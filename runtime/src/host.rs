@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use super::api::{Ident, Literal, Span, TokenStream, TokenTree};
 use super::calls;
-use super::instance::{guard, owned, same, Fault, Host};
+use super::instance::{guard, holds, owned, Fault, Host};
 use super::memory::Memory;
 use super::spans;
 use super::tokens::Tokens;
@@ -99,7 +99,7 @@ impl<'a> Session<'a> {
             }
             calls::PARSE_STREAM => {
                 let text = text(memory, a, b)?;
-                if has_error(text.as_bytes()) {
+                if holds(text.as_bytes(), b"compile_error") {
                     self.tokens.has_error = true;
                 }
                 match TokenStream::from_str(text) {
@@ -190,17 +190,4 @@ fn text(memory: &Memory, at: u32, len: u32) -> Result<&str, Fault> {
         Ok(text) => Ok(text),
         Err(_) => Err(Fault::Damaged(owned("a text that is not UTF-8"))),
     }
-}
-
-/// Not `str::contains`: every consumer would compile its searchers.
-fn has_error(text: &[u8]) -> bool {
-    let word = b"compile_error";
-    let mut at = 0;
-    while at + word.len() <= text.len() {
-        if text[at] == word[0] && same(&text[at..at + word.len()], word) {
-            return true;
-        }
-        at += 1;
-    }
-    false
 }

@@ -145,6 +145,18 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
     true
 }
 
+/// Whether a text has a word in it. Not `str::contains`: every consumer would compile its searchers.
+pub fn holds(text: &[u8], word: &[u8]) -> bool {
+    let mut at = 0;
+    while at + word.len() <= text.len() {
+        if text[at] == word[0] && same(&text[at..at + word.len()], word) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
 /// Calls `f`; what it panics with. One for all: every consumer compiles four functions of std's for
 /// each closure that is caught.
 pub fn guard(f: &mut dyn FnMut()) -> Option<Box<dyn Any + Send>> {

@@ -104,6 +104,7 @@ mod unstable {
     use super::tokens::Tokens;
 
     /// `join` is not there; nothing else is asked for then, or gives 0.
+    #[inline(always)]
     pub fn ask(_: &mut Tokens, args: &[u64], _: &Memory) -> Result<u64, Fault> {
         Ok((args[0] == 0) as u64)
     }
@@ -126,7 +127,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use self::api::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 use self::host::Session;
 pub use self::instance::Limits;
-use self::instance::{guard, Fault, Instance};
+use self::instance::{guard, holds, owned, Fault, Instance};
 use self::place::Place;
 use self::tokens::Tokens;
 pub use self::wasi::Grants;
@@ -318,10 +319,10 @@ fn number(digits: &[u8]) -> u32 {
 
 /// What to say of a message that quotes the standard library refusing what no module has.
 pub fn unsupported(name: &str, message: &str) -> Option<String> {
-    if !message.contains("not supported on this platform") {
+    if !holds(message.as_bytes(), b"not supported on this platform") {
         return None;
     }
-    let mut help = String::from(name);
+    let mut help = owned(name);
     help.push_str(" runs in a sandbox: there is no network, no process and no thread for it");
     Some(help)
 }
@@ -422,7 +423,11 @@ impl Module {
                 message.push_str("; PRECAST_LIMITS=2 in the environment doubles it");
             }
         }
-        if let Some(help) = help.or_else(|| unsupported(self.name, &message)) {
+        let help = match help {
+            None => unsupported(self.name, &message),
+            help => help,
+        };
+        if let Some(help) = help {
             message.push_str("\n");
             message.push_str(&help);
         }
