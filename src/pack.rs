@@ -290,7 +290,9 @@ fn make(
     let staged = shared.join("staged").join(format!("{}-{}", package.name, package.version));
     let lockfile = stage_locked(package, &staged, options.offline)?;
     let key = module_key(package, options, &build_key, &lockfile);
-    if let Some(entry) = cache.get("module", &key)? {
+    // What the package depends on by path may have changed; cargo knows.
+    let is_cached = !stage::has_paths(&package.manifest);
+    if let Some(entry) = cache.get("module", &key)?.filter(|_| is_cached) {
         if let Ok(made) = load(&entry, &lockfile) {
             return Ok(made);
         }

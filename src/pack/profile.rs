@@ -14,7 +14,10 @@ use crate::manifest::Macro;
 use crate::runtime::instance::Limits;
 use crate::runtime::{Grants, Machine};
 use proc_macro2::TokenStream;
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::panic;
+use std::sync::Once;
 
 use super::stage::Files;
 
@@ -114,9 +117,28 @@ fn run(embedded: &'static [u8], sample: Sample) -> Result<(Machine, bool)> {
     let mut machine = Machine::new(embedded, &NOTHING, limits)
         .class(Class::Package, "the module does not start")?;
     machine.mute();
-    let result = machine.expand(&sample.function, sample.input, sample.item);
+    let result = silently(|| machine.expand(&sample.function, sample.input, sample.item));
     let failed = !result.is_ok_and(|output| !output.has_error);
     Ok((machine, failed))
+}
+
+/// Runs without the message that a panic prints: samples may be wrong uses of a macro, and the
+/// interface's own panics are caught.
+fn silently<T>(work: impl FnOnce() -> T) -> T {
+    thread_local!(static SILENT: Cell<bool> = const { Cell::new(false) });
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !SILENT.get() {
+                before(info);
+            }
+        }));
+    });
+    SILENT.set(true);
+    let result = work();
+    SILENT.set(false);
+    result
 }
 
 /// Earlier layers first; in a layer what more of the samples call, in powers of two; then in the

@@ -7,7 +7,7 @@ use crate::error::{Class, Context, Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use toml_edit::{value, Array, DocumentMut, Item, Table};
+use toml_edit::{value, Array, DocumentMut, Item, Table, TableLike};
 
 /// A package's files by path, the separator being `/`.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -83,6 +83,18 @@ pub fn manifest(text: &str) -> Result<String> {
     workspace["resolver"] = value("2");
     document.insert("workspace", Item::Table(workspace));
     Ok(document.to_string())
+}
+
+/// Whether the manifest has a dependency that is a directory.
+pub fn has_paths(manifest: &str) -> bool {
+    fn below(table: &dyn TableLike, inside: bool) -> bool {
+        table.iter().any(|(key, item)| {
+            let inside_now = inside || key.ends_with("dependencies");
+            (inside && key == "path")
+                || item.as_table_like().is_some_and(|table| below(table, inside_now))
+        })
+    }
+    manifest.parse::<DocumentMut>().is_ok_and(|document| below(document.as_table(), false))
 }
 
 /// Writes the package into `directory`, with the manifest to build with.

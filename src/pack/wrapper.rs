@@ -67,16 +67,47 @@ fn wrap(args: &[OsString]) -> Result<i32> {
     let mut command = Command::new(rustc);
     command.env_remove(WRAPPER).env_remove(CONFIG);
     let text: Option<Vec<&str>> = args.iter().map(|arg| arg.to_str()).collect();
+    let mut copied = None;
     match text {
-        Some(text) => command.args(change(&text)?),
+        Some(text) => {
+            let (changed, copy) = change(&text)?;
+            copied = copy.map(|copy| (copy, dep_info(&text)));
+            command.args(changed)
+        }
         None => command.args(args),
     };
     let status = command.status().at("run", Path::new(rustc))?;
+    if let (true, Some((copy, Some(path)))) = (status.success(), copied) {
+        name_originals(&path, &copy)?;
+    }
     Ok(status.code().unwrap_or(1))
 }
 
+/// A package's directory, and that of its rewritten copy.
+struct Copied {
+    package: PathBuf,
+    copy: PathBuf,
+}
+
+/// Where rustc writes which files it has read.
+fn dep_info(args: &[&str]) -> Option<PathBuf> {
+    let codegen = |name| args.iter().find_map(|arg| arg.strip_prefix(name)).unwrap_or_default();
+    let name = format!("{}{}.d", value_of(args, "--crate-name")?, codegen("extra-filename="));
+    Some(Path::new(value_of(args, "--out-dir")?).join(name))
+}
+
+/// Cargo compiles again when a file of this list has changed: it must name the package's own files,
+/// for those of a copy never change.
+fn name_originals(dep_info: &Path, copied: &Copied) -> Result<()> {
+    // Which files rustc reads may not be asked for.
+    let Ok(text) = std::fs::read_to_string(dep_info) else { return Ok(()) };
+    let escaped = |path: &Path| path_text(path).replace(' ', "\\ ");
+    let text = text.replace(&escaped(&copied.copy), &escaped(&copied.package));
+    std::fs::write(dep_info, text).at("write", dep_info)
+}
+
 /// The compiler's arguments, changed if they compile for the wasm target.
-fn change(args: &[&str]) -> Result<Vec<String>> {
+fn change(args: &[&str]) -> Result<(Vec<String>, Option<Copied>)> {
     let mut changed: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
     let path = std::env::var_os(CONFIG)
         .ok_or_else(|| Error::new(Class::Other, format!("{CONFIG} is not set")))?;
@@ -85,7 +116,7 @@ fn change(args: &[&str]) -> Result<Vec<String>> {
     // Cargo's questions to the compiler must be answered as by the compiler alone.
     let asks = args.iter().any(|arg| arg.starts_with("--print"));
     if asks || value_of(args, "--target") != Some(&config.target) {
-        return Ok(changed);
+        return Ok((changed, None));
     }
     let package = Package::from_environment();
     if let Some(at) = args.iter().position(|arg| arg.starts_with("metadata=")) {
@@ -107,7 +138,8 @@ fn change(args: &[&str]) -> Result<Vec<String>> {
         }
     }
     changed.extend(added(&config, &package, copy.as_deref()));
-    Ok(changed)
+    let copied = package.directory.zip(copy).map(|(package, copy)| Copied { package, copy });
+    Ok((changed, copied))
 }
 
 /// Flags put after cargo's own, where the last one wins.
