@@ -639,7 +639,7 @@ mod machine {
         let group = format!("-{}", child.id());
         // A machine may have no such program, but each shell has the command.
         let mut shell = Command::new("sh");
-        assert!(shell.args(["-c", "kill -INT -- \"$0\"", &group]).status().unwrap().success());
+        assert!(shell.args(["-c", "kill -s INT -- \"$0\"", &group]).status().unwrap().success());
         assert_eq!(child.wait().unwrap().code(), Some(130));
         assert!(!directory.join("out").exists(), "nothing was written");
     }
