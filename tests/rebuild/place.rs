@@ -82,9 +82,9 @@ fn elsewhere(place: &Path, program: &Path) -> Command {
     // SAFETY: geteuid takes nothing and cannot fail.
     let is_root = unsafe { libc_geteuid() } == 0;
     let mut words: Vec<String> = Vec::new();
-    if is_root {
+    let user = format!("--reuid={USER} --regid={USER} --clear-groups");
+    if is_root && may_link(Path::new(sysroot.trim_end()), &user) {
         // Another user, who may read the compiler wherever root has it.
-        let user = format!("--reuid={USER} --regid={USER} --clear-groups");
         words.push("setpriv".into());
         words.extend(user.split(' ').map(str::to_owned));
         words.extend(
@@ -114,6 +114,15 @@ fn elsewhere(place: &Path, program: &Path) -> Command {
     }
     command.env("PRECAST_CACHE_DIR", place.join("cache"));
     command
+}
+
+/// Whether another user finds the linker of the compiler that packs: gcc asks for the real user's
+/// rights, so it must not lie in root's own folder.
+fn may_link(sysroot: &Path, user: &str) -> bool {
+    let mut test = Command::new("setpriv");
+    test.args(user.split(' ')).arg("test").arg("-r").arg(sysroot.join("bin/rustc"));
+    let packs = sysroot.join("lib/rustlib/wasm32-wasip1").is_dir();
+    !packs || test.status().is_ok_and(|status| status.success())
 }
 
 extern "C" {
