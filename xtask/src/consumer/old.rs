@@ -6,8 +6,20 @@ use crate::run::{capture, command, run, scratch, Result};
 use std::path::{Path, PathBuf};
 
 const VERSION: &str = "1.63";
-const PACKAGES: &[&str] =
-    &["rustc", "libstd-rust-1.63", "libstd-rust-dev", "libllvm14", "libtinfo6"];
+/// The compiler, and the libraries that a small machine does not have.
+const PACKAGES: &[&str] = &[
+    "rustc",
+    "libstd-rust-1.63",
+    "libstd-rust-dev",
+    "libllvm14",
+    "libtinfo6",
+    "libedit2",
+    "libbsd0",
+    "libmd0",
+    "libz3-4",
+    "libxml2",
+    "libicu72",
+];
 
 pub fn old(workshop: &Workshop) -> Result {
     let folder = scratch("rustc-old");
