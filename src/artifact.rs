@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
+pub(crate) use tree::includes_out_dir;
 pub use tree::{check_path, Tree};
 
 /// The members, in the order of the file. `digest` covers every byte before it; `sets.tar.zst` is
@@ -214,7 +215,7 @@ pub fn read(bytes: &[u8]) -> Result<Artifact> {
 
 /// Lower-case hexadecimal SHA-256.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// The modules in `sets.tar.zst` or below `precast/sets/`; nothing else may be there.
@@ -331,4 +332,9 @@ fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
 
 fn verify(message: impl Into<String>) -> Error {
     Error::new(Class::Verify, message)
+}
+
+/// Two lower-case digits a byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

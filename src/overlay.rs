@@ -79,7 +79,6 @@ pub fn prepare(
     report: &dyn Report,
 ) -> Result<Overlay> {
     let graph = Graph::load(request)?;
-    crate::policy::require(&graph, report)?;
     if is_on(&graph.root) {
         policy::require(&graph, report)?;
         return Ok(Overlay { config: None, macros: Vec::new(), lock: None });

@@ -291,10 +291,11 @@ fn make(
     let lockfile = stage_locked(package, &staged, options.offline)?;
     let key = module_key(package, options, &build_key, &lockfile);
     // What the package depends on by path may have changed; cargo knows.
-    let is_cached = !stage::has_paths(&package.manifest);
-    if let Some(entry) = cache.get("module", &key)?.filter(|_| is_cached) {
-        if let Ok(made) = load(&entry, &lockfile) {
-            return Ok(made);
+    if !stage::has_paths(&package.manifest) {
+        if let Some(entry) = cache.get("module", &key)? {
+            if let Ok(made) = load(&entry, &lockfile) {
+                return Ok(made);
+            }
         }
     }
     let guest = guest::build(toolchain, cache, report)?;

@@ -141,11 +141,12 @@ pub fn check(
 }
 
 impl Policy {
-    /// Whether the policy has no artifact of this package at all.
-    pub(crate) fn refuses(&self, name: &str) -> bool {
+    /// Why the policy has no artifact of this package at all.
+    pub(crate) fn refusal(&self, name: &str) -> Option<&'static str> {
         match self.packages.get(name) {
-            Some(rule) => rule.allow == Some(false),
-            None => self.unlisted == Unlisted::Deny,
+            Some(rule) if rule.allow == Some(false) => Some("the policy forbids to precompile it"),
+            None if self.unlisted == Unlisted::Deny => Some("the policy does not name it"),
+            _ => None,
         }
     }
 }

@@ -50,6 +50,16 @@ impl Drop for Scratch {
     }
 }
 
+/// Removes a folder, if it is there, in one step: nobody sees half of it. The rest of it is a temporary
+/// directory beside `beside`.
+pub fn remove(folder: &Path, beside: &Path, what: &'static str) -> Result<()> {
+    let scratch = Scratch::beside(beside)?;
+    match std::fs::rename(folder, scratch.path().join("old")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at(what, folder),
+        _ => Ok(()),
+    }
+}
+
 /// Removes every directory that is still alive. For the interrupt handler: the program must end
 /// right after, and no new directory can be made in between.
 pub fn remove_all_and_exit(code: i32) -> ! {

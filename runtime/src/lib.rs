@@ -419,7 +419,8 @@ impl Module {
         }
         let _ = write!(message, "{}", failure.fault);
         if let Fault::Limit(what) = failure.fault {
-            if is_settable(what) {
+            // Those that can be set are named in backticks.
+            if holds(what.as_bytes(), b"`") {
                 message.push_str("; PRECAST_LIMITS=2 in the environment doubles it");
             }
         }
@@ -482,19 +483,6 @@ impl Module {
         // SAFETY: only boxes are kept, and an address is taken out once.
         Some(unsafe { Box::from_raw(old as *mut Machine) })
     }
-}
-
-/// The limits that can be set are named in backticks.
-fn is_settable(what: &str) -> bool {
-    let what = what.as_bytes();
-    let mut i = 0;
-    while i < what.len() {
-        if what[i] == b'`' {
-            return true;
-        }
-        i += 1;
-    }
-    false
 }
 
 /// `compile_error! { "message" }` at the call site.

@@ -16,7 +16,7 @@ const SLACK: usize = 64;
 #[repr(C, packed)]
 struct Four(u32);
 #[repr(C, packed)]
-struct Eight(u64);
+pub struct Eight(pub u64);
 
 pub struct Memory {
     /// At least `len + SLACK` bytes; all from `len` on are zero.
@@ -73,9 +73,11 @@ impl Memory {
         }
         if bytes as usize + SLACK > self.pages.bytes() {
             // Twice as much: what is not touched costs nothing, and moving it does.
-            let doubled = self.len * 2;
-            self.pages
-                .grow(if doubled < bytes as usize { bytes as usize } else { doubled } + SLACK)?;
+            let mut capacity = self.len * 2;
+            if capacity < bytes as usize {
+                capacity = bytes as usize;
+            }
+            self.pages.grow(capacity + SLACK)?;
             self.base = self.pages.base();
         }
         self.len = bytes as usize;

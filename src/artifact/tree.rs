@@ -93,3 +93,10 @@ pub(crate) fn decompress(bytes: &[u8], bytes_max: u64) -> Result<Vec<u8>> {
     }
     Ok(out)
 }
+
+/// Whether a source file of the crate names the directory that only a build script has.
+pub(crate) fn includes_out_dir(files: &Tree) -> bool {
+    let needle = b"env!(\"OUT_DIR\")";
+    let code = files.iter().filter(|(path, _)| path.ends_with(".rs") && path.starts_with("src/"));
+    code.into_iter().any(|(_, text)| text.windows(needle.len()).any(|window| window == needle))
+}

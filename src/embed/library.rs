@@ -2,7 +2,7 @@
 
 use super::original::{included, Original};
 use super::{cargo, parts, sets, MARK};
-use crate::artifact::Artifact;
+use crate::artifact::{includes_out_dir, Artifact};
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{Kind, Limits, Macro, Manifest};
 use quote::ToTokens;
@@ -119,7 +119,7 @@ fn checks(artifact: &Artifact, original: &Original) -> Result<String> {
         .iter()
         .map(|name| format!("its dependency `{name}` was a directory without a version"))
         .collect();
-    if build_script(artifact, original).is_some() && needs_out_dir(artifact) {
+    if build_script(artifact, original).is_some() && includes_out_dir(&artifact.source) {
         reasons.push("it includes what its build script writes".into());
     }
     for reason in reasons {
@@ -302,14 +302,4 @@ fn build_script(artifact: &Artifact, original: &Original) -> Option<String> {
         Some(item) => item.as_str()?,
     };
     artifact.source.contains_key(path).then(|| path.to_string())
-}
-
-/// Whether a source file of the crate names the directory that only a build script has.
-fn needs_out_dir(artifact: &Artifact) -> bool {
-    let needle = b"env!(\"OUT_DIR\")";
-    let code = artifact
-        .source
-        .iter()
-        .filter(|(path, _)| path.ends_with(".rs") && path.starts_with("src/"));
-    code.into_iter().any(|(_, text)| text.windows(needle.len()).any(|window| window == needle))
 }

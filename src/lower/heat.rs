@@ -5,6 +5,7 @@
 //! of the lowering; a function with another number of them is lowered as if it were not named.
 
 use std::collections::BTreeMap;
+use wasmparser::BinaryReader;
 
 use super::ir::{Body, Inst};
 use super::live::blocks;
@@ -63,28 +64,15 @@ pub fn write(heat: &Heat) -> Vec<u8> {
 }
 
 /// Reads the section's bytes.
-pub fn read(mut bytes: &[u8]) -> Result<Heat> {
+pub fn read(bytes: &[u8]) -> Result<Heat> {
     let damaged = || Error::new(Class::Verify, format!("the section {SECTION} is damaged"));
     let mut heat = Heat::new();
-    while !bytes.is_empty() {
-        let mut numbers = [0; 2];
-        for number in &mut numbers {
-            let mut shift = 0;
-            loop {
-                let (&byte, rest) = bytes.split_first().ok_or_else(damaged)?;
-                bytes = rest;
-                *number |= u32::from(byte & 0x7f).checked_shl(shift).ok_or_else(damaged)?;
-                shift += 7;
-                if byte < 0x80 {
-                    break;
-                }
-            }
-        }
-        let [func, n] = numbers;
-        let bits = bytes.split_at_checked((n as usize).div_ceil(8)).ok_or_else(damaged)?;
-        let ran = (0..n as usize).map(|at| bits.0[at / 8] >> (at % 8) & 1 != 0).collect();
-        bytes = bits.1;
-        heat.insert(func, ran);
+    let mut reader = BinaryReader::new(bytes, 0);
+    while !reader.eof() {
+        let func = reader.read_var_u32().map_err(|_| damaged())?;
+        let n = reader.read_var_u32().map_err(|_| damaged())? as usize;
+        let bits = reader.read_bytes(n.div_ceil(8)).map_err(|_| damaged())?;
+        heat.insert(func, (0..n).map(|at| bits[at / 8] >> (at % 8) & 1 != 0).collect());
     }
     Ok(heat)
 }

@@ -1,8 +1,9 @@
 //! The macros of a workspace as files: what one job of many packs for all others.
 
+use super::provide::stored;
 use super::{decide, Choice, Outcome, Treated};
 use crate::embed;
-use crate::error::{Class, Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::graph::{Graph, Request};
 use crate::pack::Report;
 use crate::store::Store;
@@ -59,8 +60,7 @@ pub fn pack_all(
     let choice = Choice { only: only.clone(), except: Vec::new() };
     let (provided, mut macros) = decide(&graph, request, &choice, store, report)?;
     for key in provided.values().filter_map(|provided| provided.key.as_ref()) {
-        let gone = || Error::new(Class::Other, format!("{} left the store", key.label()));
-        let bytes = store.get(key).ok_or_else(gone)?;
+        let bytes = stored(store, key)?;
         let artifact = artifact::read(&bytes)?;
         let name = embed::name(&artifact);
         std::fs::create_dir_all(out).at("create", out)?;

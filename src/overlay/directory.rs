@@ -2,7 +2,7 @@
 
 use crate::artifact::{self, Tree};
 use crate::error::{Context, Result};
-use crate::scratch::Scratch;
+use crate::scratch::{self, Scratch};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -104,16 +104,10 @@ fn present(source: &Path) -> BTreeSet<String> {
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// Removes a folder that nobody sees half of.
+/// Removes an entry. Temporary directories in its source would be taken for packages.
 fn remove(folder: &Path) -> Result<()> {
-    let parent = folder.parent().expect("an entry lies in its source");
-    let scratch = Scratch::beside(parent)?;
-    match std::fs::rename(folder, scratch.path().join("old")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).at("remove", folder)
-        }
-        _ => Ok(()),
-    }
+    let source = folder.parent().expect("an entry lies in its source");
+    scratch::remove(folder, source, "remove")
 }
 
 fn link(from: &Path, to: &Path, manifest: Option<&str>) -> Result<()> {

@@ -78,14 +78,19 @@ pub(crate) fn provide(context: &Context) -> Result<BTreeMap<PackageIdx, Provided
 /// An artifact that the workspace's policy does not permit is not used.
 fn permitted(context: &Context, provided: Provided) -> Result<Provided> {
     let (Some(policy), Some(key)) = (&context.policy, &provided.key) else { return Ok(provided) };
-    let gone = || Error::new(Class::Other, format!("{} left the store", key.label()));
-    let manifest = artifact::read(&context.store.get(key).ok_or_else(gone)?)?.manifest;
+    let manifest = artifact::read(&stored(context.store, key)?)?.manifest;
     let problems = policy::problems(policy, &key.name, &manifest);
     if problems.is_empty() {
         return Ok(provided);
     }
     let reason = format!("by the policy: {}", problems.join("; "));
     Ok(Provided { outcome: Outcome::Source(reason), key: None, ..provided })
+}
+
+/// An artifact that was found in the store, or put there.
+pub(crate) fn stored(store: &Store, key: &Key) -> Result<Vec<u8>> {
+    let gone = || Error::new(Class::Other, format!("{} left the store", key.label()));
+    store.get(key).ok_or_else(gone)
 }
 
 fn one(
@@ -165,7 +170,7 @@ fn refusal(context: &Context, at: PackageIdx) -> Option<String> {
     if let Some(reason) = context.choice.refusal(&package.name) {
         return Some(reason.to_owned());
     }
-    if context.policy.as_ref().is_some_and(|policy| policy.refuses(&package.name)) {
+    if context.policy.as_ref().is_some_and(|policy| policy.refusal(&package.name).is_some()) {
         return Some("the policy does not permit to precompile it".to_owned());
     }
     if package.source.is_some() {
@@ -223,7 +228,8 @@ fn packed(
     known: Option<Found>,
 ) -> Result<Vec<u8>> {
     let found = known.map_or_else(|| found(context, package), Ok)?;
-    if writes_code(&found) {
+    // A macro that includes what its build script writes can mean something else with each compiler.
+    if artifact::includes_out_dir(&found.files) {
         let message = "its build script writes code for the compiler that is used";
         return Err(Error::new(Class::Package, message));
     }
@@ -234,14 +240,6 @@ fn packed(
         ..PackOptions::default()
     };
     Ok(pack::artifact(&found, &options, context.store.cache(), context.report)?.bytes)
-}
-
-/// A macro that includes what its build script writes can mean something else with each compiler.
-fn writes_code(package: &Found) -> bool {
-    let needle = b"env!(\"OUT_DIR\")";
-    let includes = |text: &[u8]| text.windows(needle.len()).any(|window| window == needle);
-    let sources = package.files.iter().filter(|(path, _)| path.ends_with(".rs"));
-    sources.filter(|(path, _)| path.starts_with("src/")).any(|(_, text)| includes(text))
 }
 
 /// The shim as an entry of a directory source.

@@ -3,6 +3,7 @@
 
 use super::resolve::Package;
 use super::rewrite::{rewrite, Declared};
+use crate::artifact::hex;
 use crate::error::{Class, Context, Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -41,10 +42,6 @@ pub fn hash_of<P: AsRef<[u8]>>(parts: &[P]) -> String {
         hasher.update(part);
     }
     hex(&hasher.finalize())
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The manifest to build with. `text` is a normalized manifest: nothing inherited.

@@ -1,18 +1,12 @@
 //! One shim's manifest against the policy; nothing here reads a file.
 
-use super::{identity, Policy, Unlisted};
+use super::{identity, Policy};
 use crate::manifest::Manifest;
 use crate::pack::{ENVIRONMENT, READABLE};
 
 pub(crate) fn problems(policy: &Policy, name: &str, manifest: &Manifest) -> Vec<String> {
-    let mut problems = Vec::new();
+    let mut problems: Vec<String> = policy.refusal(name).into_iter().map(str::to_owned).collect();
     let rule = policy.packages.get(name);
-    if rule.is_none() && policy.unlisted == Unlisted::Deny {
-        problems.push("the policy does not name it".into());
-    }
-    if rule.is_some_and(|rule| rule.allow == Some(false)) {
-        problems.push("the policy forbids to precompile it".into());
-    }
     let found = identity(manifest);
     if rule.is_some_and(|rule| !rule.sha256.is_empty() && !rule.sha256.contains(&found)) {
         problems.push(format!("its manifest has the SHA-256 {found}, which is not pinned"));

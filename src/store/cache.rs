@@ -4,7 +4,7 @@
 use crate::error::{Class, Context, Error, Result};
 use crate::pack::stage::{self, hash_of, Files};
 use crate::pack::Report;
-use crate::scratch::Scratch;
+use crate::scratch::{self, Scratch};
 use fs4::FileExt;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -103,13 +103,7 @@ impl Cache {
     /// Removes an entry; nobody sees half of it.
     pub fn remove(&self, kind: &str, key: &str) -> Result<()> {
         let path = self.path(kind, key);
-        let scratch = Scratch::beside(&path)?;
-        match std::fs::rename(&path, scratch.path().join("old")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).at("remove the cache entry", &path)
-            }
-            _ => Ok(()),
-        }
+        scratch::remove(&path, &path, "remove the cache entry")
     }
 
     /// Makes an entry: `fill` writes into an empty directory, which then becomes the entry.

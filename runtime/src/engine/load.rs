@@ -7,12 +7,9 @@ use std::slice;
 use super::super::image::*;
 use super::super::inflate::inflate;
 use super::super::instance::{owned, Fault, Limits};
-use super::super::memory::Memory;
+use super::super::memory::{Eight, Memory};
 use super::super::pages::Pages;
 use super::{Engine, Func, Segment, Table, Tier, STACK_SLOTS};
-
-#[repr(C, packed)]
-struct Packed(u64);
 
 /// Where the tables of the head begin, in words; the last is the end.
 type Tables = [usize; 8];
@@ -36,7 +33,7 @@ impl Engine {
     pub fn checksum(bytes: &[u8]) -> u32 {
         let mut sum = bytes.len() as u64 ^ 0x9e37_79b9_7f4a_7c15;
         let whole = bytes.len() / 8;
-        let mut at = bytes.as_ptr() as *const Packed;
+        let mut at = bytes.as_ptr() as *const Eight;
         let mut n = 0;
         while n < whole {
             // SAFETY: `whole` words of eight bytes lie inside the slice; the type needs no alignment.

@@ -25,13 +25,13 @@ pub fn write(folder: &Path, suite: &Suite) -> Result {
     let mut text =
         format!("{head}edition = \"{edition}\"\nautotests = false\n\n[dependencies]\n{own}\n");
     // Tests also use what the package itself depends on.
-    for (kind, table) in [("", "dependencies"), ("", "dev-dependencies")] {
+    for table in ["dependencies", "dev-dependencies"] {
         for (name, item) in
             theirs.get(table).and_then(Item::as_table).into_iter().flat_map(Table::iter)
         {
             let known = text.lines().any(|line| line.starts_with(&format!("{name} = ")));
             if name != suite.macros && name != *package && !known && !is_optional(item) {
-                let _ = writeln!(text, "{kind}{name} = {}", inline(item));
+                let _ = writeln!(text, "{name} = {}", inline(item));
             }
         }
     }
