@@ -8,6 +8,7 @@ mod corpus;
 mod damage;
 mod demo;
 mod fuzz;
+mod machine;
 mod run;
 mod setup;
 mod suites;
@@ -36,9 +37,11 @@ Usage: cargo xtask TASK [OPTIONS]
   corpus          pack the crates of fixtures/corpus; compare each with its original
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
   fuzz [TARGET]   build and run fuzz targets (all but `differential`, which needs wasmtime)
+  machine         compile runtime/src/inflate/portable.rs to the text beside it
   suites          run test suites that crates publish, with their macros and with shims
 
 Options:
+  --check         machine: only compare
   --runs N        bench: how often each side runs
   --save          bench: write docs/bench/NAME.json, and the chart NAME.svg of it
   --seconds N     fuzz: how long each target runs (default 60)
@@ -70,6 +73,8 @@ fn main() -> ExitCode {
         ["suites", rest @ ..] => suites::suites(rest),
         ["apps", rest @ ..] => apps::apps(rest),
         ["corpus", rest @ ..] => corpus::corpus(rest),
+        ["machine"] => machine::machine(false),
+        ["machine", "--check"] => machine::machine(true),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["damage"] => damage::damage("1"),
         ["damage", "--step", step] => damage::damage(step),

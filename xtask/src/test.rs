@@ -2,7 +2,7 @@
 
 use crate::run::{capture, cargo, clear, command, root, run, scratch, Result};
 use crate::setup;
-use crate::{bench, consumer, corpus, suites};
+use crate::{bench, consumer, corpus, machine, suites};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ type Step = (&'static str, fn() -> Result);
 const STEPS: &[Step] = &[
     ("format", format),
     ("lints", lints),
+    ("machine code", || machine::machine(true)),
     ("tests", tests),
     ("portable tier", portable),
     ("suites", || suites::suites(&["--only", "thiserror"])),
