@@ -100,7 +100,8 @@ impl Request {
 
     pub(super) fn metadata(&self) -> Command {
         let mut cargo = self.cargo();
-        cargo.args(["metadata", "--format-version", "1"]).args(&self.common);
+        // The lock file names what any feature brings along, so all of it must be in the overlay.
+        cargo.args(["metadata", "--format-version", "1", "--all-features"]).args(&self.common);
         cargo.env("CARGO_TERM_COLOR", "never");
         cargo
     }

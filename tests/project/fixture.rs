@@ -70,6 +70,7 @@ foreign = { version = \"1\", registry = \"other\" }
 remote = { git = \"REPOSITORY\" }
 nearby = { path = \"../../nearby\" }
 member = { path = \"../member\" }
+spare = { version = \"1\", optional = true }
 
 [target.'cfg(not(unix))'.dependencies]
 tiny-elsewhere = \"1\"
@@ -110,6 +111,7 @@ pub fn workspace(name: &str) -> PathBuf {
     registry_macro(&registry, "tiny", "1.0.0", "");
     registry_macro(&registry, "tiny", "2.0.0", "");
     registry_macro(&registry, "tiny-elsewhere", "1.0.0", "");
+    registry_macro(&registry, "spare", "1.0.0", "");
     registry_macro(&registry, "broken", "1.0.0", "");
     let script = "fn main() { assert!(!std::env::var(\"TARGET\").unwrap().starts_with(\"wasm\"), \"no library zzz\"); }";
     put(&registry.join("broken-1.0.0"), &[("build.rs", script)]);
