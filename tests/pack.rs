@@ -114,7 +114,7 @@ fn a_plain_package() {
 const SHAPES: &[(&str, &str)] = &[
     (
         "Cargo.toml",
-        "[workspace]\nmembers = [\"shapes\", \"maker\"]\nresolver = \"2\"\n\
+        "[workspace]\nmembers = [\"shapes\", \"maker\", \"old\"]\nresolver = \"2\"\n\
          [workspace.package]\nversion = \"1.2.3\"\nedition = \"2015\"\nlicense = \"MIT\"\n\
          [workspace.dependencies]\nmaker = { path = \"maker\", version = \"0.1\" }\n\
          [workspace.lints.rust]\nunsafe_code = \"forbid\"\n",
@@ -134,6 +134,21 @@ const SHAPES: &[(&str, &str)] = &[
          $inner(i)\n}\n};\n}\n#[cfg(feature = \"more\")]\npub fn more() {}\n",
     ),
     (
+        // As it was when no wasm target had `proc_macro`.
+        "old/Cargo.toml",
+        "[package]\nname = \"proc-macro2\"\nversion = \"1.0.56\"\nedition = \"2021\"\n\
+         [features]\ndefault = [\"proc-macro\"]\nproc-macro = []\n",
+    ),
+    (
+        "old/build.rs",
+        "fn main() {\nif std::env::var(\"TARGET\").unwrap().contains(\"wasm32\") { return; }\n\
+         println!(\"cargo:rustc-cfg=use_proc_macro\\ncargo:rustc-cfg=wrap_proc_macro\");\n}\n",
+    ),
+    (
+        "old/src/lib.rs",
+        "#[cfg(not(all(use_proc_macro, wrap_proc_macro)))]\ncompile_error!(\"no proc_macro\");\n",
+    ),
+    (
         "shapes/Cargo.toml",
         "[package]\nname = \"the-shapes\"\nversion.workspace = true\nedition.workspace = true\n\
          license.workspace = true\nbuild = \"make.rs\"\n\
@@ -141,6 +156,7 @@ const SHAPES: &[(&str, &str)] = &[
          [lints]\nworkspace = true\n\
          [features]\ndefault = [\"one\"]\none = []\ntwo = []\n\
          [dependencies]\nmaker = { workspace = true, features = [\"more\"] }\n\
+         old = { package = \"proc-macro2\", path = \"../old\", version = \"1\" }\n\
          [dev-dependencies]\nunpublished = { path = \"../nowhere\", optional = false }\n",
     ),
     ("shapes/make.rs", "fn main() { println!(\"cargo:rustc-cfg=made\"); }\n"),

@@ -138,8 +138,21 @@ fn change(args: &[&str]) -> Result<(Vec<String>, Option<Copied>)> {
         }
     }
     changed.extend(added(&config, &package, copy.as_deref()));
+    changed.extend(native_cfgs(args).iter().flat_map(|cfg| ["--cfg".into(), (*cfg).into()]));
     let copied = package.directory.zip(copy).map(|(package, copy)| Copied { package, copy });
     Ok((changed, copied))
+}
+
+/// What the build script of an old proc-macro2 says for every target but wasm, where it takes
+/// `proc_macro` for missing.
+fn native_cfgs(args: &[&str]) -> &'static [&'static str] {
+    let has = |cfg: &str| args.contains(&cfg);
+    let is_asked =
+        value_of(args, "--crate-name") == Some("proc_macro2") && has("feature=\"proc-macro\"");
+    match is_asked && !has("wrap_proc_macro") {
+        true => &["use_proc_macro", "wrap_proc_macro"],
+        false => &[],
+    }
 }
 
 /// Flags put after cargo's own, where the last one wins.
@@ -234,4 +247,18 @@ pub fn configure(cargo: &mut Command, config: &Config, directory: &Path) -> Resu
     std::fs::write(&path, text).at("write", &path)?;
     cargo.env("RUSTC_WRAPPER", program()?).env(WRAPPER, "1").env(CONFIG, path);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::native_cfgs;
+
+    #[test]
+    fn old_proc_macro2() {
+        let library = ["--crate-name", "proc_macro2", "--cfg", "feature=\"proc-macro\""];
+        assert_eq!(native_cfgs(&library), ["use_proc_macro", "wrap_proc_macro"]);
+        assert!(native_cfgs(&[&library[..], &["--cfg", "wrap_proc_macro"]].concat()).is_empty());
+        assert!(native_cfgs(&library[..2]).is_empty());
+        assert!(native_cfgs(&["--crate-name", "syn", library[2], library[3]]).is_empty());
+    }
 }
