@@ -86,11 +86,12 @@ fn store(name: &str, tables: &[Table]) -> Result {
     let text = serde_json::to_string_pretty(&results).expect("values are JSON") + "\n";
     write(&folder.join(format!("{name}.json")), &text)?;
     write(&folder.join(format!("{name}.svg")), &chart::draw(&results))?;
-    insert(name, tables)
+    let tables: Vec<String> = tables.iter().map(Table::text).collect();
+    insert(name, &tables.join("\n"))
 }
 
 /// Puts the tables into docs/benchmarks.md, between the marks for this benchmark.
-fn insert(name: &str, tables: &[Table]) -> Result {
+pub fn insert(name: &str, tables: &str) -> Result {
     let path = root().join("docs/benchmarks.md");
     let text = std::fs::read_to_string(&path)
         .map_err(|e| format!("cannot read {}: {e}", path.display()))?;
@@ -98,12 +99,11 @@ fn insert(name: &str, tables: &[Table]) -> Result {
     let missing = || format!("{} has no marks for {name}", path.display());
     let (before, rest) = text.split_once(&begin).ok_or_else(missing)?;
     let (_, after) = rest.split_once(&end).ok_or_else(missing)?;
-    let tables: Vec<String> = tables.iter().map(Table::text).collect();
-    write(&path, &format!("{before}{begin}\n{}\n{end}{after}", tables.join("\n")))
+    write(&path, &format!("{before}{begin}\n{tables}\n{end}{after}"))
 }
 
 /// The machine, as far as it decides figures.
-fn machine() -> Result<Value> {
+pub fn machine() -> Result<Value> {
     let version = capture(command("rustc").arg("--version"))?;
     let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -42,8 +42,8 @@ Usage: cargo xtask TASK [OPTIONS]
 
 Options:
   --check         machine: only compare
-  --runs N        bench: how often each side runs
-  --save          bench: write docs/bench/NAME.json, and the chart NAME.svg of it
+  --runs N        bench, apps: how often each side runs
+  --save          bench, apps: write docs/bench/NAME.json, the chart of it, docs/benchmarks.md
   --seconds N     fuzz: how long each target runs (default 60)
   --only NAME     corpus, suites: only this one (several: separated by commas)
   --from-source   corpus: build the shims' original sources instead, by the consumer's switch
