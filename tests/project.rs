@@ -3,6 +3,8 @@
 
 #[path = "project/authors.rs"]
 mod authors;
+#[path = "project/commands.rs"]
+mod commands;
 #[path = "project/fixture.rs"]
 mod fixture;
 #[path = "project/store.rs"]

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 /// A store with nothing but the standard library, which takes a minute to make where the toolchain has
 /// none for wasm.
-fn cold(name: &str) -> PathBuf {
+pub fn cold(name: &str) -> PathBuf {
     let cold = directory(name).join("store");
     if store().join("sysroot").exists() {
         copy(&store().join("sysroot"), &cold.join("sysroot"));

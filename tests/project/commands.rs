@@ -1,0 +1,195 @@
+//! Every command once with the real cargo on a real graph, and what decides which macros take part.
+
+use super::fixture::{cargo, directory, files, home, ok, precast, put, texts, workspace};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const BENCH: &str = "fn main() { println!(\"{}\", tiny::tiny!()); }\n";
+
+/// What clippy, and only clippy, complains of, and what a documentation says.
+const LIBRARY: &str = "//! It says much.\npub use tiny::tiny;\n\
+    pub fn odd(a: u8) -> u8 {\n    return a;\n}\n";
+
+/// The commands that the help lists.
+fn listed(work: &Path) -> Vec<String> {
+    let (help, _) = ok(&mut precast(work, &["--help"]));
+    let list = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names = list.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names.filter(|name| !name.is_empty() && *name != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command() {
+    let work = workspace("every");
+    let manifest = work.join("app/Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text + "\n[[bench]]\nname = \"speed\"\nharness = false\n").unwrap();
+    put(&work, &[("app/benches/speed.rs", BENCH), ("app/src/lib.rs", LIBRARY)]);
+    fs::create_dir(work.join("target")).unwrap();
+    let before = files(&work);
+    let commands = listed(&work);
+    assert_eq!(commands.len(), 18, "{commands:?}");
+    for command in &commands {
+        one(&work, command);
+        assert!(before == files(&work), "{command} has changed a file of the project");
+    }
+}
+
+fn one(work: &Path, command: &str) {
+    let run = |args: &[&str]| ok(&mut precast(work, args));
+    let cargo_says = |args: &[&str], wanted: &str| {
+        let (out, err) = run(&[&[command], args].concat());
+        assert!(err.contains("6 macro packages precompiled"), "{command}: {err}");
+        assert!(out.contains(wanted) || err.contains(wanted), "{command}: {out}{err}");
+    };
+    match command {
+        "pack" => drop(run(&["pack", "member", "-o", "target/packed"])),
+        "embed" => {
+            run(&["embed", "target/packed/member-0.1.0.precast", "-o", "target/embedded"]);
+            assert_eq!(runs_with(work, "target/embedded/member-0.1.0"), "member 0.1.0 wasm\n");
+        }
+        "verify" => drop(run(&["verify", "target/embedded/member-0.1.0"])),
+        "inspect" => {
+            assert!(run(&["inspect", "target/packed/member-0.1.0.precast"]).0.contains("member"));
+        }
+        "expand" => {
+            put(work, &[("target/nothing", "")]);
+            let artifact = "target/packed/member-0.1.0.precast";
+            let (out, _) = run(&["expand", artifact, "--bang", "member", "target/nothing"]);
+            assert_eq!(out.trim(), "\"member 0.1.0 wasm\"");
+        }
+        "build" => cargo_says(&["--locked"], "Compiling app v0.1.0"),
+        "check" => cargo_says(&["--all-targets"], "Checking app v0.1.0"),
+        "test" => cargo_says(&["succeeds"], "1 passed"),
+        "run" => cargo_says(&[], "foreign 1.0.0 wasm\n"),
+        "bench" => cargo_says(&["--bench", "speed"], "tiny 1.0.0 wasm\n"),
+        "clippy" => cargo_says(&["--lib"], "clippy::needless_return"),
+        "doc" => {
+            cargo_says(&[], "Generated");
+            for page in ["app/index.html", "foreign/macro.foreign.html"] {
+                assert!(work.join("target/doc").join(page).is_file(), "{page}");
+            }
+        }
+        "on" | "off" => switched(work),
+        "vendor" => {
+            let (config, _) = run(&["vendor", "target/vendored"]);
+            put(work, &[("target/vendored.toml", &config)]);
+            let configured = ["--config", "target/vendored.toml"];
+            let (out, _) = ok(cargo(work, home()).args(["run", "--quiet"]).args(configured));
+            assert!(out.contains("nearby 0.1.0 wasm"), "{out}");
+        }
+        "store" => assert!(run(&["store", "list"]).0.contains("foreign 1.0.0 ")),
+        "init" => {
+            let copied = directory("every-init");
+            copy_macro(work, &copied);
+            ok(&mut precast(&copied, &["init", "--precast", env!("CARGO_MANIFEST_DIR")]));
+            let mut tree = cargo(&copied, home());
+            let (out, _) = ok(tree.env_remove("CARGO_HOME").args(["tree", "--package", "xtask"]));
+            assert!(out.contains("precast v"), "{out}");
+        }
+        "publish" => {
+            let (out, _) = run(&["publish", "member", "--dry-run"]);
+            assert!(out.contains("nothing was published"), "{out}");
+        }
+        other => panic!("there is no test of `{other}`"),
+    }
+}
+
+/// A program that uses the shim of `member`, built by plain cargo.
+fn runs_with(work: &Path, shim: &str) -> String {
+    let user = work.join("target/user");
+    let manifest = format!(
+        "[package]\nname = \"user\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\n\
+         member = {{ path = {:?} }}\n[workspace]\n",
+        work.join(shim)
+    );
+    put(
+        &user,
+        &[
+            ("Cargo.toml", &manifest),
+            ("src/main.rs", "fn main() { println!(\"{}\", member::member!()); }\n"),
+        ],
+    );
+    ok(cargo(&user, home()).args(["run", "--quiet", "--offline"])).0
+}
+
+fn switched(work: &Path) {
+    ok(&mut precast(work, &["on"]));
+    let (out, _) = ok(cargo(work, home()).args(["run", "--quiet", "--locked"]));
+    assert!(out.contains("remote 0.3.0 wasm"), "{out}");
+    ok(&mut precast(work, &["off"]));
+    let (out, _) = ok(cargo(work, home()).args(["run", "--quiet", "--locked"]));
+    assert!(out.contains("remote 0.3.0 native"), "{out}");
+}
+
+/// The member as a repository of its own.
+fn copy_macro(work: &Path, to: &Path) {
+    let read = |name: &str| fs::read_to_string(work.join("member").join(name)).unwrap();
+    let manifest =
+        read("Cargo.toml").replace("[lib]", "license = \"MIT\"\n[lib]") + "[workspace]\n";
+    put(to, &[("Cargo.toml", &manifest), ("src/lib.rs", &read("src/lib.rs"))]);
+}
+
+/// What the policy denies is neither packed nor used, whichever command asks.
+#[test]
+fn a_policy_everywhere() {
+    let work = workspace("policy-everywhere");
+    let policy = "[policy]\nunlisted = \"deny\"\n[policy.packages]\nforeign = {}\n\
+        nearby = { sha256 = [\"00\"] }\nremote = { allow = false }\n";
+    fs::write(work.join("precast.toml"), policy).unwrap();
+    let cold = super::store::cold("policy-cold");
+    let with_store = |args: &[&str]| -> Command {
+        let mut command = precast(&work, args);
+        command.env("PRECAST_CACHE_DIR", &cold);
+        command
+    };
+    let wasm = |out: &str| out.lines().filter(|line| line.contains("wasm")).count();
+
+    let (_, err) = ok(&mut with_store(&["on"]));
+    assert!(err.contains("1 macro packages precompiled"), "{err}");
+    for denied in ["tiny 1.0.0", "tiny 2.0.0", "remote 0.3.0"] {
+        assert!(
+            err.contains(&format!("{denied} is built from source: the policy does not")),
+            "{err}"
+        );
+    }
+    assert!(err.contains("nearby 0.1.0 is built from source: by the policy: its man"), "{err}");
+    let (out, _) = ok(cargo(&work, home()).args(["run", "--quiet", "--locked"]));
+    assert!(wasm(&out) == 1 && out.contains("foreign 1.0.0 wasm"), "{out}");
+    // Which hash a manifest has is known when it is packed, all else before.
+    let (out, _) = ok(&mut with_store(&["store", "list"]));
+    assert!(!out.contains("tiny") && !out.contains("remote"), "{out}");
+    assert!(out.contains("foreign 1.0.0 ") && out.contains("nearby 0.1.0 "), "{out}");
+    ok(&mut with_store(&["check", "--policy"]));
+    // A stricter policy does not suffer the shims that are there.
+    fs::write(work.join("precast.toml"), "[policy]\nunlisted = \"deny\"\n").unwrap();
+    let (_, err) = texts(&with_store(&["build"]).output().unwrap(), false);
+    assert!(err.contains("foreign 1.0.0: the policy does not name it"), "{err}");
+    ok(&mut with_store(&["off"]));
+    fs::write(work.join("precast.toml"), policy).unwrap();
+
+    let (config, err) = ok(&mut with_store(&["vendor", "target/vendored"]));
+    assert!(err.contains("1 macro packages precompiled"), "{err}");
+    put(&work, &[("target/vendored.toml", &config)]);
+    let configured = ["run", "--quiet", "--config", "target/vendored.toml"];
+    let (out, _) = ok(cargo(&work, home()).args(configured));
+    assert!(wasm(&out) == 1 && out.contains("foreign 1.0.0 wasm"), "{out}");
+}
+
+/// The platform that the configuration builds for decides on dependencies, as on the command line.
+#[test]
+fn a_configured_target() {
+    let work = workspace("target");
+    let file = work.join(".cargo/config.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let configured = text.replace("[build]", "[build]\ntarget = \"x86_64-pc-windows-gnu\"");
+    fs::write(&file, configured).unwrap();
+    // There may be no standard library to build with, which comes after.
+    let output = precast(&work, &["check"]).output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(err.contains("7 macro packages precompiled"), "{err}");
+    fs::write(&file, text).unwrap();
+    let (_, err) = ok(&mut precast(&work, &["check"]));
+    assert!(err.contains("6 macro packages precompiled"), "{err}");
+}
