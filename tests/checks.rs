@@ -178,7 +178,7 @@ fn a_wild_host_call() {
     let host = |window: u16, call: u32| wide(op::CALL_HOST, window, call);
     check(&[host(1, 0)], &[host(1, n), host(1, 0xffff), host(1, u32::MAX)]);
     // The parameters of `path_open` are nine.
-    let most = native::calls::PATH_OPEN;
+    let most = native::calls::PATH_OPEN as u32;
     let func = |slots| Func { slots, ..body(&[host(1, most)]) };
     assert_eq!(both(embed(&raw(&[func(10)], &[], &[]))), Ok(7));
     assert!(both(embed(&raw(&[func(9)], &[], &[]))).unwrap_err().contains(RULES));
@@ -188,7 +188,7 @@ fn a_wild_host_call() {
 fn a_call_window_outside_the_frame() {
     let called = |window: u16| wide(op::CALL, window, 1);
     check(&[called(7)], &[called(8), called(0x8000), called(0xffff)]);
-    let host = |window: u16| wide(op::CALL_HOST, window, native::calls::SCHED_YIELD);
+    let host = |window: u16| wide(op::CALL_HOST, window, native::calls::SCHED_YIELD as u32);
     check(&[host(7)], &[host(8), host(0xffff)]);
     let bulk = |window: u16| insn(op::BULK, bulk::MEMORY_SIZE, window, 0, 0);
     check(&[bulk(5)], &[bulk(6), bulk(8), bulk(0xffff)]);
@@ -306,4 +306,25 @@ fn an_endless_recursion_and_an_endless_loop() {
     assert!(found.contains("nest deeper than its limit"), "{found}");
     let endless = both(image_of(&[wide(op::BR, 0, -1i32 as u32)])).unwrap_err();
     assert!(endless.contains("ran longer than its limit"), "{endless}");
+}
+
+/// A shim has numbers and counts alone; the library has names and types as well.
+#[test]
+fn calls_have_one_order() {
+    use native::calls::{CALLS, COUNTS};
+    let text = include_str!("../runtime/src/calls.rs");
+    let list = &text[text.find("pub enum Number {").unwrap()..];
+    let names = list.lines().skip(1).map_while(|line| {
+        let line = line.trim();
+        (line != "COUNT,").then_some(line)
+    });
+    let numbers: Vec<String> =
+        names.filter_map(|line| line.strip_suffix(',')).map(str::to_lowercase).collect();
+    let calls: Vec<&str> = CALLS.iter().map(|call| call.name).collect();
+    assert_eq!(numbers, calls);
+    for (call, (n_params, n_results)) in CALLS.iter().zip(COUNTS) {
+        let counts = (call.params.len(), call.results.len());
+        assert_eq!(counts, (*n_params as usize, *n_results as usize), "{}", call.name);
+    }
+    assert!(matches!(native::calls::number(u32::MAX), native::calls::COUNT));
 }

@@ -1,12 +1,15 @@
 //! The host calls: the only functions that a packed module may import.
 //!
-//! The index into [`CALLS`] is the number by which an image names a call. The order is part of the
-//! image format: new calls go to the end. docs/token-abi.md says what those of `precast` do.
+//! The order of this list is part of the image format: new calls go to the end. docs/token-abi.md says
+//! what those of `precast` do.
+
+use std::mem;
 
 /// Version of the token ABI: what `precast_start` must return.
 pub const ABI: u32 = 1;
 
 /// One importable function; the types are wasm's binary encodings.
+#[cfg(not(proc_macro))]
 pub struct Call {
     pub module: &'static str,
     pub name: &'static str,
@@ -14,19 +17,186 @@ pub struct Call {
     pub results: &'static [u8],
 }
 
+#[cfg(not(proc_macro))]
 const I: u8 = 0x7f;
+#[cfg(not(proc_macro))]
 const L: u8 = 0x7e;
 
+/// The numbers by which an image names them. Not a constant each, which is dearer to compile.
+#[repr(u32)]
+#[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+pub enum Number {
+    ARGS_GET,
+    ARGS_SIZES_GET,
+    ENVIRON_GET,
+    ENVIRON_SIZES_GET,
+    CLOCK_RES_GET,
+    CLOCK_TIME_GET,
+    FD_ADVISE,
+    FD_ALLOCATE,
+    FD_CLOSE,
+    FD_DATASYNC,
+    FD_FDSTAT_GET,
+    FD_FDSTAT_SET_FLAGS,
+    FD_FDSTAT_SET_RIGHTS,
+    FD_FILESTAT_GET,
+    FD_FILESTAT_SET_SIZE,
+    FD_FILESTAT_SET_TIMES,
+    FD_PREAD,
+    FD_PRESTAT_GET,
+    FD_PRESTAT_DIR_NAME,
+    FD_PWRITE,
+    FD_READ,
+    FD_READDIR,
+    FD_RENUMBER,
+    FD_SEEK,
+    FD_SYNC,
+    FD_TELL,
+    FD_WRITE,
+    PATH_CREATE_DIRECTORY,
+    PATH_FILESTAT_GET,
+    PATH_FILESTAT_SET_TIMES,
+    PATH_LINK,
+    PATH_OPEN,
+    PATH_READLINK,
+    PATH_REMOVE_DIRECTORY,
+    PATH_RENAME,
+    PATH_SYMLINK,
+    PATH_UNLINK_FILE,
+    POLL_ONEOFF,
+    PROC_EXIT,
+    PROC_RAISE,
+    SCHED_YIELD,
+    RANDOM_GET,
+    SOCK_ACCEPT,
+    SOCK_RECV,
+    SOCK_SEND,
+    SOCK_SHUTDOWN,
+    /// The macro panicked with this text; does not return, but from `attempt`.
+    PANIC,
+    /// The macro panicked with a payload that is no text; does not return.
+    PANIC_ANY,
+    /// Copies the text that the call before this one left.
+    ANSWER,
+    /// `TokenStream::from_str`: the handle, or 0 and the error's texts.
+    PARSE_STREAM,
+    /// `Literal::from_str`: the same; the answer is the literal's text.
+    PARSE_LITERAL,
+    /// The records of a stream that was parsed.
+    READ_STREAM,
+    /// Validates and normalises a non-ASCII identifier; panics as natively.
+    IDENT,
+    /// `Display` of a stream.
+    DISPLAY,
+    /// `Display` of a literal that a constructor made.
+    LITERAL_TEXT,
+    /// `Debug` of a token or a stream.
+    DEBUG,
+    /// `Debug`, `source_text`, `file` and `local_file` of a span.
+    SPAN_TEXT,
+    /// `line` and `column` of a span.
+    SPAN_NUMBER,
+    /// A new span out of one or two: `start`, `end`, `resolved_at`.
+    SPAN_DERIVE,
+    /// Calls a function of the guest, whose panic ends there; the engine's own.
+    ATTEMPT,
+    /// The text of the native interface's panic that `attempt` has ended.
+    CAUGHT,
+    /// `join`, `byte_range` and `subspan`, where the shim is compiled to have them.
+    UNSTABLE,
+    /// As many there are; no call.
+    COUNT,
+}
+
+pub use self::Number::*;
+
+/// How many parameters and results they have: those of `CALLS`.
+pub const COUNTS: &[(u8, u8); Number::COUNT as usize] = &[
+    (2, 1),
+    (2, 1),
+    (2, 1),
+    (2, 1),
+    (2, 1),
+    (3, 1),
+    (4, 1),
+    (3, 1),
+    (1, 1),
+    (1, 1),
+    (2, 1),
+    (2, 1),
+    (3, 1),
+    (2, 1),
+    (2, 1),
+    (4, 1),
+    (5, 1),
+    (2, 1),
+    (3, 1),
+    (5, 1),
+    (4, 1),
+    (5, 1),
+    (2, 1),
+    (4, 1),
+    (1, 1),
+    (2, 1),
+    (4, 1),
+    (3, 1),
+    (5, 1),
+    (7, 1),
+    (7, 1),
+    (9, 1),
+    (6, 1),
+    (3, 1),
+    (6, 1),
+    (5, 1),
+    (3, 1),
+    (4, 1),
+    (1, 0),
+    (1, 1),
+    (0, 1),
+    (2, 1),
+    (3, 1),
+    (6, 1),
+    (5, 1),
+    (2, 1),
+    (2, 0),
+    (0, 0),
+    (1, 0),
+    (2, 1),
+    (2, 1),
+    (1, 1),
+    (3, 1),
+    (1, 1),
+    (1, 1),
+    (3, 1),
+    (2, 1),
+    (2, 1),
+    (3, 1),
+    (2, 1),
+    (0, 1),
+    (4, 1),
+];
+
+/// The call with this number.
+pub fn number(call: u32) -> Number {
+    if call > Number::COUNT as u32 {
+        return Number::COUNT;
+    }
+    // SAFETY: the enum's numbers go from 0 to this one.
+    unsafe { mem::transmute::<u32, Number>(call) }
+}
+
+#[cfg(not(proc_macro))]
 const fn wasi(name: &'static str, params: &'static [u8]) -> Call {
     Call { module: "wasi_snapshot_preview1", name, params, results: &[I] }
 }
 
+#[cfg(not(proc_macro))]
 const fn precast(name: &'static str, params: &'static [u8], results: &'static [u8]) -> Call {
     Call { module: "precast", name, params, results }
 }
 
-/// All of them, in the order of their numbers. A constant, for a static would be a unit of code of its
-/// own.
+/// All of them, in the order of their numbers.
+#[cfg(not(proc_macro))]
 pub const CALLS: &[Call] = &[
     wasi("args_get", &[I, I]),
     wasi("args_sizes_get", &[I, I]),
@@ -91,82 +261,3 @@ pub const CALLS: &[Call] = &[
     precast("caught", &[], &[L]),
     precast("unstable", &[I, I, I, I], &[L]),
 ];
-
-pub const ARGS_GET: u32 = 0;
-pub const ARGS_SIZES_GET: u32 = 1;
-pub const ENVIRON_GET: u32 = 2;
-pub const ENVIRON_SIZES_GET: u32 = 3;
-pub const CLOCK_RES_GET: u32 = 4;
-pub const CLOCK_TIME_GET: u32 = 5;
-pub const FD_ADVISE: u32 = 6;
-pub const FD_ALLOCATE: u32 = 7;
-pub const FD_CLOSE: u32 = 8;
-pub const FD_DATASYNC: u32 = 9;
-pub const FD_FDSTAT_GET: u32 = 10;
-pub const FD_FDSTAT_SET_FLAGS: u32 = 11;
-pub const FD_FDSTAT_SET_RIGHTS: u32 = 12;
-pub const FD_FILESTAT_GET: u32 = 13;
-pub const FD_FILESTAT_SET_SIZE: u32 = 14;
-pub const FD_FILESTAT_SET_TIMES: u32 = 15;
-pub const FD_PREAD: u32 = 16;
-pub const FD_PRESTAT_GET: u32 = 17;
-pub const FD_PRESTAT_DIR_NAME: u32 = 18;
-pub const FD_PWRITE: u32 = 19;
-pub const FD_READ: u32 = 20;
-pub const FD_READDIR: u32 = 21;
-pub const FD_RENUMBER: u32 = 22;
-pub const FD_SEEK: u32 = 23;
-pub const FD_SYNC: u32 = 24;
-pub const FD_TELL: u32 = 25;
-pub const FD_WRITE: u32 = 26;
-pub const PATH_CREATE_DIRECTORY: u32 = 27;
-pub const PATH_FILESTAT_GET: u32 = 28;
-pub const PATH_FILESTAT_SET_TIMES: u32 = 29;
-pub const PATH_LINK: u32 = 30;
-pub const PATH_OPEN: u32 = 31;
-pub const PATH_READLINK: u32 = 32;
-pub const PATH_REMOVE_DIRECTORY: u32 = 33;
-pub const PATH_RENAME: u32 = 34;
-pub const PATH_SYMLINK: u32 = 35;
-pub const PATH_UNLINK_FILE: u32 = 36;
-pub const POLL_ONEOFF: u32 = 37;
-pub const PROC_EXIT: u32 = 38;
-pub const PROC_RAISE: u32 = 39;
-pub const SCHED_YIELD: u32 = 40;
-pub const RANDOM_GET: u32 = 41;
-pub const SOCK_ACCEPT: u32 = 42;
-pub const SOCK_RECV: u32 = 43;
-pub const SOCK_SEND: u32 = 44;
-pub const SOCK_SHUTDOWN: u32 = 45;
-/// The macro panicked with this text; does not return, but from `attempt`.
-pub const PANIC: u32 = 46;
-/// The macro panicked with a payload that is no text; does not return.
-pub const PANIC_ANY: u32 = 47;
-/// Copies the text that the call before this one left.
-pub const ANSWER: u32 = 48;
-/// `TokenStream::from_str`: the handle, or 0 and the error's texts.
-pub const PARSE_STREAM: u32 = 49;
-/// `Literal::from_str`: the same; the answer is the literal's text.
-pub const PARSE_LITERAL: u32 = 50;
-/// The records of a stream that was parsed.
-pub const READ_STREAM: u32 = 51;
-/// Validates and normalises a non-ASCII identifier; panics as natively.
-pub const IDENT: u32 = 52;
-/// `Display` of a stream.
-pub const DISPLAY: u32 = 53;
-/// `Display` of a literal that a constructor made.
-pub const LITERAL_TEXT: u32 = 54;
-/// `Debug` of a token or a stream.
-pub const DEBUG: u32 = 55;
-/// `Debug`, `source_text`, `file` and `local_file` of a span.
-pub const SPAN_TEXT: u32 = 56;
-/// `line` and `column` of a span.
-pub const SPAN_NUMBER: u32 = 57;
-/// A new span out of one or two: `start`, `end`, `resolved_at`.
-pub const SPAN_DERIVE: u32 = 58;
-/// Calls a function of the guest, whose panic ends there; the engine's own.
-pub const ATTEMPT: u32 = 59;
-/// The text of the native interface's panic that `attempt` has ended.
-pub const CAUGHT: u32 = 60;
-/// `join`, `byte_range` and `subspan`, where the shim is compiled to have them.
-pub const UNSTABLE: u32 = 61;

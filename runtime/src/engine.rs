@@ -61,7 +61,7 @@ tier! {
 
 use std::slice;
 
-use super::calls::{ATTEMPT, CALLS};
+use super::calls::{ATTEMPT, COUNTS};
 use super::image::{head, Insn, STACK_SLOTS_MAX};
 use super::instance::{same, Fault, Host, Limits, Trap};
 use super::memory::Memory;
@@ -160,7 +160,8 @@ impl Engine {
     /// Runs `func` in the frame that begins at slot `base`. A panic leaves the memory as it is, and
     /// the globals, of which the guest's stack pointer is one, as they were.
     fn guarded(&mut self, func: u32, base: usize, host: &mut dyn Host) -> Result<(), Fault> {
-        let globals = self.globals.to_vec();
+        let mut globals = Vec::new();
+        globals.extend_from_slice(&self.globals);
         let result = self.run_at(func, base, host);
         if let Err(Fault::Panic(_)) = result {
             self.globals.copy_from_slice(&globals);
@@ -193,19 +194,19 @@ impl Engine {
         frame: *mut [u64; FRAME],
         host: &mut dyn Host,
     ) -> Result<(), Fault> {
-        let call = &CALLS[number as usize];
+        let (n_params, n_results) = COUNTS[number as usize];
         let slots = (frame as *mut u64).add(window);
         if self.fuel < HOST_CALL {
             return Err(Fault::Limit(FUEL));
         }
         self.fuel -= HOST_CALL;
-        let result = if number == ATTEMPT {
+        let result = if number == ATTEMPT as u32 {
             let base = (slots as usize - self.stack.base() as usize) / 8;
-            self.attempt(*slots.add(1) as u32, base, host)?
+            tri!(self.attempt(*slots.add(1) as u32, base, host))
         } else {
-            let args = slice::from_raw_parts(slots, call.params.len());
+            let args = slice::from_raw_parts(slots, n_params as usize);
             self.memory.work.set(0);
-            let result = host.call(number, args, &mut self.memory)?;
+            let result = tri!(host.call(number, args, &mut self.memory));
             let cost = self.memory.work.get() >> 6;
             if self.fuel < cost {
                 return Err(Fault::Limit(FUEL));
@@ -213,7 +214,7 @@ impl Engine {
             self.fuel -= cost;
             result
         };
-        if !call.results.is_empty() {
+        if n_results != 0 {
             *slots = result;
         }
         Ok(())

@@ -5,7 +5,6 @@
 
 use std::any::Any;
 use std::fmt::{Debug, Display};
-use std::str;
 use std::str::FromStr;
 
 use super::api::{Ident, Literal, Span, TokenStream, TokenTree};
@@ -13,7 +12,7 @@ use super::calls;
 use super::instance::{guard, holds, owned, Fault, Host};
 use super::memory::Memory;
 use super::spans;
-use super::tokens::Tokens;
+use super::tokens::{utf8, Tokens};
 use super::unstable;
 use super::wasi::Wasi;
 
@@ -22,13 +21,15 @@ part! {
         impl<'a> Session<'a> {
             fn caught(&mut self) -> u64 {
                 match self.payload.take() {
-                    Some(payload) => match payload.downcast::<String>() {
-                        Ok(text) => self.keep(*text) << 32 | 1,
-                        Err(payload) => match payload.downcast::<&'static str>() {
-                            Ok(text) => self.keep(owned(*text)) << 32 | 1,
-                            Err(_) => 0,
-                        },
-                    },
+                    Some(payload) => {
+                        if let Some(text) = payload.downcast_ref::<String>() {
+                            return self.keep(owned(text)) << 32 | 1;
+                        }
+                        match payload.downcast_ref::<&'static str>() {
+                            Some(text) => self.keep(owned(text)) << 32 | 1,
+                            None => 0,
+                        }
+                    }
                     None => 0,
                 }
             }
@@ -60,7 +61,7 @@ pub struct Session<'a> {
 
 impl<'a> Host for Session<'a> {
     fn call(&mut self, call: u32, args: &[u64], memory: &mut Memory) -> Result<u64, Fault> {
-        if call < calls::PANIC {
+        if call < calls::PANIC as u32 {
             return self.wasi.call(call, args, memory);
         }
         let mut result = Err(Fault::Panic(String::new()));
@@ -87,18 +88,18 @@ impl<'a> Session<'a> {
         let a = if args.is_empty() { 0 } else { args[0] as u32 };
         let b = if args.len() < 2 { 0 } else { args[1] as u32 };
         let c = if args.len() < 3 { 0 } else { args[2] as u32 };
-        if call == calls::ANSWER {
+        if call == calls::ANSWER as u32 {
             return self.give(a, memory);
         }
         self.is_stream = false;
-        match call {
-            calls::PANIC => Err(Fault::Panic(owned(text(memory, a, b)?))),
+        match calls::number(call) {
+            calls::PANIC => Err(Fault::Panic(owned(tri!(text(memory, a, b))))),
             calls::PANIC_ANY => {
                 self.payload = Some(Box::new(Other));
                 Err(Fault::Panic(String::new()))
             }
             calls::PARSE_STREAM => {
-                let text = text(memory, a, b)?;
+                let text = tri!(text(memory, a, b));
                 if holds(text.as_bytes(), b"compile_error") {
                     self.tokens.has_error = true;
                 }
@@ -107,52 +108,53 @@ impl<'a> Session<'a> {
                     Err(error) => Ok(self.lex_error(&error)),
                 }
             }
-            calls::PARSE_LITERAL => match Literal::from_str(text(memory, a, b)?) {
+            calls::PARSE_LITERAL => match Literal::from_str(tri!(text(memory, a, b))) {
                 Ok(literal) => {
-                    let len = self.keep(literal.to_string());
+                    let len = self.keep(text!("{}", literal));
                     Ok(len << 32 | self.tokens.add(TokenTree::Literal(literal)) as u64)
                 }
                 Err(error) => Ok(self.lex_error(&error)),
             },
             calls::READ_STREAM => {
-                let stream = self.tokens.native_stream(a)?;
+                let stream = tri!(self.tokens.native_stream(a));
                 self.tokens.add_stream(stream);
                 self.is_stream = true;
-                Ok(self.tokens.encode(1)? as u64)
+                Ok(tri!(self.tokens.encode(1)) as u64)
             }
             calls::IDENT => {
-                let string = text(memory, a, b)?;
+                let string = tri!(text(memory, a, b));
                 let span = Span::call_site();
                 if c != 0 {
                     // What is printed starts with `r#`.
-                    let ident = Ident::new_raw(string, span).to_string();
-                    return Ok(self.keep(owned(&ident[2..])));
+                    let ident = text!("{}", Ident::new_raw(string, span));
+                    let name = tri!(utf8(&ident.as_bytes()[2..]));
+                    return Ok(self.keep(owned(name)));
                 }
-                Ok(self.keep(Ident::new(string, span).to_string()))
+                Ok(self.keep(text!("{}", Ident::new(string, span))))
             }
             calls::DISPLAY => {
-                let stream = self.tokens.decode(memory, a)?;
-                Ok(self.keep(stream.to_string()))
+                let stream = tri!(self.tokens.decode(memory, a));
+                Ok(self.keep(text!("{}", stream)))
             }
             calls::LITERAL_TEXT => {
-                let tree = self.tokens.decode_one(memory, a)?;
-                Ok(self.keep(tree.to_string()))
+                let tree = tri!(self.tokens.decode_one(memory, a));
+                Ok(self.keep(text!("{}", tree)))
             }
             calls::DEBUG if b == 0 => {
-                let tree = self.tokens.decode_one(memory, a)?;
+                let tree = tri!(self.tokens.decode_one(memory, a));
                 Ok(self.debug(&tree, c))
             }
             calls::DEBUG => {
-                let stream = self.tokens.decode(memory, a)?;
+                let stream = tri!(self.tokens.decode(memory, a));
                 Ok(self.debug(&stream, c))
             }
-            calls::SPAN_TEXT => match spans::text(self.tokens.span(a)?, b) {
+            calls::SPAN_TEXT => match spans::text(tri!(self.tokens.span(a)), b) {
                 Some(text) => Ok(self.keep(text) << 32 | 1),
                 None => Ok(0),
             },
-            calls::SPAN_NUMBER => Ok(spans::number(self.tokens.span(a)?, b) as u64),
+            calls::SPAN_NUMBER => Ok(spans::number(tri!(self.tokens.span(a)), b) as u64),
             calls::SPAN_DERIVE => {
-                let span = spans::derive(self.tokens.span(a)?, self.tokens.span(b)?, c);
+                let span = spans::derive(tri!(self.tokens.span(a)), tri!(self.tokens.span(b)), c);
                 Ok(self.tokens.add_span(span) as u64)
             }
             calls::CAUGHT => Ok(self.caught()),
@@ -169,9 +171,9 @@ impl<'a> Session<'a> {
 
     fn give(&mut self, at: u32, memory: &mut Memory) -> Result<u64, Fault> {
         if self.is_stream {
-            self.tokens.write(memory, at)?;
+            tri!(self.tokens.write(memory, at));
         } else {
-            memory.write(at, self.answer.as_bytes())?;
+            tri!(memory.write(at, self.answer.as_bytes()));
         }
         Ok(0)
     }
@@ -186,8 +188,5 @@ impl<'a> Session<'a> {
 }
 
 fn text(memory: &Memory, at: u32, len: u32) -> Result<&str, Fault> {
-    match str::from_utf8(memory.read(at, len)?) {
-        Ok(text) => Ok(text),
-        Err(_) => Err(Fault::Damaged(owned("a text that is not UTF-8"))),
-    }
+    utf8(tri!(memory.read(at, len)))
 }

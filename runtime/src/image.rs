@@ -135,20 +135,53 @@ pub mod shape {
     pub const COUNT: usize = 27;
 }
 
+/// What is left out of shims with tier 1: an opcode that nothing names costs a consumer as well.
+#[cfg(not(proc_macro))]
+macro_rules! all {
+    ($all:item $few:item) => {
+        $all
+    };
+}
+#[cfg(proc_macro)]
+tier! {
+    macro_rules! all {
+        ($all:item $few:item) => {
+            $few
+        };
+    }
+    macro_rules! all {
+        ($all:item $few:item) => {
+            $all
+        };
+    }
+}
+
 macro_rules! ops {
     ($($name:ident $shape:ident;)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         enum Number { $($name,)* COUNT }
 
-        /// The opcodes.
-        pub mod op {
-            $(pub const $name: u8 = super::Number::$name as u8;)*
-            pub const COUNT: usize = super::Number::COUNT as usize;
+        all! {
+            /// The opcodes.
+            pub mod op {
+                $(pub const $name: u8 = super::Number::$name as u8;)*
+                pub const COUNT: usize = super::Number::COUNT as usize;
+            }
+            pub mod op {
+                pub const BR: u8 = super::Number::BR as u8;
+                pub const RET: u8 = super::Number::RET as u8;
+                pub const RET_S: u8 = super::Number::RET_S as u8;
+                pub const UNREACHABLE: u8 = super::Number::UNREACHABLE as u8;
+                pub const CALL_HOST: u8 = super::Number::CALL_HOST as u8;
+                pub const MATH: u8 = super::Number::MATH as u8;
+                pub const COUNT: usize = super::Number::COUNT as usize;
+            }
         }
 
         /// The shape of every opcode.
         pub const SHAPES: &[u8; op::COUNT] = &[$(shape::$shape,)*];
         /// The name of every opcode.
+        #[cfg(not(proc_macro))]
         pub const NAMES: &[&str; op::COUNT] = &[$(stringify!($name),)*];
     };
 }
@@ -222,24 +255,34 @@ macro_rules! numbers {
     };
 }
 
-numbers! {
-    /// Rare pure functions of one or two slots: field `x` of `MATH`. An `F32_` number plus
-    /// `F64_ABS` is its `F64_` twin.
-    math, Math:
-    F32_ABS F32_NEG F32_CEIL F32_FLOOR F32_TRUNC F32_NEAREST F32_SQRT
-    F32_ADD F32_SUB F32_MUL F32_DIV F32_MIN F32_MAX F32_COPYSIGN
-    F32_EQ F32_NE F32_LT F32_GT F32_LE F32_GE
-    F64_ABS F64_NEG F64_CEIL F64_FLOOR F64_TRUNC F64_NEAREST F64_SQRT
-    F64_ADD F64_SUB F64_MUL F64_DIV F64_MIN F64_MAX F64_COPYSIGN
-    F64_EQ F64_NE F64_LT F64_GT F64_LE F64_GE
-    F32_DEMOTE F64_PROMOTE
-    F32_FROM_I32_S F32_FROM_I32_U F32_FROM_I64_S F32_FROM_I64_U
-    F64_FROM_I32_S F64_FROM_I32_U F64_FROM_I64_S F64_FROM_I64_U
-    I32_FROM_F32_S I32_FROM_F32_U I32_FROM_F64_S I32_FROM_F64_U
-    I64_FROM_F32_S I64_FROM_F32_U I64_FROM_F64_S I64_FROM_F64_U
-    I32_SAT_F32_S I32_SAT_F32_U I32_SAT_F64_S I32_SAT_F64_U
-    I64_SAT_F32_S I64_SAT_F32_U I64_SAT_F64_S I64_SAT_F64_U
-    I32_POPCNT I64_POPCNT
+part! {
+    math {
+        numbers! {
+            /// Rare pure functions of one or two slots: field `x` of `MATH`. An `F32_` number plus
+            /// `F64_ABS` is its `F64_` twin.
+            math, Math:
+            F32_ABS F32_NEG F32_CEIL F32_FLOOR F32_TRUNC F32_NEAREST F32_SQRT
+            F32_ADD F32_SUB F32_MUL F32_DIV F32_MIN F32_MAX F32_COPYSIGN
+            F32_EQ F32_NE F32_LT F32_GT F32_LE F32_GE
+            F64_ABS F64_NEG F64_CEIL F64_FLOOR F64_TRUNC F64_NEAREST F64_SQRT
+            F64_ADD F64_SUB F64_MUL F64_DIV F64_MIN F64_MAX F64_COPYSIGN
+            F64_EQ F64_NE F64_LT F64_GT F64_LE F64_GE
+            F32_DEMOTE F64_PROMOTE
+            F32_FROM_I32_S F32_FROM_I32_U F32_FROM_I64_S F32_FROM_I64_U
+            F64_FROM_I32_S F64_FROM_I32_U F64_FROM_I64_S F64_FROM_I64_U
+            I32_FROM_F32_S I32_FROM_F32_U I32_FROM_F64_S I32_FROM_F64_U
+            I64_FROM_F32_S I64_FROM_F32_U I64_FROM_F64_S I64_FROM_F64_U
+            I32_SAT_F32_S I32_SAT_F32_U I32_SAT_F64_S I32_SAT_F64_U
+            I64_SAT_F32_S I64_SAT_F32_U I64_SAT_F64_S I64_SAT_F64_U
+            I32_POPCNT I64_POPCNT
+        }
+    }
+    {
+        /// None of them is used.
+        pub mod math {
+            pub const COUNT: u8 = 0;
+        }
+    }
 }
 
 numbers! {

@@ -166,7 +166,7 @@ pub fn guard(f: &mut dyn FnMut()) -> Option<Box<dyn Any + Send>> {
     }
 }
 
-/// Where host calls go. `call` is an index into `calls::CALLS`.
+/// Where host calls go. `call` is a `calls::Number`.
 pub trait Host {
     fn call(&mut self, call: u32, args: &[u64], memory: &mut Memory) -> Result<u64, Fault>;
 }
@@ -179,7 +179,7 @@ pub struct Instance {
 impl Instance {
     /// `embedded`: what `lower::compress` wrote.
     pub fn new(embedded: &'static [u8], limits: Limits) -> Result<Instance, Fault> {
-        let engine = Engine::new(embedded, &limits)?;
+        let engine = tri!(Engine::new(embedded, &limits));
         Ok(Instance { engine: engine, limits: limits })
     }
 
@@ -210,7 +210,7 @@ impl Instance {
             self.engine.slots()[i] = args[i];
             i += 1;
         }
-        self.engine.run(export_func, &self.limits, host)?;
+        tri!(self.engine.run(export_func, &self.limits, host));
         let has_result = match self.engine.params(export_func) {
             Some((_, results)) => results > 0,
             None => false,

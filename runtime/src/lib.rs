@@ -21,14 +21,8 @@ macro_rules! tier {
     };
 }
 
-/// `format!`, without what std has between it and `write!`.
-macro_rules! text {
-    ($($part:tt)*) => {{
-        let mut text = ::std::string::String::new();
-        let _ = ::std::fmt::Write::write_fmt(&mut text, format_args!($($part)*));
-        text
-    }};
-}
+#[macro_use]
+mod macros;
 
 pub mod calls;
 pub mod engine;
@@ -167,12 +161,12 @@ impl Machine {
     ) -> Result<Machine, Fault> {
         let mut wasi = Wasi::new(grants, &limits);
         let tokens_max = limits.tokens_max;
-        let mut instance = Instance::new(embedded, limits)?;
-        let start = export(&instance, "precast_start")?;
-        let buffer = export(&instance, "precast_buffer")?;
+        let mut instance = tri!(Instance::new(embedded, limits));
+        let start = tri!(export(&instance, "precast_start"));
+        let buffer = tri!(export(&instance, "precast_buffer"));
         let abi = {
             let mut session = Session::new(Tokens::new(1), &mut wasi);
-            instance.call(start, &[], &mut session)? as u32
+            tri!(instance.call(start, &[], &mut session)) as u32
         };
         if abi != calls::ABI {
             return Err(Fault::Damaged(text!(
@@ -274,9 +268,9 @@ fn call(
     len: u32,
     session: &mut Session,
 ) -> Result<TokenStream, Fault> {
-    let at = instance.call(buffer, &[len as u64], session)? as u32;
-    session.tokens.write(instance.memory(), at)?;
-    let at = instance.call(func, &[], session)? as u32;
+    let at = tri!(instance.call(buffer, &[len as u64], session)) as u32;
+    tri!(session.tokens.write(instance.memory(), at));
+    let at = tri!(instance.call(func, &[], session)) as u32;
     // The native constructors panic on what the guest should have refused.
     let memory = instance.memory();
     let mut result = Err(Fault::Panic(String::new()));
@@ -394,7 +388,7 @@ impl Module {
             Ok(mut output) => {
                 let mut help = help;
                 if output.has_error && help.is_none() {
-                    help = unsupported(self.name, &output.stream.to_string());
+                    help = unsupported(self.name, &text!("{}", output.stream));
                 }
                 // A refusal the macro reports in words of its own, which cannot name the grant.
                 if let (true, Some(help)) = (output.has_error, help) {

@@ -32,20 +32,29 @@ pub struct Memory {
 unsafe impl Send for Memory {}
 
 impl Memory {
+    /// Without a block: empty, and not to be grown.
+    ///
     /// `limit`: bytes beyond which it does not grow.
-    pub fn new(pages: u32, limit: u64) -> Result<Memory, Fault> {
-        let bytes = pages as u64 * PAGE_BYTES;
-        if bytes > limit || bytes > usize::MAX as u64 / 4 {
-            return Err(Fault::Limit("the macro needs more memory than its limit `memory`"));
-        }
-        let pages = Pages::new(bytes as usize + SLACK)?;
-        Ok(Memory {
-            base: pages.base(),
-            pages: pages,
-            len: bytes as usize,
+    pub fn none(limit: u64) -> Memory {
+        Memory {
+            base: ptr::null_mut(),
+            pages: Pages::none(),
+            len: 0,
             limit: limit,
             work: Cell::new(0),
-        })
+        }
+    }
+
+    /// Takes the block.
+    pub fn take(&mut self, pages: u32) -> Result<(), Fault> {
+        let bytes = pages as u64 * PAGE_BYTES;
+        if bytes > self.limit || bytes > usize::MAX as u64 / 4 {
+            return Err(Fault::Limit("the macro needs more memory than its limit `memory`"));
+        }
+        tri!(self.pages.take(bytes as usize + SLACK));
+        self.base = self.pages.base();
+        self.len = bytes as usize;
+        Ok(())
     }
 
     pub fn pages(&self) -> u32 {
@@ -77,7 +86,7 @@ impl Memory {
             if capacity < bytes as usize {
                 capacity = bytes as usize;
             }
-            self.pages.grow(capacity + SLACK)?;
+            tri!(self.pages.grow(capacity + SLACK));
             self.base = self.pages.base();
         }
         self.len = bytes as usize;
@@ -93,7 +102,7 @@ impl Memory {
     }
 
     pub fn read(&self, addr: u32, len: u32) -> Result<&[u8], Fault> {
-        self.check(addr, len)?;
+        tri!(self.check(addr, len));
         // SAFETY: checked to lie inside the block, which lives as long as the borrow.
         Ok(unsafe { slice::from_raw_parts(self.base.add(addr as usize), len as usize) })
     }
@@ -102,7 +111,7 @@ impl Memory {
         if bytes.len() as u64 > u32::MAX as u64 {
             return Err(Fault::Trap(Trap::MemoryOutOfBounds));
         }
-        self.check(addr, bytes.len() as u32)?;
+        tri!(self.check(addr, bytes.len() as u32));
         // SAFETY: checked to lie inside the block; `bytes` cannot overlap what we hold by `&mut`.
         unsafe {
             ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(addr as usize), bytes.len())
@@ -111,26 +120,26 @@ impl Memory {
     }
 
     pub fn read_u32(&self, addr: u32) -> Result<u32, Fault> {
-        self.check(addr, 4)?;
+        tri!(self.check(addr, 4));
         // SAFETY: checked to lie inside the block; the type needs no alignment.
         Ok(u32::from_le(unsafe { (*(self.base.add(addr as usize) as *const Four)).0 }))
     }
 
     pub fn read_u64(&self, addr: u32) -> Result<u64, Fault> {
-        self.check(addr, 8)?;
+        tri!(self.check(addr, 8));
         // SAFETY: as above.
         Ok(u64::from_le(unsafe { (*(self.base.add(addr as usize) as *const Eight)).0 }))
     }
 
     pub fn write_u32(&mut self, addr: u32, value: u32) -> Result<(), Fault> {
-        self.check(addr, 4)?;
+        tri!(self.check(addr, 4));
         // SAFETY: as above.
         unsafe { (*(self.base.add(addr as usize) as *mut Four)).0 = value.to_le() };
         Ok(())
     }
 
     pub fn write_u64(&mut self, addr: u32, value: u64) -> Result<(), Fault> {
-        self.check(addr, 8)?;
+        tri!(self.check(addr, 8));
         // SAFETY: as above.
         unsafe { (*(self.base.add(addr as usize) as *mut Eight)).0 = value.to_le() };
         Ok(())
@@ -138,8 +147,8 @@ impl Memory {
 
     /// `memory.copy`: the ranges may overlap.
     pub fn copy_within(&mut self, to: u32, from: u32, len: u32) -> Result<(), Fault> {
-        self.check(to, len)?;
-        self.check(from, len)?;
+        tri!(self.check(to, len));
+        tri!(self.check(from, len));
         // SAFETY: both ranges were checked to lie inside the block.
         unsafe {
             ptr::copy(self.base.add(from as usize), self.base.add(to as usize), len as usize)
@@ -149,7 +158,7 @@ impl Memory {
 
     /// `memory.fill`
     pub fn fill(&mut self, to: u32, byte: u8, len: u32) -> Result<(), Fault> {
-        self.check(to, len)?;
+        tri!(self.check(to, len));
         // SAFETY: the range was checked to lie inside the block.
         unsafe { ptr::write_bytes(self.base.add(to as usize), byte, len as usize) };
         Ok(())

@@ -1,6 +1,7 @@
-//! Blocks of zeroed memory, from the allocator: where the system is not asked directly.
+//! Blocks of zeroed memory from the allocator, and output: where the system is not asked directly.
 
 use std::alloc::{alloc_zeroed, dealloc, Layout};
+use std::io::{self, Write};
 use std::ptr;
 
 use super::instance::Fault;
@@ -13,6 +14,15 @@ pub struct Pages {
 // SAFETY: the block is owned and reached only through this value.
 unsafe impl Send for Pages {}
 
+/// Writes to standard output or error; false if that fails.
+pub fn print(fd: u32, bytes: &[u8]) -> bool {
+    if fd == 1 {
+        let mut out = io::stdout();
+        return out.write_all(bytes).is_ok() && out.flush().is_ok();
+    }
+    io::stderr().write_all(bytes).is_ok()
+}
+
 fn layout(bytes: usize) -> Result<Layout, Fault> {
     match Layout::from_size_align(bytes.max(1), 64) {
         Ok(layout) => Ok(layout),
@@ -21,14 +31,21 @@ fn layout(bytes: usize) -> Result<Layout, Fault> {
 }
 
 impl Pages {
-    pub fn new(bytes: usize) -> Result<Pages, Fault> {
-        let layout = layout(bytes)?;
+    /// None yet: there is nothing to be read.
+    pub const fn none() -> Pages {
+        Pages { base: ptr::null_mut(), bytes: 0 }
+    }
+
+    /// Takes the first block.
+    pub fn take(&mut self, bytes: usize) -> Result<(), Fault> {
+        let layout = tri!(layout(bytes));
         // SAFETY: the layout has a size.
         let base = unsafe { alloc_zeroed(layout) };
         if base.is_null() {
             return Err(Fault::Limit("the machine has no memory left for the macro"));
         }
-        Ok(Pages { base: base, bytes: bytes })
+        *self = Pages { base: base, bytes: bytes };
+        Ok(())
     }
 
     /// Valid until the block grows or is dropped.
@@ -42,7 +59,8 @@ impl Pages {
 
     /// Makes it larger; it may move.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Fault> {
-        let grown = Pages::new(bytes)?;
+        let mut grown = Pages::none();
+        tri!(grown.take(bytes));
         // SAFETY: both blocks are owned, differ, and hold as many bytes.
         unsafe { ptr::copy_nonoverlapping(self.base, grown.base, self.bytes.min(bytes)) };
         *self = grown;
@@ -52,6 +70,9 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
+        if self.base.is_null() {
+            return;
+        }
         if let Ok(layout) = layout(self.bytes) {
             // SAFETY: allocated with this layout, and dropped once.
             unsafe { dealloc(self.base, layout) };

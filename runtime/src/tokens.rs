@@ -128,7 +128,7 @@ impl Tokens {
     }
 
     pub fn native_stream(&self, id: u32) -> Result<TokenStream, Fault> {
-        match self.native(id)? {
+        match tri!(self.native(id)) {
             TokenTree::Group(group) => Ok(group.stream()),
             _ => Err(bad("a stream that is none")),
         }
@@ -165,7 +165,8 @@ impl Tokens {
                     let _ = write!(self.texts, "{}", literal);
                     let mut len = self.texts.len() as u32 - start;
                     if len >= LONG {
-                        self.texts.truncate(start as usize);
+                        // SAFETY: where the text ended before.
+                        unsafe { self.texts.as_mut_vec().set_len(start as usize) };
                         len = LONG;
                     }
                     [LITERAL | len << 8, start, id << 2, id]
@@ -207,17 +208,17 @@ impl Tokens {
         let len = self.records.len() * RECORD_BYTES as usize;
         // SAFETY: the records are `len` initialised bytes.
         let bytes = unsafe { slice::from_raw_parts(self.records.as_ptr() as *const u8, len) };
-        memory.write(at, bytes)?;
+        tri!(memory.write(at, bytes));
         memory.write(at + len as u32, self.texts.as_bytes())
     }
 
     /// The stream described by three words at `at`.
     pub fn decode(&mut self, memory: &Memory, at: u32) -> Result<TokenStream, Fault> {
         self.budget = self.records_max;
-        let records = memory.read_u32(at)?;
-        let len = memory.read_u32(at.wrapping_add(4))?;
-        let id = memory.read_u32(at.wrapping_add(8))?;
-        let window = Window::new(memory)?;
+        let records = tri!(memory.read_u32(at));
+        let len = tri!(memory.read_u32(at.wrapping_add(4)));
+        let id = tri!(memory.read_u32(at.wrapping_add(8)));
+        let window = tri!(Window::new(memory));
         self.stream(&window, records, len, id, 0)
     }
 
@@ -227,10 +228,10 @@ impl Tokens {
         let mut record = [0; 4];
         let mut i = 0;
         while i < 4 {
-            record[i as usize] = memory.read_u32(at.wrapping_add(i * 4))?;
+            record[i as usize] = tri!(memory.read_u32(at.wrapping_add(i * 4)));
             i += 1;
         }
-        let window = Window::new(memory)?;
+        let window = tri!(Window::new(memory));
         let tree = if record[0] & 7 == GROUP {
             self.group(&window, record, 0)
         } else {
@@ -238,7 +239,10 @@ impl Tokens {
         };
         match tree {
             Some(tree) => Ok(tree),
-            None => Err(self.fault.take().unwrap_or_else(stale)),
+            None => match self.fault.take() {
+                Some(fault) => Err(fault),
+                None => Err(stale()),
+            },
         }
     }
 
@@ -266,20 +270,20 @@ impl Tokens {
             return Err(Fault::Limit("the macro's output has more tokens than its limit `tokens`"));
         }
         self.budget -= len;
-        let bytes = window.memory.read(at, len * RECORD_BYTES)?;
+        let bytes = tri!(window.memory.read(at, len * RECORD_BYTES));
         if at % 4 != 0 {
             return Err(bad("records at an odd address"));
         }
         let mut cursor = Cursor { at: bytes.as_ptr() as usize, left: len };
-        let mut stream = self.run(window, &mut cursor, depth)?;
+        let mut stream = tri!(self.run(window, &mut cursor, depth));
         // The run stopped before a splice.
         while cursor.left != 0 {
             // SAFETY: a record is left.
             let [head, at, _, id] = unsafe { cursor.next() };
-            let part = self.stream(window, at, head >> 8, id, depth + 1)?;
+            let part = tri!(self.stream(window, at, head >> 8, id, depth + 1));
             stream.extend(Some(part));
             if cursor.left != 0 {
-                let part = self.run(window, &mut cursor, depth)?;
+                let part = tri!(self.run(window, &mut cursor, depth));
                 stream.extend(Some(part));
             }
         }
@@ -429,7 +433,7 @@ impl Tokens {
         if id == self.epoch {
             return Ok(if part == 1 { self.mixed_site } else { self.call_site });
         }
-        let tree = self.native(id)?;
+        let tree = tri!(self.native(id));
         if part != 0 {
             if let TokenTree::Group(ref group) = *tree {
                 return Ok(if part == 1 { group.span_open() } else { group.span_close() });
@@ -520,58 +524,65 @@ fn bad(what: &str) -> Fault {
 /// The bytes of a text or of a string's value.
 fn bytes(memory: &Memory, len: u32, at: u32) -> Result<&[u8], Fault> {
     if len == LONG {
-        let len = memory.read_u32(at)?;
+        let len = tri!(memory.read_u32(at));
         return memory.read(at.wrapping_add(4), len);
     }
     memory.read(at, len)
 }
 
-fn text(memory: &Memory, len: u32, at: u32) -> Result<&str, Fault> {
-    match str::from_utf8(bytes(memory, len, at)?) {
+/// Bytes as a text.
+pub fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
+    match str::from_utf8(bytes) {
         Ok(text) => Ok(text),
         Err(_) => Err(bad("a text that is not UTF-8")),
     }
+}
+
+fn text(memory: &Memory, len: u32, at: u32) -> Result<&str, Fault> {
+    utf8(tri!(bytes(memory, len, at)))
 }
 
 /// The native literal that the guest's constructor stands for.
 fn literal(memory: &Memory, head: u32, at: u32) -> Result<Literal, Fault> {
     let value = head >> 8;
     Ok(match head >> 3 & 31 {
-        0 => match Literal::from_str(text(memory, value, at)?) {
+        0 => match Literal::from_str(tri!(text(memory, value, at))) {
             Ok(literal) => literal,
             Err(_) => return Err(bad("a literal that is none")),
         },
-        1 => Literal::string(text(memory, value, at)?),
+        1 => Literal::string(tri!(text(memory, value, at))),
         2 if at > 0x10_ffff || (at >= 0xd800 && at < 0xe000) => {
             return Err(bad("a character that is none"));
         }
         // SAFETY: it is a character's number.
         2 => Literal::character(unsafe { mem::transmute::<u32, char>(at) }),
         3 => Literal::byte_character(at as u8),
-        4 => Literal::byte_string(bytes(memory, value, at)?),
+        4 => Literal::byte_string(tri!(bytes(memory, value, at))),
         5 => {
-            let mut bytes = bytes(memory, value, at)?.to_vec();
-            bytes.push(0);
-            match CStr::from_bytes_with_nul(&bytes) {
+            let mut string = Vec::new();
+            string.extend_from_slice(tri!(bytes(memory, value, at)));
+            string.extend_from_slice(&[0]);
+            match CStr::from_bytes_with_nul(&string) {
                 Ok(string) => Literal::c_string(string),
                 Err(_) => return Err(bad("a C string with a NUL in it")),
             }
         }
         6 if value & WIDE == 0 => unsigned(at as u128, value & 31),
-        6 => unsigned(wide(memory, at)?, value & 31),
+        6 => unsigned(tri!(wide(memory, at)), value & 31),
         7 if value & WIDE == 0 => signed(at as i32 as i128, value & 31),
-        7 => signed(wide(memory, at)? as i128, value & 31),
-        8 if value == 0 => Literal::f32_unsuffixed(finite32(at)?),
-        8 => Literal::f32_suffixed(finite32(at)?),
-        9 if value == 0 => Literal::f64_unsuffixed(finite64(memory.read_u64(at)?)?),
-        9 => Literal::f64_suffixed(finite64(memory.read_u64(at)?)?),
+        7 => signed(tri!(wide(memory, at)) as i128, value & 31),
+        8 if value == 0 => Literal::f32_unsuffixed(tri!(finite32(at))),
+        8 => Literal::f32_suffixed(tri!(finite32(at))),
+        9 if value == 0 => Literal::f64_unsuffixed(tri!(finite64(tri!(memory.read_u64(at))))),
+        9 => Literal::f64_suffixed(tri!(finite64(tri!(memory.read_u64(at))))),
         _ => return Err(bad("a literal of no known form")),
     })
 }
 
 /// 16 bytes of memory.
 fn wide(memory: &Memory, at: u32) -> Result<u128, Fault> {
-    Ok(memory.read_u64(at)? as u128 | (memory.read_u64(at.wrapping_add(8))? as u128) << 64)
+    Ok(tri!(memory.read_u64(at)) as u128
+        | (tri!(memory.read_u64(at.wrapping_add(8))) as u128) << 64)
 }
 
 fn finite32(bits: u32) -> Result<f32, Fault> {
@@ -630,7 +641,7 @@ impl LiteralMethods for Literal {
         for byte in string.to_bytes() {
             let _ = write!(text, "\\x{:02x}", byte);
         }
-        text.push('"');
+        text.push_str("\"");
         lexed(&text)
     }
 }

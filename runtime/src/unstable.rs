@@ -11,12 +11,12 @@ use super::tokens::Tokens;
 pub fn ask(tokens: &mut Tokens, args: &[u64], memory: &Memory) -> Result<u64, Fault> {
     let (first, second) = (args[1] as u32, args[2] as u32);
     let span = match args[0] {
-        0 => tokens.span(first)?.join(tokens.span(second)?),
+        0 => tri!(tokens.span(first)).join(tri!(tokens.span(second))),
         1 => {
-            let range = tokens.span(first)?.byte_range();
+            let range = tri!(tokens.span(first)).byte_range();
             return Ok((range.start as u64) << 32 | range.end as u64);
         }
-        _ => match tokens.decode_one(memory, first)? {
+        _ => match tri!(tokens.decode_one(memory, first)) {
             TokenTree::Literal(literal) => {
                 let end = match args[3] as u32 {
                     u32::MAX => Bound::Unbounded,

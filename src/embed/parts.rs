@@ -20,10 +20,11 @@ struct Uses {
 /// A part and whether it is used.
 type Part = (&'static str, fn(&Uses) -> bool);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("environ", |uses| uses.call(is_environ)),
     ("files", |uses| uses.call(is_file)),
     ("place", |uses| uses.call(is_environ) || uses.call(is_file)),
+    ("system", |uses| uses.call(is_system)),
     ("spans", |uses| uses.call(|call| call.starts_with("span_"))),
     ("unwind", |uses| uses.call(|call| call == "attempt")),
     ("math", |uses| uses.ops.iter().any(|(op, _)| *op == op::MATH)),
@@ -35,6 +36,11 @@ const PARTS: [Part; 7] = [
 
 fn is_environ(call: &str) -> bool {
     call.starts_with("environ_")
+}
+
+fn is_system(call: &str) -> bool {
+    const SYSTEM: [&str; 6] = ["args_", "clock_", "poll_", "proc_raise", "sched_", "sock_"];
+    SYSTEM.iter().any(|start| call.starts_with(start))
 }
 
 /// What is left of the files where nothing can be opened is done elsewhere.

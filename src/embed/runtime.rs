@@ -22,6 +22,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("inflate/x86_64.rs", include_str!("../../runtime/src/inflate/x86_64.rs")),
     ("instance.rs", include_str!("../../runtime/src/instance.rs")),
     ("lib.rs", include_str!("../../runtime/src/lib.rs")),
+    ("macros.rs", include_str!("../../runtime/src/macros.rs")),
     ("memory.rs", include_str!("../../runtime/src/memory.rs")),
     ("pages.rs", include_str!("../../runtime/src/pages.rs")),
     ("pages/linux.rs", include_str!("../../runtime/src/pages/linux.rs")),
@@ -33,6 +34,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("wasi.rs", include_str!("../../runtime/src/wasi.rs")),
     ("wasi/environ.rs", include_str!("../../runtime/src/wasi/environ.rs")),
     ("wasi/files.rs", include_str!("../../runtime/src/wasi/files.rs")),
+    ("wasi/system.rs", include_str!("../../runtime/src/wasi/system.rs")),
 ];
 
 #[cfg(test)]

@@ -12,11 +12,9 @@ macro_rules! part {
     };
 }
 
-macro_rules! text {
-    ($($part:tt)*) => {
-        format!($($part)*)
-    };
-}
+#[macro_use]
+#[path = "../../runtime/src/macros.rs"]
+mod macros;
 
 #[path = "../../runtime/src/calls.rs"]
 pub mod calls;

@@ -32,16 +32,16 @@ impl Engine {
             bulk::MEMORY_SIZE => frame[window] = self.memory.pages() as u64,
             bulk::MEMORY_GROW => {
                 let before = self.memory.pages();
-                let grown = self.memory.grow(p as u32, self.memory_max)?;
+                let grown = tri!(self.memory.grow(p as u32, self.memory_max));
                 frame[window] = if grown { before as u64 } else { 0xffff_ffff };
             }
             bulk::MEMORY_INIT => {
-                self.memory_init(b, p as u32, q as u32, r as u32)?;
-                self.burn(r as u32 >> 6)?;
+                tri!(self.memory_init(b, p as u32, q as u32, r as u32));
+                tri!(self.burn(r as u32 >> 6));
             }
             bulk::DATA_DROP => self.dropped[self.n_elems + b] = 1,
             bulk::ELEM_DROP => self.dropped[b] = 1,
-            _ => self.table(i, frame)?,
+            _ => tri!(self.table(i, frame)),
         }
         Ok(())
     }
@@ -64,9 +64,9 @@ impl Engine {
         len: u32,
     ) -> Result<(), Fault> {
         let segment = self.segment(elem);
-        Self::range(from, len, segment.len as usize)?;
+        tri!(Self::range(from, len, segment.len as usize));
         let items = &mut self.tables[table].items;
-        let (to, stop) = Self::range(to, len, items.len())?;
+        let (to, stop) = tri!(Self::range(to, len, items.len()));
         let mut from = segment.from as usize + from as usize;
         let mut at = to;
         while at < stop {

@@ -1,6 +1,6 @@
 //! The rules of the format (docs/image.md): each is local to one instruction.
 
-use super::super::calls::CALLS;
+use super::super::calls::COUNTS;
 use super::super::image::{bulk, math, op, shape, Insn};
 use super::Engine;
 
@@ -44,10 +44,10 @@ impl Engine {
             shape::GLOBAL | shape::GLOBAL_SET => imm < self.globals.len(),
             shape::CALL => imm < self.funcs.len(),
             shape::HOST => {
-                imm < CALLS.len()
+                imm < COUNTS.len()
                     && i.a < frame
-                    && i.a as usize + CALLS[imm].params.len() <= frame as usize
-                    && CALLS[imm].results.len() <= 1
+                    && i.a as usize + COUNTS[imm].0 as usize <= frame as usize
+                    && COUNTS[imm].1 <= 1
             }
             shape::INDIRECT => (i.x as usize) < self.tables.len() && (i.c as u32) < self.n_types,
             shape::PAIR => i.a + 1 < frame,

@@ -130,19 +130,26 @@ pub struct Tier {
 }
 
 impl Tier {
-    pub fn new(_: usize, limits: &Limits) -> Result<Tier, Fault> {
-        Ok(Tier {
+    pub fn new() -> Tier {
+        Tier {
             region: None,
             used: code::STUBS,
             entries: Vec::new(),
             tables: Vec::new(),
-            classes: Pages::new(CLASSES * mem::size_of::<Class>())?,
-            scratch: Pages::new(1 << 14)?,
-            stack: Pages::new((SLACK + limits.depth_max as usize + 2) * 8)?,
+            classes: Pages::none(),
+            scratch: Pages::none(),
+            stack: Pages::none(),
             top: 0,
             fault: None,
             panic: None,
-        })
+        }
+    }
+
+    /// Takes its memory.
+    pub fn take(&mut self, _: usize, limits: &Limits) -> Result<(), Fault> {
+        tri!(self.classes.take(CLASSES * mem::size_of::<Class>()));
+        tri!(self.scratch.take(1 << 14));
+        self.stack.take((SLACK + limits.depth_max as usize + 2) * 8)
     }
 
     /// Before a run that is not inside another.
@@ -263,7 +270,7 @@ impl Engine {
     /// Reserves the region and copies the stubs into it.
     fn begin(&mut self) -> Result<(), Fault> {
         let n_funcs = self.funcs.len();
-        let region = Region::new(self.n_insns * INSN_BYTES + (1 << 20))?;
+        let region = tri!(Region::new(self.n_insns * INSN_BYTES + (1 << 20)));
         // SAFETY: the region is larger than the stubs, and nothing else lies there.
         unsafe {
             ptr::copy_nonoverlapping(code::text(), region.writable as *mut u8, code::STUBS);
@@ -295,7 +302,7 @@ impl Engine {
     /// Compiles function `func` unless that was done.
     pub fn prepare(&mut self, func: u32) -> Result<(), Fault> {
         if self.tier.region.is_none() {
-            self.begin()?;
+            tri!(self.begin());
         }
         let (writable, executable, bytes) = match self.tier.region {
             Some(ref region) => (region.writable, region.executable, region.bytes),
@@ -309,7 +316,7 @@ impl Engine {
             return Ok(());
         }
         let frame = self.funcs[func].frame;
-        let (first, end) = self.locate(func)?;
+        let (first, end) = tri!(self.locate(func));
         // The last instruction must not fall through.
         let ends = first < end
             && end <= self.n_insns
@@ -325,7 +332,7 @@ impl Engine {
             return Err(Fault::Limit("the macro has more code than its limit"));
         }
         if self.tier.scratch.bytes() < n * 20 {
-            self.tier.scratch.grow(n * 40)?;
+            tri!(self.tier.scratch.grow(n * 40));
         }
         // The slots that a pair may begin at.
         let begins = if frame == 0 { 0 } else { frame as u64 - 1 };
@@ -391,7 +398,7 @@ impl Engine {
 
     /// Runs function `func` in the frame at slot `base`: arguments and results are its first slots.
     pub fn run_at(&mut self, func: u32, base: usize, host: &mut dyn Host) -> Result<(), Fault> {
-        self.prepare(func)?;
+        tri!(self.prepare(func));
         let mut host: &mut dyn Host = host;
         let executable = match self.tier.region {
             Some(ref region) => region.executable,

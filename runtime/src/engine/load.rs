@@ -65,13 +65,14 @@ impl Engine {
         unsafe { slice::from_raw_parts(words.as_ptr() as *const u8, words.len() * 8) }
     }
 
-    /// A block for the `raw` bytes of a chunk: one number more, so that a rest has its own.
-    fn block(embedded: &[u8], index: usize, max: u32) -> Result<Vec<u64>, Fault> {
+    /// A block for the bytes of a chunk: one number more, so that a rest has its own.
+    fn block(embedded: &[u8], index: usize, max: u32, block: &mut Vec<u64>) -> Result<(), Fault> {
         let raw = Self::word(embedded, EMBEDDED_WORDS + index * CHUNK_WORDS);
         if raw > max {
             return Self::damaged("a chunk is too large");
         }
-        Ok(vec![0; raw as usize / 8 + 1])
+        *block = vec![0; raw as usize / 8 + 1];
+        Ok(())
     }
 
     /// Decodes chunk `index`, whose packed bytes begin at `at`, to the front of `out`. Gives the end of
@@ -177,57 +178,78 @@ impl Engine {
 
     /// Reads head and data, and initialises memory, tables and globals.
     pub fn new(embedded: &'static [u8], limits: &Limits) -> Result<Engine, Fault> {
-        let at = Self::open(embedded)?;
-        let mut head = Self::block(embedded, 0, HEAD_BYTES_MAX)?;
-        let at = Self::unpack(embedded, 0, at, &mut head)?;
-        let mut data = Self::block(embedded, 1, DATA_BYTES_MAX)?;
-        let at = Self::unpack(embedded, 1, at, &mut data)?;
-        let data_bytes = Self::word(embedded, EMBEDDED_WORDS + CHUNK_WORDS) as usize;
-        let tables =
-            Self::tables(&head, Self::word(embedded, EMBEDDED_WORDS) as usize, data_bytes)?;
-        let w = Self::words(&head);
-        // SAFETY: each table was found to lie inside the head, at an address its records may have;
-        // the views live in the engine, which keeps the head and never changes it.
-        let (consts, funcs, items) = unsafe {
-            let first = head.as_ptr() as *const u32;
-            (
-                slice::from_raw_parts(first.add(tables[0]) as *const u64, w[head::CONSTS] as usize),
-                slice::from_raw_parts(first.add(tables[2]) as *const Func, w[head::FUNCS] as usize),
-                slice::from_raw_parts(first.add(tables[6]), w[head::ITEMS] as usize),
-            )
-        };
+        // Empty at first: an error then drops one value, not a dozen.
         let mut engine = Engine {
             embedded: embedded,
-            code_chunks_at: at,
-            code: Pages::new(w[head::CODE_INSNS] as usize * 8)?,
-            n_insns: w[head::CODE_INSNS] as usize,
-            funcs: funcs,
-            consts: consts,
-            items: items,
-            n_types: w[head::TYPES],
-            globals: head[tables[1] / 2..][..w[head::GLOBALS] as usize].to_vec(),
+            code_chunks_at: 0,
+            code: Pages::none(),
+            n_insns: 0,
+            head: Vec::new(),
+            funcs: &[],
+            consts: &[],
+            items: &[],
+            n_types: 0,
+            globals: Vec::new(),
             tables: Vec::new(),
             n_items: 0,
-            segments_at: tables[4],
-            n_elems: w[head::ELEMS] as usize,
-            n_datas: w[head::DATAS] as usize,
-            dropped: vec![0; w[head::ELEMS] as usize + w[head::DATAS] as usize],
-            data: data,
-            exports_at: tables[7],
-            start: w[head::START],
-            memory_max: w[head::MEMORY_MAX],
-            memory: Memory::new(w[head::MEMORY_MIN], limits.memory_bytes_max as u64)?,
-            stack: Pages::new(STACK_SLOTS * 8)?,
-            tier: Tier::new(funcs.len(), limits)?,
+            segments_at: 0,
+            n_elems: 0,
+            n_datas: 0,
+            dropped: Vec::new(),
+            data: Vec::new(),
+            exports_at: 0,
+            start: 0,
+            memory_max: 0,
+            memory: Memory::none(limits.memory_bytes_max as u64),
+            stack: Pages::none(),
+            tier: Tier::new(),
             fuel: 0,
             #[cfg(not(proc_macro))]
             called: Vec::new(),
             guards: 0,
-            head: head,
         };
-        engine.read_tables(tables[3], tables[4])?;
-        engine.initialise(data_bytes)?;
+        tri!(engine.load(limits));
         Ok(engine)
+    }
+
+    fn load(&mut self, limits: &Limits) -> Result<(), Fault> {
+        let embedded = self.embedded;
+        let at = tri!(Self::open(embedded));
+        tri!(Self::block(embedded, 0, HEAD_BYTES_MAX, &mut self.head));
+        let at = tri!(Self::unpack(embedded, 0, at, &mut self.head));
+        tri!(Self::block(embedded, 1, DATA_BYTES_MAX, &mut self.data));
+        self.code_chunks_at = tri!(Self::unpack(embedded, 1, at, &mut self.data));
+        let data_bytes = Self::word(embedded, EMBEDDED_WORDS + CHUNK_WORDS) as usize;
+        let raw = Self::word(embedded, EMBEDDED_WORDS) as usize;
+        let tables = tri!(Self::tables(&self.head, raw, data_bytes));
+        // SAFETY: the words live in the engine, which never changes or moves them.
+        let w: &[u32] = unsafe { &*(Self::words(&self.head) as *const [u32]) };
+        // SAFETY: each table was found to lie inside the head, at an address its records may have;
+        // the views live in the engine as well.
+        unsafe {
+            let first = w.as_ptr();
+            self.consts =
+                slice::from_raw_parts(first.add(tables[0]) as *const u64, w[head::CONSTS] as usize);
+            self.funcs =
+                slice::from_raw_parts(first.add(tables[2]) as *const Func, w[head::FUNCS] as usize);
+            self.items = slice::from_raw_parts(first.add(tables[6]), w[head::ITEMS] as usize);
+        }
+        self.n_insns = w[head::CODE_INSNS] as usize;
+        self.n_types = w[head::TYPES];
+        self.n_elems = w[head::ELEMS] as usize;
+        self.n_datas = w[head::DATAS] as usize;
+        self.segments_at = tables[4];
+        self.exports_at = tables[7];
+        self.start = w[head::START];
+        self.memory_max = w[head::MEMORY_MAX];
+        self.globals.extend_from_slice(&self.head[tables[1] / 2..][..w[head::GLOBALS] as usize]);
+        self.dropped = vec![0; self.n_elems + self.n_datas];
+        tri!(self.code.take(self.n_insns * 8));
+        tri!(self.memory.take(w[head::MEMORY_MIN]));
+        tri!(self.stack.take(STACK_SLOTS * 8));
+        tri!(self.tier.take(self.funcs.len(), limits));
+        tri!(self.read_tables(tables[3], tables[4]));
+        self.initialise(data_bytes)
     }
 
     fn read_tables(&mut self, at: usize, end: usize) -> Result<(), Fault> {
@@ -265,9 +287,9 @@ impl Engine {
             }
             if s.active != 0 {
                 if is_data {
-                    self.memory_init(index - self.n_elems, s.to, 0, s.len)?;
+                    tri!(self.memory_init(index - self.n_elems, s.to, 0, s.len));
                 } else {
-                    self.table_init(index, s.active as usize - 1, s.to, 0, s.len)?;
+                    tri!(self.table_init(index, s.active as usize - 1, s.to, 0, s.len));
                 }
                 self.dropped[index] = 1;
             }
@@ -287,7 +309,7 @@ impl Engine {
         }
         // Code that is not decoded yet is `INVALID`.
         if self.code()[first] == 0 {
-            self.decode(first * 8)?;
+            tri!(self.decode(first * 8));
         }
         Ok((first, end as usize))
     }
@@ -323,7 +345,7 @@ impl Engine {
     pub fn check_all(&mut self) -> Result<(), Fault> {
         let mut func = 0;
         while func < self.funcs.len() {
-            self.prepare(func as u32)?;
+            tri!(self.prepare(func as u32));
             func += 1;
         }
         Ok(())

@@ -26,9 +26,15 @@ pub struct Tier {
 }
 
 impl Tier {
-    pub fn new(n_funcs: usize, limits: &Limits) -> Result<Tier, Fault> {
-        let returns = vec![0; limits.depth_max as usize];
-        Ok(Tier { entries: vec![UNREADY; n_funcs], returns: returns, depth: 0 })
+    pub fn new() -> Tier {
+        Tier { entries: Vec::new(), returns: Vec::new(), depth: 0 }
+    }
+
+    /// Takes its memory.
+    pub fn take(&mut self, n_funcs: usize, limits: &Limits) -> Result<(), Fault> {
+        self.entries = vec![UNREADY; n_funcs];
+        self.returns = vec![0; limits.depth_max as usize];
+        Ok(())
     }
 
     /// Before a run that is not inside another.
@@ -55,7 +61,7 @@ impl Engine {
 
     /// Runs function `func` in the frame at slot `base`: arguments and results are its first slots.
     pub fn run_at(&mut self, func: u32, base: usize, host: &mut dyn Host) -> Result<(), Fault> {
-        self.prepare(func)?;
+        tri!(self.prepare(func));
         let mut pc = self.tier.entries[func as usize] as usize;
         let mut fuel = self.fuel;
         let stack = self.stack.base() as usize;
@@ -557,7 +563,7 @@ impl Engine {
         if self.tier.entries[func as usize] != UNREADY {
             return Ok(());
         }
-        let (code, end) = self.locate(func as usize)?;
+        let (code, end) = tri!(self.locate(func as usize));
         if !self.check(func as usize, code, end) {
             return Err(Fault::Damaged(text!(
                 "function {} breaks the rules of the format",

@@ -13,12 +13,12 @@ impl Engine {
         match i.x {
             bulk::TABLE_GET => {
                 let items = &self.tables[b].items;
-                let (at, _) = Self::range(p as u32, 1, items.len())?;
+                let (at, _) = tri!(Self::range(p as u32, 1, items.len()));
                 frame[window] = items[at];
             }
             bulk::TABLE_SET => {
                 let items = &mut self.tables[b].items;
-                let (at, _) = Self::range(p as u32, 1, items.len())?;
+                let (at, _) = tri!(Self::range(p as u32, 1, items.len()));
                 items[at] = q;
             }
             bulk::TABLE_SIZE => frame[window] = self.tables[b].items.len() as u64,
@@ -32,33 +32,33 @@ impl Engine {
                     self.n_items += q as u32;
                     table.items.resize(after as usize, p);
                     frame[window] = before;
-                    self.burn(q as u32 >> 3)?;
+                    tri!(self.burn(q as u32 >> 3));
                 }
             }
             bulk::TABLE_FILL => {
                 let items = &mut self.tables[b].items;
-                let (from, stop) = Self::range(p as u32, r as u32, items.len())?;
+                let (from, stop) = tri!(Self::range(p as u32, r as u32, items.len()));
                 let mut at = from;
                 while at < stop {
                     items[at] = q;
                     at += 1;
                 }
-                self.burn(r as u32 >> 3)?;
+                tri!(self.burn(r as u32 >> 3));
             }
             bulk::TABLE_COPY => {
-                let (to, _) = Self::range(p as u32, r as u32, self.tables[b].items.len())?;
-                let (from, stop) = Self::range(q as u32, r as u32, self.tables[c].items.len())?;
+                let (to, _) = tri!(Self::range(p as u32, r as u32, self.tables[b].items.len()));
+                let (from, stop) = tri!(Self::range(q as u32, r as u32, self.tables[c].items.len()));
                 if b == c {
                     self.tables[b].items.copy_within(from..stop, to);
                 } else {
                     let items = self.tables[c].items[from..stop].to_vec();
                     self.tables[b].items[to..to + items.len()].copy_from_slice(&items);
                 }
-                self.burn(r as u32 >> 3)?;
+                tri!(self.burn(r as u32 >> 3));
             }
             bulk::TABLE_INIT => {
-                self.table_init(c, b, p as u32, q as u32, r as u32)?;
-                self.burn(r as u32 >> 3)?;
+                tri!(self.table_init(c, b, p as u32, q as u32, r as u32));
+                tri!(self.burn(r as u32 >> 3));
             }
             _ => (),
         }

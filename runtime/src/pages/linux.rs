@@ -1,4 +1,5 @@
-//! Blocks of zeroed memory, from the system: a page is taken when it is first touched.
+//! Blocks of zeroed memory, from the system: a page is taken when it is first touched. And output,
+//! without what std has between.
 //!
 //! An allocator that the compiler brings along writes zeros to the whole block, which for the
 //! stack alone costs more than an expansion. The system calls are made directly: the runtime has no
@@ -8,6 +9,7 @@ use std::arch::asm;
 
 use super::instance::Fault;
 
+const WRITE_FILE: usize = 1;
 const MMAP: usize = 9;
 const MUNMAP: usize = 11;
 const MREMAP: usize = 25;
@@ -16,6 +18,8 @@ pub const WRITE: usize = 2;
 /// MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
 const FLAGS: usize = 0x4022;
 const MAY_MOVE: usize = 1;
+/// EINTR
+const INTERRUPTED: isize = 4;
 
 pub struct Pages {
     base: usize,
@@ -44,22 +48,46 @@ pub unsafe fn call(number: usize, args: [usize; 5]) -> isize {
     result
 }
 
+/// Writes to standard output or error; false if that fails.
+pub fn print(fd: u32, bytes: &[u8]) -> bool {
+    let mut done = 0;
+    while done < bytes.len() {
+        let at = bytes.as_ptr() as usize + done;
+        // SAFETY: the system reads these bytes, and nothing else.
+        let written = unsafe { call(WRITE_FILE, [fd as usize, at, bytes.len() - done, 0, 0]) };
+        if written > 0 {
+            done += written as usize;
+        } else if written != -INTERRUPTED {
+            return false;
+        }
+    }
+    true
+}
+
 fn whole(bytes: usize) -> usize {
     (bytes + 4096) & !4095
 }
 
-fn taken(result: isize, bytes: usize) -> Result<Pages, Fault> {
-    if result < 0 {
-        return Err(Fault::Limit("the machine has no memory left for the macro"));
-    }
-    Ok(Pages { base: result as usize, bytes: bytes })
-}
-
 impl Pages {
-    pub fn new(bytes: usize) -> Result<Pages, Fault> {
+    /// None yet: there is nothing to be read.
+    pub const fn none() -> Pages {
+        Pages { base: 0, bytes: 0 }
+    }
+
+    /// Takes the first block.
+    pub fn take(&mut self, bytes: usize) -> Result<(), Fault> {
         // SAFETY: a new mapping; `drop` unmaps it.
         let result = unsafe { call(MMAP, [0, whole(bytes), READ | WRITE, FLAGS, !0]) };
-        taken(result, bytes)
+        self.set(result, bytes)
+    }
+
+    fn set(&mut self, result: isize, bytes: usize) -> Result<(), Fault> {
+        if result < 0 {
+            return Err(Fault::Limit("the machine has no memory left for the macro"));
+        }
+        self.base = result as usize;
+        self.bytes = bytes;
+        Ok(())
     }
 
     /// Valid until the block grows or is dropped.
@@ -76,10 +104,7 @@ impl Pages {
         // SAFETY: the mapping is owned, and its address is not used any more if it moves.
         let result =
             unsafe { call(MREMAP, [self.base, whole(self.bytes), whole(bytes), MAY_MOVE, 0]) };
-        let grown = taken(result, bytes)?;
-        self.base = 0;
-        *self = grown;
-        Ok(())
+        self.set(result, bytes)
     }
 }
 

@@ -19,7 +19,7 @@ impl Environ {
     }
 
     pub fn call(&mut self, call: u32, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
-        if call == calls::ENVIRON_GET {
+        if call == calls::ENVIRON_GET as u32 {
             self.environ_get(a, memory)
         } else {
             self.environ_sizes_get(a, memory)

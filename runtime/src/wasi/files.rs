@@ -85,7 +85,7 @@ impl Files {
     }
 
     pub fn call(&mut self, call: u32, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
-        match call {
+        match calls::number(call) {
             calls::FD_ADVISE => Ok(0),
             calls::FD_CLOSE => match self.file(a.word(0)) {
                 Some(file) => {
