@@ -15,6 +15,7 @@ use crate::artifact::{self, Artifact, Tree};
 use crate::error::{Class, Error, Result};
 use crate::manifest;
 
+pub(crate) use parts::opens_files;
 pub use write::{name, write_dir};
 
 /// The first line of every shim's `src/lib.rs` begins with this: by it a directory is known as ours.
@@ -30,6 +31,7 @@ pub(crate) fn recipe() -> String {
         include_str!("embed/cargo.rs"),
         include_str!("embed/library.rs"),
         include_str!("embed/original.rs"),
+        include_str!("embed/parts.rs"),
         include_str!("embed/sets.rs"),
     ];
     let vendored: String = runtime::FILES.iter().map(|(_, text)| *text).collect();

@@ -97,7 +97,7 @@ fn write(
     report: &dyn Report,
 ) -> Result<Overlay> {
     let (provided, macros) = decide(graph, request, choice, store, report)?;
-    let plan = Plan::of(graph, &provided, store, Form::Links);
+    let plan = Plan::of(graph, &provided, store, Form::Links)?;
     let lock = Some(fill(&plan, request, place, report)?);
     Ok(Overlay { config: Some(place.join(CONFIG)), macros, lock })
 }
@@ -114,7 +114,7 @@ pub(crate) fn copies(
 ) -> Result<(Vec<Treated>, String)> {
     let (provided, macros) = decide(graph, request, choice, store, report)?;
     report.step("writing the packages");
-    let plan = Plan::of(graph, &provided, store, Form::Copies);
+    let plan = Plan::of(graph, &provided, store, Form::Copies)?;
     for (folder, entries) in plan.folders(Layout::Flat(new))? {
         directory::write(&folder, &entries)?;
     }

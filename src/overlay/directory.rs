@@ -31,6 +31,9 @@ pub enum Content {
     Links {
         directory: PathBuf,
         manifest: Option<String>,
+        /// Whether files are what the links are to, and not directories: a macro may read only what is
+        /// truly in the package.
+        is_deep: bool,
     },
     Files(Tree),
 }
@@ -59,7 +62,9 @@ impl Entry {
         std::fs::create_dir_all(&new).at("create", &new)?;
         let mut hashes = BTreeMap::new();
         match (self.content)()? {
-            Content::Links { directory, manifest } => link(&directory, &new, manifest.as_deref())?,
+            Content::Links { directory, manifest, is_deep } => {
+                link(&directory, &new, manifest.as_deref(), is_deep)?;
+            }
             Content::Files(files) => {
                 for (path, body) in &files {
                     crate::pack::stage::put(&new.join(path), body)?;
@@ -110,14 +115,15 @@ fn remove(folder: &Path) -> Result<()> {
     scratch::remove(folder, source, "remove")
 }
 
-fn link(from: &Path, to: &Path, manifest: Option<&str>) -> Result<()> {
+fn link(from: &Path, to: &Path, manifest: Option<&str>, is_deep: bool) -> Result<()> {
     for entry in std::fs::read_dir(from).at("read", from)? {
         let entry = entry.at("read", from)?;
         let name = entry.file_name();
         let is_left = LEFT.iter().any(|left| name == *left);
         let is_written = manifest.is_some() && name == "Cargo.toml";
         if !is_left && !is_written {
-            symlink(&entry.path(), &to.join(&name)).at("link", &entry.path())?;
+            let make = if is_deep { hard_links } else { symlink };
+            make(&entry.path(), &to.join(&name)).at("link", &entry.path())?;
         }
     }
     if let Some(manifest) = manifest {
@@ -125,6 +131,22 @@ fn link(from: &Path, to: &Path, manifest: Option<&str>) -> Result<()> {
         std::fs::write(&file, manifest).at("write", &file)?;
     }
     Ok(())
+}
+
+/// The same files again, or copies where the file system cannot have that.
+fn hard_links(from: &Path, to: &Path) -> std::io::Result<()> {
+    if from.is_dir() {
+        std::fs::create_dir(to)?;
+        return std::fs::read_dir(from)?.try_for_each(|entry| {
+            let entry = entry?;
+            hard_links(&entry.path(), &to.join(entry.file_name()))
+        });
+    }
+    // A link to a link would lead out of the package again.
+    match from.is_symlink() || std::fs::hard_link(from, to).is_err() {
+        true => std::fs::copy(from, to).map(drop),
+        false => Ok(()),
+    }
 }
 
 #[cfg(unix)]

@@ -29,13 +29,16 @@ impl Plan {
         provided: &BTreeMap<PackageIdx, Provided>,
         store: &Store,
         form: Form,
-    ) -> Plan {
+    ) -> Result<Plan> {
         let mut plan = Plan { sources: BTreeMap::new(), overrides: Vec::new() };
+        let readers = provide::readers(provided, store)?;
+        let is_read =
+            |at: PackageIdx| !readers.is_empty() && !graph.below(at).is_disjoint(&readers);
         for (at, package) in graph.packages.iter().enumerate() {
             let shim = provided.get(&at).and_then(|provided| provided.key.as_ref());
             let entry = match shim {
                 Some(key) => provide::entry(package, key, store),
-                None => original(package, form),
+                None => original(package, form, form == Form::Links && is_read(at)),
             };
             if let Some(source) = &package.source {
                 let source = config::without_revision(source).to_owned();
@@ -45,7 +48,7 @@ impl Plan {
                 plan.overrides.push(Override { entry, name: package.name.clone(), directory });
             }
         }
-        plan
+        Ok(plan)
     }
 
     pub fn config(&self, layout: Layout, request: &Request) -> String {
@@ -73,14 +76,17 @@ impl Plan {
     }
 }
 
-/// The package as cargo has it.
-fn original(package: &Package, form: Form) -> Entry {
+/// The package as cargo has it. With `is_read`, macros may open files of it.
+fn original(package: &Package, form: Form, is_read: bool) -> Entry {
     let is_git = package.is_git();
     let directory = package.directory.clone();
     let content = move || {
         let manifest = if is_git { relocate::manifest(&directory)? } else { None };
         match form {
-            Form::Links => Ok(Content::Links { directory: directory.clone(), manifest }),
+            Form::Links => {
+                let directory = directory.clone();
+                Ok(Content::Links { directory, manifest, is_deep: is_read })
+            }
             Form::Copies => Ok(Content::Files(files(&directory, manifest, is_git)?)),
         }
     };
@@ -88,7 +94,10 @@ fn original(package: &Package, form: Form) -> Entry {
         name: format!("{}-{}", package.name, package.version),
         checksum: package.checksum.clone(),
         origin: match form {
-            Form::Links => Some(package.directory.to_string_lossy().into_owned()),
+            Form::Links => {
+                let links = if is_read { "files of " } else { "" };
+                Some(format!("{links}{}", package.directory.display()))
+            }
             Form::Copies => None,
         },
         is_hashed: form == Form::Copies,

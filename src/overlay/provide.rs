@@ -87,6 +87,21 @@ fn permitted(context: &Context, provided: Provided) -> Result<Provided> {
     Ok(Provided { outcome: Outcome::Source(reason), key: None, ..provided })
 }
 
+/// The macros whose artifacts can open files.
+pub(crate) fn readers(
+    provided: &BTreeMap<PackageIdx, Provided>,
+    store: &Store,
+) -> Result<BTreeSet<PackageIdx>> {
+    let mut readers = BTreeSet::new();
+    for (package, provided) in provided {
+        let Some(key) = &provided.key else { continue };
+        if embed::opens_files(&artifact::read(&stored(store, key)?)?)? {
+            readers.insert(*package);
+        }
+    }
+    Ok(readers)
+}
+
 /// An artifact that was found in the store, or put there.
 pub(crate) fn stored(store: &Store, key: &Key) -> Result<Vec<u8>> {
     let gone = || Error::new(Class::Other, format!("{} left the store", key.label()));

@@ -1,6 +1,8 @@
 //! Every command once with the real cargo on a real graph, and what decides which macros take part.
 
-use super::fixture::{cargo, directory, files, home, ok, precast, put, texts, workspace};
+use super::fixture::{
+    cargo, directory, files, home, ok, precast, put, registry_macro, texts, workspace,
+};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -192,4 +194,37 @@ fn a_configured_target() {
     fs::write(&file, text).unwrap();
     let (_, err) = ok(&mut precast(&work, &["check"]));
     assert!(err.contains("6 macro packages precompiled"), "{err}");
+}
+
+const READER: &str = "use proc_macro::TokenStream;\n#[proc_macro]\n\
+    pub fn reader(_: TokenStream) -> TokenStream {\n\
+    let place = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap();\n\
+    let words = std::fs::read_to_string(format!(\"{place}/src/deep/words.txt\")).unwrap();\n\
+    let world = if cfg!(target_family = \"wasm\") { \"wasm\" } else { \"native\" };\n\
+    format!(\"\\\"{} {world}\\\"\", words.trim()).parse().unwrap()\n}\n";
+
+/// A macro may read the files of the package that it is used in, and that is a dependency.
+#[test]
+fn files_of_dependencies() {
+    let work = workspace("files");
+    let registry = work.join("../registry");
+    registry_macro(&registry, "reader", "1.0.0", "");
+    registry_macro(&registry, "words", "1.0.0", "[dependencies]\nreader = \"1\"\n");
+    put(&registry, &[("reader-1.0.0/src/lib.rs", READER)]);
+    let words = registry.join("words-1.0.0");
+    let manifest = fs::read_to_string(words.join("Cargo.toml")).unwrap();
+    let manifest = manifest.replace("[lib]\nproc-macro = true\n", "");
+    let code = "pub fn words() -> &'static str { reader::reader!() }\n";
+    let files =
+        [("Cargo.toml", &*manifest), ("src/lib.rs", code), ("src/deep/words.txt", "as said\n")];
+    put(&words, &files);
+    let app = work.join("app/Cargo.toml");
+    let text = fs::read_to_string(&app).unwrap();
+    fs::write(&app, text.replace("tiny = \"1\"", "tiny = \"1\"\nwords = \"1\"")).unwrap();
+    put(&work, &[("app/src/main.rs", "fn main() { println!(\"{}\", words::words()); }\n")]);
+    let (out, err) = ok(&mut precast(&work, &["run"]));
+    assert_eq!(out, "as said wasm\n", "{err}");
+    // The files that others have are untouched.
+    let (out, _) = ok(cargo(&work, home()).args(["run", "--quiet", "--locked"]));
+    assert_eq!(out, "as said native\n");
 }

@@ -33,7 +33,7 @@ fn code(name: &str) -> String {
 }
 
 /// A macro package of a directory source.
-fn registry_macro(registry: &Path, name: &str, version: &str, more: &str) {
+pub fn registry_macro(registry: &Path, name: &str, version: &str, more: &str) {
     let place = registry.join(format!("{name}-{version}"));
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"{version}\"\nedition = \"2021\"\n\

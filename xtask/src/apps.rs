@@ -3,7 +3,7 @@
 //! Each is built clean once a side, from what was downloaded and packed before; its tests must say
 //! the same, and no file of it may change.
 
-mod sources;
+pub mod sources;
 mod table;
 
 use crate::run::{

@@ -2,6 +2,7 @@
 //! they print; it holds no product logic.
 
 mod apps;
+mod authors;
 mod bench;
 mod consumer;
 mod corpus;
@@ -34,6 +35,7 @@ Usage: cargo xtask TASK [OPTIONS]
 
   consumer        build, run and test an application with shims on every compiler that is here
   apps [NAME…]    build and test real applications natively and with precast; takes long
+  authors [NAME…] `cargo precast init` on published macro packages, and the workflow's steps
   corpus          pack the crates of fixtures/corpus; compare each with its original
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
   fuzz [TARGET]   build and run fuzz targets (all but `differential`, which needs wasmtime)
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::bench(rest),
         ["consumer", rest @ ..] => consumer::consumer(rest),
         ["suites", rest @ ..] => suites::suites(rest),
+        ["authors", rest @ ..] => authors::authors(rest),
         ["apps", rest @ ..] => apps::apps(rest),
         ["corpus", rest @ ..] => corpus::corpus(rest),
         ["machine"] => machine::machine(false),

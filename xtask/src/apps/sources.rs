@@ -23,7 +23,7 @@ pub fn prepare(name: &str, place: &Path) -> Result {
 
 /// The package's files. `cargo metadata` leaves packages without a library out, `cargo vendor` does
 /// not.
-fn published(name: &str) -> Result<PathBuf> {
+pub fn published(name: &str) -> Result<PathBuf> {
     let (name, version) = name.split_once('@').ok_or("an application has a version")?;
     let asking = scratch("apps").join("asking");
     clear(&asking)?;

@@ -23,7 +23,8 @@ pub struct Row {
 
 impl Row {
     fn value(&self) -> Value {
-        let cost = |cost: Cost| json!({ "cpu": cost.cpu, "wall": cost.wall });
+        let short = |seconds: f64| (seconds * 100.0).round() / 100.0;
+        let cost = |cost: Cost| json!({ "cpu": short(cost.cpu), "wall": short(cost.wall) });
         json!({
             "packages": self.n_packages, "macros": self.n_macros, "tests": self.n_tests,
             "native": cost(self.native), "overlay": cost(self.overlay),
