@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 pub use all::{pack_all, Shard};
 pub use choice::Choice;
 use provide::{provide, Context as Providing, Provided};
+pub(crate) use relocate::PLACE;
 pub use switch::{is_on, off, on};
 
 /// Files below the overlay's directory.

@@ -12,7 +12,7 @@ use toml_edit::{DocumentMut, InlineTable, Item, TableLike, Value};
 const KINDS: [&str; 2] = ["dependencies", "build-dependencies"];
 
 /// Keys that say where a dependency is.
-const PLACE: [&str; 6] = ["path", "git", "branch", "tag", "rev", "registry"];
+pub(crate) const PLACE: [&str; 6] = ["path", "git", "branch", "tag", "rev", "registry"];
 
 /// The manifest to put into a directory source, if that in `package` inherits.
 pub fn manifest(package: &Path) -> Result<Option<String>> {

@@ -3,8 +3,13 @@
 use crate::artifact::{Artifact, Tree};
 use crate::embed;
 use crate::error::{Class, Context, Result};
+use crate::manifest::Source;
+use crate::overlay::PLACE;
 use std::collections::{BTreeMap, BTreeSet};
 use toml_edit::{DocumentMut, Item, TableLike, Value};
+
+/// Values of a manifest by dotted key.
+type Keys = BTreeMap<String, String>;
 
 /// What cargo itself puts beside a package's files.
 const CARGOS: [&str; 5] =
@@ -25,6 +30,7 @@ const INERT: [(&str, &str); 7] = [
 pub(super) fn differences(artifact: &Artifact, found: &Tree) -> Result<Vec<String>> {
     let fresh = embed::embed(artifact)?;
     let packaged = found.contains_key("Cargo.toml.orig");
+    let is_placed = !packaged && matches!(artifact.manifest.package.source, Source::Path { .. });
     let mut differences = Vec::new();
     let paths: BTreeSet<&String> = fresh.keys().chain(found.keys()).collect();
     for path in paths {
@@ -34,7 +40,10 @@ pub(super) fn differences(artifact: &Artifact, found: &Tree) -> Result<Vec<Strin
                 differences.push(format!("{path} does not belong to the shim"));
             }
             (Some(fresh), Some(found)) if path == "Cargo.toml" && packaged => {
-                differences.extend(manifest(fresh, found)?);
+                differences.extend(manifest(keys(fresh)?, keys(found)?));
+            }
+            (Some(fresh), Some(found)) if path == "Cargo.toml" && is_placed && fresh != found => {
+                differences.extend(manifest(keys(fresh)?, without_places(keys(found)?)));
             }
             (Some(fresh), Some(found)) => differences.extend(file(path, fresh, found)),
             _ => {}
@@ -61,8 +70,7 @@ fn file(path: &str, fresh: &[u8], found: &[u8]) -> Option<String> {
 
 /// Compares our manifest with the one that cargo made of it: same keys, same values, but for what
 /// cargo adds.
-fn manifest(fresh: &[u8], found: &[u8]) -> Result<Vec<String>> {
-    let (fresh, found) = (keys(fresh)?, keys(found)?);
+fn manifest(fresh: Keys, found: Keys) -> Vec<String> {
     let inert = |key: &str, value: &str| INERT.contains(&(key, value));
     let mut differences = Vec::new();
     for (key, value) in &found {
@@ -75,14 +83,25 @@ fn manifest(fresh: &[u8], found: &[u8]) -> Result<Vec<String>> {
     }
     let gone = fresh.keys().filter(|key| !found.contains_key(*key));
     differences.extend(gone.map(|key| format!("Cargo.toml: `{key}` is missing")));
-    Ok(differences)
+    differences
+}
+
+/// In an overlay, the shim of a package of a repository or a directory says where the dependencies
+/// of its original are: only what builds the original source reads that.
+fn without_places(mut keys: Keys) -> Keys {
+    let is_place = |key: &str| {
+        key.starts_with("target.cfg(precast_from_source).dependencies.")
+            && PLACE.iter().any(|place| key.ends_with(&format!(".{place}")))
+    };
+    keys.retain(|key, _| !is_place(key));
+    keys
 }
 
 /// All values of a manifest by dotted key; `x = "1"` in a table of dependencies is `x.version`.
-fn keys(text: &[u8]) -> Result<BTreeMap<String, String>> {
+fn keys(text: &[u8]) -> Result<Keys> {
     let text = std::str::from_utf8(text).class(Class::Verify, "Cargo.toml is not UTF-8")?;
     let document: DocumentMut = text.parse().class(Class::Verify, "cannot read Cargo.toml")?;
-    let mut keys = BTreeMap::new();
+    let mut keys = Keys::new();
     flatten("", document.as_table(), &mut keys);
     Ok(keys)
 }
