@@ -41,6 +41,8 @@ pub struct Request {
     pub directory: PathBuf,
     /// `--target-dir`
     pub target_dir: Option<PathBuf>,
+    /// Cargo will run without precast later, which then sees no change of a macro's files.
+    pub is_lasting: bool,
     common: Vec<OsString>,
     choice: Vec<OsString>,
     development: bool,

@@ -191,6 +191,9 @@ fn refusal(context: &Context, at: PackageIdx) -> Option<String> {
     if package.source.is_some() {
         return None;
     }
+    if context.request.is_lasting {
+        return Some("cargo alone could not pack it again when its files change".to_owned());
+    }
     if graph.is_root(at) {
         return Some("it is one of the packages that are built".to_owned());
     }

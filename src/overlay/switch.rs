@@ -26,6 +26,9 @@ pub fn on(
     report: &dyn Report,
 ) -> Result<Overlay> {
     let root = root(request)?;
+    let mut request = request.clone();
+    request.is_lasting = true;
+    let request = &request;
     // The packages of the overlay that is there are not those to start from.
     switch_off(&root)?;
     let graph = Graph::load(request)?;

@@ -138,7 +138,7 @@ fn copy_macro(work: &Path, to: &Path) {
 fn a_policy_everywhere() {
     let work = workspace("policy-everywhere");
     let policy = "[policy]\nunlisted = \"deny\"\n[policy.packages]\nforeign = {}\n\
-        nearby = { sha256 = [\"00\"] }\nremote = { allow = false }\n";
+        nearby = { sha256 = [\"00\"] }\nremote = {}\n";
     fs::write(work.join("precast.toml"), policy).unwrap();
     let cold = super::store::cold("policy-cold");
     let with_store = |args: &[&str]| -> Command {
@@ -149,21 +149,28 @@ fn a_policy_everywhere() {
     let wasm = |out: &str| out.lines().filter(|line| line.contains("wasm")).count();
 
     let (_, err) = ok(&mut with_store(&["on"]));
-    assert!(err.contains("1 macro packages precompiled"), "{err}");
-    for denied in ["tiny 1.0.0", "tiny 2.0.0", "remote 0.3.0"] {
+    assert!(err.contains("2 macro packages precompiled"), "{err}");
+    for denied in ["tiny 1.0.0", "tiny 2.0.0"] {
         assert!(
             err.contains(&format!("{denied} is built from source: the policy does not")),
             "{err}"
         );
     }
-    assert!(err.contains("nearby 0.1.0 is built from source: by the policy: its man"), "{err}");
     let (out, _) = ok(cargo(&work, home()).args(["run", "--quiet", "--locked"]));
-    assert!(wasm(&out) == 1 && out.contains("foreign 1.0.0 wasm"), "{out}");
-    // Which hash a manifest has is known when it is packed, all else before.
-    let (out, _) = ok(&mut with_store(&["store", "list"]));
-    assert!(!out.contains("tiny") && !out.contains("remote"), "{out}");
-    assert!(out.contains("foreign 1.0.0 ") && out.contains("nearby 0.1.0 "), "{out}");
+    assert!(wasm(&out) == 2 && out.contains("foreign 1.0.0 wasm"), "{out}");
     ok(&mut with_store(&["check", "--policy"]));
+    // Where dependencies are is not compared in the shim of a repository's package, all else is.
+    let repositories = fs::read_dir(work.join(".cargo/precast")).unwrap().flatten();
+    let mut shims = repositories
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("git-"))
+        .flat_map(|entry| fs::read_dir(entry.path()).unwrap().flatten())
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("remote-"));
+    let manifest = shims.next().unwrap().path().join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.clone() + "\n[badges]\nmore = { path = \"/\" }\n").unwrap();
+    let output = with_store(&["check", "--policy"]).output().unwrap();
+    assert!(texts(&output, false).0.contains("`badges.more.path = \"/\"` was added"));
+    fs::write(&manifest, text).unwrap();
     // A stricter policy does not suffer the shims that are there.
     fs::write(work.join("precast.toml"), "[policy]\nunlisted = \"deny\"\n").unwrap();
     let (_, err) = texts(&with_store(&["build"]).output().unwrap(), false);
@@ -172,11 +179,16 @@ fn a_policy_everywhere() {
     fs::write(work.join("precast.toml"), policy).unwrap();
 
     let (config, err) = ok(&mut with_store(&["vendor", "target/vendored"]));
-    assert!(err.contains("1 macro packages precompiled"), "{err}");
+    assert!(err.contains("2 macro packages precompiled"), "{err}");
+    assert!(err.contains("nearby 0.1.0 is built from source: by the policy: its man"), "{err}");
+    // Which hash a manifest has is known when it is packed, all else before.
+    let (out, _) = ok(&mut with_store(&["store", "list"]));
+    assert!(!out.contains("tiny"), "{out}");
+    assert!(out.contains("foreign 1.0.0 ") && out.contains("nearby 0.1.0 "), "{out}");
     put(&work, &[("target/vendored.toml", &config)]);
     let configured = ["run", "--quiet", "--config", "target/vendored.toml"];
     let (out, _) = ok(cargo(&work, home()).args(configured));
-    assert!(wasm(&out) == 1 && out.contains("foreign 1.0.0 wasm"), "{out}");
+    assert!(wasm(&out) == 2 && out.contains("foreign 1.0.0 wasm"), "{out}");
 }
 
 /// The platform that the configuration builds for decides on dependencies, as on the command line.
