@@ -42,6 +42,10 @@ fn one(spec: &str, name: &str, precast: &Path) -> Result {
     let repository = Repository { place: place.join(name), precast: precast.to_owned() };
     clear(&place)?;
     sources::copy(&sources::published(spec)?, &repository.place)?;
+    // What packaging adds: a package that has it cannot be packaged again.
+    for added in ["Cargo.toml.orig", ".cargo_vcs_info.json"] {
+        std::fs::remove_file(repository.place.join(added)).map_err(|e| format!("{added}: {e}"))?;
+    }
     let done = repository.check(spec);
     clear(&place)?;
     done
