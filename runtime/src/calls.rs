@@ -177,6 +177,7 @@ pub const COUNTS: &[(u8, u8); Number::COUNT as usize] = &[
 ];
 
 /// The call with this number.
+#[inline(always)]
 pub fn number(call: u32) -> Number {
     if call > Number::COUNT as u32 {
         return Number::COUNT;

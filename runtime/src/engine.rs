@@ -245,6 +245,7 @@ impl Engine {
         None
     }
 
+    #[cfg(not(proc_macro))]
     pub fn start(&self) -> Option<u32> {
         if self.start == 0 {
             return None;

@@ -7,6 +7,8 @@
 
 use std::ptr;
 
+use super::instance::zeros;
+
 tier! {
     #[cfg_attr(target_arch = "x86_64", path = "inflate/x86_64.rs")]
     #[cfg_attr(not(target_arch = "x86_64"), path = "inflate/portable.rs")]
@@ -23,6 +25,7 @@ const SLACK: usize = 32;
 const DECODER: usize = 1 << 15;
 
 /// Decodes one whole frame, which must fill `out` exactly.
+#[inline(always)]
 pub fn inflate(frame: &[u8], out: &mut [u8]) -> bool {
     let mut literals = out.len();
     if literals > BLOCK_BYTES_MAX {
@@ -30,7 +33,7 @@ pub fn inflate(frame: &[u8], out: &mut [u8]) -> bool {
     }
     // The decoder, the literals, the frame.
     let at = DECODER + literals + 2 * SLACK;
-    let mut block: Vec<u64> = vec![0; (at + frame.len() + SLACK) / 8 + 1];
+    let mut block = zeros((at + frame.len() + SLACK) / 8 + 1);
     let base = block.as_mut_ptr() as usize;
     // SAFETY: all of it lies inside the block, as `decode` wants it.
     unsafe {

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::ptr;
 
 use super::engine::Engine;
 use super::memory::Memory;
@@ -124,11 +125,23 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A copy of a text, and whether two are the same: what std has for it are units of code of their own.
+/// A copy of a text, a block of zeros, and whether two texts are the same: what std has for it are
+/// units of code of their own.
 pub fn owned(text: &str) -> String {
     let mut copy = String::new();
     copy.push_str(text);
     copy
+}
+
+/// As many zeros.
+pub fn zeros(n: usize) -> Vec<u64> {
+    let mut zeros: Vec<u64> = Vec::with_capacity(n);
+    // SAFETY: there is room for them, and zero bytes are numbers.
+    unsafe {
+        ptr::write_bytes(zeros.as_mut_ptr() as *mut u8, 0, n * 8);
+        zeros.set_len(n);
+    }
+    zeros
 }
 
 pub fn same(a: &[u8], b: &[u8]) -> bool {
@@ -189,6 +202,7 @@ impl Instance {
     }
 
     /// The function to call before any other, if the module has one.
+    #[cfg(not(proc_macro))]
     pub fn start(&self) -> Option<u32> {
         self.engine.start()
     }
@@ -219,6 +233,7 @@ impl Instance {
     }
 
     /// All results of the last call, which must have returned.
+    #[cfg(not(proc_macro))]
     pub fn results(&mut self, export_func: u32) -> &[u64] {
         let n = self.engine.params(export_func).map_or(0, |counts| counts.1);
         &self.engine.slots()[..n]
@@ -241,6 +256,7 @@ impl Instance {
     }
 
     /// Decodes and checks the whole module, which otherwise happens function by function.
+    #[cfg(not(proc_macro))]
     pub fn check_all(&mut self) -> Result<(), Fault> {
         self.engine.check_all()
     }

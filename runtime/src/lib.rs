@@ -147,12 +147,6 @@ pub struct Failure {
     pub payload: Option<Box<dyn Any + Send>>,
 }
 
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Failure {
-        Failure { fault: fault, payload: None }
-    }
-}
-
 impl Machine {
     pub fn new(
         embedded: &'static [u8],
@@ -192,7 +186,21 @@ impl Machine {
         input: TokenStream,
         item: Option<TokenStream>,
     ) -> Result<Output, Failure> {
-        let func = export(&self.instance, function)?;
+        let mut payload = None;
+        match self.attempt(function, input, item, &mut payload) {
+            Ok(output) => Ok(output),
+            Err(fault) => Err(Failure { fault: fault, payload: payload }),
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        function: &str,
+        input: TokenStream,
+        item: Option<TokenStream>,
+        payload: &mut Option<Box<dyn Any + Send>>,
+    ) -> Result<Output, Fault> {
+        let func = tri!(export(&self.instance, function));
         self.wasi.files.begin();
         let mut tokens = Tokens::new(self.epoch);
         tokens.records_max = self.tokens_max;
@@ -202,17 +210,17 @@ impl Machine {
             tokens.add_stream(item);
             n_streams = 2;
         }
-        let len = tokens.encode(n_streams)?;
+        let len = tri!(tokens.encode(n_streams));
         let mut session = Session::new(tokens, &mut self.wasi);
         let result = call(&mut self.instance, self.buffer, func, len, &mut session);
         self.epoch = session.tokens.next_epoch();
-        match result {
-            Ok(stream) => Ok(Output { stream: stream, has_error: session.tokens.has_error }),
-            Err(fault) => Err(Failure { fault: fault, payload: session.payload.take() }),
-        }
+        *payload = session.payload.take();
+        let stream = tri!(result);
+        Ok(Output { stream: stream, has_error: session.tokens.has_error })
     }
 
     /// What the macro's memory takes.
+    #[cfg(not(proc_macro))]
     pub fn memory_bytes(&mut self) -> u64 {
         self.instance.memory().bytes()
     }
@@ -445,7 +453,7 @@ impl Module {
             Some(machine) if machine.place.is_now() => machine,
             _ => match machine(self.embedded, self.grants, &self.limits) {
                 Ok(machine) => Box::new(machine),
-                Err(fault) => return (Err(Failure::from(fault)), None),
+                Err(fault) => return (Err(Failure { fault: fault, payload: None }), None),
             },
         };
         #[cfg(precast_track)]

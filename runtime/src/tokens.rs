@@ -637,7 +637,7 @@ impl LiteralMethods for Literal {
     }
 
     fn c_string(string: &CStr) -> Literal {
-        let mut text = String::from("c\"");
+        let mut text = owned("c\"");
         for byte in string.to_bytes() {
             let _ = write!(text, "\\x{:02x}", byte);
         }

@@ -8,3 +8,9 @@ macro_rules! tier {
 
 #[path = "../../runtime/src/inflate.rs"]
 pub mod inflate;
+
+mod instance {
+    pub fn zeros(n: usize) -> Vec<u64> {
+        vec![0; n]
+    }
+}

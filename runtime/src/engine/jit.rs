@@ -18,7 +18,7 @@ use std::ptr;
 
 use self::region::Region;
 use super::super::image::{op, shape, Insn, FRAME_SLOTS_MAX, SHAPES, SLOTS, STACK_SLOTS_MAX};
-use super::super::instance::{guard, Fault, Host, Limits, Trap};
+use super::super::instance::{guard, owned, zeros, Fault, Host, Limits, Trap};
 use super::super::pages::Pages;
 use super::{Engine, DEPTH, FRAME, FUEL};
 
@@ -167,11 +167,17 @@ impl Tier {
     }
 }
 
+/// The text, whose one copy is inlined here.
+#[inline(never)]
+fn text() -> *const u8 {
+    code::text()
+}
+
 /// Word `index` of the text's header.
 fn header(index: usize) -> usize {
     debug_assert!(index < code::HEADER);
     // SAFETY: the header has that many words.
-    unsafe { *(code::text() as *const u32).add(index) as usize }
+    unsafe { *(text() as *const u32).add(index) as usize }
 }
 
 /// What differs from class to class.
@@ -273,9 +279,9 @@ impl Engine {
         let region = tri!(Region::new(self.n_insns * INSN_BYTES + (1 << 20)));
         // SAFETY: the region is larger than the stubs, and nothing else lies there.
         unsafe {
-            ptr::copy_nonoverlapping(code::text(), region.writable as *mut u8, code::STUBS);
+            ptr::copy_nonoverlapping(text(), region.writable as *mut u8, code::STUBS);
         }
-        self.tier.entries = vec![0; n_funcs];
+        self.tier.entries = zeros(n_funcs);
         let mut func = 0;
         while func < n_funcs {
             self.tier.entries[func] = (region.executable + header(1)) as u64;
@@ -351,7 +357,7 @@ impl Engine {
             lanes: (0x8000 - frame as u64) * LANES,
             begin: (frame as u32 * 8).wrapping_sub(128),
             n_ops: op::COUNT as u32,
-            records: code::text() as usize + header(3),
+            records: text() as usize + header(3),
             classes: self.tier.classes.base() as *mut Class,
             offsets: (branches + n * 16) as *mut u32,
             narrow: header(4),
@@ -453,7 +459,7 @@ impl Engine {
                 }
                 match self.tier.fault.take() {
                     Some(fault) => Err(fault),
-                    None => Err(Fault::Damaged(String::from("the engine left without a reason"))),
+                    None => Err(Fault::Damaged(owned("the engine left without a reason"))),
                 }
             }
         }

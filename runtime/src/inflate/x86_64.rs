@@ -7,7 +7,7 @@ use std::arch::asm;
 ///
 /// # Safety
 /// As there.
-#[inline(never)]
+#[inline(always)]
 pub unsafe fn decode(
     decoder: usize,
     frame: usize,

@@ -22,7 +22,7 @@ pub const STUBS: usize = 2048;
 pub const HEADER: usize = 5;
 
 /// The address of the text.
-#[inline(never)]
+#[inline(always)]
 pub fn text() -> *const u8 {
     let address: *const u8;
     // SAFETY: the address of a label is taken, and the text jumped over.
