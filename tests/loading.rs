@@ -108,6 +108,73 @@ fn the_table_of_macros_is_a_symbol_of_the_crates_id() {
     assert_ne!(inspect(&folder, &file).stable_id, Some(id));
 }
 
+fn foreign(file: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/native").join(file)).unwrap()
+}
+
+const FOREIGN: [(&str, &str); 3] = [
+    ("shipped.dll", "x86_64-pc-windows-gnu"),
+    ("libshipped-rebased.dylib", "aarch64-apple-darwin"),
+    ("libshipped-chained.dylib", "aarch64-apple-darwin"),
+];
+
+/// Libraries of Windows and macOS, read wherever this runs.
+#[test]
+fn other_platforms_have_the_same_table_in_other_formats() {
+    for (file, triple) in FOREIGN {
+        let facts = native::read(Path::new(file), &foreign(file), None).unwrap().unwrap();
+        assert_eq!((facts.kind, facts.is_macro_crate), ("library", Some(true)), "{file}");
+        assert_eq!(facts.crate_name.as_deref(), Some("shipped"), "{file}");
+        assert_eq!(facts.triple.as_deref(), Some(triple));
+        assert_eq!(facts.rustc.as_deref(), Some("rustc 1.95.0 (59807616e 2026-04-14)"));
+        assert_eq!(facts.stable_id.as_deref(), Some("fcd2e9ed1c558126"), "{file}");
+        let names = facts.macros.unwrap_or_else(|| panic!("{file}: no macros"));
+        let names = names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names, ["`bang`", "`attr`", "`Plain`", "`Helped` with #[one], #[two]"]);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_library_of_another_platform_is_refused() {
+    for (file, triple) in FOREIGN {
+        let folder = folder("foreign");
+        let own = native::dylib_name("shipped");
+        fs::write(folder.join(&own), foreign(file)).unwrap();
+        let (done, text) = load(&folder, &own);
+        assert!(!done && text.contains("E0463"), "{file}: {text}");
+        refused(&inspect(&folder, &own), &format!("it is made for {triple}"));
+    }
+}
+
+/// Whatever the bytes are, the reader comes to an end, and a library without its table has no macros.
+#[test]
+fn damaged_libraries_are_read_without_harm() {
+    for (file, _) in FOREIGN {
+        let good = foreign(file);
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..400 {
+            let mut bytes = good.clone();
+            for _ in 0..4 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                // Most of it are headers and tables at both ends.
+                let at = (state >> 33) as usize % bytes.len();
+                let at = if state & 1 == 0 { at % 4096 } else { at };
+                bytes[at] = (state >> 24) as u8;
+            }
+            let _ = native::read(Path::new(file), &bytes, None);
+            let _ = native::read(Path::new(file), &bytes[..bytes.len() / 2], None);
+        }
+        let table = b"rustc_proc_macro_decls_";
+        let mut bytes = good;
+        while let Some(at) = bytes.windows(table.len()).position(|window| window == table) {
+            bytes[at] = b'X';
+        }
+        let facts = native::read(Path::new(file), &bytes, None).unwrap().unwrap();
+        assert_eq!((facts.is_macro_crate, facts.macros), (Some(false), None), "{file}");
+    }
+}
+
 /// Its local symbols may go: the two that count are dynamic.
 #[test]
 #[cfg(target_os = "linux")]

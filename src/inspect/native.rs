@@ -6,9 +6,10 @@
 
 mod declared;
 mod metadata;
+mod pointers;
 
 use crate::error::{Class, Error, Result};
-use object::{Object, ObjectSection, ObjectSymbol};
+use object::{BinaryFormat, Object, ObjectSection};
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -97,15 +98,18 @@ fn describe(facts: &mut Facts, header: Header) {
 /// What the symbols tell: `__rustc_proc_macro_decls_ID__` is what rustc looks up.
 fn symbols(facts: &mut Facts, bytes: &[u8]) {
     let Ok(file) = object::File::parse(bytes) else { return };
-    let names = file.dynamic_symbols().chain(file.symbols());
-    let mut names = names.filter(|symbol| symbol.is_definition()).filter_map(|s| s.name().ok());
-    let id = names.find_map(|name| {
-        let name = name.trim_start_matches('_');
-        name.strip_prefix("rustc_proc_macro_decls_")?.strip_suffix("__")
-    });
+    let id = declared::table(&file).map(|(id, _)| id);
     facts.is_macro_crate = Some(id.is_some());
-    facts.stable_id = id.map(str::to_owned);
     facts.macros = declared(bytes).filter(|_| id.is_some());
+    facts.stable_id = id;
+    let format = match file.format() {
+        BinaryFormat::Pe => BinaryFormat::Coff,
+        format => format,
+    };
+    if format != BinaryFormat::native_object() {
+        let host = facts.triple.as_deref().unwrap_or("another platform");
+        facts.refused.push(format!("it is made for {host} (E0463)"));
+    }
 }
 
 fn judge(facts: &mut Facts, path: &Path, active: Option<&str>) {

@@ -1,12 +1,13 @@
 //! The macros that a library exports, from the table which rustc itself reads.
 //!
 //! The symbol `__rustc_proc_macro_decls_ID__` is a slice of records whose layout is rustc's affair.
-//! But every pointer in it is a relocation, and each record has exactly one text of its own, the
-//! name, and for a derive one list of texts, the helpers. That is enough, in ELF files.
+//! But every pointer in it is one that the loader writes, and each record has exactly one text of its
+//! own, the name, and for a derive one list of texts, the helpers. That is enough.
 
+use super::pointers::{pointers, Pointers};
+use object::read::{ExportTarget, NameOrOrdinal};
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// Longer names are none.
@@ -28,16 +29,31 @@ impl fmt::Display for Declared {
     }
 }
 
+/// The crate's stable id and the address of its table. Windows knows no dynamic symbols but exports.
+pub(super) fn table(file: &object::File<'_>) -> Option<(String, u64)> {
+    let symbols = file.dynamic_symbols().chain(file.symbols()).filter(|s| s.is_definition());
+    let symbols = symbols.filter_map(|s| Some((s.name().ok()?.to_owned(), s.address())));
+    let exports = file.exports().ok()?.filter_map(|export| {
+        let export = export.ok()?;
+        match (export.name(), export.target()) {
+            (NameOrOrdinal::Name(name), ExportTarget::Address { address }) => {
+                Some((String::from_utf8_lossy(name).into_owned(), address))
+            }
+            _ => None,
+        }
+    });
+    symbols.chain(exports).find_map(|(name, address)| {
+        let name = name.trim_start_matches('_').strip_prefix("rustc_proc_macro_decls_")?;
+        Some((name.strip_suffix("__")?.to_owned(), address))
+    })
+}
+
 /// The library's macros, in its order; `None` if it cannot be read.
 pub fn declared(bytes: &[u8]) -> Option<Vec<Declared>> {
     let file = object::File::parse(bytes).ok()?;
     let library = Library { pointers: pointers(&file)?, file };
-    let symbols = library.file.dynamic_symbols().chain(library.file.symbols());
-    let table = symbols
-        .filter(|symbol| symbol.is_definition())
-        .find(|s| s.name().is_ok_and(|name| name.contains("rustc_proc_macro_decls_")))?
-        .address();
-    let (first, n) = (*library.pointers.get(&table)?, library.word(table + 8)?);
+    let (_, table) = table(&library.file)?;
+    let (first, n) = (*library.pointers.get(&table)?, library.word(table.checked_add(8)?)?);
     let mut found: Vec<Declared> = Vec::new();
     for (&at, &to) in library.pointers.range(first..) {
         // Code and other tables belong to the records, too.
@@ -57,18 +73,7 @@ pub fn declared(bytes: &[u8]) -> Option<Vec<Declared>> {
 
 struct Library<'a> {
     file: object::File<'a>,
-    /// What is at an address, where the loader writes an address there.
-    pointers: BTreeMap<u64, u64>,
-}
-
-fn pointers(file: &object::File<'_>) -> Option<BTreeMap<u64, u64>> {
-    let relocations = file.dynamic_relocations()?;
-    let relative = relocations.filter_map(|(at, relocation)| {
-        let target = relocation.target();
-        let is_relative = target == object::RelocationTarget::Absolute;
-        is_relative.then(|| (at, relocation.addend() as u64))
-    });
-    Some(relative.collect())
+    pointers: Pointers,
 }
 
 impl Library<'_> {
@@ -82,12 +87,12 @@ impl Library<'_> {
 
     /// The text whose pointer is at `at`.
     fn text(&self, at: u64) -> Option<String> {
-        let (to, len) = (*self.pointers.get(&at)?, self.word(at + 8)?);
-        if len == 0 || len > NAME_BYTES_MAX || self.pointers.contains_key(&(at + 8)) {
+        let (to, len) = (*self.pointers.get(&at)?, self.word(at.wrapping_add(8))?);
+        if len == 0 || len > NAME_BYTES_MAX || self.pointers.contains_key(&at.wrapping_add(8)) {
             return None;
         }
         let section = self.file.sections().find(|section| {
-            (section.address()..section.address() + section.size()).contains(&to)
+            to.checked_sub(section.address()).is_some_and(|offset| offset < section.size())
         })?;
         if section.kind() != SectionKind::ReadOnlyData
             && section.kind() != SectionKind::ReadOnlyString
@@ -101,7 +106,7 @@ impl Library<'_> {
 
     /// The texts of the list whose pointer is at `at`.
     fn texts(&self, at: u64, to: u64) -> Option<Vec<String>> {
-        let n = self.word(at + 8).filter(|n| (1..NAME_BYTES_MAX).contains(n))?;
-        (0..n).map(|index| self.text(to + index * 16)).collect()
+        let n = self.word(at.wrapping_add(8)).filter(|n| (1..NAME_BYTES_MAX).contains(n))?;
+        (0..n).map(|index| self.text(to.wrapping_add(index * 16))).collect()
     }
 }
