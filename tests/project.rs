@@ -182,6 +182,8 @@ fn a_vendor_folder() {
     // Equal bytes, also where there is a folder already.
     ok(&mut precast(&work, &["vendor", "third-party"]));
     assert!(listing == files(&work.join("third-party")));
+    // It verifies as a whole.
+    ok(&mut precast(&work, &["verify", "third-party"]));
     let registries = "\n[registries.other]\nindex = \"https://other.invalid/index\"\n";
     fs::write(work.join(".cargo/config.toml"), config + registries).unwrap();
     // Nothing but the folder is needed any more.

@@ -1,6 +1,10 @@
 //! `verify --rebuild`: sources give the module again, anywhere; where they do not, it says why.
 //! Real compilers, small packages; the cache is that of tests/pack.rs.
 
+#[cfg(unix)]
+#[path = "rebuild/elsewhere.rs"]
+mod elsewhere;
+#[cfg(unix)]
 #[path = "rebuild/place.rs"]
 mod place;
 #[path = "schema/validate.rs"]
@@ -79,19 +83,67 @@ fn differences(name: &str, change: impl FnOnce(&mut Artifact)) -> Vec<String> {
     lines.map(|line| line.as_str().unwrap().to_owned()).collect()
 }
 
+/// Rebuilds what a path names; how many verdicts there are, all of them good.
+#[track_caller]
+fn rebuilds(path: &str) -> usize {
+    let output = precast(packed().0).args(["verify", "--rebuild", path]).output().unwrap();
+    let value = json(&output);
+    assert!(output.status.success(), "{value}");
+    let verdicts = value.as_array().cloned().unwrap_or_else(|| vec![value]);
+    for verdict in &verdicts {
+        let checks = verdict["checks"].as_array().unwrap();
+        let rebuilt = checks.iter().any(|c| c["what"] == "the sources compile to the module");
+        assert!(rebuilt, "{checks:?}");
+    }
+    verdicts.len()
+}
+
 #[test]
 fn sources_give_the_module() {
+    assert_eq!(rebuilds("out/grow-0.1.0.precast"), 1);
+    assert_eq!(rebuilds("out/grow-0.1.0"), 1);
+    assert_eq!(rebuilds("out"), 2);
+}
+
+/// The shim as cargo packages it for a registry.
+#[test]
+fn a_crate_file_gives_the_module() {
     let (directory, _) = packed();
-    for path in ["out/grow-0.1.0.precast", "out/grow-0.1.0", "out"] {
-        let output = precast(directory).args(["verify", "--rebuild", path]).output().unwrap();
-        let value = json(&output);
-        assert!(output.status.success(), "{value}");
-        let verdicts = value.as_array().cloned().unwrap_or_else(|| vec![value]);
-        assert_eq!(verdicts.len(), if path == "out" { 2 } else { 1 });
-        for verdict in verdicts {
-            let checks = verdict["checks"].as_array().unwrap();
-            let rebuilt = checks.iter().any(|c| c["what"] == "the sources compile to the module");
-            assert!(rebuilt, "{checks:?}");
+    let folder = directory.join("packaging");
+    fs::create_dir_all(&folder).unwrap();
+    let shim = folder.join("grow-0.1.0");
+    let _ = fs::remove_dir_all(&shim);
+    copied(&directory.join("out/grow-0.1.0"), &shim);
+    fs::write(folder.join("Cargo.toml"), "[workspace]\nmembers = [\"grow-0.1.0\"]\n").unwrap();
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(&shim).args(["package", "--quiet", "--no-verify", "--allow-dirty"]);
+    let output = cargo.env_remove("CARGO_TARGET_DIR").arg("--offline").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(rebuilds("packaging/target/package/grow-0.1.0.crate"), 1);
+}
+
+/// As `cargo vendor` lays it out, among packages that are no shims.
+#[test]
+fn a_vendor_folder_gives_the_modules() {
+    let (directory, _) = packed();
+    let folder = directory.join("vendored");
+    let _ = fs::remove_dir_all(&folder);
+    copied(&directory.join("out/grow-0.1.0"), &folder.join("grow-0.1.0"));
+    copied(&directory.join("grow"), &folder.join("plain-1.0.0"));
+    for package in ["grow-0.1.0", "plain-1.0.0"] {
+        let sums = "{\"files\":{},\"package\":null}";
+        fs::write(folder.join(package).join(".cargo-checksum.json"), sums).unwrap();
+    }
+    assert_eq!(rebuilds("vendored"), 1);
+}
+
+fn copied(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+        match path.is_dir() {
+            true => copied(&path, &to.join(name)),
+            false => fs::copy(&path, to.join(name)).map(drop).unwrap(),
         }
     }
 }
@@ -140,6 +192,37 @@ fn another_toolchain_is_the_cause() {
         artifact.manifest.toolchain.linker = "LLD 3".into();
     });
     assert!(lines[1].starts_with("likely cause: another linker: LLD 3 then, "), "{lines:?}");
+}
+
+/// A compiler of the same version which was built from another commit; it is either named as the
+/// cause, or known not to be here.
+#[test]
+fn another_rustc_is_named() {
+    let forge = |artifact: &mut Artifact| {
+        let root = ROOT.replace("* {factor}", "+ {factor}").into_bytes();
+        artifact.source.insert("src/lib.rs".into(), root);
+        artifact.manifest.toolchain.commit = Some("0a1b".into());
+    };
+    if packed().1.manifest.toolchain.commit.is_some() {
+        let [class, message, _] = error("commit", forge);
+        assert_eq!(class, "toolchain");
+        assert!(message.contains("(0a1b)"), "{message}");
+    } else {
+        let lines = differences("commit", forge);
+        assert_eq!(lines[1], "likely cause: another rustc: 0a1b then, unknown now");
+    }
+}
+
+#[test]
+fn a_changed_dependency_or_lock_file_is_a_cause() {
+    let lines = differences("module", |artifact| {
+        // Nothing that is recorded differs, and no features give this module.
+        let other = [0, 8, 5].into_iter().chain(*b"other\0\0").collect::<Vec<u8>>();
+        artifact.wasm.extend(other);
+    });
+    assert!(lines.iter().any(|line| line.contains("section custom other")), "{lines:?}");
+    let cause = "the module was compiled from other sources, or from a changed dependency";
+    assert!(lines.iter().any(|line| line.ends_with(cause)), "{lines:?}");
 }
 
 #[test]

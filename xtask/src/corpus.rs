@@ -5,6 +5,8 @@
 mod compare;
 mod expected;
 mod fixture;
+mod limits;
+mod rebuild;
 mod record;
 mod report;
 mod source;
@@ -16,7 +18,8 @@ use crate::run::{capture, cargo_precast, command, scratch, Result};
 use compare::Outcome;
 use fixture::Fixture;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -33,6 +36,9 @@ struct Options {
     write: bool,
     bless: bool,
     from_source: bool,
+    rebuild: bool,
+    /// What the runtime's limits are divided by.
+    limits: Option<String>,
 }
 
 /// A shim's folder, or why there is none.
@@ -47,10 +53,17 @@ pub fn corpus(args: &[&str]) -> Result {
         let native = work::build(Side::Native, &all, &chosen, &Shims::new())?;
         return expected::bless(&chosen, &native);
     }
-    let shims = pack(&chosen)?;
+    let binary = cargo_precast()?;
+    let shims = pack(&chosen, &packed(), &|| command(&binary));
     eprintln!("== packed in {:.0} s", start.elapsed().as_secs_f64());
     if options.from_source {
         return source::check(&chosen, &shims);
+    }
+    if options.rebuild {
+        return rebuild::check(&chosen, &shims, &binary);
+    }
+    if let Some(by) = &options.limits {
+        limits::divide(&shims, by)?;
     }
     let outcomes = outcomes(&all, &chosen, &shims)?;
     report::print(&outcomes, options.json);
@@ -71,6 +84,11 @@ fn parse(args: &[&str]) -> Result<Options> {
             "--write" => options.write = true,
             "--bless" => options.bless = true,
             "--from-source" => options.from_source = true,
+            "--rebuild" => options.rebuild = true,
+            "--limits" => {
+                let by = words.next().ok_or("--limits takes a number")?;
+                options.limits = Some((*by).to_owned());
+            }
             "--only" => {
                 let name = words.next().ok_or("--only takes the name of a folder")?;
                 options.only.extend(name.split(',').map(str::to_owned));
@@ -103,31 +121,29 @@ fn choose<'a>(all: &'a [Fixture], options: &Options) -> Result<Vec<&'a Fixture>>
     Ok(chosen.map(|(_, f)| f).collect())
 }
 
-/// Packs all crates, one call for each list of features. If a call fails, its crates are packed
-/// one by one, which tells the failing ones from the others.
-fn pack(chosen: &[&Fixture]) -> Result<Shims> {
-    let binary = cargo_precast()?;
+/// Packs all crates to a folder, one call for each list of features. If a call fails, its crates are
+/// packed one by one, which tells the failing ones from the others.
+fn pack(chosen: &[&Fixture], out: &Path, program: &dyn Fn() -> Command) -> Shims {
     let mut groups: BTreeMap<&[String], Vec<&Fixture>> = BTreeMap::new();
     for fixture in chosen {
         groups.entry(&fixture.features).or_default().push(fixture);
     }
     let mut shims = Shims::new();
     for group in groups.values() {
-        let together = pack_group(&binary, group);
+        let together = pack_group(program(), out, group);
         for fixture in group {
             let result = match &together {
                 Ok(()) => Ok(()),
-                Err(_) => pack_group(&binary, &[fixture]),
+                Err(_) => pack_group(program(), out, &[fixture]),
             };
-            shims.insert(fixture.folder.clone(), result.map(|()| packed().join(fixture.id())));
+            shims.insert(fixture.folder.clone(), result.map(|()| out.join(fixture.id())));
         }
     }
-    Ok(shims)
+    shims
 }
 
-fn pack_group(binary: &PathBuf, group: &[&Fixture]) -> Result {
-    let mut pack = command(binary);
-    pack.args(["precast", "pack", "--quiet", "-o"]).arg(packed());
+fn pack_group(mut pack: Command, out: &Path, group: &[&Fixture]) -> Result {
+    pack.args(["precast", "pack", "--quiet", "-o"]).arg(out);
     pack.args(group.iter().map(|f| format!("{}@{}", f.package, f.version)));
     let features = &group[0].features;
     if !features.is_empty() {

@@ -49,6 +49,8 @@ Options:
   --seconds N     fuzz: how long each target runs (default 60)
   --only NAME     corpus, suites: only this one (several: separated by commas)
   --from-source   corpus: build the shims' original sources instead, by the consumer's switch
+  --rebuild       corpus: pack as another user in another place, compare the artifacts
+  --limits N      corpus: with the runtime's limits divided by N
   --shard K/N     corpus: only the Kth of N parts
   --sample        corpus: only the crates that `cargo xtask test` runs
   --json          corpus: one JSON object for each crate

@@ -116,7 +116,8 @@ fn macros(shim: &Path) -> Result<Vec<String>> {
     let file = shim.join("precast/manifest.json");
     let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
     let manifest: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
-    let list = manifest["macros"].as_array().ok_or("the manifest lists no macros")?;
+    let made = &manifest["subject"][0]["annotations"]["macros"];
+    let list = made.as_array().ok_or("the manifest lists no macros")?;
     let helpers = |m: &Value| m["helpers"].as_array().cloned().unwrap_or_default();
     let names = list.iter().flat_map(|m| helpers(m).into_iter().chain([m["name"].clone()]));
     let mut names: Vec<String> = names.filter_map(|n| Some(n.as_str()?.to_owned())).collect();
