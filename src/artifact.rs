@@ -295,7 +295,7 @@ fn check_digest(bytes: &[u8], members: &[Member]) -> Result<()> {
     if members[last].1 == digest.as_bytes() {
         return Ok(());
     }
-    let manifest: Option<Manifest> = serde_json::from_slice(&members[0].1).ok();
+    let manifest = manifest::read(&members[0].1).ok();
     let wrong = members.iter().position(|(name, body)| {
         let recorded = manifest.as_ref().and_then(|manifest| manifest.sha256.get(*name));
         recorded.is_some_and(|recorded| *recorded != sha256(body))

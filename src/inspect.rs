@@ -2,7 +2,6 @@
 //! not judge (`verify` does).
 
 pub mod native;
-pub mod provenance;
 pub mod sbom;
 
 use crate::artifact::Artifact;

@@ -1,20 +1,26 @@
 //! `manifest.json`: everything a consumer can know about an artifact without running it.
 //!
-//! The schema is written once, here; docs/artifact.md explains it. Maps are ordered, so that equal
-//! manifests are equal bytes.
+//! What it says is here, how that is written in `statement`; docs/artifact.md explains both. Maps are
+//! ordered, so that equal manifests are equal bytes.
+
+mod statement;
 
 use crate::error::{Class, Context, Error, Result};
 use crate::runtime::{calls, image, instance};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use syn::ext::IdentExt;
 use syn::parse::Parser;
 
-/// Version of this schema. A reader refuses any other.
-pub const SCHEMA: u32 = 1;
+pub(crate) use statement::purl;
+use statement::Statement;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Version of this schema. A reader refuses any other.
+pub const SCHEMA: u32 = 2;
+
+/// Serialized as reports show it; the file is what [`write`] makes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Manifest {
     pub schema: u32,
     /// Version of precast that packed this.
@@ -26,7 +32,7 @@ pub struct Manifest {
     pub toolchain: Toolchain,
     pub capabilities: Capabilities,
     /// What the macro may use, where that is less than the runtime's defaults.
-    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    #[serde(skip_serializing_if = "Limits::is_default")]
     pub limits: Limits,
     /// Version of the token ABI (docs/token-abi.md).
     pub abi: u32,
@@ -39,15 +45,14 @@ pub struct Manifest {
     /// Every package linked into the module.
     pub linked: Vec<Linked>,
     /// Other feature sets that were packed, each with a module of its own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<Set>,
     /// Rust source with uses of the macros that was given to order the module's functions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub profile: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Package {
     pub name: String,
     pub version: String,
@@ -57,8 +62,8 @@ pub struct Package {
 }
 
 /// Where the packed sources come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum Source {
     /// A package of the default registry; `checksum` is the SHA-256 of its `.crate` file.
     Registry { checksum: String },
@@ -185,8 +190,7 @@ impl Limits {
 }
 
 /// What is told of one more feature set, as of the first one in [`Manifest`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Set {
     pub features: Vec<String>,
     pub macros: Vec<Macro>,
@@ -244,15 +248,54 @@ impl Capabilities {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Linked {
     pub name: String,
     pub version: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,
+}
+
+/// What is linked into every module beside the packages of its lock file.
+pub struct Base {
+    pub name: &'static str,
+    pub version: Option<String>,
+    /// Its address, as other programs write it.
+    pub uri: String,
+    pub sha256: Option<String>,
+    pub license: &'static str,
+}
+
+impl Manifest {
+    /// Precast's own `proc_macro`, the standard library, and the C library below that.
+    pub fn base(&self) -> [Base; 3] {
+        let (rustc, libc) = (&self.toolchain.rustc, self.toolchain.std.rsplit_once(' '));
+        [
+            Base {
+                name: "proc_macro",
+                version: Some(self.precast.clone()),
+                uri: purl("precast", &self.precast) + "#guest",
+                sha256: None,
+                license: "MIT OR Apache-2.0",
+            },
+            Base {
+                name: "std",
+                version: Some(rustc.clone()),
+                uri: format!("pkg:generic/rust-std@{rustc}"),
+                sha256: None,
+                license: "MIT OR Apache-2.0",
+            },
+            Base {
+                name: "wasi-libc",
+                version: None,
+                uri: "pkg:generic/wasi-libc".into(),
+                sha256: libc.map(|(_, sha256)| sha256.to_owned()),
+                license: "(Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT) AND MIT",
+            },
+        ]
+    }
 }
 
 /// The module's custom section with the table of its macros.
@@ -275,23 +318,26 @@ pub fn decls(macros: &[Macro]) -> String {
 
 /// The one encoding of a manifest.
 pub fn write(manifest: &Manifest) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(manifest).expect("a manifest has only string keys");
+    let statement = Statement::of(manifest);
+    let mut bytes =
+        serde_json::to_vec_pretty(&statement).expect("a statement has only string keys");
     bytes.push(b'\n');
     bytes
 }
 
 /// Reads what [`write`] makes; another schema or any other spelling is an error.
 pub fn read(bytes: &[u8]) -> Result<Manifest> {
-    #[derive(Deserialize)]
-    struct Probe {
-        schema: u32,
-    }
-    let probe: Probe = serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
-    check_version("manifest schema", probe.schema, SCHEMA)?;
-    let manifest: Manifest =
+    let value: Value = serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
+    // Schema 1 was no statement.
+    let place = ["/predicate/buildDefinition/internalParameters/schema", "/schema"];
+    let schema = place.iter().find_map(|place| value.pointer(place)?.as_u64());
+    let schema = schema.ok_or_else(|| Error::new(Class::Verify, "not a manifest: no schema"))?;
+    check_version("manifest schema", schema, SCHEMA)?;
+    let statement: Statement =
         serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
-    check_version("token ABI", manifest.abi, calls::ABI)?;
-    check_version("image format", manifest.image, image::VERSION)?;
+    let manifest = statement.manifest()?;
+    check_version("token ABI", manifest.abi.into(), calls::ABI)?;
+    check_version("image format", manifest.image.into(), image::VERSION)?;
     manifest.check()?;
     if write(&manifest) != bytes {
         return Err(Error::new(Class::Verify, "the manifest is not in its canonical encoding"));
@@ -299,7 +345,8 @@ pub fn read(bytes: &[u8]) -> Result<Manifest> {
     Ok(manifest)
 }
 
-fn check_version(what: &str, found: u32, known: u32) -> Result<()> {
+fn check_version(what: &str, found: u64, known: u32) -> Result<()> {
+    let known = u64::from(known);
     if found == known {
         return Ok(());
     }

@@ -69,8 +69,9 @@ const BUILD_RECIPE: [&str; 4] = [
 ];
 
 /// The same for what is made of the built module.
-const MODULE_RECIPE: [&str; 7] = [
+const MODULE_RECIPE: [&str; 8] = [
     env!("CARGO_PKG_VERSION"),
+    include_str!("manifest/statement.rs"),
     include_str!("pack/collect.rs"),
     include_str!("pack/exports.rs"),
     include_str!("pack/module.rs"),

@@ -166,32 +166,50 @@ fn headers_are_canonical() {
 
 #[test]
 fn versions_are_known() {
-    check_manifest("\"schema\": 1", "\"schema\": 2", "manifest schema 2 is unknown");
+    check_manifest("\"schema\": 2", "\"schema\": 3", "manifest schema 3 is unknown");
     check_manifest("\"abi\": 1", "\"abi\": 99", "token ABI 99 is unknown");
     check_manifest("\"image\": 1", "\"image\": 0", "image format 0 is unknown");
+    // The first schema was no statement.
+    let first = b"{\n  \"schema\": 1,\n  \"precast\": \"0.1.0\"\n}\n";
+    let bytes = forge(|members| *member(members, "manifest.json") = first.to_vec());
+    check(&bytes, "manifest schema 1 is unknown");
 }
 
 #[test]
 fn manifests_are_canonical() {
     check_manifest("{\n", "{", "not in its canonical encoding");
-    check_manifest("\"schema\"", "\"extra\": 1, \"schema\"", "unknown field `extra`");
+    check_manifest("\"subject\"", "\"extra\": 1, \"subject\"", "unknown field `extra`");
     check_manifest("\"name\"", "\"nome\"", "unknown field `nome`");
     check_manifest("}", "", "not a manifest");
+    check_manifest("\"schema\": 2,", "", "not a manifest: no schema");
+    check_manifest("Statement/v1", "Statement/v2", "not in its canonical encoding");
+    check_manifest("\"image.bin\"", "\"image.other\"", "not in its canonical encoding");
+    check_manifest("\"uri\": \"pkg:cargo", "\"uri\": \"pkg:other", "is no package of cargo");
 }
 
 #[test]
 fn names_are_no_code() {
     let evil = "tiny() {} fn evil";
-    let (name, function) = ("\"name\": \"tiny\"", "\"function\": \"tiny\"");
-    check_manifest(name, "\"name\": \"a/../b\"", "the package name `a/../b` is not one");
+    let package = "\"package\": {\n          \"name\": \"tiny\"";
+    let function = "\"function\": \"tiny\"";
+    check_manifest(
+        package,
+        &package.replace("tiny", "a/../b"),
+        "the package name `a/../b` is not one",
+    );
     check_manifest(
         function,
         &format!("\"function\": \"{evil}\""),
         "the function `tiny() {} fn evil`",
     );
+    check_manifest("\"name\": \"tiny\"", "\"name\": \"a b\"", "the macro `a b` is not one");
     check_manifest("\"crate_name\": \"tiny\"", "\"crate_name\": \"a-b\"", "the crate name `a-b`");
     check_manifest("\"1.0.0\"", "\"1.0.0\\nfn\"", "the version `1.0.0\\nfn` is not one");
-    check_manifest("\"0.1.0\"", "\"new\"", "the version `new` is not one");
+    check_manifest(
+        "\"pkg:cargo/precast@0.1.0\"",
+        "\"pkg:cargo/precast@new\"",
+        "the version `new` is not one",
+    );
     let helper = format!("{function}, \"helpers\": [\"a)] fn b() {{}} #[c(\"]");
     check_manifest(function, &helper, "the helper attribute `a)]");
 }

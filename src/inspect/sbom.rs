@@ -5,8 +5,9 @@
 
 use crate::error::Result;
 use crate::input;
-use crate::manifest::{Linked, Manifest, Source};
+use crate::manifest::{purl, Base, Linked, Manifest, Source};
 use serde_json::{json, Value};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub fn document(path: &Path) -> Result<Value> {
@@ -16,22 +17,19 @@ pub fn document(path: &Path) -> Result<Value> {
 pub fn of(manifest: &Manifest) -> Value {
     let package = &manifest.package;
     let (Source::Registry { checksum } | Source::Path { checksum }) = &package.source;
-    let own = Linked {
-        name: package.name.clone(),
-        version: package.version.clone(),
-        checksum: Some(checksum.clone()),
-        license: None,
-    };
-    let toolchain = &manifest.toolchain;
-    let mut components: Vec<Value> = manifest.linked.iter().map(component).collect();
-    components.push(json!({
-        "type": "library",
-        "bom-ref": format!("std-{}", toolchain.rustc),
-        "name": "std",
-        "version": toolchain.rustc,
-        "licenses": [{ "expression": "MIT OR Apache-2.0" }],
-    }));
+    let is_own = |l: &&Linked| l.name == package.name && l.version == package.version;
+    let license = manifest.linked.iter().find(is_own).and_then(|own| own.license.clone());
+    let (name, version) = (package.name.clone(), package.version.clone());
+    let own = Linked { name, version, checksum: Some(checksum.clone()), license };
+    // Each once, whichever feature sets it is linked into.
+    let more = manifest.sets.iter().flat_map(|set| &set.linked);
+    let linked = manifest.linked.iter().chain(more).filter(|linked| !is_own(linked));
+    let linked: BTreeMap<String, Value> =
+        linked.map(|linked| (reference(linked), component(linked))).collect();
+    let mut components: Vec<Value> = linked.into_values().collect();
+    components.extend(manifest.base().map(base));
     let depends: Vec<&Value> = components.iter().map(|component| &component["bom-ref"]).collect();
+    let toolchain = &manifest.toolchain;
     let tools = [
         ("precast", manifest.precast.as_str()),
         ("rustc", toolchain.rustc.as_str()),
@@ -49,8 +47,25 @@ pub fn of(manifest: &Manifest) -> Value {
     })
 }
 
+fn base(base: Base) -> Value {
+    let mut component = json!({
+        "type": "library",
+        "bom-ref": base.uri,
+        "name": base.name,
+        "purl": base.uri,
+        "licenses": [{ "expression": base.license }],
+    });
+    if let Some(version) = base.version {
+        component["version"] = version.into();
+    }
+    if let Some(sha256) = base.sha256 {
+        component["hashes"] = json!([{ "alg": "SHA-256", "content": sha256 }]);
+    }
+    component
+}
+
 fn reference(linked: &Linked) -> String {
-    format!("pkg:cargo/{}@{}", linked.name, linked.version)
+    purl(&linked.name, &linked.version)
 }
 
 fn component(linked: &Linked) -> Value {

@@ -2,8 +2,9 @@
 
 use crate::console::Console;
 use clap::Args;
-use precast::error::Result;
-use precast::inspect;
+use precast::error::{Context, Result};
+use precast::{input, inspect, manifest};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Show what is inside: macros, sizes, imports, capabilities, sources, linked packages
@@ -18,20 +19,21 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) sbom: bool,
 
-    /// Print an in-toto statement with SLSA's provenance: module, sources, toolchain, dependencies
+    /// Print the manifest, an in-toto statement with SLSA's provenance: module, sources, toolchain,
+    /// dependencies
     #[arg(long, conflicts_with = "sbom")]
     pub(crate) provenance: bool,
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
-    let document = match (options.sbom, options.provenance) {
-        (true, _) => Some(inspect::sbom::document(&options.path)?),
-        (_, true) => Some(inspect::provenance::document(&options.path)?),
-        _ => None,
-    };
-    if let Some(document) = document {
-        crate::console::print_json(&document);
+    if options.sbom {
+        crate::console::print_json(&inspect::sbom::document(&options.path)?);
         return Ok(());
+    }
+    if options.provenance {
+        // The file as it is: its hash is the one by which a policy pins it.
+        let text = manifest::write(&input::artifact(&options.path)?.manifest);
+        return std::io::stdout().write_all(&text).context("cannot write the statement");
     }
     let found = inspect::any(&options.path, active_rustc().as_deref())?;
     console.result(&found, || found.to_string());
