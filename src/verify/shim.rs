@@ -16,7 +16,7 @@ const CARGOS: [&str; 5] =
     ["Cargo.lock", "Cargo.toml.orig", ".cargo_vcs_info.json", ".cargo-ok", ".cargo-checksum.json"];
 
 /// Keys that cargo adds to a manifest when it packages; with these values they say what is so anyway.
-const INERT: [(&str, &str); 7] = [
+const INERT: [(&str, &str); 10] = [
     ("package.build", "false"),
     ("package.autolib", "false"),
     ("package.autobins", "false"),
@@ -24,6 +24,10 @@ const INERT: [(&str, &str); 7] = [
     ("package.autotests", "false"),
     ("package.autobenches", "false"),
     ("package.readme", "false"),
+    // Of the workspace that it is packaged in; nobody asks a dependency for it.
+    ("package.resolver", "\"1\""),
+    ("package.resolver", "\"2\""),
+    ("package.resolver", "\"3\""),
 ];
 
 /// Every file that is missing, different or too much, by name.
