@@ -198,17 +198,18 @@ fn another_toolchain_is_the_cause() {
 /// cause, or known not to be here.
 #[test]
 fn another_rustc_is_named() {
-    let forge = |artifact: &mut Artifact| {
-        let root = ROOT.replace("* {factor}", "+ {factor}").into_bytes();
-        artifact.source.insert("src/lib.rs".into(), root);
-        artifact.manifest.toolchain.commit = Some("0a1b".into());
-    };
+    let commit = Some("0a1b".to_owned());
     if packed().1.manifest.toolchain.commit.is_some() {
-        let [class, message, _] = error("commit", forge);
+        let [class, message, _] =
+            error("commit", |artifact| artifact.manifest.toolchain.commit = commit);
         assert_eq!(class, "toolchain");
         assert!(message.contains("(0a1b)"), "{message}");
     } else {
-        let lines = differences("commit", forge);
+        let lines = differences("commit", |artifact| {
+            let root = ROOT.replace("* {factor}", "+ {factor}").into_bytes();
+            artifact.source.insert("src/lib.rs".into(), root);
+            artifact.manifest.toolchain.commit = commit;
+        });
         assert_eq!(lines[1], "likely cause: another rustc: 0a1b then, unknown now");
     }
 }
