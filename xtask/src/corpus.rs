@@ -69,7 +69,7 @@ pub fn corpus(args: &[&str]) -> Result {
     report::print(&outcomes, options.json);
     eprintln!("== {:.0} s in all", start.elapsed().as_secs_f64());
     if options.write {
-        report::write(&outcomes)?;
+        report::write(&all, &outcomes)?;
     }
     report::verdict(&outcomes)
 }

@@ -1,8 +1,10 @@
 //! Tells the outcomes: a line for each crate, the total, JSON, and docs/compatibility.md.
 
 use super::compare::Outcome;
+use super::fixture::Fixture;
 use crate::run::{root, write as write_file, Result};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 pub fn print(outcomes: &[Outcome], json: bool) {
@@ -68,42 +70,115 @@ pub fn verdict(outcomes: &[Outcome]) -> Result {
     Err(format!("not as expected: {}", names.join(", ")))
 }
 
-pub fn write(outcomes: &[Outcome]) -> Result {
-    let mut text = "# Compatibility\n\n\
-        Written by `cargo xtask corpus --write`. For each crate a consumer uses every macro and every\n\
-        helper attribute; it is expanded, built and run with the original and with the shim. *Lines* is\n\
-        the length of the expansion that is equal. *Hygiene* is equal when every identifier has the same\n\
-        syntax context and all expansions have the same parents. *Diagnostics* counts the files whose\n\
-        compiler output, wrong uses included, is equal byte for byte.\n\n\
-        | crate | macros and helpers | lines | expansion | hygiene | run | diagnostics |\n\
-        |---|---|---|---|---|---|---|\n"
-        .to_owned();
-    let word = |part: &Result| if part.is_ok() { "equal" } else { "differs" };
-    for o in outcomes {
-        let same = o.n_diagnostics - o.diagnostics.len();
-        writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {same} of {} |",
-            o.id,
-            o.n_macros,
-            o.lines,
-            word(&o.expanded),
-            word(&o.hygiene),
-            word(&o.run),
-            o.n_diagnostics
-        )
+const HEAD: &str = "# Compatibility\n\n\
+    Written by `cargo xtask corpus --write`. For each crate a consumer uses every macro and every\n\
+    helper attribute; it is expanded, built and run with the original and with the shim. *Lines* is\n\
+    the length of the expansion that is equal. *Hygiene* is equal when every identifier has the same\n\
+    syntax context and all expansions have the same parents. *Diagnostics* counts the files whose\n\
+    compiler output, wrong uses included, is equal byte for byte.\n\n\
+    | crate | macros and helpers | lines | expansion | hygiene | run | diagnostics |\n\
+    |---|---|---|---|---|---|---|\n";
+
+/// What the document says of one crate: its row, and a note for each thing that differs.
+struct Entry {
+    row: String,
+    is_equal: bool,
+    notes: Vec<String>,
+}
+
+/// Writes docs/compatibility.md. Crates that were not run now keep what is written of them, so that
+/// runs of shards or of single crates add up to one document.
+pub fn write(all: &[Fixture], outcomes: &[Outcome]) -> Result {
+    let file = root().join("docs/compatibility.md");
+    let mut entries = read(&std::fs::read_to_string(&file).unwrap_or_default());
+    entries.extend(outcomes.iter().map(|outcome| (outcome.id.clone(), entry(outcome))));
+    let ids: Vec<String> = all.iter().map(Fixture::id).collect();
+    let known: Vec<&Entry> = ids.iter().filter_map(|id| entries.get(id)).collect();
+    let mut text = HEAD.to_owned();
+    known.iter().for_each(|entry| text += &entry.row);
+    let equal = known.iter().filter(|entry| entry.is_equal).count();
+    let notes: Vec<&String> = known.iter().flat_map(|entry| &entry.notes).collect();
+    let but = if notes.is_empty() { "" } else { ", apart from what follows" };
+    let n = known.len();
+    write!(text, "\n{equal} of {n} crates indistinguishable from native{but}.\n")
         .expect("a string takes all");
+    notes.iter().for_each(|note| text += &format!("\n{note}\n"));
+    write_file(&file, &text)
+}
+
+fn entry(o: &Outcome) -> Entry {
+    let word = |part: &Result| if part.is_ok() { "equal" } else { "differs" };
+    let same = o.n_diagnostics - o.diagnostics.len();
+    let (expansion, hygiene, run) = (word(&o.expanded), word(&o.hygiene), word(&o.run));
+    let Outcome { id, n_macros, lines, n_diagnostics, .. } = o;
+    let row = format!(
+        "| {id} | {n_macros} | {lines} | {expansion} | {hygiene} | {run} | {same} of {n_diagnostics} |\n"
+    );
+    let mut notes: Vec<String> = o.known.iter().map(|known| format!("- {id}, {known}.")).collect();
+    let failures = o.failures();
+    if let Some(first) = failures.first() {
+        let why = o.reason.as_deref().unwrap_or(first);
+        notes.push(format!("- {id}: {}", why.lines().next().unwrap_or_default()));
     }
-    let known = outcomes.iter().any(|o| !o.known.is_empty());
-    let but = if known { ", apart from what follows" } else { "" };
-    writeln!(text, "\n{}{but}.", total(outcomes)).expect("a string takes all");
-    for (o, known) in outcomes.iter().flat_map(|o| o.known.iter().map(move |known| (o, known))) {
-        writeln!(text, "\n- {}, {known}.", o.id).expect("a string takes all");
+    Entry { row, is_equal: failures.is_empty(), notes }
+}
+
+/// The entries of a document that `write` wrote, by crate. One with a note after a colon failed.
+fn read(text: &str) -> BTreeMap<String, Entry> {
+    let mut entries = BTreeMap::new();
+    for line in text.lines().skip_while(|line| !line.starts_with("|---")).skip(1) {
+        if let Some((id, _)) = line.strip_prefix("| ").and_then(|rest| rest.split_once(" | ")) {
+            let entry = Entry { row: format!("{line}\n"), is_equal: true, notes: Vec::new() };
+            entries.insert(id.to_owned(), entry);
+        } else if let Some(note) = line.strip_prefix("- ") {
+            let end = note.find([':', ',']).unwrap_or(note.len());
+            if let Some(entry) = entries.get_mut(&note[..end]) {
+                entry.is_equal &= !note[end..].starts_with(':');
+                entry.notes.push(line.to_owned());
+            }
+        }
     }
-    for o in outcomes.iter().filter(|o| !o.failures().is_empty()) {
-        let why = o.reason.as_deref().or(o.failures().first().copied()).unwrap_or_default();
-        let first = why.lines().next().unwrap_or_default();
-        writeln!(text, "\n- {}: {first}", o.id).expect("a string takes all");
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `entry` writes is what `read` finds.
+    #[test]
+    fn round_trip() {
+        let outcome = |id: &str, run: Result, known: &[&str]| Outcome {
+            folder: id.to_owned(),
+            id: id.to_owned(),
+            n_macros: 1,
+            lines: 2,
+            expanded: Ok(()),
+            hygiene: Ok(()),
+            run,
+            n_diagnostics: 1,
+            diagnostics: Vec::new(),
+            coverage: Ok(()),
+            known: known.iter().map(|&text| text.to_owned()).collect(),
+            reason: None,
+        };
+        let outcomes = [
+            outcome("a-1.0.0", Ok(()), &[]),
+            outcome("b-1.0.0", Ok(()), &["`errors/x.rs`: it says: no"]),
+            outcome("c-1.0.0+more", Err("broken, here: and\nthere".to_owned()), &[]),
+        ];
+        let entries: Vec<Entry> = outcomes.iter().map(entry).collect();
+        let mut text = HEAD.to_owned();
+        entries.iter().for_each(|entry| text += &entry.row);
+        text += "\n2 of 3 crates indistinguishable from native, apart from what follows.\n";
+        entries.iter().flat_map(|entry| &entry.notes).for_each(|n| text += &format!("\n{n}\n"));
+        let found = read(&text);
+        assert_eq!(found.len(), 3);
+        for (outcome, entry) in outcomes.iter().zip(&entries) {
+            let found = &found[&outcome.id];
+            assert_eq!((&found.row, found.is_equal), (&entry.row, entry.is_equal));
+            assert_eq!(found.notes, entry.notes);
+        }
+        assert_eq!(found.values().filter(|entry| entry.is_equal).count(), 2);
     }
-    write_file(&root().join("docs/compatibility.md"), &text)
 }
