@@ -26,7 +26,7 @@ pub struct Expansion {
     pub text: String,
     /// What the macro asked the machine for.
     pub trace: Trace,
-    /// What the macro wanted to read and may not, where it also reports an error.
+    /// What the macro wanted to read and may not, with the grants for it, where it also reports an error.
     pub denied: Vec<String>,
 }
 
@@ -37,8 +37,26 @@ pub struct Trace {
     pub read: Vec<PathBuf>,
     /// Those that were refused.
     pub refused: Vec<String>,
-    /// Names of the environment variables that it could see: those which are granted and set.
+    /// The environment variables that it asked for by name, in the order of its questions.
+    pub variables: Vec<Variable>,
+    /// Names of those that it could see: which are granted and set.
     pub environment: Vec<String>,
+}
+
+/// An environment variable that the macro asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Variable {
+    pub name: String,
+    pub answer: Answer,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    Read,
+    /// It is set, and not granted.
+    Refused,
+    Unset,
 }
 
 /// Expands, and formats what comes out. The macro sees the environment of this process, as far as
@@ -60,14 +78,34 @@ pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) ->
     };
     let mut machine = machine(&artifact)?;
     let result = machine.expand(&item.function, first, second);
-    let output = result.map_err(|failure| failed(item, failure, machine.denied()))?;
-    let denied = if output.has_error { machine.denied().to_vec() } else { Vec::new() };
-    let trace = Trace {
+    let output = result.map_err(|failure| failed(item, failure, denied(&machine)))?;
+    let trace = trace(&machine, &artifact.manifest.capabilities.env);
+    let denied = if output.has_error { denied(&machine) } else { Vec::new() };
+    Ok(Expansion { text: format(output.stream), trace, denied })
+}
+
+fn trace(machine: &Machine, granted: &[String]) -> Trace {
+    let environment = seen(granted);
+    let answer = |name: &String| match () {
+        () if environment.contains(name) => Answer::Read,
+        () if machine.denied_variables().contains(name) => Answer::Refused,
+        () => Answer::Unset,
+    };
+    let asked = machine.variables().iter();
+    let variables = asked.map(|name| Variable { name: name.clone(), answer: answer(name) });
+    Trace {
         read: machine.reads().to_vec(),
         refused: machine.denied().to_vec(),
-        environment: seen(&artifact.manifest.capabilities.env),
-    };
-    Ok(Expansion { text: format(output.stream), trace, denied })
+        variables: variables.collect(),
+        environment,
+    }
+}
+
+/// What was refused, each with the grant that permits it.
+fn denied(machine: &Machine) -> Vec<String> {
+    let files = machine.denied().iter().map(|path| format!("{path} (`--grant read=DIR`)"));
+    let names = machine.denied_variables().iter();
+    files.chain(names.map(|name| format!("{name} (`--grant env={name}`)"))).collect()
 }
 
 fn choose(artifact: Artifact, features: Option<&[String]>, call: &Call<'_>) -> Result<Artifact> {
@@ -138,7 +176,7 @@ fn tokens(what: &str, text: &str) -> Result<TokenStream> {
     })
 }
 
-fn failed(item: &Macro, failure: Failure, denied: &[String]) -> Error {
+fn failed(item: &Macro, failure: Failure, denied: Vec<String>) -> Error {
     let name = &item.name;
     let message = match (&failure.fault, &failure.payload) {
         (_, Some(payload)) => {
@@ -151,7 +189,7 @@ fn failed(item: &Macro, failure: Failure, denied: &[String]) -> Error {
     };
     let help = unsupported("the macro", &message);
     let error = Error::new(Class::Macro, message);
-    match (denied, help) {
+    match (&*denied, help) {
         ([], None) => error,
         ([], Some(help)) => error.help(help),
         (denied, _) => error.help(refused(denied)),
@@ -160,7 +198,7 @@ fn failed(item: &Macro, failure: Failure, denied: &[String]) -> Error {
 
 /// How to permit what was refused.
 pub fn refused(denied: &[String]) -> String {
-    format!("it may not use {}: pack it with `--grant read=DIR`", denied.join(", "))
+    format!("to let it use what it was refused, pack it with the grant: {}", denied.join(", "))
 }
 
 /// Formats items, or else statements; what is neither is shown as its tokens.

@@ -68,6 +68,12 @@ fn built() -> &'static Built {
     })
 }
 
+/// The packed fixture.
+fn artifact() -> PathBuf {
+    built();
+    scratch("out").join("guest-api-0.1.0.precast")
+}
+
 /// The library in `folder`.
 fn consumable(folder: &Path) -> PathBuf {
     let name = format!("{}guest_api{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
@@ -194,8 +200,12 @@ fn panics_are_native() {
         ways.split_whitespace().map(|way| format!("guest_api::fail!{{ {way} }}")).collect();
     all.push("#[guest_api::fail_attribute(panic_text)] fn gone() {}".into());
     all.push("#[derive(guest_api::Fail)] struct S;".into());
+    all.push("const N: &str = guest_api::world!(\"need\" \"no/such/file\");".into());
     let stderr = equal_errors(&uses("panics", &all));
     assert_eq!(stderr.matches("panicked").count(), all.len() - 2, "{stderr}");
+    if cfg!(unix) {
+        assert!(stderr.contains("Os { code: 2, kind: NotFound, "), "{stderr}");
+    }
     let counted = "guest_api::fail!{ counted }".to_string();
     let hooked = "guest_api::fail!{ hooked }".to_string();
     let stderr =
@@ -319,6 +329,9 @@ fn the_world_is_as_granted() {
             ("read", "./in/../in/file"),
             ("read", "$BASE/none"),
             ("read", "none/none"),
+            ("error", "$BASE/none"),
+            ("error", "in"),
+            ("error", "in/file/none"),
             ("list", "$BASE/in"),
             ("list", "in"),
             ("exists", "in"),
@@ -371,6 +384,61 @@ fn a_refused_read_names_the_grant() {
         let stderr = error(question, &item);
         assert!(stderr.contains(help), "{stderr}");
     }
+}
+
+#[test]
+fn a_refused_variable_names_the_grant() {
+    let item = "const A: &str = guest_api::world!(\"variable\" \"PRECAST_TEST_VARIABLE\");";
+    let file = uses("variable", &[item.to_string()]);
+    let said = |value: Option<&str>| {
+        let mut rustc = rustc();
+        let library = format!("guest_api={}", consumable(&built().packed).display());
+        rustc.arg("--extern").arg(library).args(["--edition", "2021", "--emit=metadata"]);
+        value.map(|value| rustc.env("PRECAST_TEST_VARIABLE", value));
+        rustc.current_dir(file.parent().unwrap()).arg(&file);
+        text(&rustc.output().unwrap().stderr)
+    };
+    let help = "may not use the environment variable `PRECAST_TEST_VARIABLE`: \
+        pack it with `--grant env=PRECAST_TEST_VARIABLE`";
+    assert!(said(Some("x")).contains(help), "{}", said(Some("x")));
+    // Where it is not set, the macro has seen what it would see natively.
+    let unset = said(None);
+    assert!(unset.contains("no such variable") && !unset.contains("may not use"), "{unset}");
+}
+
+/// What `expand --trace` tells of one question.
+fn traced(question: &str) -> serde_json::Value {
+    let folder = scratch("traced");
+    let file = folder.join("question");
+    fs::write(&file, question).unwrap();
+    let mut expand = Command::new(env!("CARGO_BIN_EXE_cargo-precast"));
+    expand.args(["expand", "--json", "--trace", "--bang", "world"]).arg(artifact());
+    expand.arg(&file).current_dir(&folder).env("CARGO_MANIFEST_DIR", &folder);
+    expand.env("PRECAST_TEST_VARIABLE", "x").env_remove("PRECAST_NO_SUCH_VARIABLE");
+    let output = expand.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_trace_names_every_read() {
+    let variables = |name: &str, answer: &str| {
+        serde_json::json!([
+            { "name": "CARGO_MANIFEST_DIR", "answer": "read" },
+            { "name": name, "answer": answer },
+        ])
+    };
+    let asked = |name: &str| traced(&format!("\"env\" {name:?}"));
+    for (name, answer) in
+        [("PRECAST_TEST_VARIABLE", "refused"), ("PRECAST_NO_SUCH_VARIABLE", "unset")]
+    {
+        assert_eq!(asked(name)["trace"]["variables"], variables(name, answer));
+    }
+    let read = traced("\"read\" \"$BASE/question\"");
+    assert!(read["trace"]["read"][0].as_str().unwrap().ends_with("question"), "{read}");
+    let refused = traced("\"variable\" \"PRECAST_TEST_VARIABLE\"");
+    let grant = "PRECAST_TEST_VARIABLE (`--grant env=PRECAST_TEST_VARIABLE`)";
+    assert_eq!(refused["denied"], serde_json::json!([grant]));
 }
 
 /// rust-analyzer's server, which rustup and Debian install beside the compiler, expands for many crates

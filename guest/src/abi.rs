@@ -90,6 +90,7 @@ pub mod host {
         pub fn attempt(at: *mut u8, function: extern "C" fn(*mut u8)) -> u32;
         pub fn caught() -> u64;
         pub fn unstable(what: u32, a: u32, b: u32, c: u32) -> u64;
+        pub fn variable(name: *const u8, len: u32);
     }
 }
 

@@ -15,6 +15,7 @@
 mod abi;
 mod arena;
 mod entry;
+mod errno;
 mod hasher;
 mod heap;
 mod libc;

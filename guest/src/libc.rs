@@ -7,6 +7,8 @@ use std::ffi::{c_char, c_int, c_void, CStr, OsStr};
 use std::os::wasi::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::abi::host;
+
 const ENOTSUP: c_int = 58;
 
 #[no_mangle]
@@ -41,6 +43,25 @@ extern "C" fn pthread_attr_setstacksize(_: *mut c_void, _: usize) -> c_int {
 
 extern "C" {
     fn malloc(bytes: usize) -> *mut c_char;
+    fn __wasilibc_get_environ() -> *const *mut c_char;
+}
+
+/// The host hears which variables a macro asks for; it has given all that the macro may see.
+#[no_mangle]
+unsafe extern "C" fn getenv(name: *const c_char) -> *mut c_char {
+    let name = CStr::from_ptr(name).to_bytes();
+    if std::str::from_utf8(name).is_ok() {
+        host::variable(name.as_ptr(), name.len() as u32);
+    }
+    let mut entries = __wasilibc_get_environ();
+    while !entries.is_null() && !(*entries).is_null() {
+        let entry = CStr::from_ptr(*entries).to_bytes();
+        if entry.get(name.len()) == Some(&b'=') && entry.starts_with(name) {
+            return (*entries).add(name.len() + 1);
+        }
+        entries = entries.add(1);
+    }
+    std::ptr::null_mut()
 }
 
 /// The path without `.` and `..`, if it exists: the host follows links and shows none.

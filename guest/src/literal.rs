@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use crate::abi::{answer, host, Record, LITERAL};
 use crate::arena::{call_site, keep, take};
+use crate::errno::native;
 use crate::span::Span;
 use crate::stream::LexError;
 use crate::tree::{debug, Punct, Spacing};
@@ -130,7 +131,7 @@ impl Literal {
 
     /// String literal.
     pub fn string(string: &str) -> Literal {
-        Literal::of_bytes(STRING, string.as_bytes())
+        Literal::of_bytes(STRING, native(string).as_bytes())
     }
 
     /// Character literal.

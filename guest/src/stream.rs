@@ -279,6 +279,7 @@ impl FromStr for TokenStream {
     type Err = LexError;
 
     fn from_str(src: &str) -> Result<TokenStream, LexError> {
+        let src = &*crate::errno::native(src);
         // SAFETY: the host reads the text.
         let result = unsafe { host::parse_stream(src.as_ptr(), src.len() as u32) };
         match result as u32 {

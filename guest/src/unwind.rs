@@ -10,6 +10,7 @@ use std::rt::panic_count;
 use std::thread;
 
 use crate::abi::{answer, host};
+use crate::errno::native;
 
 type Payload = Box<dyn Any + Send>;
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send>;
@@ -80,7 +81,10 @@ fn tell(payload: &(dyn Any + Send)) -> ! {
     // SAFETY: the host reads the text.
     unsafe {
         match text {
-            Some(text) => host::panic(text.as_ptr(), text.len() as u32),
+            Some(text) => {
+                let text = native(text);
+                host::panic(text.as_ptr(), text.len() as u32)
+            }
             None => host::panic_any(),
         }
     }
@@ -106,17 +110,17 @@ pub fn catch_unwind<F: FnOnce() -> R + UnwindSafe, R>(function: F) -> thread::Re
     state().guards -= 1;
     match call.result {
         Some(result) if !panicked => Ok(result),
-        _ => Err(state().payload.take().unwrap_or_else(native)),
+        _ => Err(state().payload.take().unwrap_or_else(caught)),
     }
 }
 
 /// The payload of a panic in the compiler's own interface.
-fn native() -> Payload {
+fn caught() -> Payload {
     // SAFETY: the call gives a number.
-    let caught = unsafe { host::caught() };
-    match caught as u32 {
+    let text = unsafe { host::caught() };
+    match text as u32 {
         0 => Box::new(()),
-        _ => Box::new(answer((caught >> 32) as u32)),
+        _ => Box::new(answer((text >> 32) as u32)),
     }
 }
 

@@ -104,6 +104,8 @@ pub enum Number {
     CAUGHT,
     /// `join`, `byte_range` and `subspan`, where the shim is compiled to have them.
     UNSTABLE,
+    /// The macro asks for the environment variable of this name.
+    VARIABLE,
     /// As many there are; no call.
     COUNT,
 }
@@ -174,6 +176,7 @@ pub const COUNTS: &[(u8, u8); Number::COUNT as usize] = &[
     (2, 1),
     (0, 1),
     (4, 1),
+    (2, 0),
 ];
 
 /// The call with this number.
@@ -261,4 +264,5 @@ pub const CALLS: &[Call] = &[
     precast("attempt", &[I, I], &[I]),
     precast("caught", &[], &[L]),
     precast("unstable", &[I, I, I, I], &[L]),
+    precast("variable", &[I, I], &[]),
 ];

@@ -201,7 +201,7 @@ impl Machine {
         payload: &mut Option<Box<dyn Any + Send>>,
     ) -> Result<Output, Fault> {
         let func = tri!(export(&self.instance, function));
-        self.wasi.files.begin();
+        self.wasi.begin();
         let mut tokens = Tokens::new(self.epoch);
         tokens.records_max = self.tokens_max;
         let mut n_streams = 1;
@@ -247,6 +247,18 @@ impl Machine {
     #[cfg(not(proc_macro))]
     pub fn denied(&self) -> &[String] {
         &self.wasi.files.denied
+    }
+
+    /// The environment variables that the macro asked for, each once, in their order.
+    #[cfg(not(proc_macro))]
+    pub fn variables(&self) -> &[String] {
+        &self.wasi.environ.asked
+    }
+
+    /// Those of them that are set and not granted, in the last expansion.
+    #[cfg(not(proc_macro))]
+    pub fn denied_variables(&self) -> &[String] {
+        &self.wasi.environ.denied
     }
 
     /// The files and directories that the macro has read.
@@ -440,7 +452,7 @@ impl Module {
         Err(message)
     }
 
-    /// With the result what to do about files that were refused.
+    /// With the result what to do about what was refused.
     #[cfg_attr(not(precast_track), allow(unused_variables))]
     fn expand_on(
         &self,
@@ -461,7 +473,7 @@ impl Module {
         let result = machine.expand(function, input, item);
         #[cfg(precast_track)]
         let result = track::track(result, is_item, &machine.wasi.files.reads[n_reads..]);
-        let help = machine.wasi.files.help(self.name);
+        let help = machine.wasi.help(self.name);
         let is_kept = match result {
             Ok(_) | Err(Failure { fault: Fault::Panic(_), .. }) => true,
             Err(_) => false,

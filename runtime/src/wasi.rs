@@ -14,11 +14,19 @@ part! {
         use self::environ::Environ;
     }
     {
-        struct Environ;
+        pub struct Environ;
 
         impl Environ {
             fn new(_: &'static [&'static str]) -> Environ {
                 Environ
+            }
+
+            fn begin(&mut self) {}
+
+            pub fn asked(&mut self, _: &str) {}
+
+            fn help(&self, _: &str) -> Option<String> {
+                None
             }
 
             fn call(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
@@ -41,9 +49,9 @@ part! {
                 Files
             }
 
-            pub fn begin(&mut self) {}
+            fn begin(&mut self) {}
 
-            pub fn help(&self, _: &str) -> Option<String> {
+            fn help(&self, _: &str) -> Option<String> {
                 None
             }
 
@@ -87,7 +95,7 @@ pub struct Grants {
 }
 
 pub struct Wasi {
-    environ: Environ,
+    pub environ: Environ,
     pub files: Files,
     random: u64,
     #[cfg(not(proc_macro))]
@@ -102,6 +110,20 @@ impl Wasi {
             random: 0,
             #[cfg(not(proc_macro))]
             muted: false,
+        }
+    }
+
+    /// An expansion begins.
+    pub fn begin(&mut self) {
+        self.files.begin();
+        self.environ.begin();
+    }
+
+    /// What to do about what was refused, if anything was.
+    pub fn help(&self, name: &str) -> Option<String> {
+        match self.files.help(name) {
+            None => self.environ.help(name),
+            help => help,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::console::Console;
 use clap::Args;
 use precast::error::{Context, Result};
-use precast::expand::{self, Call, Trace};
+use precast::expand::{self, Answer, Call, Trace, Variable};
 use serde_json::json;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -36,8 +36,8 @@ pub(crate) struct Options {
     #[arg(long = "feature-set", value_name = "FEATURES", value_delimiter = ',')]
     pub(crate) features: Option<Vec<String>>,
 
-    /// Also show what the macro asked the machine for: each file, read or refused, and the
-    /// environment variables it could see
+    /// Also show what the macro asked the machine for: each file and environment variable, read or
+    /// refused
     #[arg(long)]
     pub(crate) trace: bool,
 
@@ -73,8 +73,12 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
 fn traced(trace: &Trace) -> Vec<String> {
     let read = trace.read.iter().map(|path| format!("read {}", path.display()));
     let refused = trace.refused.iter().map(|path| format!("refused {path}"));
-    let seen = trace.environment.iter().map(|name| format!("environment variable {name}"));
-    read.chain(refused).chain(seen).collect()
+    let variables = trace.variables.iter().map(|Variable { name, answer }| match answer {
+        Answer::Read => format!("read variable {name}"),
+        Answer::Refused => format!("refused variable {name}"),
+        Answer::Unset => format!("variable {name} is not set"),
+    });
+    read.chain(refused).chain(variables).collect()
 }
 
 fn read(file: Option<&Path>) -> Result<String> {

@@ -15,6 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("abi.rs", include_str!("../../guest/src/abi.rs")),
     ("arena.rs", include_str!("../../guest/src/arena.rs")),
     ("entry.rs", include_str!("../../guest/src/entry.rs")),
+    ("errno.rs", include_str!("../../guest/src/errno.rs")),
     ("hasher.rs", include_str!("../../guest/src/hasher.rs")),
     ("heap.rs", include_str!("../../guest/src/heap.rs")),
     ("lib.rs", include_str!("../../guest/src/lib.rs")),

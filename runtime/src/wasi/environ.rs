@@ -3,19 +3,60 @@
 use std::env;
 
 use super::super::calls;
-use super::super::instance::Fault;
+use super::super::instance::{owned, same, Fault};
 use super::super::memory::Memory;
 use super::Args;
+
+/// As many names are kept.
+const N_NAMES_MAX: usize = 64;
 
 pub struct Environ {
     grants: &'static [&'static str],
     /// `NAME=VALUE`, sorted; made on first use.
     entries: Option<Vec<String>>,
+    /// What the macro asked for since the expansion started, is set, and is not granted.
+    pub denied: Vec<String>,
+    /// All that it asked for.
+    #[cfg(not(proc_macro))]
+    pub asked: Vec<String>,
 }
 
 impl Environ {
     pub fn new(grants: &'static [&'static str]) -> Environ {
-        Environ { grants: grants, entries: None }
+        Environ {
+            grants: grants,
+            entries: None,
+            denied: Vec::new(),
+            #[cfg(not(proc_macro))]
+            asked: Vec::new(),
+        }
+    }
+
+    pub fn begin(&mut self) {
+        self.denied.clear();
+    }
+
+    /// The macro asks for a variable. Those of std's own (`RUST_BACKTRACE`) decide nothing.
+    pub fn asked(&mut self, name: &str) {
+        #[cfg(not(proc_macro))]
+        add(&mut self.asked, name);
+        let is_std = name.len() > 5 && same(&name.as_bytes()[..5], b"RUST_");
+        if !is_std && !is_granted(self.grants, name) && env::var_os(name).is_some() {
+            add(&mut self.denied, name);
+        }
+    }
+
+    /// What to do about the refusals, if there were any.
+    pub fn help(&self, name: &str) -> Option<String> {
+        if self.denied.is_empty() {
+            return None;
+        }
+        Some(text!(
+            "{} may not use the environment variable `{}`: pack it with `--grant env={}`",
+            name,
+            self.denied[0],
+            self.denied[0]
+        ))
     }
 
     pub fn call(&mut self, call: u32, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
@@ -72,6 +113,18 @@ impl Environ {
         memory.write_u32(a.word(0), environ.len() as u32)?;
         memory.write_u32(a.word(1), bytes)?;
         Ok(0)
+    }
+}
+
+/// Adds a name that is not there yet.
+fn add(names: &mut Vec<String>, name: &str) {
+    for known in names.iter() {
+        if same(known.as_bytes(), name.as_bytes()) {
+            return;
+        }
+    }
+    if names.len() < N_NAMES_MAX {
+        names.push(owned(name));
     }
 }
 

@@ -516,6 +516,8 @@ fn errno(error: &io::Error) -> u64 {
     match error.kind() {
         io::ErrorKind::NotFound => NOENT,
         io::ErrorKind::PermissionDenied => ACCES,
+        // The kind for it is newer than the oldest compiler.
+        _ if cfg!(unix) && error.raw_os_error() == Some(20) => NOTDIR,
         _ => IO,
     }
 }
