@@ -8,13 +8,25 @@
 #![allow(unsafe_op_in_unsafe_fn, missing_docs, unused_qualifications, redundant_imports)]
 
 /// Which of two tiers is compiled: the one for machine code, or the portable one.
-#[cfg(all(target_arch = "x86_64", target_os = "linux", not(precast_portable), not(miri)))]
+#[cfg(all(
+    any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")),
+    target_pointer_width = "64",
+    target_os = "linux",
+    not(precast_portable),
+    not(miri)
+))]
 macro_rules! tier {
     ($jit:item $portable:item) => {
         $jit
     };
 }
-#[cfg(not(all(target_arch = "x86_64", target_os = "linux", not(precast_portable), not(miri))))]
+#[cfg(not(all(
+    any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")),
+    target_pointer_width = "64",
+    target_os = "linux",
+    not(precast_portable),
+    not(miri)
+)))]
 macro_rules! tier {
     ($jit:item $portable:item) => {
         $portable
@@ -30,7 +42,15 @@ pub mod image;
 pub mod inflate;
 pub mod instance;
 pub mod memory;
-#[cfg_attr(all(target_arch = "x86_64", target_os = "linux", not(miri)), path = "pages/linux.rs")]
+#[cfg_attr(
+    all(
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        target_pointer_width = "64",
+        target_os = "linux",
+        not(miri)
+    ),
+    path = "pages/linux.rs"
+)]
 pub mod pages;
 
 mod host;

@@ -1,12 +1,13 @@
-//! Tier 1: machine code for x86-64, made function by function when first called.
+//! Tier 1: machine code, made function by function when first called.
 //!
-//! Compiling is copying: a record of code per instruction (`jit/code.rs`), its fields set, and in
-//! the same pass every rule of the format checked. Nothing is run of a function that breaks one.
-//! Calls are calls, slots stay in memory, and whatever is rare (host calls, tables, floating
+//! Compiling is copying: a record of code per instruction (`jit/x86_64.rs`, `jit/aarch64.rs`), its
+//! fields set, and in the same pass every rule of the format checked. Nothing is run of a function
+//! that breaks one. Calls are calls, slots stay in memory, and whatever is rare (host calls, tables, floating
 //! point) is run by `slow`. No panic crosses generated code, and no unwinding: traps and faults
 //! leave through one stub, which drops the generated code's own stack.
 
-#[path = "jit/code.rs"]
+#[cfg_attr(target_arch = "x86_64", path = "jit/x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "jit/aarch64.rs")]
 mod code;
 #[path = "jit/region.rs"]
 mod region;
@@ -194,7 +195,7 @@ fn describe(classes: &mut [Class; CLASSES], n_consts: usize, n_globals: usize, n
             third: 6,
             kind: 0,
             unused: 0,
-            bias: -128,
+            bias: -(code::BEGIN as i32),
             reserved: [0; 2],
         };
         let shape = if index == SHIFT { shape::DSI } else { index as u8 };
@@ -204,7 +205,7 @@ fn describe(classes: &mut [Class; CLASSES], n_consts: usize, n_globals: usize, n
             class.slots = (fields & 1) * 0xffff_0000
                 | (fields >> 1 & 1) * 0xffff_0000_0000
                 | (fields >> 2) * 0xffff_0000_0000_0000;
-            class.wide = class.slots & (LANES * 0xffe0);
+            class.wide = class.slots & (LANES * code::FAR);
         }
         match shape {
             shape::DI => {
@@ -281,6 +282,8 @@ impl Engine {
         unsafe {
             ptr::copy_nonoverlapping(text(), region.writable as *mut u8, code::STUBS);
         }
+        #[cfg(target_arch = "aarch64")]
+        code::publish(region.writable, region.executable, code::STUBS);
         self.tier.entries = zeros(n_funcs);
         let mut func = 0;
         while func < n_funcs {
@@ -355,7 +358,7 @@ impl Engine {
             first: insns,
             branch: branches as *mut [u64; 2],
             lanes: (0x8000 - frame as u64) * LANES,
-            begin: (frame as u32 * 8).wrapping_sub(128),
+            begin: (frame as u32 * 8).wrapping_sub(code::BEGIN as u32),
             n_ops: op::COUNT as u32,
             records: text() as usize + header(3),
             classes: self.tier.classes.base() as *mut Class,
@@ -370,6 +373,8 @@ impl Engine {
         if !self.emit(&mut job, first, end, frame) {
             return Err(broken(func));
         }
+        #[cfg(target_arch = "aarch64")]
+        code::publish(out, executable + (out - writable), job.out - out);
         self.tier.used = ((job.out - writable) + 15) & !15;
         self.tier.entries[func] = (executable + (out - writable)) as u64;
         Ok(())
@@ -382,7 +387,7 @@ impl Engine {
             None => return false,
         };
         // SAFETY: the stubs were copied to the region, and `emit` is one of them.
-        let emit: extern "sysv64" fn(*mut Job) -> u32 =
+        let emit: extern "C" fn(*mut Job) -> u32 =
             unsafe { mem::transmute(executable + header(2)) };
         loop {
             match emit(job) {
@@ -417,7 +422,7 @@ impl Engine {
             stack: 0,
             // The first function pays for a call as well.
             fuel: if self.fuel == u64::MAX { self.fuel } else { self.fuel + 1 },
-            frame: frames + base * 8 + 128,
+            frame: frames + base * 8 + code::BEGIN,
             stack_top: self.tier.top,
             stack_min: self.tier.end() - (depth_max + 1) * 8,
             frames_end: frames + STACK_SLOTS_MAX as usize * 8,
@@ -438,7 +443,7 @@ impl Engine {
         context.view(self);
         context.engine = self;
         // SAFETY: `enter` is one of the stubs. What it runs was checked as it was emitted.
-        let enter: extern "sysv64" fn(*mut Context, u32) -> u32 =
+        let enter: extern "C" fn(*mut Context, u32) -> u32 =
             unsafe { mem::transmute(executable + header(0)) };
         let left = enter(&mut context, func);
         self.fuel = context.fuel;
@@ -528,7 +533,7 @@ fn leave(
 }
 
 /// Called by the stubs: runs instruction number `at` in the given frame.
-extern "sysv64" fn slow(context: *mut Context, at: u32, frame: *mut [u64; FRAME]) -> u32 {
+extern "C" fn slow(context: *mut Context, at: u32, frame: *mut [u64; FRAME]) -> u32 {
     // SAFETY: `run_at` made the context, and waits.
     let context = unsafe { &mut *context };
     let (engine, host) =
@@ -543,7 +548,7 @@ extern "sysv64" fn slow(context: *mut Context, at: u32, frame: *mut [u64; FRAME]
 }
 
 /// Called by the stubs: compiles function `func`.
-extern "sysv64" fn compile(context: *mut Context, func: u32) -> u32 {
+extern "C" fn compile(context: *mut Context, func: u32) -> u32 {
     // SAFETY: as in `slow`.
     let engine = unsafe { &mut *(*context).engine };
     let mut result = Ok(());

@@ -9,10 +9,25 @@ use std::arch::asm;
 
 use super::instance::Fault;
 
-const WRITE_FILE: usize = 1;
-const MMAP: usize = 9;
-const MUNMAP: usize = 11;
-const MREMAP: usize = 25;
+/// The numbers of system calls.
+#[cfg(target_arch = "x86_64")]
+pub mod number {
+    pub const WRITE: usize = 1;
+    pub const MMAP: usize = 9;
+    pub const MPROTECT: usize = 10;
+    pub const MUNMAP: usize = 11;
+    pub const MREMAP: usize = 25;
+}
+#[cfg(target_arch = "aarch64")]
+pub mod number {
+    pub const FTRUNCATE: usize = 46;
+    pub const CLOSE: usize = 57;
+    pub const WRITE: usize = 64;
+    pub const MUNMAP: usize = 215;
+    pub const MREMAP: usize = 216;
+    pub const MMAP: usize = 222;
+    pub const MEMFD_CREATE: usize = 279;
+}
 pub const READ: usize = 1;
 pub const WRITE: usize = 2;
 /// MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE
@@ -32,6 +47,19 @@ pub struct Pages {
 /// Whatever the call says.
 pub unsafe fn call(number: usize, args: [usize; 5]) -> isize {
     let result: isize;
+    #[cfg(target_arch = "aarch64")]
+    asm!(
+        "svc #0",
+        in("x8") number,
+        inlateout("x0") args[0] as isize => result,
+        in("x1") args[1],
+        in("x2") args[2],
+        in("x3") args[3],
+        in("x4") args[4],
+        in("x5") 0,
+        options(nostack),
+    );
+    #[cfg(target_arch = "x86_64")]
     asm!(
         "syscall",
         inlateout("rax") number as isize => result,
@@ -54,7 +82,7 @@ pub fn print(fd: u32, bytes: &[u8]) -> bool {
     while done < bytes.len() {
         let at = bytes.as_ptr() as usize + done;
         // SAFETY: the system reads these bytes, and nothing else.
-        let written = unsafe { call(WRITE_FILE, [fd as usize, at, bytes.len() - done, 0, 0]) };
+        let written = unsafe { call(number::WRITE, [fd as usize, at, bytes.len() - done, 0, 0]) };
         if written > 0 {
             done += written as usize;
         } else if written != -INTERRUPTED {
@@ -77,7 +105,7 @@ impl Pages {
     /// Takes the first block.
     pub fn take(&mut self, bytes: usize) -> Result<(), Fault> {
         // SAFETY: a new mapping; `drop` unmaps it.
-        let result = unsafe { call(MMAP, [0, whole(bytes), READ | WRITE, FLAGS, !0]) };
+        let result = unsafe { call(number::MMAP, [0, whole(bytes), READ | WRITE, FLAGS, !0]) };
         self.set(result, bytes)
     }
 
@@ -103,7 +131,7 @@ impl Pages {
     pub fn grow(&mut self, bytes: usize) -> Result<(), Fault> {
         // SAFETY: the mapping is owned, and its address is not used any more if it moves.
         let result =
-            unsafe { call(MREMAP, [self.base, whole(self.bytes), whole(bytes), MAY_MOVE, 0]) };
+            unsafe { call(number::MREMAP, [self.base, whole(self.bytes), whole(bytes), MAY_MOVE, 0]) };
         self.set(result, bytes)
     }
 }
@@ -112,7 +140,7 @@ impl Drop for Pages {
     fn drop(&mut self) {
         if self.base != 0 {
             // SAFETY: the mapping is owned, and nobody uses it any more.
-            unsafe { call(MUNMAP, [self.base, whole(self.bytes), 0, 0, 0]) };
+            unsafe { call(number::MUNMAP, [self.base, whole(self.bytes), 0, 0, 0]) };
         }
     }
 }

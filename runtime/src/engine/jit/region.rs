@@ -2,17 +2,10 @@
 //! executable.
 
 use super::super::super::instance::Fault;
-use super::super::super::pages::{call, READ, WRITE};
+use super::super::super::pages::{call, number, READ, WRITE};
+use super::code::REACH;
 
-const MMAP: usize = 9;
-const MPROTECT: usize = 10;
-const MUNMAP: usize = 11;
-const MREMAP: usize = 25;
 const EXEC: usize = 4;
-/// MAP_SHARED, MAP_ANONYMOUS, MAP_NORESERVE
-const FLAGS: usize = 0x4021;
-const MAY_MOVE: usize = 1;
-const BYTES_MAX: usize = 1 << 30;
 
 pub struct Region {
     pub writable: usize,
@@ -23,29 +16,63 @@ pub struct Region {
 impl Region {
     /// Reserves address space; pages are taken when they are written.
     pub fn new(bytes: usize) -> Result<Region, Fault> {
-        let bytes = (bytes + 4095) & !4095;
-        if bytes > BYTES_MAX {
-            return Err(Fault::Limit("the macro has more code than its limit"));
-        }
+        let bytes = if bytes > REACH { REACH } else { (bytes + 4095) & !4095 };
+        let mut region = Region { writable: 0, executable: 0, bytes: bytes };
         // SAFETY: new mappings; whatever succeeded is unmapped by `drop`.
-        unsafe {
-            let writable = call(MMAP, [0, bytes, READ | WRITE, FLAGS, !0]);
-            if writable < 0 {
-                return Err(refused(writable));
-            }
-            let mut region = Region { writable: writable as usize, executable: 0, bytes: bytes };
-            // Of shared memory, an old size of 0 asks for a second mapping.
-            let executable = call(MREMAP, [region.writable, 0, bytes, MAY_MOVE, 0]);
-            if executable < 0 {
-                return Err(refused(executable));
-            }
-            region.executable = executable as usize;
-            let protected = call(MPROTECT, [region.executable, bytes, READ | EXEC, 0, 0]);
-            if protected < 0 {
-                return Err(refused(protected));
-            }
-            Ok(region)
+        let result = unsafe { region.map() };
+        if result < 0 {
+            return Err(refused(result));
         }
+        Ok(region)
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn map(&mut self) -> isize {
+        // MAP_SHARED, MAP_ANONYMOUS, MAP_NORESERVE
+        let writable = call(number::MMAP, [0, self.bytes, READ | WRITE, 0x4021, !0]);
+        if writable < 0 {
+            return writable;
+        }
+        self.writable = writable as usize;
+        // MREMAP_MAYMOVE: of shared memory, an old size of 0 asks for a second mapping.
+        let executable = call(number::MREMAP, [self.writable, 0, self.bytes, 1, 0]);
+        if executable < 0 {
+            return executable;
+        }
+        self.executable = executable as usize;
+        call(number::MPROTECT, [self.executable, self.bytes, READ | EXEC, 0, 0])
+    }
+
+    /// By a file without a name, for emulators know no second mapping of anything else.
+    #[cfg(target_arch = "aarch64")]
+    unsafe fn map(&mut self) -> isize {
+        // MFD_CLOEXEC
+        let file = call(number::MEMFD_CREATE, [b"precast\0".as_ptr() as usize, 1, 0, 0, 0]);
+        if file < 0 {
+            return file;
+        }
+        let mut result = call(number::FTRUNCATE, [file as usize, self.bytes, 0, 0, 0]);
+        if result >= 0 {
+            result = self.map_file(file as usize);
+        }
+        call(number::CLOSE, [file as usize, 0, 0, 0, 0]);
+        result
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    unsafe fn map_file(&mut self, file: usize) -> isize {
+        // MAP_SHARED, MAP_NORESERVE
+        let writable = call(number::MMAP, [0, self.bytes, READ | WRITE, 0x4001, file]);
+        if writable < 0 {
+            return writable;
+        }
+        self.writable = writable as usize;
+        let executable = call(number::MMAP, [0, self.bytes, READ | EXEC, 0x4001, file]);
+        if executable > 0 {
+            self.executable = executable as usize;
+        }
+        executable
     }
 }
 
@@ -61,9 +88,11 @@ impl Drop for Region {
     fn drop(&mut self) {
         // SAFETY: both are owned, and nobody runs or writes code any more.
         unsafe {
-            call(MUNMAP, [self.writable, self.bytes, 0, 0, 0]);
+            if self.writable != 0 {
+                call(number::MUNMAP, [self.writable, self.bytes, 0, 0, 0]);
+            }
             if self.executable != 0 {
-                call(MUNMAP, [self.executable, self.bytes, 0, 0, 0]);
+                call(number::MUNMAP, [self.executable, self.bytes, 0, 0, 0]);
             }
         }
     }

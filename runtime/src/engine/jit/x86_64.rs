@@ -1,4 +1,4 @@
-//! The machine code of the engine, as assembler text: stubs, the emitter, one record per opcode.
+//! The machine code of the engine for x86-64, as assembler text: stubs, the emitter, one record per opcode.
 //!
 //! Nothing of it runs where the compiler puts it: `text` gives its address, the stubs are copied
 //! to the start of the code region, and the emitter copies records behind them. So it uses no
@@ -20,6 +20,12 @@ use std::arch::asm;
 pub const STUBS: usize = 2048;
 /// Words at the start: the offsets of enter, lazy, emit and the records, and the size of one table.
 pub const HEADER: usize = 5;
+/// How far behind the frame's begin its register points, in bytes.
+pub const BEGIN: usize = 128;
+/// The bits of a slot's number for which it does not fit a narrow record.
+pub const FAR: u64 = 0xffe0;
+/// A region's size: how far a jump reaches, with room to spare.
+pub const REACH: usize = 1 << 30;
 
 /// The address of the text.
 #[inline(always)]
