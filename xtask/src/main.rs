@@ -2,6 +2,7 @@
 //! they print; it holds no product logic.
 
 mod apps;
+mod arm;
 mod authors;
 mod bench;
 mod consumer;
@@ -35,6 +36,7 @@ Usage: cargo xtask TASK [OPTIONS]
 
   consumer        build, run and test an application with shims on every compiler that is here
   apps [NAME…]    build and test real applications natively and with precast; takes long
+  arm [STEP]      the machine code for AArch64 in an emulator: tests, expansion; takes long
   authors [NAME…] `cargo precast init` on published macro packages, and the workflow's steps
   corpus          pack the crates of fixtures/corpus; compare each with its original
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         ["suites", rest @ ..] => suites::suites(rest),
         ["authors", rest @ ..] => authors::authors(rest),
         ["apps", rest @ ..] => apps::apps(rest),
+        ["arm", rest @ ..] => arm::arm(rest),
         ["corpus", rest @ ..] => corpus::corpus(rest),
         ["machine"] => machine::machine(false),
         ["machine", "--check"] => machine::machine(true),

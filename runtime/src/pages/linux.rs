@@ -130,8 +130,9 @@ impl Pages {
     /// Makes it larger; it may move.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Fault> {
         // SAFETY: the mapping is owned, and its address is not used any more if it moves.
-        let result =
-            unsafe { call(number::MREMAP, [self.base, whole(self.bytes), whole(bytes), MAY_MOVE, 0]) };
+        let result = unsafe {
+            call(number::MREMAP, [self.base, whole(self.bytes), whole(bytes), MAY_MOVE, 0])
+        };
         self.set(result, bytes)
     }
 }
