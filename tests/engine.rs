@@ -116,6 +116,20 @@ fn limits_are_clear_faults() {
     assert!(matches!(big, Err(Fault::Limit(_))));
 }
 
+/// Machines differ in the sign of what is not a number; expansions may not.
+#[test]
+fn no_number_has_the_same_bits_on_every_machine() {
+    let wat = r#"(module
+        (func (export "single") (param f32 f32) (result f32) (f32.div (local.get 0) (local.get 1)))
+        (func (export "double") (param f64 f64) (result f64) (f64.div (local.get 0) (local.get 1)))
+        (func (export "sqrt") (param f64) (result f64) (f64.sqrt (local.get 0))))"#;
+    let call = |name: &str, args: &[u64]| run(wat, name, args, Limits::default()).unwrap();
+    assert_eq!(call("single", &[0, 0]), 0x7fc0_0000);
+    assert_eq!(call("single", &[0xffa0_1234, 0]), 0x7fc0_0000);
+    assert_eq!(call("double", &[0, 0]), 0x7ff8 << 48);
+    assert_eq!(call("sqrt", &[(-1f64).to_bits()]), 0x7ff8 << 48);
+}
+
 #[test]
 fn exact_fuel() {
     // Two calls into the engine's own loop: 1 backward branch each but the last.

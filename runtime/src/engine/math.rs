@@ -117,8 +117,8 @@ impl Engine {
         };
         // SAFETY: a number is its bits.
         let bits: u32 = unsafe { mem::transmute(r) };
-        // A result that is not a number is a quiet one.
-        (if r != r { bits | 0x0040_0000 } else { bits }) as u64
+        // What is not a number has the same bits on every machine.
+        (if r != r { 0x7fc0_0000 } else { bits }) as u64
     }
 
     /// The operators of `f64`, by the numbers of their `f32` twins.
@@ -144,11 +144,10 @@ impl Engine {
             math::F32_GE => return (x >= y) as u64,
             _ => Self::round(number, x),
         };
-        let bits = Self::f64_bits(r);
         if r != r {
-            return bits | 1 << 51;
+            return 0x7ff8 << 48;
         }
-        bits
+        Self::f64_bits(r)
     }
 
     /// Applies function `number` of `math` to one or two slots.

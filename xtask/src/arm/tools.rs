@@ -124,7 +124,7 @@ impl Tools {
 
 fn script(path: &Path, line: &str) -> Result {
     write(path, &format!("#!/bin/sh\n{line}\n"))?;
-    run(command("chmod").arg("+x").arg(path))
+    capture(command("chmod").arg("+x").arg(path)).map(drop)
 }
 
 fn version(rustc: &mut Command) -> Result<String> {
