@@ -9,6 +9,8 @@ mod commands;
 mod fixture;
 #[path = "project/store.rs"]
 mod store;
+#[path = "project/vendor.rs"]
+mod vendor;
 
 use fixture::{cargo, directory, files, home, ok, precast, put, texts, workspace, NATIVE};
 use std::fs;

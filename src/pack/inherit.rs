@@ -49,6 +49,10 @@ pub fn normalize(package: &Path) -> Result<Inherited> {
 }
 
 fn workspace(package: &Path) -> Result<PathBuf> {
+    // A vendored package stands alone, whatever is above it.
+    if is_vendored(package) {
+        return Ok(package.to_owned());
+    }
     let mut command = cargo::command(package);
     command.args(["locate-project", "--workspace", "--message-format", "plain"]);
     let output = cargo::run(command, |_| {})?;
@@ -57,6 +61,11 @@ fn workspace(package: &Path) -> Result<PathBuf> {
     }
     let manifest = PathBuf::from(output.stdout.trim());
     Ok(manifest.parent().unwrap_or(package).to_owned())
+}
+
+/// The package lies in a vendor folder: it is as it was published.
+pub fn is_vendored(package: &Path) -> bool {
+    package.join(".cargo-checksum.json").is_file()
 }
 
 fn read(manifest: &Path) -> Result<DocumentMut> {

@@ -76,6 +76,12 @@ fn from_path(path: &Path) -> Result<Package> {
 
 /// The files which `cargo publish` would take, without what packing the package leaves there.
 fn listed(path: &Path) -> Result<Vec<String>> {
+    if inherit::is_vendored(path) {
+        return Ok(stage::read_published(path)?
+            .into_keys()
+            .filter(|name| !is_cargos(name))
+            .collect());
+    }
     const NOT_OURS: [&str; 4] =
         ["Cargo.lock", "Cargo.toml.orig", ".cargo_vcs_info.json", crate::init::RECORD];
     let mut command = cargo::command(path);
@@ -190,7 +196,7 @@ fn published(
     directory: &Path,
 ) -> Result<Package> {
     let mut files = stage::read_published(folder)?;
-    files.retain(|path, _| path != ".cargo-ok" && path != ".cargo-checksum.json");
+    files.retain(|path, _| !is_cargos(path));
     let manifest = folder.join("Cargo.toml");
     let manifest = std::fs::read_to_string(&manifest).at("read", &manifest)?;
     Ok(Package {
@@ -203,6 +209,11 @@ fn published(
         lockfile: None,
         is_locked: false,
     })
+}
+
+/// What cargo adds to a package that it has unpacked.
+fn is_cargos(path: &str) -> bool {
+    path == ".cargo-ok" || path == ".cargo-checksum.json"
 }
 
 /// A package of a project's graph, to be packed with the versions in its lock file. Without a
