@@ -31,14 +31,18 @@ impl Plan {
         form: Form,
     ) -> Result<Plan> {
         let mut plan = Plan { sources: BTreeMap::new(), overrides: Vec::new() };
-        let readers = provide::readers(provided, store)?;
+        // Copies are true files anyway.
+        let readers = match form {
+            Form::Links => provide::readers(provided, store)?,
+            Form::Copies => BTreeSet::new(),
+        };
         let is_read =
             |at: PackageIdx| !readers.is_empty() && !graph.below(at).is_disjoint(&readers);
         for (at, package) in graph.packages.iter().enumerate() {
             let shim = provided.get(&at).and_then(|provided| provided.key.as_ref());
             let entry = match shim {
                 Some(key) => provide::entry(package, key, store),
-                None => original(package, form, form == Form::Links && is_read(at)),
+                None => original(package, form, is_read(at)),
             };
             if let Some(source) = &package.source {
                 let source = config::without_revision(source).to_owned();

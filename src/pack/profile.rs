@@ -68,9 +68,10 @@ pub fn take(wasm: &[u8], macros: &[Macro], files: &Files, profile: &[String]) ->
     let wanted = profile.iter().flat_map(|text| uses::of(text, macros)).collect();
     let mut others: Vec<Sample> =
         examples::texts(files).iter().flat_map(|text| uses::of(text, macros)).collect();
+    let builtin: Vec<Vec<Sample>> = macros.iter().map(builtin::of).collect();
     // What a process does first is mostly simple: it should not need pieces beyond the first ones.
-    let simple = macros.iter().filter_map(|item| builtin::of(item).into_iter().next()).collect();
-    others.extend(macros.iter().flat_map(builtin::of));
+    let simple = builtin.iter().filter_map(|samples| samples.first().cloned()).collect();
+    others.extend(builtin.into_iter().flatten());
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     let mut layers = Vec::new();
     for samples in [wanted, simple, few(others, macros.len())] {

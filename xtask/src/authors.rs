@@ -2,7 +2,9 @@
 //! steps of the workflow that it wrote, as a CI would run them.
 
 use crate::apps::sources;
-use crate::run::{capture, cargo, cargo_precast, clear, command, root, scratch, Result};
+use crate::run::{
+    capture, cargo, cargo_precast, clear, command, read, root, scratch, write, Result,
+};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -74,8 +76,7 @@ impl Repository {
             }
         }
         let library = self.place.join("src/lib.rs");
-        let text = std::fs::read_to_string(&library).map_err(|e| e.to_string())?;
-        std::fs::write(&library, text + CHANGE).map_err(|e| e.to_string())?;
+        write(&library, &(read(&library)? + CHANGE))?;
         eprintln!("{spec}: the same after a change");
         let output = self.step(&steps[0])?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -91,8 +92,7 @@ impl Repository {
     /// The commands of the workflow, but for those that set up the machine and those that publish.
     fn steps(&self) -> Result<Vec<String>> {
         let file = self.place.join(".github/workflows/precast.yml");
-        let text =
-            std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let text = read(&file)?;
         let commands = text.lines().filter_map(|line| line.trim().strip_prefix("- run: "));
         let is_setup = |line: &&str| SETUP.iter().any(|start| line.starts_with(start));
         let steps: Vec<String> =

@@ -4,7 +4,7 @@
 mod old;
 mod shim;
 
-use crate::run::{capture, cargo_precast, clear, command, root, run, scratch, write, Result};
+use crate::run::{capture, cargo_precast, clear, command, read, root, run, scratch, write, Result};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -75,10 +75,6 @@ fn prepare() -> Result<Workshop> {
     }
     write(&app.join("Cargo.toml"), &manifest)?;
     Ok(Workshop { shims, app, native_lock })
-}
-
-fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))
 }
 
 fn copy(from: &Path, to: &Path) -> Result {

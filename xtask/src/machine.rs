@@ -3,10 +3,9 @@
 //! The text has no symbol, no relocation and calls nothing outside: labels become numbers, as inline
 //! assembly wants them, constants follow the code, and whatever else would be needed is refused.
 
-use crate::run::{capture, command, root, scratch, Result};
+use crate::run::{capture, command, read, root, scratch, write, Result};
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::path::Path;
+use std::fmt::Write as _;
 
 const SOURCE: &str = "runtime/src/inflate/portable.rs";
 const TEXT: &str = "runtime/src/inflate/x86_64.rs";
@@ -41,10 +40,14 @@ pub fn machine(check: bool) -> Result {
     }
     let text = translate(&assembly()?)?;
     let text = render(&text, &version);
-    if check && text != present {
-        return Err(format!("{TEXT} is not what {SOURCE} compiles to; run `cargo xtask machine`"));
+    match text == present {
+        // Left as it is, or cargo would build everything that has it again.
+        true => Ok(()),
+        false if check => {
+            Err(format!("{TEXT} is not what {SOURCE} compiles to; run `cargo xtask machine`"))
+        }
+        false => write(&file, &text),
     }
-    std::fs::write(&file, text).map_err(|e| format!("cannot write {TEXT}: {e}"))
 }
 
 fn rustc_version() -> Result<String> {
@@ -56,7 +59,6 @@ fn rustc_version() -> Result<String> {
 /// What the compiler writes for the decoder, called as the runtime calls it.
 fn assembly() -> Result<String> {
     let folder = scratch("machine");
-    std::fs::create_dir_all(&folder).map_err(|e| format!("cannot make a folder: {e}"))?;
     let crate_root = folder.join("decoder.rs");
     let code = format!(
         "#![no_std]\n#![no_builtins]\n#[path = {:?}]\nmod portable;\n#[no_mangle]\n\
@@ -65,17 +67,13 @@ fn assembly() -> Result<String> {
          portable::decode(decoder, frame, end, out, out_end, literals) as u32\n}}\n",
         root().join(SOURCE)
     );
-    std::fs::write(&crate_root, code).map_err(|e| format!("cannot write the crate: {e}"))?;
+    write(&crate_root, &code)?;
     let out = folder.join("decoder.s");
     let mut rustc = command("rustc");
     rustc.arg("--target").arg(TARGET).args(FLAGS);
     rustc.arg(format!("--remap-path-prefix={}=", root().display()));
     capture(rustc.arg(&crate_root).arg("-o").arg(&out))?;
     read(&out)
-}
-
-fn read(file: &Path) -> Result<String> {
-    std::fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))
 }
 
 /// A line of what is kept: a label, an instruction, or a constant.

@@ -135,6 +135,21 @@ pub fn write(path: &Path, text: &str) -> Result {
     std::fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
 }
 
+pub fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))
+}
+
+/// Unpacks the Debian packages that lie in `downloads` below `to`.
+pub fn unpack_packages(downloads: &Path, to: &Path) -> Result {
+    let entries = std::fs::read_dir(downloads)
+        .map_err(|e| format!("cannot read {}: {e}", downloads.display()))?;
+    let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    for package in files.filter(|path| path.extension().is_some_and(|e| e == "deb")) {
+        capture(command("dpkg").arg("-x").arg(&package).arg(to))?;
+    }
+    Ok(())
+}
+
 /// Empties a folder, which need not exist.
 pub fn clear(path: &Path) -> Result {
     match std::fs::remove_dir_all(path) {

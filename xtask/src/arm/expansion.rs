@@ -1,7 +1,9 @@
 //! One real macro in an arm64 rustc: the shim of serde_derive and the corpus's consumer of it.
 
 use super::tools::{Tools, TARGET};
-use crate::run::{capture, cargo, cargo_precast, clear, command, root, scratch, write, Result};
+use crate::run::{
+    capture, cargo, cargo_precast, clear, command, read, root, scratch, write, Result,
+};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -62,8 +64,7 @@ pub fn expansion(tools: &Tools) -> Result {
 /// Builds the consumer for arm64 with the original macro.
 fn build(tools: &Tools, folder: &Path) -> Result<Built> {
     let fixture = root().join("fixtures/corpus").join(MACROS).join("consumer.rs");
-    let text = std::fs::read_to_string(&fixture)
-        .map_err(|e| format!("cannot read {}: {e}", fixture.display()))?;
+    let text = read(&fixture)?;
     let text = format!("{text}\nuse serde_derive::{{Deserialize, Serialize}};\n");
     write(&folder.join("consumer.rs"), &text)?;
     write(&folder.join("Cargo.toml"), MANIFEST)?;

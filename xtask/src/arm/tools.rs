@@ -1,7 +1,7 @@
 //! What building for arm64 and running it needs: an emulator, a cross compiler for C, and Debian's
 //! rustc for arm64 with its libraries. Unpacked from Debian's packages into target/, not installed.
 
-use crate::run::{capture, command, run, scratch, write, Result};
+use crate::run::{capture, clear, command, run, scratch, unpack_packages, write, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -186,16 +186,14 @@ impl Apt {
     /// Downloads packages and unpacks them below `root`.
     fn unpack(&self, packages: &[String], root: &Path) -> Result {
         let downloads = self.folder.join("downloads");
-        crate::run::clear(&downloads)?;
+        clear(&downloads)?;
         std::fs::create_dir_all(&downloads)
             .map_err(|e| format!("cannot make {}: {e}", downloads.display()))?;
         let mut download = self.command("apt-get");
         capture(download.args(["download", "-qq"]).args(packages).current_dir(&downloads))?;
         std::fs::create_dir_all(root)
             .map_err(|e| format!("cannot make {}: {e}", root.display()))?;
-        for entry in std::fs::read_dir(&downloads).map_err(|e| e.to_string())?.flatten() {
-            capture(command("dpkg").arg("-x").arg(entry.path()).arg(root))?;
-        }
-        crate::run::clear(&downloads)
+        unpack_packages(&downloads, root)?;
+        clear(&downloads)
     }
 }

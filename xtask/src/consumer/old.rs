@@ -2,7 +2,7 @@
 //! target/ without being installed.
 
 use super::{shim, Workshop};
-use crate::run::{capture, command, run, scratch, Result};
+use crate::run::{capture, command, run, scratch, unpack_packages, Result};
 use std::path::{Path, PathBuf};
 
 const VERSION: &str = "1.63";
@@ -48,11 +48,7 @@ fn fetch(folder: &Path) -> Result<bool> {
     if specs.len() < PACKAGES.len() || capture(&mut download).is_err() {
         return Ok(false);
     }
-    let entries = std::fs::read_dir(folder).map_err(|e| e.to_string())?;
-    let packages = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    for package in packages.filter(|path| path.extension().is_some_and(|e| e == "deb")) {
-        run(command("dpkg").arg("-x").arg(&package).arg(folder))?;
-    }
+    unpack_packages(folder, folder)?;
     Ok(folder.join("usr/bin/rustc").is_file())
 }
 

@@ -1,7 +1,7 @@
 //! How near the corpus comes to the runtime's limits: with a part of each it must still pass.
 
 use super::Shims;
-use crate::run::{write, Result};
+use crate::run::{read, write, Result};
 
 const DEFAULT: &str = "precast::Limits::DEFAULT";
 const FIELDS: [&str; 5] = ["memory_bytes_max", "fuel", "depth_max", "tokens_max", "files_max"];
@@ -13,8 +13,7 @@ pub fn divide(shims: &Shims, by: &str) -> Result {
     let lowered = format!("precast::Limits {{ {} }}", fields.join(", "));
     for shim in shims.values().filter_map(|shim| shim.as_ref().ok()) {
         let file = shim.join("src/lib.rs");
-        let text =
-            std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let text = read(&file)?;
         if !text.contains(DEFAULT) {
             return Err(format!("{} has limits of its own", file.display()));
         }
