@@ -284,11 +284,12 @@ fn make(
     let mut parts: Vec<&str> = BUILD_RECIPE.to_vec();
     parts.extend([toolchain.key.as_str(), &guest_key]);
     let build_key = hash_of(&parts)[..16].to_owned();
-    // One build at a time with one toolchain: the staged packages have fixed places, for cargo to
-    // find again what it has compiled.
-    let _lock = cache.lock("build", &build_key, report)?;
+    let _used = cache.share("build", &build_key, report)?;
     let shared = cache.path("build", &build_key);
-    let staged = shared.join("staged").join(format!("{}-{}", package.name, package.version));
+    // Staged packages have fixed places, for cargo to find again what it has compiled.
+    let label = format!("{}-{}", package.name, package.version);
+    let staged = shared.join("staged").join(&label);
+    let _staged = cache.lock("build", &format!("{build_key}-{label}"), report)?;
     let lockfile = stage_locked(package, &staged, options.offline)?;
     let key = module_key(package, options, &build_key, &lockfile);
     // What the package depends on by path may have changed; cargo knows.
@@ -310,7 +311,10 @@ fn make(
         features: &options.features,
         offline: options.offline,
     };
+    // One build at a time with one toolchain; who finds its module in the cache does not wait for it.
+    let building = cache.lock("build", &format!("{build_key}-target"), report)?;
     let built = build::build(&job, report)?;
+    drop(building);
     let made = finish(package, &built, toolchain, &lockfile, &options.profile, cache)?;
     cache.put("module", &key, |entry| store(&made, entry))?;
     Ok(made)

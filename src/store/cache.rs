@@ -17,6 +17,8 @@ pub const VARIABLE: &str = "PRECAST_CACHE_DIR";
 /// File in a finished entry that lists the others.
 const LISTING: &str = ".precast-entry.json";
 
+const WAITING: &str = "waiting for another precast that uses the cache";
+
 /// Sizes and hashes of an entry's files by path.
 type Listing = BTreeMap<String, (u64, String)>;
 
@@ -49,16 +51,31 @@ impl Cache {
 
     /// Waits until no other process works on the entry.
     pub fn lock(&self, kind: &str, key: &str, report: &dyn Report) -> Result<Lock> {
-        let folder = self.root.join(kind);
-        std::fs::create_dir_all(&folder).at("create", &folder)?;
-        let path = folder.join(format!("{key}.lock"));
-        let file = File::create(&path).at("create", &path)?;
+        let (file, path) = self.lock_file(kind, key)?;
         if FileExt::try_lock(&file).is_err() {
-            report.step("waiting for another precast that uses the cache");
+            report.step(WAITING);
             FileExt::lock(&file).at("lock", &path)?;
         }
         touch(&path);
         Ok(Lock(file))
+    }
+
+    /// Keeps the entry where it is, as others may at the same time; waits for who has its lock.
+    pub fn share(&self, kind: &str, key: &str, report: &dyn Report) -> Result<Lock> {
+        let (file, path) = self.lock_file(kind, key)?;
+        if FileExt::try_lock_shared(&file).is_err() {
+            report.step(WAITING);
+            FileExt::lock_shared(&file).at("lock", &path)?;
+        }
+        touch(&path);
+        Ok(Lock(file))
+    }
+
+    fn lock_file(&self, kind: &str, key: &str) -> Result<(File, PathBuf)> {
+        let folder = self.root.join(kind);
+        std::fs::create_dir_all(&folder).at("create", &folder)?;
+        let path = folder.join(format!("{key}.lock"));
+        Ok((File::create(&path).at("create", &path)?, path))
     }
 
     /// The same if no other process has it now.

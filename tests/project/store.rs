@@ -1,9 +1,10 @@
 //! The store: many processes at once, some killed; damage, eviction and transport.
 
-use super::fixture::{directory, ok, precast, put, store, texts};
+use super::fixture::{directory, ok, precast, put, registry_macro, store, texts};
 use precast::store::{Key, Store};
 use serde_json::Value;
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -97,6 +98,44 @@ fn many_processes_on_a_cold_store() {
         let (_, err) = ok(&mut command(&project, &store, &["build", "--offline"]));
         assert!(err.contains("1 macro packages precompiled, 0 built"), "{err}");
     }
+}
+
+/// While one package is compiled, another that was packed before is found.
+#[test]
+fn who_finds_everything_waits_for_nobody() {
+    let base = directory("waiting");
+    registry_macro(&base, "known", "1.0.0", "[workspace]\n");
+    registry_macro(&base, "slow", "1.0.0", "[workspace]\n");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    // Never the script of an earlier run, whose module is in the store.
+    let script = format!(
+        "// {:?}\nfn main() {{\nlet mut held = std::net::TcpStream::connect(\"{}\").unwrap();\n\
+         held.set_read_timeout(Some(std::time::Duration::from_secs(240))).unwrap();\n\
+         std::io::Read::read(&mut held, &mut [0]).expect(\"it is let go in time\");\n}}\n",
+        SystemTime::now(),
+        listener.local_addr().unwrap()
+    );
+    put(&base, &[("slow-1.0.0/build.rs", &script)]);
+    let pack = |name: &str| {
+        let args = ["pack", ".", "--json", "--offline", "-o", "../out"];
+        precast(&base.join(format!("{name}-1.0.0")), &args)
+    };
+    ok(&mut pack("known"));
+    let mut slow = pack("slow").stdout(Stdio::null()).spawn().unwrap();
+    let held = loop {
+        match listener.accept() {
+            Ok((held, _)) => break held,
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+        assert_eq!(slow.try_wait().unwrap(), None, "its build script was not run");
+    };
+    let (out, _) = ok(&mut pack("known"));
+    let packed: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(packed[0]["cached"], true, "{out}");
+    assert_eq!(slow.try_wait().unwrap(), None, "nobody has waited for it");
+    drop(held);
+    assert!(slow.wait().unwrap().success());
 }
 
 #[test]
