@@ -339,6 +339,12 @@ fn the_world_is_as_granted() {
             ("exists", "$BASE"),
             ("canonical", "$BASE/in/../in/file"),
             ("canonical", "$BASE/none"),
+            ("canonical", "in/../in"),
+            ("canonical", "in/link"),
+            ("directory", ""),
+            ("times", "in/file"),
+            ("times", "$BASE/in/file"),
+            ("order", ""),
             ("hash", ""),
             ("clock", ""),
         ],
@@ -346,6 +352,8 @@ fn the_world_is_as_granted() {
     let inside = file.with_file_name("in");
     fs::create_dir_all(inside.join("folder")).unwrap();
     fs::write(inside.join("file"), "text\n").unwrap();
+    #[cfg(unix)]
+    drop(std::os::unix::fs::symlink("folder", inside.join("link")));
     assert_eq!(answers(&built().packed, &file), answers(&built().native, &file));
 }
 

@@ -8,6 +8,8 @@
 
 // What std does when it has caught a panic, which is not stable; `unwind.rs` does it here.
 #![feature(rt, update_panic_count)]
+// wasi-libc's `errno` is one.
+#![feature(thread_local)]
 #![allow(internal_features)]
 // Whoever packs may deny warnings; the crate is compiled for wasm alone.
 #![allow(clippy::all)]
@@ -44,11 +46,24 @@ pub mod token_stream {
 #[doc(hidden)]
 pub mod __precast {
     pub use crate::entry::{attribute, bang, derive};
-    pub use crate::hasher::DefaultHasher;
 
-    /// std, but for what catches panics.
+    /// std, but for what catches panics and the hasher.
     pub mod std {
         pub use ::std::*;
+
+        pub mod collections {
+            pub use ::std::collections::*;
+
+            pub mod hash_map {
+                pub use crate::hasher::DefaultHasher;
+                pub use ::std::collections::hash_map::*;
+            }
+        }
+
+        pub mod hash {
+            pub use crate::hasher::DefaultHasher;
+            pub use ::std::hash::*;
+        }
 
         pub mod panic {
             pub use crate::unwind::{catch_unwind, resume_unwind, set_hook, take_hook};

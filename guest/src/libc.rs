@@ -7,9 +7,10 @@ use std::ffi::{c_char, c_int, c_void, CStr, OsStr};
 use std::os::wasi::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::abi::host;
+use crate::abi::{answer, host};
 
 const ENOTSUP: c_int = 58;
+const ERANGE: c_int = 68;
 
 #[no_mangle]
 extern "C" fn pthread_create(
@@ -44,6 +45,8 @@ extern "C" fn pthread_attr_setstacksize(_: *mut c_void, _: usize) -> c_int {
 extern "C" {
     fn malloc(bytes: usize) -> *mut c_char;
     fn __wasilibc_get_environ() -> *const *mut c_char;
+    #[thread_local]
+    static mut errno: c_int;
 }
 
 /// The host hears which variables a macro asks for; it has given all that the macro may see.
@@ -64,14 +67,45 @@ unsafe extern "C" fn getenv(name: *const c_char) -> *mut c_char {
     std::ptr::null_mut()
 }
 
-/// The path without `.` and `..`, if it exists: the host follows links and shows none.
+/// The host's path for this one, without links; for an empty one, that of the current directory.
+fn real_path(path: &[u8]) -> Option<Vec<u8>> {
+    // SAFETY: the host reads the path.
+    let found = unsafe { host::real_path(path.as_ptr(), path.len() as u32) };
+    (found as u32 != 0).then(|| answer((found >> 32) as u32).into_bytes())
+}
+
+/// What `chdir` changes. wasi-libc has it in one file with the function below.
 #[no_mangle]
-unsafe extern "C" fn realpath(path: *const c_char, resolved: *mut c_char) -> *mut c_char {
+static mut __wasilibc_cwd: *const c_char = ROOT.as_ptr();
+const ROOT: &CStr = c"/";
+
+/// The directory in which the compiler runs.
+#[no_mangle]
+unsafe extern "C" fn getcwd(to: *mut c_char, len: usize) -> *mut c_char {
+    let own = CStr::from_ptr(__wasilibc_cwd);
+    let dir = match real_path(b"").filter(|_| own == ROOT) {
+        Some(dir) => dir,
+        None => own.to_bytes().to_vec(),
+    };
+    if !to.is_null() && dir.len() >= len {
+        errno = ERANGE;
+        return std::ptr::null_mut();
+    }
+    copied(&dir, to)
+}
+
+/// The path without links, `.` and `..`, if it exists.
+#[no_mangle]
+unsafe extern "C" fn realpath(path: *const c_char, to: *mut c_char) -> *mut c_char {
     let path = Path::new(OsStr::from_bytes(CStr::from_ptr(path).to_bytes()));
     // On failure this leaves the error number where the caller looks for it.
     if std::fs::metadata(path).is_err() {
         return std::ptr::null_mut();
     }
+    if let Some(real) = real_path(path.as_os_str().as_bytes()) {
+        return copied(&real, to);
+    }
+    // A directory above the granted ones, of which the host tells no more.
     let mut out = PathBuf::from("/");
     for part in path.components() {
         match part {
@@ -80,11 +114,15 @@ unsafe extern "C" fn realpath(path: *const c_char, resolved: *mut c_char) -> *mu
             _ => {}
         }
     }
-    let bytes = out.as_os_str().as_bytes();
-    let to = if resolved.is_null() { malloc(bytes.len() + 1) } else { resolved };
+    copied(out.as_os_str().as_bytes(), to)
+}
+
+/// The text with its NUL, at `to` or in a block of its own.
+unsafe fn copied(text: &[u8], to: *mut c_char) -> *mut c_char {
+    let to = if to.is_null() { malloc(text.len() + 1) } else { to };
     if !to.is_null() {
-        std::ptr::copy_nonoverlapping(bytes.as_ptr().cast(), to, bytes.len());
-        to.add(bytes.len()).write(0);
+        std::ptr::copy_nonoverlapping(text.as_ptr().cast(), to, text.len());
+        to.add(text.len()).write(0);
     }
     to
 }

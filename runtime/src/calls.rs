@@ -106,6 +106,8 @@ pub enum Number {
     UNSTABLE,
     /// The macro asks for the environment variable of this name.
     VARIABLE,
+    /// The path without links, or the current directory.
+    REAL_PATH,
     /// As many there are; no call.
     COUNT,
 }
@@ -177,6 +179,7 @@ pub const COUNTS: &[(u8, u8); Number::COUNT as usize] = &[
     (0, 1),
     (4, 1),
     (2, 0),
+    (2, 1),
 ];
 
 /// The call with this number.
@@ -265,4 +268,5 @@ pub const CALLS: &[Call] = &[
     precast("caught", &[], &[L]),
     precast("unstable", &[I, I, I, I], &[L]),
     precast("variable", &[I, I], &[]),
+    precast("real_path", &[I, I], &[L]),
 ];

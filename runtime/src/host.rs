@@ -163,6 +163,10 @@ impl<'a> Session<'a> {
                 self.wasi.environ.asked(tri!(text(memory, a, b)));
                 Ok(0)
             }
+            calls::REAL_PATH => match self.wasi.files.real_path(tri!(text(memory, a, b))) {
+                Some(path) => Ok(self.keep(path) << 32 | 1),
+                None => Ok(0),
+            },
             _ => Err(Fault::Damaged(text!("host call {} is unknown", call))),
         }
     }

@@ -55,6 +55,10 @@ part! {
                 None
             }
 
+            pub fn real_path(&mut self, _: &str) -> Option<String> {
+                None
+            }
+
             fn call(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
                 Ok(BADF)
             }

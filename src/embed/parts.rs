@@ -46,7 +46,8 @@ fn is_system(call: &str) -> bool {
 /// What is left of the files where nothing can be opened is done elsewhere.
 fn is_file(call: &str) -> bool {
     let is_left = call == "fd_write" || call.starts_with("fd_prestat_");
-    (call.starts_with("fd_") || call.starts_with("path_")) && !is_left
+    let starts = ["fd_", "path_", "real_path"];
+    starts.iter().any(|start| call.starts_with(start)) && !is_left
 }
 
 impl Uses {

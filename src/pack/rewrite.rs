@@ -7,8 +7,7 @@
 //!   the bodies of `macro_rules!`, where the function's name may be a metavariable.
 //! - In `cfg` attributes that decide on a feature named `proc-macro`, `target_arch = "wasm32"` is
 //!   made false: syn 1 and quote 1 turn their `proc_macro` support off for that architecture.
-//! - The path of the standard library's `DefaultHasher` becomes the guest's, whose hashes are those
-//!   of a 64-bit host: the order of a map is the order of what a macro writes.
+//! - Hashes become those of a 64-bit host ([`hashing`]).
 //! - `#[proc_macro_error]` is told by its settings that the function is a macro.
 //! - `feature(proc_macro_span)` becomes an attribute without effect: the guest has it ungated, and
 //!   proc-macro2's build script, whose probe is rewritten as well, finds it.
@@ -16,6 +15,7 @@
 //!
 //! A form that is not understood is left alone; rustc then names it.
 
+mod hashing;
 mod panics;
 
 use crate::manifest::Kind;
@@ -24,11 +24,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 /// Text that every file worth rewriting contains.
-const MARKS: [&str; 3] = ["proc_macro", "\"proc-macro\"", HASHER];
-
-/// The name of the standard library's hasher, and the modules that export it.
-const HASHER: &str = "DefaultHasher";
-const HASHER_MODULES: [&[&str]; 2] = [&["std", "collections", "hash_map"], &["std", "hash"]];
+const MARKS: [&str; 2] = ["proc_macro", "\"proc-macro\""];
 
 /// What the guest has without a gate, and what to write instead.
 const GATE: &str = "feature(proc_macro_span)";
@@ -57,7 +53,8 @@ pub struct Rewritten {
 
 /// Rewrites one file; `None` if there is nothing to do in it.
 pub fn rewrite(source: &str) -> Option<Rewritten> {
-    if !MARKS.iter().chain(&panics::MARKS).any(|mark| source.contains(mark)) {
+    let mut marks = MARKS.iter().chain(&panics::MARKS).chain(&hashing::MARKS);
+    if !marks.any(|mark| source.contains(mark)) {
         return None;
     }
     // A file that cannot be lexed is rustc's to complain about.
@@ -67,6 +64,7 @@ pub fn rewrite(source: &str) -> Option<Rewritten> {
         edits: Vec::new(),
         declared: Vec::new(),
         is_opaque: false,
+        hashes: hashing::is_concerned(source),
         invocation: None,
     };
     pass.sequence(tokens, 0);
@@ -82,6 +80,8 @@ struct Pass<'a> {
     declared: Vec<Declared>,
     /// The tokens are those of a macro that may do anything with them.
     is_opaque: bool,
+    /// Paths to the hasher are to be changed.
+    hashes: bool,
     /// Where the macro invocation ends that the tokens are in.
     invocation: Option<usize>,
 }
@@ -119,11 +119,6 @@ impl Pass<'_> {
                 at += 3;
                 continue;
             }
-            if let Some(n_tokens) = hasher(&tokens[at..]) {
-                self.replace_hasher(&tokens, at, n_tokens);
-                at += n_tokens;
-                continue;
-            }
             if is_gate(&tokens[at..]) {
                 self.edits.push((span_of(&tokens[at..at + 2]), NO_GATE.to_owned()));
                 at += 2;
@@ -140,7 +135,11 @@ impl Pass<'_> {
                     at += 3;
                     continue;
                 }
-                if panics::leads(&tokens, at) {
+                if let Some((methods, body)) = hashing::methods(&tokens[at..]) {
+                    let start = inside(body).start;
+                    self.edits.push((start..start, methods));
+                }
+                if panics::leads(&tokens, at) || self.hashes && hashing::leads(&tokens, at) {
                     let root = if panics::is_rooted(&tokens, at) { "" } else { "::" };
                     let range = tokens[at].span().byte_range();
                     self.edits.push((range, format!("{root}{}", panics::STD)));
@@ -169,16 +168,6 @@ impl Pass<'_> {
             }
             at += 1;
         }
-    }
-
-    /// A `RandomState` makes hashers of the original type, so a file with one is left alone.
-    fn replace_hasher(&mut self, tokens: &[TokenTree], at: usize, n_tokens: usize) {
-        let range = span_of(&tokens[at..at + n_tokens]);
-        if self.source.contains("RandomState") || self.source[range.clone()].contains('\n') {
-            return;
-        }
-        let root = if panics::is_rooted(tokens, at) { "" } else { "::" };
-        self.edits.push((range, format!("{root}proc_macro::__precast::{HASHER}")));
     }
 
     /// Reads the outer attributes that start at `at`; returns them and the index after them.
@@ -420,26 +409,6 @@ fn is_gate(tokens: &[TokenTree]) -> bool {
     format!("{}{}", tokens[0], tokens[1]) == GATE
 }
 
-/// `std::collections::hash_map::DefaultHasher` or its other path: how many tokens it has.
-fn hasher(tokens: &[TokenTree]) -> Option<usize> {
-    HASHER_MODULES.iter().find_map(|modules| {
-        let mut at = 0;
-        for name in modules.iter().chain([&HASHER]) {
-            let colons = if at == 0 { 0 } else { 2 };
-            let are_colons = |t: &TokenTree| punct(t) == Some(':');
-            if !tokens.get(at..at + colons)?.iter().all(are_colons) {
-                return None;
-            }
-            at += colons;
-            if ident(tokens.get(at)).as_deref() != Some(*name) {
-                return None;
-            }
-            at += 1;
-        }
-        Some(at)
-    })
-}
-
 fn ident(token: Option<&TokenTree>) -> Option<String> {
     match token {
         Some(TokenTree::Ident(ident)) => Some(ident.to_string()),
@@ -592,19 +561,6 @@ mod tests {
             "macro_rules! m { ($($f:ident)*) => { $(               pub fn $f(i: T) -> T { i }\
              « concat!(\"precast:bang:\", stringify!($f), \":\", \
              stringify!()) bang($f)» )* } }",
-        );
-    }
-
-    #[test]
-    fn the_hasher() {
-        check(
-            "type H = std::collections::hash_map::DefaultHasher; use ::std::hash::DefaultHasher as I;",
-            "type H = ::proc_macro::__precast::DefaultHasher; \
-             use ::proc_macro::__precast::DefaultHasher as I;",
-        );
-        check(
-            "use std::hash::DefaultHasher; fn f(s: &RandomState) -> DefaultHasher { s.build_hasher() }",
-            "use std::hash::DefaultHasher; fn f(s: &RandomState) -> DefaultHasher { s.build_hasher() }",
         );
     }
 

@@ -6,11 +6,12 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::calls;
 use super::super::instance::{Fault, Limits};
 use super::super::memory::Memory;
-use super::{Args, BADF, INVAL, IO, NOSYS, NOW, N_VECTORS_MAX};
+use super::{Args, BADF, INVAL, IO, NOSYS, N_VECTORS_MAX};
 
 const ACCES: u64 = 2;
 const ISDIR: u64 = 31;
@@ -37,7 +38,16 @@ enum File {
     Regular {
         bytes: Vec<u8>,
         pos: u64,
+        stat: Stat,
     },
+}
+
+/// What a file is, its size, and when it was read, changed and made, in nanoseconds since 1970.
+#[derive(Clone, Copy)]
+struct Stat {
+    kind: u8,
+    len: u64,
+    times: [u64; 3],
 }
 
 pub struct Files {
@@ -277,11 +287,15 @@ impl Files {
         } else if a.word(4) & 2 != 0 {
             return Ok(NOTDIR);
         } else {
-            if fs::metadata(&real).map_or(0, |data| data.len()) > self.file_bytes_max as u64 {
+            let mut stat = stat(&real).unwrap_or_else(|_| unknown(REGULAR_FILE));
+            if stat.len > self.file_bytes_max as u64 {
                 return Err(Fault::Limit("the macro reads a file larger than its limit `memory`"));
             }
             match fs::read(&real) {
-                Ok(bytes) => File::Regular { bytes: bytes, pos: 0 },
+                Ok(bytes) => {
+                    stat.len = bytes.len() as u64;
+                    File::Regular { bytes: bytes, pos: 0, stat: stat }
+                }
                 Err(error) => return Ok(errno(&error)),
             }
         };
@@ -294,16 +308,26 @@ impl Files {
     fn path_filestat_get(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
         let fd = a.word(0);
         let path = string(memory, a.word(2), a.word(3))?;
-        let (kind, len) = match self.resolve(fd, &path) {
-            Ok(real) => match fs::metadata(&real) {
-                Ok(data) => (if data.is_dir() { DIRECTORY } else { REGULAR_FILE }, data.len()),
+        let stat = match self.resolve(fd, &path) {
+            Ok(real) => match stat(&real) {
+                Ok(stat) => stat,
                 Err(error) => return Ok(errno(&error)),
             },
-            Err(ACCES) if self.is_above_root(fd, &path) => (DIRECTORY, 0),
+            Err(ACCES) if self.is_above_root(fd, &path) => unknown(DIRECTORY),
             Err(ACCES) => return Ok(self.deny(fd, &path)),
             Err(error) => return Ok(error),
         };
-        filestat(memory, a.word(4), kind, len)
+        filestat(memory, a.word(4), &stat)
+    }
+
+    /// The path without links, if it may be read; of an empty one, that of the current directory.
+    pub fn real_path(&mut self, path: &str) -> Option<String> {
+        let real = if path.is_empty() {
+            env::current_dir().ok()?
+        } else {
+            self.resolve(FIRST, path).ok()?
+        };
+        real.into_os_string().into_string().ok()
     }
 
     fn path_readlink(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
@@ -328,7 +352,7 @@ impl Files {
             return Ok(0);
         }
         let (bytes, pos) = match self.file(a.word(0)) {
-            Some(&mut File::Regular { ref bytes, ref mut pos }) => (bytes, pos),
+            Some(&mut File::Regular { ref bytes, ref mut pos, .. }) => (bytes, pos),
             Some(_) => return Ok(ISDIR),
             None => return Ok(BADF),
         };
@@ -350,7 +374,7 @@ impl Files {
 
     fn fd_seek(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
         let (len, pos) = match self.file(a.word(0)) {
-            Some(&mut File::Regular { ref bytes, ref mut pos }) => (bytes.len() as u64, pos),
+            Some(&mut File::Regular { ref bytes, ref mut pos, .. }) => (bytes.len() as u64, pos),
             Some(_) => return Ok(ISDIR),
             None => return Ok(BADF),
         };
@@ -384,13 +408,15 @@ impl Files {
     }
 
     fn fd_filestat_get(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
-        let (kind, len) = match self.file(a.word(0)) {
-            _ if a.word(0) < FIRST => (CHARACTER_DEVICE, 0),
-            Some(&mut File::Regular { ref bytes, .. }) => (REGULAR_FILE, bytes.len() as u64),
-            Some(_) => (DIRECTORY, 0),
-            None => return Ok(BADF),
+        let stat = match self.file(a.word(0)) {
+            _ if a.word(0) < FIRST => unknown(CHARACTER_DEVICE),
+            Some(&mut File::Regular { stat, .. }) => stat,
+            Some(&mut File::Directory { ref path, .. }) => {
+                stat(path).unwrap_or_else(|_| unknown(DIRECTORY))
+            }
+            _ => return Ok(BADF),
         };
-        filestat(memory, a.word(1), kind, len)
+        filestat(memory, a.word(1), &stat)
     }
 
     fn fd_prestat(&mut self, a: &Args, memory: &mut Memory, copy: bool) -> Result<u64, Fault> {
@@ -500,8 +526,30 @@ fn list(path: &Path) -> io::Result<Vec<(String, u8)>> {
     Ok(entries)
 }
 
-fn filestat(memory: &mut Memory, at: u32, kind: u8, len: u64) -> Result<u64, Fault> {
-    let fields = [0, 0, kind as u64, 1, len, NOW, NOW, NOW];
+fn stat(path: &Path) -> io::Result<Stat> {
+    let data = fs::metadata(path)?;
+    Ok(Stat {
+        kind: if data.is_dir() { DIRECTORY } else { REGULAR_FILE },
+        len: data.len(),
+        times: [nanos(data.accessed()), nanos(data.modified()), nanos(data.created())],
+    })
+}
+
+/// Of what has no more to tell.
+fn unknown(kind: u8) -> Stat {
+    Stat { kind: kind, len: 0, times: [0; 3] }
+}
+
+fn nanos(time: io::Result<SystemTime>) -> u64 {
+    match time {
+        Ok(time) => time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64),
+        Err(_) => 0,
+    }
+}
+
+fn filestat(memory: &mut Memory, at: u32, stat: &Stat) -> Result<u64, Fault> {
+    let [read, changed, made] = stat.times;
+    let fields = [0, 0, stat.kind as u64, 1, stat.len, read, changed, made];
     for i in 0..fields.len() {
         memory.write_u64(at.wrapping_add(i as u32 * 8), fields[i])?;
     }

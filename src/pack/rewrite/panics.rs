@@ -47,7 +47,7 @@ pub fn leads(tokens: &[TokenTree], at: usize) -> bool {
 }
 
 /// Whether a path begins at `at`, or with `::` before it.
-fn begins(tokens: &[TokenTree], at: usize) -> bool {
+pub fn begins(tokens: &[TokenTree], at: usize) -> bool {
     if !is_rooted(tokens, at) {
         return true;
     }
@@ -65,7 +65,7 @@ pub fn is_rooted(tokens: &[TokenTree], at: usize) -> bool {
     at > 1 && are_colons(tokens, at - 2)
 }
 
-fn are_colons(tokens: &[TokenTree], at: usize) -> bool {
+pub fn are_colons(tokens: &[TokenTree], at: usize) -> bool {
     let is_colon = |at: usize| tokens.get(at).and_then(punct) == Some(':');
     is_colon(at) && is_colon(at + 1)
 }
