@@ -56,7 +56,7 @@ Options:
   --shard K/N     corpus: only the Kth of N parts
   --sample        corpus: only the crates that `cargo xtask test` runs
   --json          corpus: one JSON object for each crate
-  --write         corpus: write docs/compatibility.md; crates that were not run keep their lines
+  --write         corpus, suites: write docs/compatibility.md; what was not run keeps its lines
   --bless         corpus: write the expected compiler output of errors/*.rs, from native
 ";
 

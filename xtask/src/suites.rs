@@ -2,16 +2,32 @@
 //!
 //! A scratch package takes over a published package's tests and development dependencies and
 //! depends on the package itself, so that one `[patch]` replaces the macro. Every test must end the
-//! same way on both sides.
+//! same way on both sides. Where no tests are published, examples in the documentation or examples
+//! with transcripts take their place.
 
+mod documented;
 mod package;
+pub mod record;
+mod transcripts;
 
 use crate::run::{capture, cargo, cargo_precast, clear, command, scratch, Result};
+use record::Counts;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// What is run of a published package.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Tests,
+    /// Examples, and what they print according to transcripts.
+    Transcripts,
+    /// Examples in the documentation of the macro crate itself.
+    Documented,
+}
+
 /// A package whose published `.crate` has tests.
 struct Suite {
+    form: Form,
     /// The package with the tests, its version and features.
     package: &'static str,
     version: &'static str,
@@ -27,6 +43,7 @@ struct Suite {
 }
 
 const PLAIN: Suite = Suite {
+    form: Form::Tests,
     package: "",
     version: "",
     features: &[],
@@ -37,7 +54,8 @@ const PLAIN: Suite = Suite {
     left_out: &[],
 };
 
-/// serde, strum and clap publish no tests of their macros; serde_json's use serde_derive.
+/// serde, strum and clap publish no tests of their macros. serde_json's use serde_derive; clap has
+/// transcripts of its examples, and strum's macros are documented by examples.
 const SUITES: &[Suite] = &[
     Suite {
         package: "thiserror",
@@ -95,29 +113,62 @@ const SUITES: &[Suite] = &[
         left_out: &[("ui", "it compares diagnostics of another compiler")],
         ..PLAIN
     },
+    Suite {
+        form: Form::Transcripts,
+        package: "clap",
+        version: "4.6.7",
+        features: &["cargo", "derive", "env", "string"],
+        macros: "clap_derive",
+        macros_version: "4.6.7",
+        more: "semver = \"1\"\nshlex = \"2\"\njiff = \"0.2\"\n",
+        ..PLAIN
+    },
+    Suite {
+        form: Form::Documented,
+        package: "strum_macros",
+        version: "0.28.0",
+        macros: "strum_macros",
+        macros_version: "0.28.0",
+        more: "strum = \"0.28\"\n",
+        ..PLAIN
+    },
 ];
 
 /// How tests ended, by file and name.
 type Results = BTreeMap<String, String>;
 
+impl Suite {
+    fn id(&self) -> String {
+        format!("{}-{}", self.package, self.version)
+    }
+}
+
 pub fn suites(args: &[&str]) -> Result {
-    let only: Vec<&str> = match args {
+    let is_written = args.contains(&"--write");
+    let rest: Vec<&str> = args.iter().copied().filter(|arg| *arg != "--write").collect();
+    let only: Vec<&str> = match rest.as_slice() {
         [] => SUITES.iter().map(|suite| suite.package).collect(),
         ["--only", names] => names.split(',').collect(),
-        _ => return Err("the only option of suites is --only NAME".into()),
+        _ => return Err("the options of suites are --only NAME and --write".into()),
     };
     if let Some(unknown) = only.iter().find(|name| SUITES.iter().all(|s| s.package != **name)) {
         return Err(format!("there is no suite of `{unknown}`"));
     }
-    let mut failed = Vec::new();
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
     for suite in SUITES.iter().filter(|suite| only.contains(&suite.package)) {
         match one(suite) {
-            Ok(line) => println!("{line}"),
+            Ok(counts) => {
+                println!("{}", line(suite, &counts));
+                done.push((suite, counts));
+            }
             Err(e) => {
-                println!("{}-{}: {e}", suite.package, suite.version);
+                println!("{}: {e}", suite.id());
                 failed.push(suite.package);
             }
         }
+    }
+    if is_written {
+        record::write(&done)?;
     }
     match failed.is_empty() {
         true => Ok(()),
@@ -125,7 +176,23 @@ pub fn suites(args: &[&str]) -> Result {
     }
 }
 
-fn one(suite: &Suite) -> Result<String> {
+fn line(suite: &Suite, counts: &Counts) -> String {
+    let left_out: Vec<&str> = suite.left_out.iter().map(|(file, _)| *file).collect();
+    let without = match left_out.is_empty() {
+        true => String::new(),
+        false => format!("; without {}", left_out.join(", ")),
+    };
+    let Counts { passed, failed, ignored } = counts;
+    format!(
+        "{:28} {passed:4} passed, {failed} failed, {ignored} ignored, the same with the shim of \
+         {}@{}{without}",
+        suite.id(),
+        suite.macros,
+        suite.macros_version
+    )
+}
+
+fn one(suite: &Suite) -> Result<Counts> {
     let folder = scratch("suites").join(suite.package);
     let packed = scratch("suites").join("packed");
     let mut pack = command(cargo_precast()?);
@@ -137,32 +204,39 @@ fn one(suite: &Suite) -> Result<String> {
     capture(&mut pack)?;
     let shim = packed.join(format!("{}-{}", suite.macros, suite.macros_version));
     clear(&folder)?;
-    package::write(&folder, suite)?;
-    let native = run(&folder)?;
-    package::patch(&folder, suite.macros, &shim)?;
-    let ours = run(&folder)?;
-    check_patched(&folder)?;
+    let (native, ours) = match suite.form {
+        Form::Documented => {
+            let published = package::head(&folder, suite)?.published;
+            let mut both = [&published, &shim].into_iter().map(|from| {
+                documented::prepare(&folder, from, suite)?;
+                documented::run(&folder)
+            });
+            (both.next().expect("there are two")?, both.next().expect("there are two")?)
+        }
+        form => {
+            let (prepare, run): (fn(&Path, &Suite) -> Result, fn(&Path) -> Result<Results>) =
+                match form {
+                    Form::Transcripts => (transcripts::prepare, transcripts::run),
+                    _ => (package::write, run),
+                };
+            prepare(&folder, suite)?;
+            let native = run(&folder)?;
+            package::patch(&folder, suite.macros, &shim)?;
+            let ours = run(&folder)?;
+            check_patched(&folder)?;
+            (native, ours)
+        }
+    };
     let differs = |name: &&String| native.get(*name) != ours.get(*name);
     if let Some(name) = native.keys().chain(ours.keys()).find(differs) {
         let show = |side: &Results| side.get(name).cloned().unwrap_or("not there".into());
         return Err(format!("{name}: native {}, shim {}", show(&native), show(&ours)));
     }
-    let n = |end: &str| native.values().filter(|found| *found == end).count();
+    let n = |end: &str| native.values().filter(|found| found.starts_with(end)).count();
     if n("ok") == 0 {
         return Err("no test passes natively".into());
     }
-    let id = format!("{}-{}", suite.package, suite.version);
-    let left_out: Vec<&str> = suite.left_out.iter().map(|(file, _)| *file).collect();
-    let without = match left_out.is_empty() {
-        true => String::new(),
-        false => format!("; without {}", left_out.join(", ")),
-    };
-    Ok(format!(
-        "{id:28} {:4} passed, {} failed, {} ignored, the same with the shim of {spec}{without}",
-        n("ok"),
-        n("FAILED"),
-        n("ignored")
-    ))
+    Ok(Counts { passed: n("ok"), failed: n("FAILED"), ignored: n("ignored") })
 }
 
 /// Runs all tests; a failing one is a result, a package that does not compile is an error.

@@ -3,6 +3,7 @@
 use super::compare::Outcome;
 use super::fixture::Fixture;
 use crate::run::{root, write as write_file, Result};
+use crate::suites::record::TITLE;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -90,7 +91,9 @@ struct Entry {
 /// runs of shards or of single crates add up to one document.
 pub fn write(all: &[Fixture], outcomes: &[Outcome]) -> Result {
     let file = root().join("docs/compatibility.md");
-    let mut entries = read(&std::fs::read_to_string(&file).unwrap_or_default());
+    let old = std::fs::read_to_string(&file).unwrap_or_default();
+    let (old, suites) = old.split_at(old.find(TITLE).unwrap_or(old.len()));
+    let mut entries = read(old);
     entries.extend(outcomes.iter().map(|outcome| (outcome.id.clone(), entry(outcome))));
     let ids: Vec<String> = all.iter().map(Fixture::id).collect();
     let known: Vec<&Entry> = ids.iter().filter_map(|id| entries.get(id)).collect();
@@ -103,6 +106,9 @@ pub fn write(all: &[Fixture], outcomes: &[Outcome]) -> Result {
     write!(text, "\n{equal} of {n} crates indistinguishable from native{but}.\n")
         .expect("a string takes all");
     notes.iter().for_each(|note| text += &format!("\n{note}\n"));
+    if !suites.is_empty() {
+        text += &format!("\n{suites}");
+    }
     write_file(&file, &text)
 }
 

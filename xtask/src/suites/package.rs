@@ -1,26 +1,46 @@
 //! The scratch package: a published package's tests beside a dependency on the package.
 
 use super::Suite;
-use crate::run::{capture, cargo, write as write_file, Result};
+use crate::run::{capture, cargo, read, write as write_file, Result};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, Table};
 
-/// Writes the package with its tests.
-pub fn write(folder: &Path, suite: &Suite) -> Result {
+/// What every form of suite begins with.
+pub struct Head {
+    /// The dependency on the published package.
+    pub own: String,
+    /// Where cargo keeps its files.
+    pub published: PathBuf,
+    /// Its manifest.
+    pub theirs: DocumentMut,
+}
+
+/// Writes a package that only depends on the published one, and finds that.
+pub fn head(folder: &Path, suite: &Suite) -> Result<Head> {
     let Suite { package, version, .. } = suite;
     write_file(&folder.join("src/lib.rs"), "")?;
     let features: Vec<String> = suite.features.iter().map(|name| format!("{name:?}")).collect();
     let own =
         format!("{package} = {{ version = \"={version}\", features = [{}] }}", features.join(", "));
-    let head = format!("[workspace]\n\n[package]\nname = \"suite\"\nversion = \"{version}\"\n");
-    let manifest = folder.join("Cargo.toml");
-    write_file(&manifest, &format!("{head}edition = \"2021\"\n\n[dependencies]\n{own}\n"))?;
+    let text = format!("{}edition = \"2021\"\n\n[dependencies]\n{own}\n", first_lines(suite));
+    write_file(&folder.join("Cargo.toml"), &text)?;
     let published = published(folder, package)?;
-    let theirs = std::fs::read_to_string(published.join("Cargo.toml"))
-        .map_err(|e| format!("cannot read the manifest of {package}: {e}"))?;
+    let theirs = read(&published.join("Cargo.toml"))?;
     let theirs: DocumentMut = theirs.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
+    Ok(Head { own, published, theirs })
+}
+
+fn first_lines(suite: &Suite) -> String {
+    format!("[workspace]\n\n[package]\nname = \"suite\"\nversion = \"{}\"\n", suite.version)
+}
+
+/// Writes the package with its tests.
+pub fn write(folder: &Path, suite: &Suite) -> Result {
+    let Head { own, published, theirs } = head(folder, suite)?;
+    let Suite { package, .. } = suite;
+    let head = first_lines(suite);
     let edition = theirs["package"].get("edition").and_then(Item::as_str).unwrap_or("2015");
     let mut text =
         format!("{head}edition = \"{edition}\"\nautotests = false\n\n[dependencies]\n{own}\n");
@@ -54,7 +74,7 @@ pub fn write(folder: &Path, suite: &Suite) -> Result {
     for beside in ["README.md", "src"] {
         let _ = copy(&published.join(beside), &folder.join("published").join(beside));
     }
-    write_file(&manifest, &text)
+    write_file(&folder.join("Cargo.toml"), &text)
 }
 
 /// Replaces the macro by its shim.
@@ -124,7 +144,7 @@ fn inline(item: &Item) -> String {
     }
 }
 
-fn copy(from: &Path, to: &Path) -> Result {
+pub fn copy(from: &Path, to: &Path) -> Result {
     if from.is_file() {
         let bytes = std::fs::read(from).map_err(|e| e.to_string())?;
         std::fs::create_dir_all(to.parent().expect("a file has a folder"))
