@@ -51,7 +51,7 @@ pub fn build(toolchain: &Toolchain, cache: &Cache, report: &dyn Report) -> Resul
             std::fs::write(&path, text).at("write", &path)?;
         }
         let mut rustc = Command::new(&toolchain.rustc);
-        // Two functions of std are unstable; no other crate is compiled with this.
+        // Some of what it uses of std is unstable; no other crate is compiled with this.
         rustc.env("RUSTC_BOOTSTRAP", "1");
         rustc
             .args(["--crate-name", "proc_macro", "--crate-type", "rlib", "--edition", "2021"])

@@ -205,26 +205,20 @@ fn one(suite: &Suite) -> Result<Counts> {
     let shim = packed.join(format!("{}-{}", suite.macros, suite.macros_version));
     clear(&folder)?;
     let (native, ours) = match suite.form {
+        Form::Tests => {
+            package::write(&folder, suite)?;
+            both(&folder, suite, &shim, run)?
+        }
+        Form::Transcripts => {
+            transcripts::prepare(&folder, suite)?;
+            both(&folder, suite, &shim, transcripts::run)?
+        }
         Form::Documented => {
             let published = package::head(&folder, suite)?.published;
-            let mut both = [&published, &shim].into_iter().map(|from| {
-                documented::prepare(&folder, from, suite)?;
-                documented::run(&folder)
-            });
-            (both.next().expect("there are two")?, both.next().expect("there are two")?)
-        }
-        form => {
-            let (prepare, run): (fn(&Path, &Suite) -> Result, fn(&Path) -> Result<Results>) =
-                match form {
-                    Form::Transcripts => (transcripts::prepare, transcripts::run),
-                    _ => (package::write, run),
-                };
-            prepare(&folder, suite)?;
-            let native = run(&folder)?;
-            package::patch(&folder, suite.macros, &shim)?;
-            let ours = run(&folder)?;
-            check_patched(&folder)?;
-            (native, ours)
+            documented::prepare(&folder, &published, suite)?;
+            let native = documented::run(&folder)?;
+            documented::prepare(&folder, &shim, suite)?;
+            (native, documented::run(&folder)?)
         }
     };
     let differs = |name: &&String| native.get(*name) != ours.get(*name);
@@ -237,6 +231,20 @@ fn one(suite: &Suite) -> Result<Counts> {
         return Err("no test passes natively".into());
     }
     Ok(Counts { passed: n("ok"), failed: n("FAILED"), ignored: n("ignored") })
+}
+
+/// The results with the original, then those with the shim in its place.
+fn both(
+    folder: &Path,
+    suite: &Suite,
+    shim: &Path,
+    run: fn(&Path) -> Result<Results>,
+) -> Result<(Results, Results)> {
+    let native = run(folder)?;
+    package::patch(folder, suite.macros, shim)?;
+    let ours = run(folder)?;
+    check_patched(folder)?;
+    Ok((native, ours))
 }
 
 /// Runs all tests; a failing one is a result, a package that does not compile is an error.
