@@ -122,6 +122,31 @@ fn a_crate_file_gives_the_module() {
     assert_eq!(rebuilds("packaging/target/package/grow-0.1.0.crate"), 1);
 }
 
+/// A vendor folder, or `precast on`, replaces the registry by the shims themselves: what cargo's
+/// configuration says around them counts for nothing.
+#[test]
+fn the_projects_configuration_does_not_count() {
+    let (directory, _) = packed();
+    let project = directory.join("project");
+    copied(&directory.join("out/grow-0.1.0"), &project.join("shim"));
+    fs::create_dir_all(project.join(".cargo")).unwrap();
+    fs::write(project.join(".cargo/config.toml"), "no configuration").unwrap();
+    let refused = Command::new("cargo").current_dir(&project).arg("tree").output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("config.toml"), "{refused:?}");
+    let output = precast(&project).args(["verify", "--rebuild", "shim"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_shim_is_not_packed() {
+    let (directory, _) = packed();
+    let folder = directory.join("again");
+    copied(&directory.join("out/grow-0.1.0"), &folder.join("shim"));
+    fs::write(folder.join("Cargo.toml"), "[workspace]\nmembers = [\"shim\"]\n").unwrap();
+    let output = precast(&folder).args(["pack", "./shim"]).output().unwrap();
+    assert_eq!(json(&output)["error"]["message"], "grow 0.1.0 is a shim already");
+}
+
 /// As `cargo vendor` lays it out, among packages that are no shims.
 #[test]
 fn a_vendor_folder_gives_the_modules() {

@@ -21,7 +21,9 @@ pub struct Rebuilt {
 }
 
 /// Compiles the artifact's own sources, with the features that its manifest records or with others.
-/// `shared` holds what several rebuilds of one command have in common; it begins empty.
+/// `shared` holds what several rebuilds of one command have in common; it begins empty. Cargo runs
+/// there: the configuration of the user's directory may replace the registry by the very packages
+/// that are to be verified.
 pub fn rebuild(
     artifact: &Artifact,
     features: Option<&Features>,
@@ -45,7 +47,7 @@ pub fn rebuild(
         toolchain: &toolchain,
         guest: &guest,
         staged: &staged,
-        directory: &directory,
+        directory: shared,
         shared: &shared.join(&toolchain.key),
         features: features.unwrap_or(&recorded),
         offline,
@@ -62,17 +64,17 @@ pub fn rebuild(
     Ok(Rebuilt { wasm: made.wasm, manifest: made.manifest, licenses: made.licenses })
 }
 
-/// The files of a package as the registry has it now.
+/// The files of a package as the registry has it now; `shared` as above.
 pub fn published(
     artifact: &Artifact,
+    shared: &Path,
     offline: bool,
     report: &dyn Report,
 ) -> Result<(Source, Files)> {
     let package = &artifact.manifest.package;
     let spec = format!("{}@={}", package.name, package.version);
     report.step(&format!("looking for {} {} in the registry", package.name, package.version));
-    let directory = std::env::current_dir().context("the current directory is gone")?;
-    let found = resolve::resolve(&spec, &directory, offline)?;
+    let found = resolve::resolve(&spec, shared, offline)?;
     Ok((found.source, found.files))
 }
 

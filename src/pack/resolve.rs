@@ -269,6 +269,12 @@ fn identity(manifest: &str) -> Result<(String, String)> {
 fn check_is_macro(package: &Package) -> Result<()> {
     let document: DocumentMut =
         package.manifest.parse().class(Class::Package, "cannot read Cargo.toml")?;
+    let metadata = document.get("package").and_then(|item| item.get("metadata")?.get("precast"));
+    if metadata.is_some_and(|item| item.get("module").is_some()) {
+        let message = format!("{} {} is a shim already", package.name, package.version);
+        let error = Error::new(Class::Package, message);
+        return Err(error.help("its original is in the shim's `source/`, and in the registry"));
+    }
     let lib = document.get("lib");
     let flag = |key: &str| lib.and_then(|lib| lib.get(key)?.as_bool()).unwrap_or(false);
     let types = ["crate-type", "crate_type"].iter().find_map(|key| lib?.get(key)?.as_array());

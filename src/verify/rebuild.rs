@@ -17,7 +17,7 @@ pub(super) fn checks(
 ) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     if let Source::Registry { checksum } = &artifact.manifest.package.source {
-        let (source, files) = pack::published(artifact, offline, report)?;
+        let (source, files) = pack::published(artifact, shared, offline, report)?;
         let mut differences = tree(&artifact.source, &files);
         if source != (Source::Registry { checksum: checksum.clone() }) {
             differences.push("the recorded checksum is not that of the registry".into());
