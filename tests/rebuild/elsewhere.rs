@@ -54,9 +54,8 @@ impl Elsewhere {
         let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
         let home = || std::env::home_dir().expect("there is a home").join(".cargo");
         let (from, to) = (cargo.unwrap_or_else(home), self.place.join("home/cargo/registry"));
-        fs::create_dir_all(&to).expect("the place can be written");
         for folder in ["index", "cache"] {
-            copy(&from.join("registry").join(folder), &to);
+            complete(&from.join("registry").join(folder), &to.join(folder));
         }
     }
 
@@ -114,9 +113,19 @@ impl Elsewhere {
     }
 }
 
-pub fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-a").args([from, to]).status();
-    assert!(status.is_ok_and(|status| status.success()), "cannot copy {}", from.display());
+/// Copies what is new, or of another size.
+fn complete(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("the place can be written");
+    for entry in fs::read_dir(from).expect("the folder can be read") {
+        let entry = entry.expect("the folder can be read");
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        let len = |path: &Path| fs::metadata(path).map(|found| found.len()).ok();
+        if from.is_dir() {
+            complete(&from, &to);
+        } else if len(&from) != len(&to) {
+            fs::copy(&from, &to).expect("the place can be written");
+        }
+    }
 }
 
 fn give_away(path: &Path) {

@@ -1,8 +1,9 @@
 //! The same package, packed here and in a place that has nothing in common with it but the machine.
 
-use super::elsewhere::{copy, Elsewhere};
+use super::elsewhere::Elsewhere;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// A workspace, for the macro to have a dependency without a registry. The macro's bytes would
 /// show paths (`file!`, panics), the order of hashed maps, and what its build script sees.
@@ -44,6 +45,11 @@ fn write(folder: &Path) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(status.is_ok_and(|status| status.success()), "cannot copy {}", from.display());
 }
 
 /// `PRECAST_TEST_SYSROOT=1` also builds the standard library anew in the second place.

@@ -37,7 +37,7 @@ struct Options {
     bless: bool,
     from_source: bool,
     rebuild: bool,
-    /// What the runtime's limits are divided by.
+    /// Into how many parts the runtime's limits are divided.
     limits: Option<String>,
 }
 
@@ -54,16 +54,16 @@ pub fn corpus(args: &[&str]) -> Result {
         return expected::bless(&chosen, &native);
     }
     let binary = cargo_precast()?;
-    let shims = pack(&chosen, &packed(), &|| command(&binary));
+    if options.rebuild {
+        return rebuild::check(&chosen, &binary);
+    }
+    let shims = pack(&chosen, &packed(), &binary);
     eprintln!("== packed in {:.0} s", start.elapsed().as_secs_f64());
     if options.from_source {
         return source::check(&chosen, &shims);
     }
-    if options.rebuild {
-        return rebuild::check(&chosen, &shims, &binary);
-    }
     if let Some(by) = &options.limits {
-        limits::divide(&shims, by)?;
+        return limits::check(&all, &chosen, &shims, by);
     }
     let outcomes = outcomes(&all, &chosen, &shims)?;
     report::print(&outcomes, options.json);
@@ -118,23 +118,26 @@ fn choose<'a>(all: &'a [Fixture], options: &Options) -> Result<Vec<&'a Fixture>>
     let sampled = |f: &&Fixture| f.sample || !options.sample;
     let in_shard = |(i, _): &(usize, &Fixture)| i % n == k - 1;
     let chosen = all.iter().filter(named).filter(sampled).enumerate().filter(in_shard);
-    Ok(chosen.map(|(_, f)| f).collect())
+    let mut chosen: Vec<&Fixture> = chosen.map(|(_, f)| f).collect();
+    // In the order in which they are named.
+    chosen.sort_by_key(|f| options.only.iter().position(|name| *name == f.folder));
+    Ok(chosen)
 }
 
 /// Packs all crates to a folder, one call for each list of features. If a call fails, its crates are
 /// packed one by one, which tells the failing ones from the others.
-fn pack(chosen: &[&Fixture], out: &Path, program: &dyn Fn() -> Command) -> Shims {
+fn pack(chosen: &[&Fixture], out: &Path, program: &Path) -> Shims {
     let mut groups: BTreeMap<&[String], Vec<&Fixture>> = BTreeMap::new();
     for fixture in chosen {
         groups.entry(&fixture.features).or_default().push(fixture);
     }
     let mut shims = Shims::new();
     for group in groups.values() {
-        let together = pack_group(program(), out, group);
+        let together = pack_group(command(program), out, group);
         for fixture in group {
             let result = match &together {
                 Ok(()) => Ok(()),
-                Err(_) => pack_group(program(), out, &[fixture]),
+                Err(_) => pack_group(command(program), out, &[fixture]),
             };
             shims.insert(fixture.folder.clone(), result.map(|()| out.join(fixture.id())));
         }

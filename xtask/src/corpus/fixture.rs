@@ -23,6 +23,8 @@ pub struct Fixture {
     pub through: Vec<String>,
     /// Why this crate cannot work packed, if so.
     pub reason: Option<String>,
+    /// Why the shim cannot be built from its own source, if so.
+    pub from_source: Option<String>,
     /// Files of `errors/` whose diagnostics cannot be equal, each with the reason.
     pub differs: BTreeMap<String, String>,
     /// The consumer's dependencies, as TOML.
@@ -40,6 +42,7 @@ const KEYS: &[&str] = &[
     "test",
     "through",
     "reason",
+    "from_source",
     "differs",
     "dependencies",
     "manifest",
@@ -75,6 +78,7 @@ fn read(path: &Path) -> Result<Fixture> {
         test: toml.get("test").and_then(Item::as_bool).unwrap_or_default(),
         through: strings(toml.get("through")),
         reason: string("reason"),
+        from_source: string("from_source"),
         differs: table(toml.get("differs")),
         dependencies: toml.get("dependencies").map(Item::to_string).unwrap_or_default(),
         manifest: string("manifest").unwrap_or_default(),

@@ -6,41 +6,43 @@
 mod elsewhere;
 
 use super::fixture::Fixture;
-use super::Shims;
-use crate::run::{clear, Result};
+use crate::run::{clear, command, Result};
 use elsewhere::Elsewhere;
 use std::path::{Path, PathBuf};
 
-pub fn check(chosen: &[&Fixture], here: &Shims, program: &Path) -> Result {
+/// Crate by crate, and both places at once. A run that was cut short has said what it saw, and the
+/// next one goes on in the same second place.
+pub fn check(chosen: &[&Fixture], program: &Path) -> Result {
     let place = place();
-    clear(&place)?;
     let elsewhere = Elsewhere::new(&place, program);
-    elsewhere.copy_registry();
-    let there = super::pack(chosen, &place.join("out"), &|| {
-        let mut command = elsewhere.command();
-        command.env("CARGO_NET_OFFLINE", "true");
-        command
-    });
-    let mut wrong = Vec::new();
-    for fixture in chosen {
-        let folder = &fixture.folder;
-        match difference(&here[folder], &there[folder]) {
-            Ok(None) => println!("{:<32} equal", fixture.id()),
-            Ok(Some(what)) => {
-                println!("{:<32} {what}", fixture.id());
-                wrong.push(folder.as_str());
+    let (out, mut wrong) = (place.join("out"), Vec::new());
+    let (packed, ready) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for fixture in chosen {
+                let here = super::pack_group(command(program), &super::packed(), &[fixture]);
+                if packed.send((fixture, here)).is_err() {
+                    break;
+                }
             }
-            Err(e) => {
-                println!("{:<32} {e}", fixture.id());
-                wrong.push(folder.as_str());
+        });
+        for (fixture, here) in ready {
+            // The second place has no network.
+            elsewhere.copy_registry();
+            let mut there = elsewhere.command();
+            there.env("CARGO_NET_OFFLINE", "true");
+            let packed = here.and_then(|()| super::pack_group(there, &out, &[fixture]));
+            match packed.and_then(|()| difference(fixture, &super::packed(), &out)) {
+                Ok(None) => println!("{:<32} equal", fixture.id()),
+                Ok(Some(what)) | Err(what) => {
+                    println!("{:<32} {what}", fixture.id());
+                    wrong.push(fixture.folder.as_str());
+                }
             }
         }
-    }
-    println!(
-        "{} of {} artifacts are the same in two places",
-        chosen.len() - wrong.len(),
-        chosen.len()
-    );
+    });
+    let (n, equal) = (chosen.len(), chosen.len() - wrong.len());
+    println!("{equal} of {n} artifacts are the same in two places");
     match wrong.is_empty() {
         true => clear(&place),
         false => Err(format!("not the same in {}: {}", place.display(), wrong.join(", "))),
@@ -52,11 +54,10 @@ fn place() -> PathBuf {
     std::env::temp_dir().join("precast-elsewhere/far away")
 }
 
-fn difference(here: &Result<PathBuf>, there: &Result<PathBuf>) -> Result<Option<String>> {
-    let read = |shim: &Result<PathBuf>| {
-        let shim = shim.as_ref().map_err(Clone::clone)?;
-        let file = format!("{}.precast", shim.display());
-        std::fs::read(&file).map_err(|e| format!("cannot read {file}: {e}"))
+fn difference(fixture: &Fixture, here: &Path, there: &Path) -> Result<Option<String>> {
+    let read = |folder: &Path| {
+        let file = folder.join(format!("{}.precast", fixture.id()));
+        std::fs::read(&file).map_err(|e| format!("cannot read {}: {e}", file.display()))
     };
     let (here, there) = (read(here)?, read(there)?);
     let equal = here.iter().zip(&there).take_while(|(a, b)| a == b).count();

@@ -64,8 +64,19 @@ impl Record {
 
     /// Runs the call again on `source`, with messages for people and `extra` arguments.
     pub fn replay(&self, source: &Path, extra: &[&str]) -> Result<Output> {
+        self.replay_with(source, extra, &[])
+    }
+
+    /// The same with more variables.
+    pub fn replay_with(
+        &self,
+        source: &Path,
+        extra: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Output> {
         let mut command = Command::new(&self.rustc);
         command.current_dir(&self.folder).envs(&self.env).stdin(Stdio::null());
+        command.envs(variables.iter().copied());
         for name in ["RUST_BACKTRACE", "RUSTC_BOOTSTRAP", "CARGO_MAKEFLAGS", "MAKEFLAGS"] {
             command.env_remove(name);
         }

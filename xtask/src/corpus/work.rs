@@ -37,15 +37,13 @@ pub struct Built {
 /// file serves every selection.
 pub fn build(side: Side, all: &[Fixture], chosen: &[&Fixture], shims: &Shims) -> Result<Built> {
     let folder = scratch("corpus").join("work");
-    let records = scratch("corpus").join("records").join(side.name());
-    std::fs::create_dir_all(&records)
-        .map_err(|e| format!("cannot make {}: {e}", records.display()))?;
-    write_workspace(&folder, side, all, shims)?;
-    let lock = folder.join("Cargo.lock");
-    copy_if_there(&root().join("fixtures/corpus/Cargo.lock"), &lock)?;
+    let records = records(side.name())?;
+    let lock = write_workspace(&folder, side, all, shims)?;
     let mut runs = BTreeMap::new();
     for fixture in chosen {
-        let run = build_one(&folder, &records, fixture).and_then(|program| run(&program));
+        let program = call(cargo_for("build", &folder, &records, fixture));
+        let run = program.and_then(|program| program.ok_or("there is no program".to_owned()));
+        let run = run.and_then(|program| run_program(&program));
         runs.insert(fixture.folder.clone(), run);
     }
     match side {
@@ -53,6 +51,34 @@ pub fn build(side: Side, all: &[Fixture], chosen: &[&Fixture], shims: &Shims) ->
         Side::Shim => check_patched(&lock, chosen)?,
     }
     Ok(Built { records, runs })
+}
+
+/// Checks the consumers of `chosen` with shims, whose limits are multiplied: where the compiler calls
+/// are recorded, and what came of each.
+pub fn check(
+    all: &[Fixture],
+    chosen: &[&Fixture],
+    shims: &Shims,
+    limits: &str,
+) -> Result<(PathBuf, BTreeMap<String, Result>)> {
+    let folder = scratch("corpus").join("work");
+    let records = records("limits")?;
+    let lock = write_workspace(&folder, Side::Shim, all, shims)?;
+    let mut checked = BTreeMap::new();
+    for fixture in chosen {
+        let mut check = cargo_for("check", &folder, &records, fixture);
+        check.env("PRECAST_LIMITS", limits);
+        checked.insert(fixture.folder.clone(), call(check).map(drop));
+    }
+    check_patched(&lock, chosen)?;
+    Ok((records, checked))
+}
+
+fn records(name: &str) -> Result<PathBuf> {
+    let folder = scratch("corpus").join("records").join(name);
+    std::fs::create_dir_all(&folder)
+        .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    Ok(folder)
 }
 
 fn copy_if_there(from: &Path, to: &Path) -> Result {
@@ -63,7 +89,8 @@ fn copy_if_there(from: &Path, to: &Path) -> Result {
     std::fs::write(to, bytes).map_err(|e| format!("cannot write {}: {e}", to.display()))
 }
 
-fn write_workspace(folder: &Path, side: Side, all: &[Fixture], shims: &Shims) -> Result {
+/// The scratch workspace, and where its lock file is.
+fn write_workspace(folder: &Path, side: Side, all: &[Fixture], shims: &Shims) -> Result<PathBuf> {
     let mut text = "[workspace]\nresolver = \"2\"\nmembers = [\n".to_owned();
     for fixture in all {
         writeln!(text, "    \"{}\",", fixture.folder).expect("a string takes all");
@@ -78,7 +105,10 @@ fn write_workspace(folder: &Path, side: Side, all: &[Fixture], shims: &Shims) ->
                 .expect("a string takes all");
         }
     }
-    write(&folder.join("Cargo.toml"), &text)
+    write(&folder.join("Cargo.toml"), &text)?;
+    let lock = folder.join("Cargo.lock");
+    copy_if_there(&root().join("fixtures/corpus/Cargo.lock"), &lock)?;
+    Ok(lock)
 }
 
 fn write_member(folder: &Path, fixture: &Fixture) -> Result {
@@ -111,29 +141,37 @@ fn copy_folder(from: &Path, to: &Path) -> Result {
     Ok(())
 }
 
-fn build_one(folder: &Path, records: &Path, fixture: &Fixture) -> Result<PathBuf> {
-    let wrapper = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
-    let mut build = cargo();
-    build.current_dir(folder).args(["build", "--quiet", "--message-format=json", "-p"]);
-    build.arg(fixture.consumer()).arg("--target-dir").arg(scratch("corpus").join("target"));
-    build.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(record::FOLDER, records);
-    let output = build.output().map_err(|e| format!("cannot start cargo: {e}"))?;
+fn cargo_for(work: &str, folder: &Path, records: &Path, fixture: &Fixture) -> Command {
+    let wrapper = std::env::current_exe().expect("this program has a path");
+    let mut cargo = cargo();
+    cargo.current_dir(folder).args([work, "--quiet", "--message-format=json", "-p"]);
+    cargo.arg(fixture.consumer()).arg("--target-dir").arg(scratch("corpus").join("target"));
+    cargo.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(record::FOLDER, records);
+    cargo
+}
+
+/// The program that was built, if one was.
+fn call(mut cargo: Command) -> Result<Option<PathBuf>> {
+    let output = cargo.output().map_err(|e| format!("cannot start cargo: {e}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut rendered = String::new();
     for message in messages {
         if let Some(program) = message["executable"].as_str() {
-            return Ok(program.into());
+            return Ok(Some(program.into()));
         }
         if message["message"]["level"] == "error" {
             rendered.push_str(message["message"]["rendered"].as_str().unwrap_or_default());
         }
     }
+    if output.status.success() {
+        return Ok(None);
+    }
     rendered.push_str(&String::from_utf8_lossy(&output.stderr));
     Err(format!("the consumer does not build\n{}", rendered.trim_end()))
 }
 
-fn run(program: &Path) -> Result<Output> {
+fn run_program(program: &Path) -> Result<Output> {
     let mut command = Command::new(program);
     command.env("RUST_BACKTRACE", "0").stdin(Stdio::null());
     command.output().map_err(|e| format!("cannot start {}: {e}", program.display()))
