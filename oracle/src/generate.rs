@@ -5,29 +5,38 @@ use wasm_smith::{Config, InstructionKind, InstructionKinds, Module};
 
 use super::Random;
 
-/// Loops and calls after which a generated module traps.
-const FUEL: u32 = 1500;
+/// How large a module is, and how long it runs.
+struct Size {
+    /// At most so many in all functions; one of these.
+    instructions: [usize; 3],
+    memory_bytes: u64,
+    /// Loops and calls after which it traps.
+    fuel: u32,
+}
+
+const LARGE: Size = Size { instructions: [60, 200, 1000], memory_bytes: 1 << 20, fuel: 1500 };
+const SMALL: Size = Size { instructions: [30, 100, 300], memory_bytes: 1 << 17, fuel: 200 };
 
 /// The module of `seed`, which ends; `None` for the seeds that give nothing to run.
 pub fn module(seed: u64) -> Option<Vec<u8>> {
     let mut random = Random(seed);
     let n_bytes = random.pick(&[500, 2_000, 5_000, 20_000]);
     let bytes: Vec<u8> = (0..n_bytes).map(|_| random.next() as u8).collect();
-    of(&mut random, &bytes)
+    of(&mut random, &bytes, &LARGE)
 }
 
-/// The module that any bytes make.
+/// The small module that any bytes make, by rules which `seed` decides.
 pub fn of_bytes(seed: u64, bytes: &[u8]) -> Option<Vec<u8>> {
-    of(&mut Random(seed), bytes)
+    of(&mut Random(seed), bytes, &SMALL)
 }
 
-fn of(random: &mut Random, bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut module = Module::new(config(random), &mut Unstructured::new(bytes)).ok()?;
-    module.ensure_termination(FUEL).ok()?;
+fn of(random: &mut Random, bytes: &[u8], size: &Size) -> Option<Vec<u8>> {
+    let mut module = Module::new(config(random, size), &mut Unstructured::new(bytes)).ok()?;
+    module.ensure_termination(size.fuel).ok()?;
     Some(module.to_bytes())
 }
 
-fn config(random: &mut Random) -> Config {
+fn config(random: &mut Random, size: &Size) -> Config {
     let kinds = [
         InstructionKind::Numeric,
         InstructionKind::Parametric,
@@ -49,8 +58,8 @@ fn config(random: &mut Random) -> Config {
         max_funcs: 12,
         max_globals: 8,
         max_imports: 0,
-        max_instructions: random.pick(&[60, 200, 1000]),
-        max_memory32_bytes: 1 << 20,
+        max_instructions: random.pick(&size.instructions),
+        max_memory32_bytes: size.memory_bytes,
         memory_max_size_required: true,
         max_tables: 3,
         max_table_elements: 200,

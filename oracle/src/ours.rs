@@ -20,11 +20,16 @@ pub fn limits() -> Limits {
     Limits { fuel: 50_000_000, ..Limits::default() }
 }
 
-/// The embedded form, for the life of the test.
-pub fn embed(wasm: &[u8]) -> Result<&'static [u8], String> {
+/// The embedded form.
+pub fn image(wasm: &[u8]) -> Result<Vec<u8>, String> {
     let image = lower::lower(wasm).map_err(|e| e.to_string())?;
     census::count(&image);
-    Ok(lower::compress(&image).map_err(|e| e.to_string())?.leak())
+    lower::compress(&image).map_err(|e| e.to_string())
+}
+
+/// The same for the life of the test.
+pub fn embed(wasm: &[u8]) -> Result<&'static [u8], String> {
+    image(wasm).map(|image| &*image.leak())
 }
 
 fn outcome(fault: Fault) -> Outcome {

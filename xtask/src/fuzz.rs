@@ -3,6 +3,7 @@
 
 use crate::run::{capture, cargo, cargo_precast, command, root, run, scratch, Result};
 use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
 const TARGETS: [&str; 5] = ["artifact", "image", "tokens", "expansion", "differential"];
 
@@ -10,11 +11,32 @@ const TARGETS: [&str; 5] = ["artifact", "image", "tokens", "expansion", "differe
 const LONG: &str = "differential";
 
 /// Coverage as libFuzzer reads it.
-const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=16 \
-    -Cllvm-args=-sanitizer-coverage-level=4 \
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares";
+const COVERAGE: [&str; 5] = [
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+];
+
+/// Crates that only help to test: their edges would lead the fuzzer away from ours, and cost time.
+const HELPERS: [&str; 7] =
+    ["wasmtime", "cranelift", "regalloc", "gimli", "pulley", "wasm_smith", "libfuzzer"];
+
+/// Set for cargo's wrapper, which is this program.
+const WRAPPING: &str = "PRECAST_FUZZ_WRAPPING";
+
+/// If cargo started this program as its wrapper: rustc, without coverage for what only helps.
+pub fn compile_if_wrapping() -> Option<ExitCode> {
+    std::env::var_os(WRAPPING)?;
+    let call: Vec<String> = std::env::args().skip(1).collect();
+    let (rustc, args) = call.split_first()?;
+    let name = args.iter().skip_while(|arg| *arg != "--crate-name").nth(1);
+    let helps = name.is_some_and(|name| HELPERS.iter().any(|helper| name.starts_with(helper)));
+    let kept = args.iter().filter(|arg| !helps || !COVERAGE.contains(&arg.as_str()));
+    let status = Command::new(rustc).args(kept).env_remove(WRAPPING).status().ok()?;
+    Some(ExitCode::from(u8::try_from(status.code()?).ok()?))
+}
 
 /// Runs the targets that are named, or all but the one that takes long to build.
 pub fn fuzz(args: &[&str]) -> Result {
@@ -62,8 +84,10 @@ fn host() -> Result<String> {
 }
 
 fn build(host: &str, names: &[&str]) -> Result {
+    let wrapper = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
     let mut build = cargo();
-    build.current_dir(root().join("fuzz")).env("RUSTFLAGS", FLAGS);
+    build.current_dir(root().join("fuzz")).env("RUSTC_WRAPPER", wrapper).env(WRAPPING, "1");
+    build.env("RUSTFLAGS", format!("--cfg fuzzing -Ccodegen-units=16 {}", COVERAGE.join(" ")));
     build.args(["build", "--release", "--quiet", "--target", host]);
     for name in names {
         build.args(["--bin", name]);

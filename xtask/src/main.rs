@@ -52,7 +52,7 @@ Options:
   --only NAME     corpus, suites: only this one (several: separated by commas)
   --from-source   corpus: build the shims' original sources instead, by the consumer's switch
   --rebuild       corpus: pack as another user in another place, compare the artifacts
-  --limits N      corpus: with the runtime's limits divided by N
+  --limits N      corpus: how many Nths of the runtime's limits each crate needs
   --shard K/N     corpus: only the Kth of N parts
   --sample        corpus: only the crates that `cargo xtask test` runs
   --json          corpus: one JSON object for each crate
@@ -61,7 +61,8 @@ Options:
 ";
 
 fn main() -> ExitCode {
-    if let Some(code) = corpus::record_if_wrapping() {
+    let wrapping = corpus::record_if_wrapping().or_else(fuzz::compile_if_wrapping);
+    if let Some(code) = wrapping {
         return code;
     }
     let args: Vec<String> = std::env::args().skip(1).collect();
