@@ -11,6 +11,11 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("engine/jit/aarch64.rs", include_str!("../../runtime/src/engine/jit/aarch64.rs")),
     ("engine/jit/region.rs", include_str!("../../runtime/src/engine/jit/region.rs")),
     ("engine/jit/x86_64.rs", include_str!("../../runtime/src/engine/jit/x86_64.rs")),
+    (
+        "engine/jit/x86_64/records.inc",
+        include_str!("../../runtime/src/engine/jit/x86_64/records.inc"),
+    ),
+    ("engine/jit/x86_64/records.s", include_str!("../../runtime/src/engine/jit/x86_64/records.s")),
     ("engine/load.rs", include_str!("../../runtime/src/engine/load.rs")),
     ("engine/math.rs", include_str!("../../runtime/src/engine/math.rs")),
     ("engine/portable.rs", include_str!("../../runtime/src/engine/portable.rs")),
