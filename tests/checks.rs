@@ -274,10 +274,10 @@ fn replace_head(embedded: &[u8], raw: &[u8]) -> &'static [u8] {
     };
     put(EMBEDDED_WORDS + 1, head.len() as u32);
     put(EMBEDDED_WORDS + 2, 0);
-    put(EMBEDDED_WORDS + 3, native::engine::Engine::checksum(head));
+    put(EMBEDDED_WORDS + 3, native::kernel::checksum(head));
     let len = out.len() as u32;
     out[8..12].copy_from_slice(&len.to_le_bytes());
-    let sum = native::engine::Engine::checksum(&out[EMBEDDED_WORDS * 4..at]);
+    let sum = native::kernel::checksum(&out[EMBEDDED_WORDS * 4..at]);
     out[16..20].copy_from_slice(&sum.to_le_bytes());
     out.leak()
 }

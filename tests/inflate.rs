@@ -1,10 +1,10 @@
 //! The shim's zstd decoder against the reference encoder, and against damaged frames.
 
-#[allow(clippy::all)]
-#[path = "inflate/portable.rs"]
+#[allow(dead_code, unused_imports, clippy::all)]
+#[path = "tiers/portable.rs"]
 mod portable;
 
-use precast::runtime::inflate::inflate;
+use precast::runtime::kernel::inflate;
 
 /// A small deterministic generator, so that a failure can be repeated.
 struct Random(u64);
@@ -19,7 +19,7 @@ impl Random {
 fn samples() -> Vec<Vec<u8>> {
     let mut random = Random(7);
     let mut samples = vec![Vec::new(), vec![0], vec![7; 300_000]];
-    samples.push(include_bytes!("../runtime/src/inflate.rs").to_vec());
+    samples.push(include_bytes!("../runtime/src/kernel/inflate.rs").to_vec());
     samples.push(include_bytes!("../Cargo.lock").repeat(5));
     for size in [1, 2, 5, 6, 17, 255, 256, 1000, 20_000, 140_000, 400_000] {
         samples.push((0..size).map(|_| random.next() as u8).collect());
@@ -41,7 +41,7 @@ fn frame(data: &[u8], level: i32) -> Vec<u8> {
     zstd::bulk::compress(data, level).expect("memory suffices")
 }
 
-/// Decodes with both sets of inner loops, which must agree, and touch nothing beside the output.
+/// Decodes with the decoder's text and with its source, which must agree, and touch nothing beside the output.
 fn decode(frame: &[u8], len: usize) -> Option<Vec<u8>> {
     const BESIDE: usize = 64;
     let run = |inflate: fn(&[u8], &mut [u8]) -> bool| {
@@ -51,7 +51,7 @@ fn decode(frame: &[u8], len: usize) -> Option<Vec<u8>> {
         ok.then(|| block[BESIDE..][..len].to_vec())
     };
     let decoded = run(inflate);
-    assert!(decoded == run(portable::inflate::inflate), "the inner loops differ");
+    assert!(decoded == run(portable::kernel::inflate), "text and source differ");
     decoded
 }
 

@@ -82,7 +82,7 @@ fn contain(raw: &[u8], kind: u8) -> Vec<u8> {
     let data_end = (head_end + word(head::DATA_BYTES).min(raw.len())).min(raw.len());
     let cut = data_end + (raw.len() - data_end) / 16 * 8 * usize::from(kind & 1);
     let chunks = [&raw[..head_end], &raw[head_end..data_end], &raw[data_end..cut], &raw[cut..]];
-    let checksum = native::engine::Engine::checksum;
+    let checksum = native::kernel::checksum;
     let (mut directory, mut packed) = (Vec::new(), Vec::new());
     for chunk in chunks {
         let mut bytes = chunk.to_vec();

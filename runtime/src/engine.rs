@@ -6,10 +6,6 @@
 // With paths, for the tests mount this file as well, with the other tier.
 #[path = "engine/bulk.rs"]
 mod bulk;
-#[path = "engine/check.rs"]
-mod check;
-#[path = "engine/load.rs"]
-mod load;
 
 part! {
     math {
@@ -59,11 +55,13 @@ tier! {
     mod tier;
 }
 
+use std::ptr;
 use std::slice;
 
 use super::calls::{ATTEMPT, COUNTS};
-use super::image::{head, Insn, STACK_SLOTS_MAX};
-use super::instance::{same, Fault, Host, Limits, Trap};
+use super::image::{Insn, STACK_SLOTS_MAX, TABLE_WORDS};
+use super::instance::{zeros, Fault, Host, Limits, Trap};
+use super::kernel::{Image, Init, APPLY, EXPORT, INIT, OPEN, READ};
 use super::memory::Memory;
 use super::pages::Pages;
 
@@ -98,44 +96,15 @@ pub struct Table {
     max: u32,
 }
 
-/// A data or element segment: a range of `data` or `items`.
-pub struct Segment {
-    /// 0: passive; otherwise the table or memory it goes to, plus one.
-    active: u32,
-    /// Memory address or table index.
-    to: u32,
-    from: u32,
-    len: u32,
-}
-
 pub struct Engine {
-    embedded: &'static [u8],
-    /// Where the packed bytes of the code's first chunk begin.
-    code_chunks_at: usize,
-    /// Eight bytes each: `Insn`, in chunks which are decoded when first needed.
-    code: Pages,
-    n_insns: usize,
-    /// The head's words. The three tables below are views of it: it never changes or moves.
-    head: Vec<u64>,
-    funcs: &'static [Func],
-    consts: &'static [u64],
-    items: &'static [u32],
-    n_types: u32,
-    pub globals: Vec<u64>,
+    image: Image,
+    /// What the image was given.
+    block: Pages,
     tables: Vec<Table>,
     /// Items of all tables, at most TABLE_ITEMS_MAX.
     n_items: u32,
-    /// Where the segments' records begin in the head, in words: elements, then data.
-    segments_at: usize,
-    n_elems: usize,
-    n_datas: usize,
-    /// 1 for each segment that was dropped.
-    dropped: Vec<u64>,
-    data: Vec<u64>,
-    /// Where the exports begin in the head, in words.
-    exports_at: usize,
-    start: u32,
-    memory_max: u32,
+    /// Address and length of each table.
+    views: Vec<u64>,
     pub memory: Memory,
     stack: Pages,
     tier: Tier,
@@ -149,6 +118,82 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Reads an image, and initialises memory, tables and globals.
+    pub fn new(embedded: &'static [u8], limits: &Limits) -> Result<Engine, Fault> {
+        // Empty at first: an error then drops one value, not a dozen.
+        let mut engine = Engine {
+            image: Image::new(embedded),
+            block: Pages::none(),
+            tables: Vec::new(),
+            n_items: 0,
+            views: Vec::new(),
+            memory: Memory::none(limits.memory_bytes_max as u64),
+            stack: Pages::none(),
+            tier: Tier::new(),
+            fuel: 0,
+            #[cfg(not(proc_macro))]
+            called: Vec::new(),
+            guards: 0,
+        };
+        tri!(engine.load(limits));
+        Ok(engine)
+    }
+
+    fn load(&mut self, limits: &Limits) -> Result<(), Fault> {
+        // SAFETY: here and below, what the kernel wants is given.
+        tri!(unsafe { self.image.ask(OPEN, 0) });
+        tri!(self.block.take(self.image.block_bytes));
+        self.image.block = self.block.base() as usize;
+        tri!(unsafe { self.image.ask(READ, 0) });
+        tri!(self.memory.take(self.image.memory_min as u32));
+        tri!(self.stack.take(STACK_SLOTS * 8));
+        tri!(self.tier.take(&mut self.image, limits));
+        let mut at = self.image.table_records as *const u32;
+        let mut index = 0;
+        while index < self.image.n_tables {
+            // SAFETY: the image has so many records, of two words each.
+            let (items, max) = unsafe { (*at, *at.add(1)) };
+            self.n_items += items;
+            self.tables.push(Table { items: zeros(items as usize), max: max });
+            at = unsafe { at.add(TABLE_WORDS) };
+            index += 1;
+        }
+        self.view();
+        unsafe { self.image.ask(APPLY, 0) }
+    }
+
+    /// Tells the image where tables and memory are now.
+    fn view(&mut self) {
+        self.views.clear();
+        let mut index = 0;
+        while index < self.tables.len() {
+            let items = &mut self.tables[index].items;
+            self.views.push(items.as_mut_ptr() as u64);
+            self.views.push(items.len() as u64);
+            index += 1;
+        }
+        self.image.tables = self.views.as_ptr() as usize;
+        self.image.memory = self.memory.base() as usize;
+        self.image.memory_bytes = self.memory.bytes() as usize;
+    }
+
+    /// Copies from a segment to a table or to the memory.
+    fn init(&mut self, init: &Init) -> Result<(), Fault> {
+        self.view();
+        // SAFETY: the segment and the table were found to be there, and are seen where they are.
+        unsafe { self.image.ask(INIT, init as *const Init as usize) }
+    }
+
+    fn funcs(&self) -> &'static [Func] {
+        // SAFETY: the image was found to have so many; nobody writes them, and only the engine keeps them.
+        unsafe { slice::from_raw_parts(self.image.funcs as *const Func, self.image.n_funcs) }
+    }
+
+    pub fn globals(&self) -> &[u64] {
+        // SAFETY: the image has so many, and nobody writes them while this is borrowed.
+        unsafe { slice::from_raw_parts(self.image.globals as *const u64, self.image.n_globals) }
+    }
+
     /// Runs function `func`, whose arguments are in the first slots; its results will be there.
     pub fn run(&mut self, func: u32, limits: &Limits, host: &mut dyn Host) -> Result<(), Fault> {
         self.fuel = limits.fuel;
@@ -161,26 +206,16 @@ impl Engine {
     /// the globals, of which the guest's stack pointer is one, as they were.
     fn guarded(&mut self, func: u32, base: usize, host: &mut dyn Host) -> Result<(), Fault> {
         let mut globals = Vec::new();
-        globals.extend_from_slice(&self.globals);
+        globals.extend_from_slice(self.globals());
         let result = self.run_at(func, base, host);
         if let Err(Fault::Panic(_)) = result {
-            self.globals.copy_from_slice(&globals);
+            // SAFETY: there are as many as there were.
+            unsafe {
+                let to = self.image.globals as *mut u64;
+                ptr::copy_nonoverlapping(globals.as_ptr(), to, globals.len());
+            }
         }
         result
-    }
-
-    /// The code as far as it is decoded; the rest is `INVALID`.
-    ///
-    /// # Safety
-    /// Not to be used after `prepare`, which writes code.
-    unsafe fn insns<'a>(&self) -> &'a [Insn] {
-        slice::from_raw_parts(self.code.base() as *const Insn, self.n_insns)
-    }
-
-    /// The code as numbers, to decode it to.
-    fn code(&mut self) -> &mut [u64] {
-        // SAFETY: the block has so many.
-        unsafe { slice::from_raw_parts_mut(self.code.base() as *mut u64, self.n_insns) }
     }
 
     /// Calls the embedding: arguments from the window on, the result into its first slot.
@@ -226,39 +261,38 @@ impl Engine {
         unsafe { slice::from_raw_parts_mut(self.stack.base() as *mut u64, STACK_SLOTS) }
     }
 
-    pub fn export(&self, name: &str) -> Option<u32> {
-        let words = Self::words(&self.head);
-        let mut at = self.exports_at;
-        let mut left = words[head::EXPORTS];
-        while left > 0 && at + 2 <= words.len() {
-            let len = words[at + 1] as usize;
-            if len > words.len() * 4 {
-                return None;
-            }
-            let text = Self::bytes(&self.head).get(at * 4 + 8..at * 4 + 8 + len)?;
-            if same(text, name.as_bytes()) {
-                return Some(words[at]);
-            }
-            at += 2 + (len + 3) / 4;
-            left -= 1;
+    pub fn export(&mut self, name: &str) -> Option<u32> {
+        let range = [name.as_ptr() as usize, name.len()];
+        // SAFETY: the range is that of the name.
+        match unsafe { self.image.ask(EXPORT, range.as_ptr() as usize) } {
+            Ok(()) => Some(self.image.detail as u32),
+            Err(_) => None,
         }
-        None
     }
 
     #[cfg(not(proc_macro))]
     pub fn start(&self) -> Option<u32> {
-        if self.start == 0 {
-            return None;
-        }
-        Some(self.start - 1)
+        (self.image.start as u32).checked_sub(1)
     }
 
     /// Number of parameters of a function, if there is one.
     pub fn params(&self, func: u32) -> Option<(usize, usize)> {
-        if func as usize >= self.funcs.len() {
+        let funcs = self.funcs();
+        if func as usize >= funcs.len() {
             return None;
         }
-        let f = &self.funcs[func as usize];
+        let f = &funcs[func as usize];
         Some((f.params as usize, f.results as usize))
+    }
+
+    /// Decodes and checks everything: what a run would otherwise do bit by bit.
+    #[cfg(not(proc_macro))]
+    pub fn check_all(&mut self) -> Result<(), Fault> {
+        let mut func = 0;
+        while func < self.image.n_funcs {
+            tri!(self.prepare(func as u32));
+            func += 1;
+        }
+        Ok(())
     }
 }

@@ -197,7 +197,7 @@ impl Instance {
     }
 
     /// The function exported under `name`.
-    pub fn export(&self, name: &str) -> Option<u32> {
+    pub fn export(&mut self, name: &str) -> Option<u32> {
         self.engine.export(name)
     }
 
@@ -246,7 +246,7 @@ impl Instance {
     /// The values of the globals.
     #[cfg(not(proc_macro))]
     pub fn globals(&self) -> &[u64] {
-        &self.engine.globals
+        self.engine.globals()
     }
 
     /// The functions that were called, in the order of their first calls.

@@ -39,8 +39,8 @@ mod macros;
 pub mod calls;
 pub mod engine;
 pub mod image;
-pub mod inflate;
 pub mod instance;
+pub mod kernel;
 pub mod memory;
 #[cfg_attr(
     all(
@@ -176,8 +176,8 @@ impl Machine {
         let mut wasi = Wasi::new(grants, &limits);
         let tokens_max = limits.tokens_max;
         let mut instance = tri!(Instance::new(embedded, limits));
-        let start = tri!(export(&instance, "precast_start"));
-        let buffer = tri!(export(&instance, "precast_buffer"));
+        let start = tri!(export(&mut instance, "precast_start"));
+        let buffer = tri!(export(&mut instance, "precast_buffer"));
         let abi = {
             let mut session = Session::new(Tokens::new(1), &mut wasi);
             tri!(instance.call(start, &[], &mut session)) as u32
@@ -220,7 +220,7 @@ impl Machine {
         item: Option<TokenStream>,
         payload: &mut Option<Box<dyn Any + Send>>,
     ) -> Result<Output, Fault> {
-        let func = tri!(export(&self.instance, function));
+        let func = tri!(export(&mut self.instance, function));
         self.wasi.begin();
         let mut tokens = Tokens::new(self.epoch);
         tokens.records_max = self.tokens_max;
@@ -294,7 +294,7 @@ pub struct Output {
     pub has_error: bool,
 }
 
-fn export(instance: &Instance, name: &str) -> Result<u32, Fault> {
+fn export(instance: &mut Instance, name: &str) -> Result<u32, Fault> {
     match instance.export(name) {
         Some(func) => Ok(func),
         None => Err(Fault::Damaged(text!("it has no function `{}`", name))),

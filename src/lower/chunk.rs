@@ -1,12 +1,11 @@
 //! Compresses the raw image to its embedded form: chunks that are decoded when they are needed.
 
 use crate::error::{Class, Context, Error, Result};
-use crate::runtime::engine::Engine;
 use crate::runtime::image::{
     head, CHUNK_BYTES, CHUNK_WORDS, CONST_WORDS, EMBEDDED_WORDS, FUNC_WORDS, GLOBAL_WORDS,
     HEAD_BYTES_MAX, MAGIC, MAGIC_EMBEDDED, VERSION,
 };
-use crate::runtime::inflate::inflate;
+use crate::runtime::kernel::{checksum, inflate};
 
 /// The highest level of zstd that needs no long-range options.
 const LEVEL: i32 = 19;
@@ -71,13 +70,12 @@ fn contain(image: &[u8], pack: fn(&[u8]) -> Result<Vec<u8>>) -> Result<Vec<u8>> 
         let chunk = pack(raw)?;
         // A chunk that does not shrink is stored.
         let (method, bytes) = if chunk.len() < raw.len() { (1, &chunk[..]) } else { (0, raw) };
-        directory.extend([raw.len() as u32, bytes.len() as u32, method, Engine::checksum(bytes)]);
+        directory.extend([raw.len() as u32, bytes.len() as u32, method, checksum(bytes)]);
         packed.extend_from_slice(bytes);
     }
     let directory: Vec<u8> = directory.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
     let len = EMBEDDED_WORDS * 4 + directory.len() + packed.len();
-    let header =
-        [MAGIC_EMBEDDED, VERSION, len as u32, cuts.len() as u32, Engine::checksum(&directory), 0];
+    let header = [MAGIC_EMBEDDED, VERSION, len as u32, cuts.len() as u32, checksum(&directory), 0];
     let mut out: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).collect();
     out.extend(directory);
     out.extend(packed);
@@ -98,7 +96,7 @@ pub fn decode(embedded: &[u8]) -> std::result::Result<Vec<Vec<u8>>, String> {
         .ok_or("it is cut off")?;
     let head = [word(0)?, word(1)?, word(2)?, word(5)?];
     if head != [MAGIC_EMBEDDED as usize, VERSION as usize, embedded.len(), 0]
-        || word(4)? != Engine::checksum(&embedded[EMBEDDED_WORDS * 4..at]) as usize
+        || word(4)? != checksum(&embedded[EMBEDDED_WORDS * 4..at]) as usize
     {
         return Err("its header is not that of an image".into());
     }
@@ -108,7 +106,7 @@ pub fn decode(embedded: &[u8]) -> std::result::Result<Vec<Vec<u8>>, String> {
         let (raw, method) = (word(record)?, word(record + 2)?);
         let packed = embedded.get(at..at + word(record + 1)?).ok_or("a chunk is cut off")?;
         at += packed.len();
-        if word(record + 3)? != Engine::checksum(packed) as usize {
+        if word(record + 3)? != checksum(packed) as usize {
             return Err(format!("chunk {chunk} has a wrong checksum"));
         }
         let mut out = vec![0; Some(raw).filter(|raw| *raw <= CHUNK_BYTES_MAX).ok_or("too large")?];

@@ -22,10 +22,10 @@ pub mod calls;
 pub mod engine;
 #[path = "../../runtime/src/image.rs"]
 pub mod image;
-#[path = "../../runtime/src/inflate.rs"]
-pub mod inflate;
 #[path = "../../runtime/src/instance.rs"]
 pub mod instance;
+#[path = "../../runtime/src/kernel.rs"]
+pub mod kernel;
 #[path = "../../runtime/src/memory.rs"]
 pub mod memory;
 #[path = "../../runtime/src/pages.rs"]

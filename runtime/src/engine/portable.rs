@@ -10,7 +10,8 @@ use std::slice;
 
 use super::super::image::{op, shape, Insn, Wide, SHAPES, SLOTS, STACK_SLOTS_MAX};
 use super::super::instance::{Fault, Host, Limits, Trap};
-use super::{Engine, DEPTH, FRAME, FUEL};
+use super::super::kernel::{rare, Image, LOCATE, RULES};
+use super::{Engine, Func, DEPTH, FRAME, FUEL};
 
 /// The entry of a function that was not checked yet.
 const UNREADY: u32 = 0xffff_ffff;
@@ -31,8 +32,8 @@ impl Tier {
     }
 
     /// Takes its memory.
-    pub fn take(&mut self, n_funcs: usize, limits: &Limits) -> Result<(), Fault> {
-        self.entries = vec![UNREADY; n_funcs];
+    pub fn take(&mut self, image: &mut Image, limits: &Limits) -> Result<(), Fault> {
+        self.entries = vec![UNREADY; image.n_funcs];
         self.returns = vec![0; limits.depth_max as usize];
         Ok(())
     }
@@ -53,6 +54,20 @@ struct U32(u32);
 struct U64(u64);
 
 impl Engine {
+    /// The code as far as it is decoded; the rest is `INVALID`.
+    ///
+    /// # Safety
+    /// Not to be used after `prepare`, which writes code.
+    unsafe fn insns<'a>(&self) -> &'a [Insn] {
+        slice::from_raw_parts(self.image.code as *const Insn, self.image.n_insns)
+    }
+
+    /// # Safety
+    /// No other reference to the globals is used meanwhile.
+    unsafe fn globals_mut<'a>(&self) -> &'a mut [u64] {
+        slice::from_raw_parts_mut(self.image.globals as *mut u64, self.image.n_globals)
+    }
+
     /// # Safety
     /// Not to be used after `prepare`, which writes entries.
     unsafe fn entries<'a>(&self) -> &'a [u32] {
@@ -68,7 +83,7 @@ impl Engine {
         let mut fp = base;
         let bottom = self.tier.depth;
         let mut depth = bottom;
-        if fp + self.funcs[func as usize].frame as usize > STACK_SLOTS_MAX as usize {
+        if fp + self.funcs()[func as usize].frame as usize > STACK_SLOTS_MAX as usize {
             return Err(Fault::Limit(DEPTH));
         }
         // SAFETY: these views are taken again after whatever changes what they show: `prepare`
@@ -78,10 +93,10 @@ impl Engine {
             unsafe { mem::transmute((stack + (fp << 3)) as *mut [u64; FRAME]) };
         let mut code = unsafe { self.insns() };
         let mut entries = unsafe { self.entries() };
-        let funcs = unsafe { slice::from_raw_parts(self.funcs.as_ptr(), self.funcs.len()) };
-        let consts = unsafe { slice::from_raw_parts(self.consts.as_ptr(), self.consts.len()) };
-        let mut globals =
-            unsafe { slice::from_raw_parts_mut(self.globals.as_mut_ptr(), self.globals.len()) };
+        let funcs = self.funcs();
+        let (at, n_consts) = (self.image.consts as *const u64, self.image.n_consts);
+        let consts = unsafe { slice::from_raw_parts(at, n_consts) };
+        let mut globals = unsafe { self.globals_mut() };
         let returns = unsafe {
             slice::from_raw_parts_mut(self.tier.returns.as_mut_ptr(), self.tier.returns.len())
         };
@@ -413,12 +428,7 @@ impl Engine {
                                 };
                                 code = unsafe { self.insns() };
                                 entries = unsafe { self.entries() };
-                                globals = unsafe {
-                                    slice::from_raw_parts_mut(
-                                        self.globals.as_mut_ptr(),
-                                        self.globals.len(),
-                                    )
-                                };
+                                globals = unsafe { self.globals_mut() };
                                 fuel = self.fuel;
                                 refresh!();
                                 continue 'run;
@@ -548,7 +558,8 @@ impl Engine {
             return Err(Trap::UninitializedElement);
         }
         let func = (item as u32).wrapping_sub(1);
-        if func as usize >= self.funcs.len() || self.funcs[func as usize].type_idx != type_idx {
+        let funcs = self.funcs();
+        if func as usize >= funcs.len() || funcs[func as usize].type_idx != type_idx {
             return Err(Trap::IndirectCallTypeMismatch);
         }
         Ok(func)
@@ -557,20 +568,19 @@ impl Engine {
     /// Decodes and checks function `func` once; from then on its `entry` is set.
     #[cold]
     pub fn prepare(&mut self, func: u32) -> Result<(), Fault> {
-        if func as usize >= self.funcs.len() {
-            return Err(Fault::Damaged(text!("there is no function {}", func)));
-        }
-        if self.tier.entries[func as usize] != UNREADY {
+        let func = func as usize;
+        if func < self.tier.entries.len() && self.tier.entries[func] != UNREADY {
             return Ok(());
         }
-        let (code, end) = tri!(self.locate(func as usize));
-        if !self.check(func as usize, code, end) {
-            return Err(Fault::Damaged(text!(
-                "function {} breaks the rules of the format",
-                func
-            )));
+        #[cfg(not(proc_macro))]
+        self.called.push(func as u32);
+        // SAFETY: nothing more is wanted.
+        tri!(unsafe { self.image.ask(LOCATE, func) });
+        let (code, end) = (self.image.first, self.image.end);
+        if !self.check(func, code, end) {
+            return Err(self.image.fault(RULES));
         }
-        self.tier.entries[func as usize] = code as u32;
+        self.tier.entries[func] = code as u32;
         Ok(())
     }
 
@@ -578,8 +588,8 @@ impl Engine {
     fn check(&self, func: usize, code: usize, end: usize) -> bool {
         // SAFETY: nothing is decoded meanwhile.
         let insns: &[Insn] = unsafe { self.insns() };
-        let frame = self.funcs[func].frame;
-        if end > insns.len() || code >= end || frame > 0x7fff {
+        let frame = self.funcs()[func].frame;
+        if frame > 0x7fff {
             return false;
         }
         // The last instruction must not fall through.
@@ -607,7 +617,8 @@ impl Engine {
             {
                 continue;
             }
-            if !self.check_rare(i, shape, at, code, end, frame) {
+            // SAFETY: the image's instructions are decoded.
+            if !unsafe { rare(&self.image, i, shape, at, code, end, frame as usize) } {
                 return false;
             }
         }

@@ -1,10 +1,20 @@
 //! The operations on tables, which no compiler of Rust emits.
 
 use super::super::image::{bulk, Insn, TABLE_ITEMS_MAX};
-use super::super::instance::Fault;
+use super::super::instance::{Fault, Trap};
+use super::super::kernel::Init;
 use super::{Engine, FRAME};
 
 impl Engine {
+    /// `from..from + len` as a checked range below `end`.
+    fn range(from: u32, len: u32, end: usize) -> Result<(usize, usize), Fault> {
+        let stop = from as u64 + len as u64;
+        if stop > end as u64 {
+            return Err(Fault::Trap(Trap::TableOutOfBounds));
+        }
+        Ok((from as usize, stop as usize))
+    }
+
     /// Runs one instruction `BULK` on tables.
     pub fn table(&mut self, i: &Insn, frame: &mut [u64; FRAME]) -> Result<(), Fault> {
         let window = i.a as usize;
@@ -57,7 +67,9 @@ impl Engine {
                 tri!(self.burn(r as u32 >> 3));
             }
             bulk::TABLE_INIT => {
-                tri!(self.table_init(c, b, p as u32, q as u32, r as u32));
+                let (to, from, len) = (p as u32, q as u32, r as u32);
+                let (segment, table) = (c as u32, b as u32);
+                tri!(self.init(&Init { segment, table, to, from, len }));
                 tri!(self.burn(r as u32 >> 3));
             }
             _ => (),

@@ -1,0 +1,93 @@
+//! The kernel: what of the engine stands between an image and its first instruction. It decodes, checks and
+//! applies what is embedded, and has machine code made of functions.
+//!
+//! It runs before the first expansion, where unoptimised Rust takes five times as long as the rest, and
+//! every consumer would compile it. So on x86-64 it is the code that a compiler has made of
+//! `kernel/portable.rs` and the files it uses, as text.
+
+#[macro_use]
+#[path = "kernel/layout.rs"]
+mod layout;
+
+tier! {
+    #[cfg_attr(target_arch = "x86_64", path = "kernel/x86_64.rs")]
+    #[cfg_attr(not(target_arch = "x86_64"), path = "kernel/portable.rs")]
+    mod code;
+    #[path = "kernel/portable.rs"]
+    mod code;
+}
+
+use std::mem;
+#[cfg(not(proc_macro))]
+use std::ptr;
+
+use super::instance::{owned, Fault, Trap};
+
+tier! {
+    use self::code::run;
+    pub use self::code::{rare, run, RULES};
+}
+pub use self::layout::*;
+
+impl Image {
+    /// The image of an embedded form, not read yet.
+    pub fn new(embedded: &'static [u8]) -> Image {
+        // SAFETY: zero is a number.
+        let mut image: Image = unsafe { mem::zeroed() };
+        image.embedded = embedded.as_ptr() as usize;
+        image.embedded_bytes = embedded.len();
+        image
+    }
+
+    /// Has the kernel do what the number says.
+    ///
+    /// # Safety
+    /// What the number wants is given.
+    pub unsafe fn ask(&mut self, what: usize, value: usize) -> Result<(), Fault> {
+        match run(what, self as *mut Image as usize, value) {
+            0 => Ok(()),
+            status => Err(self.fault(status)),
+        }
+    }
+
+    /// What a status means.
+    pub fn fault(&self, status: u32) -> Fault {
+        if status < FIRST {
+            return Fault::Trap(if status == MEMORY_TRAP {
+                Trap::MemoryOutOfBounds
+            } else {
+                Trap::TableOutOfBounds
+            });
+        }
+        let fault = (status - FIRST) as usize;
+        let message = FAULTS[fault];
+        if fault < LIMITS {
+            return Fault::Limit(message);
+        }
+        if message.as_bytes()[message.len() - 1] == b' ' {
+            return Fault::Damaged(text!("{}{}", message, self.detail));
+        }
+        Fault::Damaged(owned(message))
+    }
+}
+
+/// The container's checksum of some bytes.
+#[cfg(not(proc_macro))]
+pub fn checksum(bytes: &[u8]) -> u32 {
+    let mut image = Image::new(&[]);
+    let range = [bytes.as_ptr() as usize, bytes.len()];
+    // SAFETY: the range is that of the bytes.
+    unsafe { run(CHECKSUM, &mut image as *mut Image as usize, range.as_ptr() as usize) };
+    image.detail as u32
+}
+
+/// Decodes one whole zstd frame, which must fill `out` exactly.
+#[cfg(not(proc_macro))]
+pub fn inflate(frame: &[u8], out: &mut [u8]) -> bool {
+    // The kernel wants room before and behind the frame.
+    let mut block = vec![0u64; (SCRATCH_BYTES + frame.len()) / 8 + 1];
+    let (base, to) = (block.as_mut_ptr() as usize, out.as_mut_ptr() as usize);
+    let range = [base, frame.as_ptr() as usize, frame.len(), to, out.len()];
+    // SAFETY: the ranges are those of the slices, and the block is as large as the kernel wants it.
+    unsafe { run(INFLATE, ptr::null_mut::<Image>() as usize, range.as_ptr() as usize) == 0 }
+}
