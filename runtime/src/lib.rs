@@ -53,11 +53,11 @@ pub mod memory;
 )]
 pub mod pages;
 
-mod host;
-mod tokens;
+pub mod host;
+pub mod tokens;
 #[cfg(precast_track)]
 mod track;
-mod wasi;
+pub mod wasi;
 
 // A shim's root defines `part!`: it takes what the module's imports ask for, or what stands for it.
 part! {

@@ -6,7 +6,9 @@
 pub mod build;
 pub mod chart;
 pub mod cold;
+pub mod engines;
 pub mod expand;
+pub mod heap;
 pub mod memory;
 pub mod pack;
 pub mod side;
@@ -35,13 +37,15 @@ struct Benchmark {
     run: fn(usize) -> Result<Findings>,
 }
 
-const BENCHMARKS: [Benchmark; 6] = [
+const BENCHMARKS: [Benchmark; 8] = [
     Benchmark { name: "build", runs: 5, run: build::bench },
     Benchmark { name: "expand", runs: 5, run: expand::bench },
     Benchmark { name: "cold", runs: 21, run: cold::bench },
     Benchmark { name: "size", runs: 1, run: size::bench },
     Benchmark { name: "memory", runs: 5, run: memory::bench },
     Benchmark { name: "pack", runs: 3, run: pack::bench },
+    Benchmark { name: "engines", runs: 21, run: engines::bench },
+    Benchmark { name: "heap", runs: 1, run: heap::bench },
 ];
 
 pub fn bench(args: &[&str]) -> Result {

@@ -32,6 +32,8 @@ Usage: cargo xtask TASK [OPTIONS]
   bench cold      the first derive of a fresh rustc; a macro crate that is not used
   bench size      bytes of module, embedded image and `.crate` file
   bench memory    peak memory of rustc: native, shim, portable engine
+  bench engines   the same wasm in our engine, wasmi, Winch and Cranelift; takes minutes to build
+  bench heap      the guest's allocator against dlmalloc; takes minutes to build
   bench pack      packing against building for the host; ten crates in one call
 
   consumer        build, run and test an application with shims on every compiler that is here
