@@ -55,7 +55,7 @@ impl Ours {
     }
 
     /// The exported function; looking it up takes longer than calling it.
-    pub fn find(&self, name: &str) -> u32 {
+    pub fn find(&mut self, name: &str) -> u32 {
         self.0.export(name).unwrap_or_else(|| panic!("there is no export {name:?}"))
     }
 
