@@ -135,6 +135,10 @@ impl Pass<'_> {
                     at += 3;
                     continue;
                 }
+                if self.hashes {
+                    let kept = hashing::kept(&tokens[at..], self.source);
+                    self.edits.extend(kept.into_iter().flatten());
+                }
                 if let Some((methods, body)) = hashing::methods(&tokens[at..]) {
                     let start = inside(body).start;
                     self.edits.push((start..start, methods));

@@ -1,11 +1,13 @@
 //! Hashes as a 64-bit host has them: the order of a map is the order of what a macro writes.
 //!
 //! Paths to the standard library's `DefaultHasher` lead to the guest's. A hasher of a crate's own
-//! that leaves `usize` to the trait gets the methods which hash it at eight bytes.
+//! that leaves `usize` to the trait gets the methods which hash it at eight bytes. An `AtomicUsize` that
+//! only keeps a hash, to be hashed again, becomes an `AtomicU64` (wasm-bindgen has one).
 
 use super::panics::{are_colons, begins};
 use super::{ident, is_comma, punct};
 use proc_macro2::{Delimiter, Group, TokenTree};
+use std::ops::Range;
 
 /// Text of which one is in every file that can be concerned.
 pub const MARKS: [&str; 2] = [NAME, "Hasher for "];
@@ -74,6 +76,43 @@ pub fn methods(tokens: &[TokenTree]) -> Option<(String, &Group)> {
     Some((added.collect(), body))
 }
 
+const ATOMIC: &str = "AtomicUsize";
+const WIDE_ATOMIC: &str = "::std::sync::atomic::AtomicU64";
+
+/// `static NAME: AtomicUsize = AtomicUsize::new(…)` at the start of the tokens, if it only keeps a
+/// hash: what to replace.
+pub fn kept(tokens: &[TokenTree], source: &str) -> Option<Vec<(Range<usize>, String)>> {
+    let is = |at: usize, word: &str| ident(tokens.get(at)).as_deref() == Some(word);
+    if !is(0, "static") || !is(3, ATOMIC) || !is(5, ATOMIC) || !are_colons(tokens, 6) {
+        return None;
+    }
+    let declared = tokens[1].span().byte_range().start;
+    let mut edits: Vec<(Range<usize>, String)> =
+        [3, 5].map(|at: usize| (tokens[at].span().byte_range(), WIDE_ATOMIC.to_owned())).into();
+    for at in uses(source, &ident(tokens.get(1))?).filter(|at| *at != declared) {
+        let statement = source[at..].split(';').next()?;
+        let (_, method) = statement.split_once('.')?;
+        const CAST: &str = ".finish() as usize";
+        match statement.find(CAST) {
+            Some(cast) if method.starts_with("store(") => {
+                let end = at + cast + CAST.len();
+                edits.push((end - "usize".len()..end, "u64".to_owned()));
+            }
+            None if method.starts_with("load(") && method.contains(").hash(") => {}
+            _ => return None,
+        }
+    }
+    Some(edits)
+}
+
+/// Where the name stands as a word.
+fn uses<'a>(source: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    source.match_indices(name).map(|(at, _)| at).filter(move |at| {
+        !source[..*at].ends_with(is_word) && !source[at + name.len()..].starts_with(is_word)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     fn check(source: &str, expected: &str) {
@@ -108,6 +147,20 @@ mod tests {
         ] {
             check(source, source);
         }
+    }
+
+    #[test]
+    fn a_hash_that_is_kept() {
+        let file = |atomic: &str, int: &str, used: &str| {
+            format!(
+                "// DefaultHasher\nstatic HASHED: u8 = 0; static HASH: {atomic} = {atomic}::new(0);\n\
+                 fn f() {{ HASH.store(h.finish() as {int}, SeqCst); HASH.load(SeqCst).{used} }}"
+            )
+        };
+        let before = file("AtomicUsize", "usize", "hash(&mut h);");
+        check(&before, &file(super::WIDE_ATOMIC, "u64", "hash(&mut h);"));
+        let other = file("AtomicUsize", "usize", "min(3);");
+        check(&other, &other);
     }
 
     #[test]
