@@ -61,9 +61,10 @@ use toolchain::Toolchain;
 
 /// Whatever decides what cargo builds, besides its inputs. Part of the cache's keys, as text: a
 /// program that works otherwise finds nothing there.
-const BUILD_RECIPE: [&str; 4] = [
+const BUILD_RECIPE: [&str; 5] = [
     include_str!("pack/build.rs"),
     include_str!("pack/rewrite.rs"),
+    include_str!("pack/rewrite/hashing.rs"),
     include_str!("pack/rewrite/panics.rs"),
     include_str!("pack/wrapper.rs"),
 ];

@@ -120,7 +120,8 @@ const SUITES: &[Suite] = &[
         features: &["cargo", "derive", "env", "string"],
         macros: "clap_derive",
         macros_version: "4.6.7",
-        more: "semver = \"1\"\nshlex = \"2\"\njiff = \"0.2\"\n",
+        more: "clap-cargo = { version = \"0.15.2\", default-features = false }\n\
+               jiff = \"0.2\"\nsemver = \"1\"\nshlex = \"2\"\n",
         ..PLAIN
     },
     Suite {
