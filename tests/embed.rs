@@ -376,6 +376,42 @@ fn what_a_build_script_writes_is_named() {
     assert!(text.contains("it includes what its build script writes"), "{text}");
 }
 
+/// Documentation that only documentation builds have is no code.
+#[test]
+fn what_a_build_script_documents_is_no_matter() {
+    let root = "#[cfg_attr(docs, doc = include_str!(concat!(env!(\"OUT_DIR\"), \"/a.md\")))]\n\
+                #[proc_macro]\npub fn tiny(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n\
+                proc_macro::TokenStream::new()\n}\nextern crate proc_macro;\n";
+    let shim =
+        write(&with_sources(&[("src/lib.rs", root), ("build.rs", "fn main() {}")]), "documents");
+    let output = rustc(&shim, &["--cfg", "precast_from_source"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A crate may have macros of names that the shim's root itself uses.
+#[test]
+fn macros_of_the_languages_names() {
+    let root = "extern crate proc_macro;\nuse proc_macro::TokenStream;\n\
+                #[proc_macro]\npub fn include(_: TokenStream) -> TokenStream { TokenStream::new() }\n\
+                #[proc_macro]\npub fn include_bytes(input: TokenStream) -> TokenStream { input }\n";
+    for edition in ["2015", "2021"] {
+        let manifest = format!(
+            "[package]\nname = \"tiny\"\nversion = \"1.0.0\"\nedition = \"{edition}\"\n\
+             [lib]\nproc-macro = true\n"
+        );
+        let mut artifact = with_sources(&[("src/lib.rs", root), ("Cargo.toml", &manifest)]);
+        let tiny = artifact.manifest.macros[0].clone();
+        artifact.manifest.macros = ["include", "include_bytes"]
+            .map(|name| Macro { name: name.into(), function: name.into(), ..tiny.clone() })
+            .to_vec();
+        let shim = write(&artifact, &format!("names{edition}"));
+        for more in [&[][..], &["--cfg", "precast_from_source"]] {
+            let arguments = [&["--edition", edition], more].concat();
+            quiet(&rustc(&shim, &arguments));
+        }
+    }
+}
+
 #[test]
 fn what_users_are_told_of_a_macro() {
     let mut artifact = moved();

@@ -3,6 +3,7 @@
 //! Only plain files with relative paths exist here: no directory, link, owner, mode or time.
 
 use crate::error::{Class, Context, Error, Result};
+use proc_macro2::{TokenStream, TokenTree};
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -94,9 +95,27 @@ pub(crate) fn decompress(bytes: &[u8], bytes_max: u64) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Whether a source file of the crate names the directory that only a build script has.
+/// Whether code of the crate includes what is in the directory that only a build script has. What
+/// stands there for some `cfg` only is documentation: attributes include no code.
 pub(crate) fn includes_out_dir(files: &Tree) -> bool {
-    let needle = b"env!(\"OUT_DIR\")";
     let code = files.iter().filter(|(path, _)| path.ends_with(".rs") && path.starts_with("src/"));
-    code.into_iter().any(|(_, text)| text.windows(needle.len()).any(|window| window == needle))
+    code.filter_map(|(_, text)| std::str::from_utf8(text).ok())
+        .filter(|text| text.contains("env!(\"OUT_DIR\")"))
+        .any(|text| text.parse().map_or(true, names_out_dir))
+}
+
+/// `env!("OUT_DIR")`, outside of `#[cfg_attr(…)]`.
+fn names_out_dir(tokens: TokenStream) -> bool {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let word = |at: Option<usize>| at.map_or(String::new(), |at| tokens[at].to_string());
+    tokens.iter().enumerate().any(|(at, token)| {
+        let TokenTree::Group(group) = token else { return false };
+        let inside = group.stream();
+        let first = inside.clone().into_iter().next().map_or(String::new(), |t| t.to_string());
+        let (before, bang) = (word(at.checked_sub(2)), word(at.checked_sub(1)));
+        if first == "\"OUT_DIR\"" {
+            return bang == "!" && before.ends_with("env");
+        }
+        first != "cfg_attr" && names_out_dir(inside)
+    })
 }

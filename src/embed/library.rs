@@ -13,14 +13,28 @@ use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta};
 pub(super) fn write(artifact: &Artifact, original: &Original) -> Result<String> {
     let mut out = head(artifact, original);
     out += &checks(artifact, original)?;
-    out += &module(artifact)?;
+    out += &module(artifact, original)?;
     for (item, condition) in macros(&artifact.manifest) {
         out += &function(item, &condition, &documented(item, artifact, original)?)
             .context(format!("macro {}", item.name))?;
     }
     let generated_root = &original.generated_root;
-    let _ = write!(out, "\n#[cfg(precast_from_source)]\ninclude!(\"../{generated_root}\");\n");
+    let include = core_macro(artifact, original, "include");
+    let _ = write!(out, "\n#[cfg(precast_from_source)]\n{include}!(\"../{generated_root}\");\n");
     Ok(out)
+}
+
+/// How to write a macro of the language, also where the crate has one of that name.
+fn core_macro(artifact: &Artifact, original: &Original, name: &str) -> String {
+    if macros(&artifact.manifest).iter().all(|(item, _)| item.name != name) {
+        return name.into();
+    }
+    let edition = original.manifest.get("package").and_then(|package| package.get("edition"));
+    match edition.and_then(|edition| edition.as_str()) {
+        // There a path with colons in front begins in the crate itself.
+        None | Some("2015") => format!("core::{name}"),
+        Some(_) => format!("::core::{name}"),
+    }
 }
 
 /// What this file is, the original's documentation and, under the condition, its inner attributes.
@@ -144,11 +158,11 @@ fn add(manifest: &Manifest, features: &str) -> String {
     )
 }
 
-fn module(artifact: &Artifact) -> Result<String> {
+fn module(artifact: &Artifact, original: &Original) -> Result<String> {
     let mut out = start(artifact)?;
-    let manifest = &artifact.manifest;
+    let (manifest, include) = (&artifact.manifest, core_macro(artifact, original, "include_bytes"));
     if manifest.sets.is_empty() {
-        out += &instance(manifest, "not(precast_from_source)", "image.bin");
+        out += &instance(manifest, "not(precast_from_source)", &include, "image.bin");
         return Ok(out);
     }
     out += "\n// The smallest feature set that has all enabled features.";
@@ -157,18 +171,19 @@ fn module(artifact: &Artifact) -> Result<String> {
             0 => "image.bin".to_owned(),
             _ => format!("sets/{}/image.bin", index + 1),
         };
-        out += &instance(manifest, &format!("all(not(precast_from_source), {condition})"), &image);
+        let condition = format!("all(not(precast_from_source), {condition})");
+        out += &instance(manifest, &condition, &include, &image);
     }
     Ok(out)
 }
 
 /// The module's declaration with the image to embed.
-fn instance(manifest: &Manifest, condition: &str, image: &str) -> String {
+fn instance(manifest: &Manifest, condition: &str, include: &str, image: &str) -> String {
     format!(
         "
 #[cfg({condition})]
 static MODULE: precast::Module = precast::Module::new(
-    include_bytes!(\"../precast/{image}\"),
+    {include}!(\"../precast/{image}\"),
     &precast::Grants {{ env: &{:?}, read: &{:?} }},
     {:?},
     {},
