@@ -7,6 +7,9 @@ use super::{shim, Findings};
 use crate::run::Result;
 use std::path::Path;
 
+/// `--release` alone leaves macros, and what they depend on, at opt-level 0.
+const OPTIMISED: [&str; 2] = ["--config", "profile.dev.build-override.opt-level=3"];
+
 /// How many times slower than the portable engine watt must at least be.
 const WATT_RATIO_MIN: f64 = 10.0;
 
@@ -19,7 +22,7 @@ pub fn bench(runs: usize) -> Result<Findings> {
             Side::native(subject)?,
             Side::shim(subject, &shim)?,
             Side::portable(subject, &shim)?,
-            Side::build("native, opt-level 3", subject, &dependency, "", &["--release"])?,
+            Side::build("native, opt-level 3", subject, &dependency, "", &OPTIMISED)?,
         ];
         let sides: Vec<&Side> = sides.iter().collect();
         findings.tables.extend(compare(subject, &sides, subject.items, runs)?);
