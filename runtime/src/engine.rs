@@ -4,9 +4,6 @@
 //! `tier!` says which of them is compiled; whoever mounts the runtime defines it.
 
 // With paths, for the tests mount this file as well, with the other tier.
-#[path = "engine/bulk.rs"]
-mod bulk;
-
 part! {
     math {
         #[path = "engine/math.rs"]
@@ -21,27 +18,13 @@ part! {
     }
 }
 part! {
-    tables {
-        #[path = "engine/tables.rs"]
-        mod tables;
-    }
-    {
-        impl Engine {
-            fn table(&mut self, _: &Insn, _: &mut [u64; FRAME]) -> Result<(), Fault> {
-                Err(Fault::Trap(Trap::Unreachable))
-            }
-        }
-    }
-}
-
-part! {
     unwind {
         #[path = "engine/unwind.rs"]
         mod unwind;
     }
     {
         impl Engine {
-            fn attempt(&mut self, _: u32, _: usize, _: &mut dyn Host) -> Result<u64, Fault> {
+            fn attempt(&mut self, _: u32, _: usize) -> Result<u64, Fault> {
                 Err(Fault::Trap(Trap::Unreachable))
             }
         }
@@ -55,29 +38,25 @@ tier! {
     mod tier;
 }
 
-use std::ptr;
+use std::any::Any;
+use std::panic::resume_unwind;
 use std::slice;
 
-use super::calls::{ATTEMPT, COUNTS};
-use super::image::{Insn, STACK_SLOTS_MAX, TABLE_WORDS};
-use super::instance::{zeros, Fault, Host, Limits, Trap};
-use super::kernel::{Image, Init, APPLY, EXPORT, INIT, OPEN, READ};
+use super::calls::ATTEMPT;
+use super::image::STACK_SLOTS_MAX;
+use super::instance::{guard, owned, Fault, Host, Limits, Trap};
+use super::kernel::{Image, CALLER, EXPORT, LOAD, RESTORE, SAVE};
 use super::memory::Memory;
-use super::pages::Pages;
 
 use self::tier::Tier;
+#[cfg(target_arch = "aarch64")]
+tier! {
+    pub use self::tier::publish;
+    use self::tier::Tier as _;
+}
 
 /// As many slots as a 16-bit operand can name; the stack has that many after its last frame.
 const FRAME: usize = 65536;
-
-/// Slots of the stack's block.
-const STACK_SLOTS: usize = STACK_SLOTS_MAX as usize + FRAME;
-
-/// Fuel of a host call, beside that for the memory it reads and writes.
-const HOST_CALL: u64 = 32;
-
-const FUEL: &str = "the macro ran longer than its limit `fuel` (an endless loop?)";
-const DEPTH: &str = "the macro's calls nest deeper than its limit `depth` (an endless recursion?)";
 
 /// A function's record, as it is in the head.
 #[repr(C)]
@@ -90,98 +69,103 @@ pub struct Func {
     results: u16,
 }
 
-/// References are kept as the function's index plus one, 0 being null.
-pub struct Table {
-    items: Vec<u64>,
-    max: u32,
-}
-
 pub struct Engine {
     image: Image,
-    /// What the image was given.
-    block: Pages,
-    tables: Vec<Table>,
-    /// Items of all tables, at most TABLE_ITEMS_MAX.
-    n_items: u32,
-    /// Address and length of each table.
-    views: Vec<u64>,
-    pub memory: Memory,
-    stack: Pages,
+    memory: Memory,
     tier: Tier,
-    fuel: u64,
-    /// The functions that were called, in the order of their first calls: what `pack` lays code
-    /// out by.
-    #[cfg(not(proc_macro))]
-    pub called: Vec<u32>,
-    /// Calls of `attempt` that have not returned.
-    guards: u32,
+    /// The address of the host, a fat reference, while something runs.
+    host: usize,
+    /// Why a host call did not return.
+    fault: Option<Fault>,
+    panic: Option<Box<dyn Any + Send>>,
 }
 
 impl Engine {
     /// Reads an image, and initialises memory, tables and globals.
     pub fn new(embedded: &'static [u8], limits: &Limits) -> Result<Engine, Fault> {
-        // Empty at first: an error then drops one value, not a dozen.
         let mut engine = Engine {
             image: Image::new(embedded),
-            block: Pages::none(),
-            tables: Vec::new(),
-            n_items: 0,
-            views: Vec::new(),
-            memory: Memory::none(limits.memory_bytes_max as u64),
-            stack: Pages::none(),
+            memory: Memory::none(),
             tier: Tier::new(),
-            fuel: 0,
-            #[cfg(not(proc_macro))]
-            called: Vec::new(),
-            guards: 0,
+            host: 0,
+            fault: None,
+            panic: None,
         };
-        tri!(engine.load(limits));
+        engine.image.memory_limit = limits.memory_bytes_max as usize;
+        engine.image.depth_max = limits.depth_max as usize;
+        engine.image.host = answer as *const () as usize;
+        engine.image.math = math as *const () as usize;
+        tier::give(&mut engine.image);
+        // SAFETY: all of that is what the kernel wants.
+        tri!(unsafe { engine.image.ask(LOAD, 0) });
         Ok(engine)
     }
 
-    fn load(&mut self, limits: &Limits) -> Result<(), Fault> {
-        // SAFETY: here and below, what the kernel wants is given.
-        tri!(unsafe { self.image.ask(OPEN, 0) });
-        tri!(self.block.take(self.image.block_bytes));
-        self.image.block = self.block.base() as usize;
-        tri!(unsafe { self.image.ask(READ, 0) });
-        tri!(self.memory.take(self.image.memory_min as u32));
-        tri!(self.stack.take(STACK_SLOTS * 8));
-        tri!(self.tier.take(&mut self.image, limits));
-        let mut at = self.image.table_records as *const u32;
-        let mut index = 0;
-        while index < self.image.n_tables {
-            // SAFETY: the image has so many records, of two words each.
-            let (items, max) = unsafe { (*at, *at.add(1)) };
-            self.n_items += items;
-            self.tables.push(Table { items: zeros(items as usize), max: max });
-            at = unsafe { at.add(TABLE_WORDS) };
-            index += 1;
-        }
-        self.view();
-        unsafe { self.image.ask(APPLY, 0) }
+    /// Runs function `func`, whose arguments are in the first slots; its results will be there.
+    pub fn run(&mut self, func: u32, limits: &Limits, host: &mut dyn Host) -> Result<(), Fault> {
+        let mut host: &mut dyn Host = host;
+        self.host = &mut host as *mut &mut dyn Host as usize;
+        self.image.engine = self as *mut Engine as usize;
+        self.image.fuel = limits.fuel;
+        self.image.level = 0;
+        self.tier.rewind();
+        self.guarded(func, 0)
     }
 
-    /// Tells the image where tables and memory are now.
-    fn view(&mut self) {
-        self.views.clear();
-        let mut index = 0;
-        while index < self.tables.len() {
-            let items = &mut self.tables[index].items;
-            self.views.push(items.as_mut_ptr() as u64);
-            self.views.push(items.len() as u64);
-            index += 1;
-        }
-        self.image.tables = self.views.as_ptr() as usize;
-        self.image.memory = self.memory.base() as usize;
-        self.image.memory_bytes = self.memory.bytes() as usize;
+    /// Runs `func` in the frame that begins at slot `base`. A panic leaves the memory as it is, and
+    /// the globals, of which the guest's stack pointer is one, as they were.
+    fn guarded(&mut self, func: u32, base: usize) -> Result<(), Fault> {
+        // SAFETY: each copy is taken back once.
+        tri!(unsafe { self.image.ask(SAVE, 0) });
+        let result = self.run_at(func, base);
+        let panics = if let Err(Fault::Panic(_)) = result { 1 } else { 0 };
+        tri!(unsafe { self.image.ask(RESTORE, panics) });
+        result
     }
 
-    /// Copies from a segment to a table or to the memory.
-    fn init(&mut self, init: &Init) -> Result<(), Fault> {
-        self.view();
-        // SAFETY: the segment and the table were found to be there, and are seen where they are.
-        unsafe { self.image.ask(INIT, init as *const Init as usize) }
+    /// Asks the kernel for what may call the embedding.
+    ///
+    /// # Safety
+    /// As for `Image::ask`.
+    unsafe fn result(&mut self, status: u32) -> Result<(), Fault> {
+        match status {
+            0 => Ok(()),
+            CALLER => {
+                if let Some(panic) = self.panic.take() {
+                    resume_unwind(panic);
+                }
+                match self.fault.take() {
+                    Some(fault) => Err(fault),
+                    None => Err(Fault::Damaged(owned("the engine left without a reason"))),
+                }
+            }
+            status => Err(self.image.fault(status)),
+        }
+    }
+
+    /// The linear memory, as it is now.
+    pub fn memory(&mut self) -> &mut Memory {
+        // SAFETY: it grows only while something runs.
+        unsafe { self.memory.see(self.image.memory, self.image.memory_bytes) };
+        &mut self.memory
+    }
+
+    /// Answers a host call; the result is left in the image.
+    fn serve(&mut self, number: u32, args: &[u64]) -> Result<(), Fault> {
+        // SAFETY: `run` has put it there, and waits.
+        let host = unsafe { &mut *(self.host as *mut &mut dyn Host) };
+        let result = if number == ATTEMPT as u32 {
+            let base = self.image.base;
+            self.attempt(args[1] as u32, base)
+        } else {
+            let memory = self.memory();
+            memory.work.set(0);
+            let result = host.call(number, args, memory);
+            self.image.work = self.memory.work.get();
+            result
+        };
+        self.image.result = tri!(result);
+        Ok(())
     }
 
     fn funcs(&self) -> &'static [Func] {
@@ -189,76 +173,26 @@ impl Engine {
         unsafe { slice::from_raw_parts(self.image.funcs as *const Func, self.image.n_funcs) }
     }
 
+    /// The module's globals.
+    #[cfg(not(proc_macro))]
     pub fn globals(&self) -> &[u64] {
         // SAFETY: the image has so many, and nobody writes them while this is borrowed.
         unsafe { slice::from_raw_parts(self.image.globals as *const u64, self.image.n_globals) }
     }
 
-    /// Runs function `func`, whose arguments are in the first slots; its results will be there.
-    pub fn run(&mut self, func: u32, limits: &Limits, host: &mut dyn Host) -> Result<(), Fault> {
-        self.fuel = limits.fuel;
-        self.guards = 0;
-        self.tier.rewind();
-        self.guarded(func, 0, host)
-    }
-
-    /// Runs `func` in the frame that begins at slot `base`. A panic leaves the memory as it is, and
-    /// the globals, of which the guest's stack pointer is one, as they were.
-    fn guarded(&mut self, func: u32, base: usize, host: &mut dyn Host) -> Result<(), Fault> {
-        let mut globals = Vec::new();
-        globals.extend_from_slice(self.globals());
-        let result = self.run_at(func, base, host);
-        if let Err(Fault::Panic(_)) = result {
-            // SAFETY: there are as many as there were.
-            unsafe {
-                let to = self.image.globals as *mut u64;
-                ptr::copy_nonoverlapping(globals.as_ptr(), to, globals.len());
-            }
-        }
-        result
-    }
-
-    /// Calls the embedding: arguments from the window on, the result into its first slot.
-    ///
-    /// # Safety
-    /// `frame` is one of the stack; a reference to it is not to be used afterwards.
-    unsafe fn call_host(
-        &mut self,
-        number: u32,
-        window: usize,
-        frame: *mut [u64; FRAME],
-        host: &mut dyn Host,
-    ) -> Result<(), Fault> {
-        let (n_params, n_results) = COUNTS[number as usize];
-        let slots = (frame as *mut u64).add(window);
-        if self.fuel < HOST_CALL {
-            return Err(Fault::Limit(FUEL));
-        }
-        self.fuel -= HOST_CALL;
-        let result = if number == ATTEMPT as u32 {
-            let base = (slots as usize - self.stack.base() as usize) / 8;
-            tri!(self.attempt(*slots.add(1) as u32, base, host))
-        } else {
-            let args = slice::from_raw_parts(slots, n_params as usize);
-            self.memory.work.set(0);
-            let result = tri!(host.call(number, args, &mut self.memory));
-            let cost = self.memory.work.get() >> 6;
-            if self.fuel < cost {
-                return Err(Fault::Limit(FUEL));
-            }
-            self.fuel -= cost;
-            result
-        };
-        if n_results != 0 {
-            *slots = result;
-        }
-        Ok(())
+    /// The functions that were called, in the order of their first calls: what `pack` lays code
+    /// out by.
+    #[cfg(not(proc_macro))]
+    pub fn called(&self) -> &[u32] {
+        // SAFETY: the kernel wrote so many.
+        unsafe { slice::from_raw_parts(self.image.order as *const u32, self.image.n_located) }
     }
 
     /// The slots where a call's arguments go and its results come from.
     pub fn slots(&mut self) -> &mut [u64] {
+        let n = STACK_SLOTS_MAX as usize + FRAME;
         // SAFETY: the block has these slots, and any bits are one.
-        unsafe { slice::from_raw_parts_mut(self.stack.base() as *mut u64, STACK_SLOTS) }
+        unsafe { slice::from_raw_parts_mut(self.image.stack as *mut u64, n) }
     }
 
     pub fn export(&mut self, name: &str) -> Option<u32> {
@@ -294,5 +228,34 @@ impl Engine {
             func += 1;
         }
         Ok(())
+    }
+}
+
+/// Called by the kernel: a host call. No panic passes the kernel or generated code.
+extern "C" fn answer(engine: *mut Engine, number: u32, args: *const u64, n_args: u32) -> u32 {
+    // SAFETY: `run` gave its address, and waits; there are so many arguments.
+    let (engine, args) = unsafe { (&mut *engine, slice::from_raw_parts(args, n_args as usize)) };
+    let mut result = Ok(());
+    let panic = guard(&mut || result = engine.serve(number, args));
+    engine.panic = panic;
+    if let Err(fault) = result {
+        engine.fault = Some(fault);
+        return CALLER;
+    }
+    if engine.panic.is_some() {
+        return CALLER;
+    }
+    0
+}
+
+/// Called by the kernel: an instruction `MATH`, which leaves its result in the image.
+extern "C" fn math(engine: *mut Engine, number: u32, x: u64, y: u64) -> u32 {
+    match Engine::math(number as u8, x, y) {
+        Ok(value) => {
+            // SAFETY: as above.
+            unsafe { (*engine).image.result = value };
+            0
+        }
+        Err(trap) => trap as u32,
     }
 }

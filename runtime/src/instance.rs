@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::ptr;
 
 use super::engine::Engine;
 use super::memory::Memory;
@@ -60,10 +59,11 @@ impl Default for Limits {
     }
 }
 
-/// The traps of the wasm specification.
+/// The traps of the wasm specification, by the numbers that the kernel has for them.
 #[cfg_attr(not(proc_macro), derive(Clone, Copy, Debug, PartialEq, Eq))]
+#[repr(u32)]
 pub enum Trap {
-    Unreachable,
+    Unreachable = 1,
     MemoryOutOfBounds,
     TableOutOfBounds,
     UndefinedElement,
@@ -125,23 +125,11 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A copy of a text, a block of zeros, and whether two texts are the same: what std has for it are
-/// units of code of their own.
+/// A copy of a text, and whether two texts are the same: what std has for it are units of code of their own.
 pub fn owned(text: &str) -> String {
     let mut copy = String::new();
     copy.push_str(text);
     copy
-}
-
-/// As many zeros.
-pub fn zeros(n: usize) -> Vec<u64> {
-    let mut zeros: Vec<u64> = Vec::with_capacity(n);
-    // SAFETY: there is room for them, and zero bytes are numbers.
-    unsafe {
-        ptr::write_bytes(zeros.as_mut_ptr() as *mut u8, 0, n * 8);
-        zeros.set_len(n);
-    }
-    zeros
 }
 
 pub fn same(a: &[u8], b: &[u8]) -> bool {
@@ -240,7 +228,7 @@ impl Instance {
     }
 
     pub fn memory(&mut self) -> &mut Memory {
-        &mut self.engine.memory
+        self.engine.memory()
     }
 
     /// The values of the globals.
@@ -252,7 +240,7 @@ impl Instance {
     /// The functions that were called, in the order of their first calls.
     #[cfg(not(proc_macro))]
     pub fn called(&self) -> &[u32] {
-        &self.engine.called
+        self.engine.called()
     }
 
     /// Decodes and checks the whole module, which otherwise happens function by function.

@@ -12,20 +12,18 @@ mod layout;
 tier! {
     #[cfg_attr(target_arch = "x86_64", path = "kernel/x86_64.rs")]
     #[cfg_attr(not(target_arch = "x86_64"), path = "kernel/portable.rs")]
-    mod code;
+    pub mod code;
     #[path = "kernel/portable.rs"]
-    mod code;
+    pub mod code;
 }
 
 use std::mem;
-#[cfg(not(proc_macro))]
-use std::ptr;
 
 use super::instance::{owned, Fault, Trap};
 
 tier! {
     use self::code::run;
-    pub use self::code::{rare, run, RULES};
+    pub use self::code::{call_host, rare, run, DEPTH, FUEL, RULES};
 }
 pub use self::layout::*;
 
@@ -50,25 +48,40 @@ impl Image {
         }
     }
 
-    /// What a status means.
+    /// What a status other than 0 and `CALLER` means.
     pub fn fault(&self, status: u32) -> Fault {
         if status < FIRST {
-            return Fault::Trap(if status == MEMORY_TRAP {
-                Trap::MemoryOutOfBounds
-            } else {
-                Trap::TableOutOfBounds
-            });
+            // SAFETY: the traps are numbered from 1 to 9.
+            return Fault::Trap(unsafe { mem::transmute::<u32, Trap>(status) });
         }
         let fault = (status - FIRST) as usize;
         let message = FAULTS[fault];
         if fault < LIMITS {
             return Fault::Limit(message);
         }
-        if message.as_bytes()[message.len() - 1] == b' ' {
-            return Fault::Damaged(text!("{}{}", message, self.detail));
+        if message.as_bytes()[message.len() - 1] != b' ' {
+            return Fault::Damaged(owned(message));
         }
-        Fault::Damaged(owned(message))
+        let message = text!("{}{}", message, self.detail);
+        if fault == LIMITS {
+            return Fault::Denied(message);
+        }
+        Fault::Damaged(message)
     }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        // SAFETY: nothing is asked afterwards.
+        let _ = unsafe { self.ask(CLOSE, 0) };
+    }
+}
+
+/// Writes to standard output or error; false if that fails.
+pub fn print(fd: u32, bytes: &[u8]) -> bool {
+    let range = [fd as usize, bytes.as_ptr() as usize, bytes.len()];
+    // SAFETY: the range is that of the bytes, and no image is wanted.
+    unsafe { run(PRINT, 0, range.as_ptr() as usize) == 0 }
 }
 
 /// The container's checksum of some bytes.
@@ -89,5 +102,5 @@ pub fn inflate(frame: &[u8], out: &mut [u8]) -> bool {
     let (base, to) = (block.as_mut_ptr() as usize, out.as_mut_ptr() as usize);
     let range = [base, frame.as_ptr() as usize, frame.len(), to, out.len()];
     // SAFETY: the ranges are those of the slices, and the block is as large as the kernel wants it.
-    unsafe { run(INFLATE, ptr::null_mut::<Image>() as usize, range.as_ptr() as usize) == 0 }
+    unsafe { run(INFLATE, 0, range.as_ptr() as usize) == 0 }
 }

@@ -42,16 +42,6 @@ pub mod image;
 pub mod instance;
 pub mod kernel;
 pub mod memory;
-#[cfg_attr(
-    all(
-        any(target_arch = "x86_64", target_arch = "aarch64"),
-        target_pointer_width = "64",
-        target_os = "linux",
-        not(miri)
-    ),
-    path = "pages/linux.rs"
-)]
-pub mod pages;
 
 pub mod host;
 pub mod tokens;

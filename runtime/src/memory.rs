@@ -1,64 +1,40 @@
-//! The guest's linear memory: one zeroed block, every access by address checked.
-//!
-//! It never hands out a pointer that outlives a call, and it never grows beyond its limit.
+//! The guest's linear memory: one block of the kernel's, every access by address checked.
 
 use std::cell::Cell;
 use std::ptr;
 use std::slice;
 
 use super::instance::{Fault, Trap};
-use super::pages::Pages;
-
-pub const PAGE_BYTES: u64 = 65536;
-/// Bytes after the last addressable one, so that an empty memory has a block as well.
-const SLACK: usize = 64;
 
 #[repr(C, packed)]
 struct Four(u32);
 #[repr(C, packed)]
 pub struct Eight(pub u64);
 
+/// What the embedding sees of an image's memory, which the kernel owns.
 pub struct Memory {
-    /// At least `len + SLACK` bytes; all from `len` on are zero.
-    pages: Pages,
     base: *mut u8,
     len: usize,
-    limit: u64,
     /// What accesses from outside the module have cost, in 64ths of fuel.
     pub work: Cell<u64>,
 }
 
-// SAFETY: the block is owned and reached only through this value.
+// SAFETY: the memory is reached only through what owns this value.
 unsafe impl Send for Memory {}
 
 impl Memory {
-    /// Without a block: empty, and not to be grown.
+    /// Nothing yet.
+    pub const fn none() -> Memory {
+        Memory { base: ptr::null_mut(), len: 0, work: Cell::new(0) }
+    }
+
+    /// Shows `len` bytes at `base`, until the memory grows or is given back.
     ///
-    /// `limit`: bytes beyond which it does not grow.
-    pub fn none(limit: u64) -> Memory {
-        Memory {
-            base: ptr::null_mut(),
-            pages: Pages::none(),
-            len: 0,
-            limit: limit,
-            work: Cell::new(0),
-        }
-    }
-
-    /// Takes the block.
-    pub fn take(&mut self, pages: u32) -> Result<(), Fault> {
-        let bytes = pages as u64 * PAGE_BYTES;
-        if bytes > self.limit || bytes > usize::MAX as u64 / 4 {
-            return Err(Fault::Limit("the macro needs more memory than its limit `memory`"));
-        }
-        tri!(self.pages.take(bytes as usize + SLACK));
-        self.base = self.pages.base();
-        self.len = bytes as usize;
-        Ok(())
-    }
-
-    pub fn pages(&self) -> u32 {
-        (self.len as u64 / PAGE_BYTES) as u32
+    /// # Safety
+    /// They are there so long, and nobody else uses them while this is borrowed.
+    pub unsafe fn see(&mut self, base: usize, len: usize) {
+        self.base = base as *mut u8;
+        self.len = len;
     }
 
     /// Length in bytes: a multiple of the page size, at most 2^32.
@@ -66,31 +42,14 @@ impl Memory {
         self.len as u64
     }
 
-    /// Start of the block, valid for `bytes()` until the memory grows or is dropped.
-    pub fn base(&self) -> *mut u8 {
-        self.base
+    #[cfg(not(proc_macro))]
+    pub fn pages(&self) -> u32 {
+        (self.len >> 16) as u32
     }
 
-    /// Adds pages; `Ok(false)` if the result would exceed `max` pages.
-    pub fn grow(&mut self, pages: u32, max: u32) -> Result<bool, Fault> {
-        let bytes = self.len as u64 + pages as u64 * PAGE_BYTES;
-        if bytes > max as u64 * PAGE_BYTES || bytes > usize::MAX as u64 / 4 {
-            return Ok(false);
-        }
-        if bytes > self.limit {
-            return Err(Fault::Limit("the macro uses more memory than its limit `memory`"));
-        }
-        if bytes as usize + SLACK > self.pages.bytes() {
-            // Twice as much: what is not touched costs nothing, and moving it does.
-            let mut capacity = self.len * 2;
-            if capacity < bytes as usize {
-                capacity = bytes as usize;
-            }
-            tri!(self.pages.grow(capacity + SLACK));
-            self.base = self.pages.base();
-        }
-        self.len = bytes as usize;
-        Ok(true)
+    /// Start of the memory.
+    pub fn base(&self) -> *mut u8 {
+        self.base
     }
 
     fn check(&self, addr: u32, len: u32) -> Result<(), Fault> {
@@ -142,25 +101,6 @@ impl Memory {
         tri!(self.check(addr, 8));
         // SAFETY: as above.
         unsafe { (*(self.base.add(addr as usize) as *mut Eight)).0 = value.to_le() };
-        Ok(())
-    }
-
-    /// `memory.copy`: the ranges may overlap.
-    pub fn copy_within(&mut self, to: u32, from: u32, len: u32) -> Result<(), Fault> {
-        tri!(self.check(to, len));
-        tri!(self.check(from, len));
-        // SAFETY: both ranges were checked to lie inside the block.
-        unsafe {
-            ptr::copy(self.base.add(from as usize), self.base.add(to as usize), len as usize)
-        };
-        Ok(())
-    }
-
-    /// `memory.fill`
-    pub fn fill(&mut self, to: u32, byte: u8, len: u32) -> Result<(), Fault> {
-        tri!(self.check(to, len));
-        // SAFETY: the range was checked to lie inside the block.
-        unsafe { ptr::write_bytes(self.base.add(to as usize), byte, len as usize) };
         Ok(())
     }
 }

@@ -5,8 +5,8 @@
 
 use super::calls;
 use super::instance::{Fault, Host, Limits};
+use super::kernel;
 use super::memory::Memory;
-use super::pages;
 
 part! {
     environ {
@@ -144,7 +144,7 @@ impl Wasi {
             let done = match a.word(0) {
                 #[cfg(not(proc_macro))]
                 1 | 2 if self.muted => true,
-                fd @ 1..=2 => pages::print(fd, bytes),
+                fd @ 1..=2 => kernel::print(fd, bytes),
                 _ => return Ok(BADF),
             };
             if !done {

@@ -7,31 +7,27 @@
 use crate::artifact::Artifact;
 use crate::error::{Class, Error, Result};
 use crate::lower;
-use crate::runtime::image::{bulk, op};
+use crate::runtime::image::op;
 use crate::verify::module;
 
 /// What a module uses: names of imported calls, and operations of its image.
 struct Uses {
     calls: Vec<String>,
-    /// Opcode and field `x` of each instruction that the parts are about.
-    ops: Vec<(u8, u8)>,
+    /// Whether its image has an instruction `MATH`.
+    math: bool,
 }
 
 /// A part and whether it is used.
 type Part = (&'static str, fn(&Uses) -> bool);
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 7] = [
     ("environ", |uses| uses.call(is_environ)),
     ("files", |uses| uses.call(is_file)),
     ("place", |uses| uses.call(is_environ) || uses.call(is_file)),
     ("system", |uses| uses.call(is_system)),
     ("spans", |uses| uses.call(|call| call.starts_with("span_"))),
     ("unwind", |uses| uses.call(|call| call == "attempt")),
-    ("math", |uses| uses.ops.iter().any(|(op, _)| *op == op::MATH)),
-    ("tables", |uses| {
-        let is_table = |x: u8| x >= bulk::TABLE_GET && x != bulk::ELEM_DROP;
-        uses.ops.iter().any(|(op, x)| *op == op::BULK && is_table(*x))
-    }),
+    ("math", |uses| uses.math),
 ];
 
 fn is_environ(call: &str) -> bool {
@@ -56,11 +52,10 @@ impl Uses {
         let unreadable = |what| Error::new(Class::Verify, format!("image.bin: {what}"));
         let chunks = lower::decode(&artifact.image).map_err(unreadable)?;
         // Behind head and data, instructions of eight bytes.
-        let code = chunks.iter().skip(2).flat_map(|chunk| chunk.chunks_exact(8));
-        let is_rare = |insn: &&[u8]| insn[0] == op::MATH || insn[0] == op::BULK;
+        let mut code = chunks.iter().skip(2).flat_map(|chunk| chunk.chunks_exact(8));
         Ok(Uses {
             calls: imports.into_iter().map(|(_, name, _)| name).collect(),
-            ops: code.filter(is_rare).map(|insn| (insn[0], insn[1])).collect(),
+            math: code.any(|insn| insn[0] == op::MATH),
         })
     }
 

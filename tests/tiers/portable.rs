@@ -28,5 +28,3 @@ pub mod instance;
 pub mod kernel;
 #[path = "../../runtime/src/memory.rs"]
 pub mod memory;
-#[path = "../../runtime/src/pages.rs"]
-pub mod pages;

@@ -6,12 +6,13 @@
 //! checked or not.
 
 use std::mem;
+use std::ptr;
 use std::slice;
 
 use super::super::image::{op, shape, Insn, Wide, SHAPES, SLOTS, STACK_SLOTS_MAX};
-use super::super::instance::{Fault, Host, Limits, Trap};
-use super::super::kernel::{rare, Image, LOCATE, RULES};
-use super::{Engine, Func, DEPTH, FRAME, FUEL};
+use super::super::instance::{Fault, Trap};
+use super::super::kernel::{call_host, rare, Image, BULK, DEPTH, FUEL, LOCATE, RULES};
+use super::{Engine, FRAME};
 
 /// The entry of a function that was not checked yet.
 const UNREADY: u32 = 0xffff_ffff;
@@ -31,18 +32,14 @@ impl Tier {
         Tier { entries: Vec::new(), returns: Vec::new(), depth: 0 }
     }
 
-    /// Takes its memory.
-    pub fn take(&mut self, image: &mut Image, limits: &Limits) -> Result<(), Fault> {
-        self.entries = vec![UNREADY; image.n_funcs];
-        self.returns = vec![0; limits.depth_max as usize];
-        Ok(())
-    }
-
     /// Before a run that is not inside another.
     pub fn rewind(&mut self) {
         self.depth = 0;
     }
 }
+
+/// This tier wants nothing of the kernel.
+pub fn give(_: &mut Image) {}
 
 #[repr(C, packed)]
 struct U8(u8);
@@ -75,16 +72,19 @@ impl Engine {
     }
 
     /// Runs function `func` in the frame at slot `base`: arguments and results are its first slots.
-    pub fn run_at(&mut self, func: u32, base: usize, host: &mut dyn Host) -> Result<(), Fault> {
+    pub fn run_at(&mut self, func: u32, base: usize) -> Result<(), Fault> {
+        if self.tier.returns.is_empty() {
+            self.tier.returns = vec![0; self.image.depth_max];
+        }
         tri!(self.prepare(func));
         let mut pc = self.tier.entries[func as usize] as usize;
-        let mut fuel = self.fuel;
-        let stack = self.stack.base() as usize;
+        let mut fuel = self.image.fuel;
+        let stack = self.image.stack;
         let mut fp = base;
         let bottom = self.tier.depth;
         let mut depth = bottom;
         if fp + self.funcs()[func as usize].frame as usize > STACK_SLOTS_MAX as usize {
-            return Err(Fault::Limit(DEPTH));
+            return Err(self.image.fault(DEPTH));
         }
         // SAFETY: these views are taken again after whatever changes what they show: `prepare`
         // for code and functions, bulk operations and host calls for the memory. The stack has
@@ -100,8 +100,8 @@ impl Engine {
         let returns = unsafe {
             slice::from_raw_parts_mut(self.tier.returns.as_mut_ptr(), self.tier.returns.len())
         };
-        let mut base = self.memory.base() as usize;
-        let mut len = self.memory.bytes();
+        let mut base = self.image.memory;
+        let mut len = self.image.memory_bytes as u64;
 
         let fault = 'run: loop {
             let i = &code[pc];
@@ -162,8 +162,8 @@ impl Engine {
             }
             macro_rules! refresh {
                 () => {{
-                    base = self.memory.base() as usize;
-                    len = self.memory.bytes();
+                    base = self.image.memory;
+                    len = self.image.memory_bytes as u64;
                 }};
             }
 
@@ -398,7 +398,7 @@ impl Engine {
                                     frame[0] = x;
                                 }
                                 if depth == bottom {
-                                    self.fuel = fuel;
+                                    self.image.fuel = fuel;
                                     return Ok(());
                                 }
                                 depth -= 1;
@@ -414,12 +414,16 @@ impl Engine {
                             op::UNREACHABLE => trap!(Unreachable),
                             op::CALL => break 'call wide!().imm as usize,
                             op::CALL_HOST => {
-                                self.fuel = fuel;
+                                self.image.fuel = fuel;
                                 self.tier.depth = depth;
                                 let (number, window) = (wide!().imm, i.a as usize);
                                 // SAFETY: the frame is the running function's. The views are taken
                                 // again, for the call may have run functions.
-                                let called = unsafe { self.call_host(number, window, frame, host) };
+                                let called = unsafe {
+                                    let slots = (frame as *mut [u64; FRAME] as *mut u64).add(window);
+                                    let status = call_host(&mut self.image, number as usize, slots);
+                                    self.result(status)
+                                };
                                 if let Err(fault) = called {
                                     break 'run fault;
                                 }
@@ -429,7 +433,7 @@ impl Engine {
                                 code = unsafe { self.insns() };
                                 entries = unsafe { self.entries() };
                                 globals = unsafe { self.globals_mut() };
-                                fuel = self.fuel;
+                                fuel = self.image.fuel;
                                 refresh!();
                                 continue 'run;
                             }
@@ -466,18 +470,27 @@ impl Engine {
                             op::MEMORY_COPY | op::MEMORY_FILL => {
                                 let n = y!() as u32;
                                 let to = frame[i.a as usize] as u32;
-                                let done = if i.op == op::MEMORY_COPY {
-                                    self.memory.copy_within(to, x as u32, n)
-                                } else {
-                                    self.memory.fill(to, x as u8, n)
-                                };
-                                if let Err(fault) = done {
-                                    break 'run fault;
+                                let from = x as u32;
+                                let is_copy = i.op == op::MEMORY_COPY;
+                                if to as u64 + n as u64 > len
+                                    || is_copy && from as u64 + n as u64 > len
+                                {
+                                    trap!(MemoryOutOfBounds);
+                                }
+                                let to = (base + to as usize) as *mut u8;
+                                // SAFETY: both ranges were checked to lie inside the memory.
+                                unsafe {
+                                    if is_copy {
+                                        let from = (base + from as usize) as *const u8;
+                                        ptr::copy(from, to, n as usize);
+                                    } else {
+                                        ptr::write_bytes(to, x as u8, n as usize);
+                                    }
                                 }
                                 // Long ones cost fuel as the loops they replace.
                                 let cost = (n >> 6) as u64;
                                 if fuel < cost {
-                                    break 'run Fault::Limit(FUEL);
+                                    break 'run self.image.fault(FUEL);
                                 }
                                 fuel -= cost;
                                 continue 'run;
@@ -487,11 +500,15 @@ impl Engine {
                                 Err(trap) => break 'run Fault::Trap(trap),
                             },
                             op::BULK => {
-                                self.fuel = fuel;
-                                if let Err(fault) = self.bulk(i, frame) {
+                                self.image.fuel = fuel;
+                                let parts =
+                                    [i as *const Insn as usize, frame as *mut [u64; FRAME] as usize];
+                                // SAFETY: the instruction was checked, and the frame is its function's.
+                                let done = unsafe { self.image.ask(BULK, parts.as_ptr() as usize) };
+                                if let Err(fault) = done {
                                     break 'run fault;
                                 }
-                                fuel = self.fuel;
+                                fuel = self.image.fuel;
                                 refresh!();
                                 continue 'run;
                             }
@@ -519,17 +536,17 @@ impl Engine {
                     entries = unsafe { self.entries() };
                 }
                 if fuel == 0 {
-                    break 'run Fault::Limit(FUEL);
+                    break 'run self.image.fault(FUEL);
                 }
                 fuel -= 1;
                 if depth >= returns.len() {
-                    break 'run Fault::Limit(DEPTH);
+                    break 'run self.image.fault(DEPTH);
                 }
                 returns[depth] = pc as u64 | (fp as u64) << 32;
                 depth += 1;
                 fp += code[pc - 1].a as usize;
                 if fp + funcs[callee].frame as usize > STACK_SLOTS_MAX as usize {
-                    break 'run Fault::Limit(DEPTH);
+                    break 'run self.image.fault(DEPTH);
                 }
                 // SAFETY: `fp` is below STACK_SLOTS_MAX.
                 frame = unsafe { mem::transmute((stack + (fp << 3)) as *mut [u64; FRAME]) };
@@ -538,7 +555,7 @@ impl Engine {
             };
             if target < 0 {
                 if fuel == 0 {
-                    break 'run Fault::Limit(FUEL);
+                    break 'run self.image.fault(FUEL);
                 }
                 fuel -= 1;
             }
@@ -549,11 +566,12 @@ impl Engine {
 
     /// The function that an indirect call reaches.
     fn resolve(&self, table: u8, index: u32, type_idx: u16) -> Result<u32, Trap> {
-        let items = &self.tables[table as usize].items;
-        if index as usize >= items.len() {
+        // SAFETY: there is such a table, whose address and length the kernel keeps.
+        let [items, len] = unsafe { *(self.image.tables as *const [usize; 2]).add(table as usize) };
+        if index as usize >= len {
             return Err(Trap::UndefinedElement);
         }
-        let item = items[index as usize];
+        let item = unsafe { *(items as *const u64).add(index as usize) };
         if item == 0 {
             return Err(Trap::UninitializedElement);
         }
@@ -569,11 +587,12 @@ impl Engine {
     #[cold]
     pub fn prepare(&mut self, func: u32) -> Result<(), Fault> {
         let func = func as usize;
+        if self.tier.entries.is_empty() {
+            self.tier.entries = vec![UNREADY; self.image.n_funcs];
+        }
         if func < self.tier.entries.len() && self.tier.entries[func] != UNREADY {
             return Ok(());
         }
-        #[cfg(not(proc_macro))]
-        self.called.push(func as u32);
         // SAFETY: nothing more is wanted.
         tri!(unsafe { self.image.ask(LOCATE, func) });
         let (code, end) = (self.image.first, self.image.end);

@@ -1,15 +1,24 @@
 //! What the engine and its kernel say to each other.
 
-/// An image that is read, decoded and checked, function by function. All are addresses and sizes; those of
-/// one block, which the image owns, but for what the engine gives.
+/// An image that is read, decoded and checked function by function, with the state of its instance. All are addresses,
+/// sizes and numbers; what they point to belongs to the image, until `CLOSE`.
 #[repr(C)]
 pub struct Image {
-    /// Given: the embedded form.
+    /// Given before `LOAD`: the embedded form, and limits.
     pub embedded: usize,
     pub embedded_bytes: usize,
-    /// `OPEN` finds how large a block of zeros `READ` needs, and is then given one.
-    pub block_bytes: usize,
+    pub memory_limit: usize,
+    pub depth_max: usize,
+    /// For machine code: its text, of which `stubs` bytes are copied, and how its records name slots.
+    pub text: usize,
+    pub stubs: usize,
+    pub begin: usize,
+    pub far: usize,
+    pub reach: usize,
+
+    /// The first block: head, data, code, and scratch for the decoder.
     pub block: usize,
+    pub block_bytes: usize,
     pub head_bytes: usize,
     pub data_bytes: usize,
     pub code_bytes: usize,
@@ -41,93 +50,112 @@ pub struct Image {
     pub n_insns: usize,
     /// Where the packed bytes of the code's first chunk begin.
     pub code_chunks: usize,
-    /// For the decoder.
     pub scratch: usize,
     /// The most instructions of one function.
     pub insns_max: usize,
-    /// Given before `INIT`: address and length of each table, and the memory.
+
+    /// The second block: the tables' addresses and lengths, their items, copies of the globals, and the functions
+    /// in the order in which they were located.
+    pub side: usize,
+    pub side_bytes: usize,
     pub tables: usize,
+    /// Items of all tables, at most TABLE_ITEMS_MAX.
+    pub table_items: usize,
+    pub saved: usize,
+    /// Copies there are.
+    pub level: usize,
+    pub order: usize,
+    pub n_located: usize,
+    /// The linear memory, whose block is larger.
     pub memory: usize,
     pub memory_bytes: usize,
+    pub memory_block: usize,
+    /// The stack of frames.
+    pub stack: usize,
+
+    /// Of a run: what it may still use, where it is to begin, and who answers host calls.
+    pub fuel: u64,
+    pub base: usize,
+    /// What a host call has cost, in 64ths of fuel, and its result.
+    pub work: u64,
+    pub result: u64,
+    /// `extern "C" fn(engine, number, args, n_args) -> u32`
+    pub host: usize,
+    /// `extern "C" fn(engine, number, x, y) -> u32`
+    pub math: usize,
+    pub engine: usize,
     /// Answers: a number for the message of a fault, or what was asked for, and a function's instructions.
     pub detail: usize,
     pub first: usize,
     pub end: usize,
-    /// Given before `BEGIN`, for machine code: what the emitter knows, and where it writes.
-    pub emit: usize,
-    pub records: usize,
-    pub narrow: usize,
-    pub lazy: usize,
-    pub begin: usize,
-    pub far: usize,
+
+    /// Machine code: where it is written and run, and how far.
     pub writable: usize,
     pub executable: usize,
     pub bytes: usize,
+    pub used: usize,
+    /// The third block: classes, entries, and branches of the function that is compiled.
     pub classes: usize,
+    pub classes_bytes: usize,
     pub entries: usize,
     pub branches: usize,
-    /// Where the next function goes, from the region's start, and where the last one did.
-    pub used: usize,
-    pub made: usize,
+    /// The stack of return addresses, and where the next run's begin, downwards.
+    pub returns: usize,
+    pub returns_bytes: usize,
+    pub top: usize,
 }
-
-/// Where a range of a segment goes: to a table, or to the memory.
-#[repr(C)]
-pub struct Init {
-    pub segment: u32,
-    pub table: u32,
-    pub to: u32,
-    pub from: u32,
-    pub len: u32,
-}
-
-/// Bytes before the entries in the block for machine code.
-pub const CLASSES_BYTES: usize = 32 * 64;
-/// The most bytes that one instruction comes to, with its share of backward branches.
-pub const INSN_BYTES: usize = 96;
-/// Bytes for each instruction of the largest function: a branch that it may be, and its offset.
-pub const BRANCH_BYTES: usize = 20;
 
 /// For the decoder and the literals of a block, with what wide reads touch beside them.
 pub const SCRATCH_BYTES: usize = (1 << 15) + (1 << 17) + 4 * 32;
+/// Runs inside runs: each takes a part of the compiler's own stack.
+pub const LEVELS: usize = 64;
 
-/// Checks the container.
-pub const OPEN: usize = 0;
-/// Decodes and checks head and data.
-pub const READ: usize = 1;
-/// Checks the segments and applies the active ones.
-pub const APPLY: usize = 2;
-/// Applies an `Init`, whose address is given.
-pub const INIT: usize = 3;
+/// Reads what is embedded, takes all memory, and initialises it.
+pub const LOAD: usize = 0;
+/// Gives all memory back. Nothing is to be asked afterwards.
+pub const CLOSE: usize = 1;
 /// Decodes function `value`: `first..end`.
-pub const LOCATE: usize = 4;
-/// Makes segment `value` empty: elements, then data.
-pub const DROP: usize = 10;
+pub const LOCATE: usize = 2;
 /// `detail` becomes the function whose name's address and length are given.
-pub const EXPORT: usize = 5;
+pub const EXPORT: usize = 3;
+/// Copies the globals, which the next `RESTORE` writes back if its value is not 0.
+pub const SAVE: usize = 4;
+pub const RESTORE: usize = 5;
+/// Runs the instruction `BULK` whose address is given, in the frame whose address follows.
+pub const BULK: usize = 6;
+/// Makes machine code of function `value` unless that was done.
+pub const PREPARE: usize = 7;
+/// Runs the machine code of function `value`.
+pub const RUN: usize = 8;
 /// `detail` becomes the checksum of the bytes whose address and length are given.
-pub const CHECKSUM: usize = 6;
+pub const CHECKSUM: usize = 9;
 /// Decodes a frame: scratch, address and length of the frame, address and length of the output, whose address is
 /// given. The scratch has `SCRATCH_BYTES` and as many as the frame.
-pub const INFLATE: usize = 7;
-/// Makes ready for machine code.
-pub const BEGIN: usize = 8;
-/// Makes machine code of function `value`, at `made`, unless that was done.
-pub const PREPARE: usize = 9;
+pub const INFLATE: usize = 10;
 
-/// Two traps, and then `FAULTS` from `FIRST` on, are what the kernel answers; 0 if all is well.
-pub const MEMORY_TRAP: u32 = 1;
-pub const TABLE_TRAP: u32 = 2;
-pub const FIRST: u32 = 3;
-/// As many are limits; the others say that the image is damaged.
-pub const LIMITS: usize = 2;
+/// Writes to standard output or error: which of them, address and length of the bytes, whose address is given.
+pub const PRINT: usize = 11;
+
+/// What the kernel answers: 0 if all is well, the number of a trap, one of `FAULTS` from `FIRST` on, or that the one who
+/// answers host calls knows more.
+pub const FIRST: u32 = 10;
+pub const CALLER: u32 = 100;
+/// As many of `FAULTS` are limits; one more is a refusal; the others say that the image is damaged.
+pub const LIMITS: usize = 8;
 
 /// What is wrong. A message that ends in a space is followed by `detail`.
 macro_rules! faults {
     ($to:ident) => {
         $to! {
+            FUEL "the macro ran longer than its limit `fuel` (an endless loop?)";
+            DEPTH "the macro's calls nest deeper than its limit `depth` (an endless recursion?)";
+            NO_MEMORY "the machine has no memory left for the macro";
+            MEMORY_NEED "the macro needs more memory than its limit `memory`";
+            MEMORY_LIMIT "the macro uses more memory than its limit `memory`";
             BIG_ENDIAN "precompiled macros need a little-endian host; build with RUSTFLAGS='--cfg precast_from_source'";
             TOO_MUCH_CODE "the macro has more code than its limit";
+            TOO_LARGE_HERE "the macro needs more memory than this machine can address";
+            REFUSED "this system gives no memory for machine code; set RUSTFLAGS='--cfg precast_portable' to do without; its error is ";
             NO_IMAGE "it does not begin as an image";
             OTHER_VERSION "this runtime reads images of version 1, and this one has version ";
             CUT_OFF "it is cut off";

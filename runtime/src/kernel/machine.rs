@@ -1,10 +1,45 @@
-//! What prepares functions for the emitter of tier 1 (`engine/jit`), which compiles and checks in one pass.
+//! Tier 1: what stands around the code of `engine/jit`, which is compiled and checked in one pass by its emitter.
 
 use super::super::super::image::*;
-use super::super::layout::{Image, CLASSES_BYTES, INSN_BYTES};
-use super::{locate, rare, word, RULES, TOO_MUCH_CODE};
+use super::super::layout::*;
+use super::pages::{self, call, number, READ, WRITE};
+use super::*;
 use std::mem;
 use std::ptr;
+
+const EXEC: usize = 4;
+/// Words below the deepest return address, for signal handlers.
+const SLACK: usize = 8192;
+/// The most bytes that one instruction comes to, with its share of backward branches.
+const INSN_BYTES: usize = 96;
+/// Bytes for each instruction of the largest function: a branch that it may be, and its offset.
+const BRANCH_BYTES: usize = 20;
+
+/// What generated code and stubs know; they know the offsets.
+#[repr(C)]
+struct Context {
+    host_stack: usize,
+    stack: usize,
+    fuel: u64,
+    frame: usize,
+    stack_top: usize,
+    stack_min: usize,
+    frames_end: usize,
+    memory: usize,
+    /// The first address at which an access of 1, 2, 4, 8 bytes ends behind the memory.
+    ends: [u64; 4],
+    globals: usize,
+    consts: usize,
+    funcs: usize,
+    tables: usize,
+    entries: usize,
+    n_funcs: u64,
+    func: u64,
+    slow: usize,
+    compile: usize,
+    // Only for `slow` and `compile`:
+    image: *mut Image,
+}
 
 /// What the emitter is given and gives back; it knows the offsets.
 #[repr(C)]
@@ -57,7 +92,7 @@ const CHECKED: u8 = 4;
 
 /// Classes are the shapes, but for shifts by an immediate.
 const SHIFT: usize = 31;
-const CLASSES: usize = CLASSES_BYTES / mem::size_of::<Class>();
+const CLASSES: usize = 32;
 
 const LANES: u64 = 0x0001_0001_0001_0000;
 
@@ -65,19 +100,117 @@ unsafe fn class(image: &mut Image, index: usize) -> &mut Class {
     &mut *(image.classes as *mut Class).add(index)
 }
 
-/// Writes the classes, and entries that lead to the compiler.
-pub unsafe fn begin(image: &mut Image) -> u32 {
+/// Word `index` of the text's header.
+unsafe fn header(image: &Image, index: usize) -> usize {
+    word(image.text, index)
+}
+
+/// Reserves the region with the stubs at its start, writes the classes, and entries that lead to the compiler.
+unsafe fn take(image: &mut Image) -> u32 {
+    let bytes = (image.n_insns * INSN_BYTES + (1 << 20) + 4095) & !4095;
+    image.bytes = if bytes > image.reach { image.reach } else { bytes };
+    let error = map(image);
+    if error < 0 {
+        image.detail = -error as usize;
+        return REFUSED;
+    }
+    copy(image.text, image.writable, image.stubs);
+    image.used = image.stubs;
+    publish(image, image.writable, image.stubs);
+    let entries = CLASSES * mem::size_of::<Class>();
+    let branches = entries + image.n_funcs * 8;
+    image.classes_bytes = branches + image.insns_max * BRANCH_BYTES;
+    image.classes = pages::take(image.classes_bytes);
+    image.returns_bytes = (SLACK + image.depth_max + 2) * 8;
+    image.returns = pages::take(image.returns_bytes);
+    if image.classes == 0 || image.returns == 0 {
+        return NO_MEMORY;
+    }
+    image.entries = image.classes + entries;
+    image.branches = image.classes + branches;
+    image.top = returns_end(image);
     let mut index = 0;
     while index < CLASSES {
         describe(image, index);
         index += 1;
     }
     index = 0;
+    let lazy = image.executable + header(image, 1);
     while index < image.n_funcs {
-        *(image.entries as *mut usize).add(index) = image.lazy;
+        *(image.entries as *mut usize).add(index) = lazy;
         index += 1;
     }
     0
+}
+
+pub unsafe fn close(image: &mut Image) {
+    if image.writable != 0 {
+        call(number::MUNMAP, [image.writable, image.bytes, 0, 0, 0]);
+    }
+    if image.executable != 0 {
+        call(number::MUNMAP, [image.executable, image.bytes, 0, 0, 0]);
+    }
+    pages::give(image.classes, image.classes_bytes);
+    pages::give(image.returns, image.returns_bytes);
+}
+
+/// One block of pages, mapped twice, so that none is ever both writable and executable. They are taken when they
+/// are written.
+#[cfg(target_arch = "x86_64")]
+unsafe fn map(image: &mut Image) -> isize {
+    // MAP_SHARED, MAP_ANONYMOUS, MAP_NORESERVE
+    let writable = call(number::MMAP, [0, image.bytes, READ | WRITE, 0x4021, !0]);
+    if writable < 0 {
+        return writable;
+    }
+    image.writable = writable as usize;
+    // MREMAP_MAYMOVE: of shared memory, an old size of 0 asks for a second mapping.
+    let executable = call(number::MREMAP, [image.writable, 0, image.bytes, 1, 0]);
+    if executable < 0 {
+        return executable;
+    }
+    image.executable = executable as usize;
+    call(number::MPROTECT, [image.executable, image.bytes, READ | EXEC, 0, 0])
+}
+
+/// By a file without a name, for emulators know no second mapping of anything else.
+#[cfg(target_arch = "aarch64")]
+unsafe fn map(image: &mut Image) -> isize {
+    // MFD_CLOEXEC
+    let file = call(number::MEMFD_CREATE, [b"precast\0".as_ptr() as usize, 1, 0, 0, 0]);
+    if file < 0 {
+        return file;
+    }
+    let mut result = call(number::FTRUNCATE, [file as usize, image.bytes, 0, 0, 0]);
+    if result >= 0 {
+        result = map_file(image, file as usize);
+    }
+    call(number::CLOSE, [file as usize, 0, 0, 0, 0]);
+    result
+}
+
+#[cfg(target_arch = "aarch64")]
+unsafe fn map_file(image: &mut Image, file: usize) -> isize {
+    // MAP_SHARED, MAP_NORESERVE
+    let writable = call(number::MMAP, [0, image.bytes, READ | WRITE, 0x4001, file]);
+    if writable < 0 {
+        return writable;
+    }
+    image.writable = writable as usize;
+    let executable = call(number::MMAP, [0, image.bytes, READ | EXEC, 0x4001, file]);
+    if executable > 0 {
+        image.executable = executable as usize;
+    }
+    executable
+}
+
+/// Makes what was written visible to what runs it, where the processor does not.
+#[cfg(target_arch = "x86_64")]
+unsafe fn publish(_: &Image, _: usize, _: usize) {}
+
+#[cfg(target_arch = "aarch64")]
+unsafe fn publish(image: &Image, at: usize, bytes: usize) {
+    super::super::super::engine::publish(at, image.executable + (at - image.writable), bytes);
 }
 
 /// What differs from class to class.
@@ -165,8 +298,11 @@ unsafe fn describe(image: &mut Image, index: usize) {
 
 /// Compiles function `func` unless that was done.
 pub unsafe fn prepare(image: &mut Image, func: usize) -> u32 {
-    image.made = 0;
-    if func < image.n_funcs && *(image.entries as *const usize).add(func) != image.lazy {
+    if image.executable == 0 {
+        check!(take(image));
+    }
+    let lazy = image.executable + header(image, 1);
+    if func < image.n_funcs && *(image.entries as *const usize).add(func) != lazy {
         return 0;
     }
     check!(locate(image, func));
@@ -197,17 +333,17 @@ pub unsafe fn prepare(image: &mut Image, func: usize) -> u32 {
         lanes: (0x8000 - frame as u64) * LANES,
         begin: (frame as u32 * 8).wrapping_sub(image.begin as u32),
         n_ops: op::COUNT as u32,
-        records: image.records,
+        records: image.text + header(image, 3),
         classes: image.classes,
         offsets: image.branches + n * 16,
-        narrow: image.narrow,
+        narrow: header(image, 4),
         index: first as u64,
         low: 0x7fff_7fff_7fff_0000,
         high: LANES << 15,
         checked: ptr::null(),
         branches: image.branches,
     };
-    let emit: extern "C" fn(*mut Job) -> u32 = mem::transmute(image.emit);
+    let emit: extern "C" fn(*mut Job) -> u32 = mem::transmute(image.executable + header(image, 2));
     loop {
         match emit(&mut job) {
             0 => break,
@@ -224,8 +360,94 @@ pub unsafe fn prepare(image: &mut Image, func: usize) -> u32 {
             _ => return RULES,
         }
     }
-    image.made = out;
+    publish(image, out, job.out - out);
     image.used = ((job.out - image.writable) + 15) & !15;
     *(image.entries as *mut usize).add(func) = image.executable + (out - image.writable);
     0
+}
+
+fn returns_end(image: &Image) -> usize {
+    (image.returns + image.returns_bytes) & !15
+}
+
+/// Runs function `func` in the frame at slot `base`: arguments and results are its first slots.
+pub unsafe fn run(image: &mut Image, func: usize) -> u32 {
+    check!(prepare(image, func));
+    // A run that is not inside another begins at the end.
+    if image.level <= 1 {
+        image.top = returns_end(image);
+    }
+    let top = image.top;
+    let mut context = Context {
+        host_stack: 0,
+        stack: 0,
+        // The first function pays for a call as well.
+        fuel: if image.fuel == u64::MAX { image.fuel } else { image.fuel + 1 },
+        frame: image.stack + image.base * 8 + image.begin,
+        stack_top: top,
+        stack_min: returns_end(image) - (image.depth_max + 1) * 8,
+        frames_end: image.stack + STACK_SLOTS_MAX as usize * 8,
+        memory: 0,
+        ends: [0; 4],
+        globals: image.globals,
+        consts: image.consts,
+        funcs: image.funcs,
+        tables: 0,
+        entries: image.entries,
+        n_funcs: image.n_funcs as u64,
+        func: 0,
+        slow: slow as *const () as usize,
+        compile: compile as *const () as usize,
+        image: image,
+    };
+    view(&mut context, image);
+    let enter: extern "C" fn(*mut Context, u32) -> u32 =
+        mem::transmute(image.executable + header(image, 0));
+    let left = enter(&mut context, func as u32);
+    image.fuel = context.fuel;
+    image.top = top;
+    left
+}
+
+/// Takes over what a rare instruction may have changed.
+unsafe fn view(context: &mut Context, image: &Image) {
+    context.tables = image.tables;
+    context.memory = image.memory;
+    let bytes = image.memory_bytes as u64;
+    // Either no access fits, or every one.
+    context.ends = [0; 4];
+    if bytes != 0 {
+        context.ends = [bytes, bytes - 1, bytes - 3, bytes - 7];
+    }
+}
+
+/// Called by the stubs: runs instruction number `at`, one of those for which machine code is not worth it.
+unsafe extern "C" fn slow(context: *mut Context, at: u32, frame: *mut u64) -> u32 {
+    let context = &mut *context;
+    let image = &mut *context.image;
+    image.fuel = context.fuel;
+    image.top = context.stack & !15;
+    // It was checked when its function was compiled.
+    let i = &*(image.code as *const Insn).add(at as usize);
+    let status = if i.op == op::CALL_HOST {
+        call_host(image, i.b as usize | (i.c as usize) << 16, frame.add(i.a as usize))
+    } else if i.op == op::MATH {
+        let (x, y) = (*frame.add(i.b as usize), *frame.add(i.c as usize));
+        let math: extern "C" fn(usize, u32, u64, u64) -> u32 = mem::transmute(image.math);
+        let status = math(image.engine, i.x as u32, x, y);
+        if status == 0 {
+            *frame.add(i.a as usize) = image.result;
+        }
+        status
+    } else {
+        state::run(image, i, frame)
+    };
+    context.fuel = image.fuel;
+    view(context, image);
+    status
+}
+
+/// Called by the stubs: compiles function `func`.
+unsafe extern "C" fn compile(context: *mut Context, func: u32) -> u32 {
+    prepare(&mut *(*context).image, func as usize)
 }

@@ -22,19 +22,44 @@ tier! {
         use super::super::layout::Image;
 
         /// There is no machine code.
-        pub unsafe fn begin(_: &mut Image) -> u32 {
-            0
-        }
-
         pub unsafe fn prepare(_: &mut Image, _: usize) -> u32 {
             0
         }
+
+        pub unsafe fn run(_: &mut Image, _: usize) -> u32 {
+            0
+        }
+
+        pub unsafe fn close(_: &mut Image) {}
     }
 }
+#[path = "state.rs"]
+mod state;
 
-use super::super::calls::COUNTS;
+#[cfg_attr(
+    all(
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        target_pointer_width = "64",
+        target_os = "linux",
+        not(miri)
+    ),
+    path = "linux.rs"
+)]
+#[cfg_attr(
+    not(all(
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        target_pointer_width = "64",
+        target_os = "linux",
+        not(miri)
+    )),
+    path = "pages.rs"
+)]
+mod pages;
+
+use super::super::calls::{ATTEMPT, COUNTS};
 use super::super::image::*;
 use super::layout::*;
+use std::mem;
 
 macro_rules! numbers {
     ($($name:ident $message:literal;)*) => {
@@ -57,6 +82,14 @@ struct Eight(u64);
 const SLACK: usize = 32;
 const DECODER_BYTES: usize = 1 << 15;
 
+const PAGE_BYTES: u64 = 65536;
+/// Bytes after the last addressable one, so that an empty memory has a block as well.
+const MEMORY_SLACK: usize = 64;
+/// As many slots as a 16-bit operand can name follow the last frame.
+const STACK_BYTES: usize = (STACK_SLOTS_MAX as usize + 65536) * 8;
+/// Fuel of a host call, beside that for the memory it reads and writes.
+const HOST_CALL: u64 = 32;
+
 /// Does what the number `what` of `layout.rs` says; 0, or what is wrong.
 ///
 /// # Safety
@@ -66,26 +99,108 @@ pub unsafe fn run(what: usize, image: usize, value: usize) -> u32 {
         let range = &*(value as *const [usize; 5]);
         return inflate(range[0], range[1], range[2], range[3], range[4]);
     }
+    if what == PRINT {
+        let range = &*(value as *const [usize; 3]);
+        return pages::print(range[0], range[1], range[2]) as u32;
+    }
     let image = &mut *(image as *mut Image);
     match what {
-        OPEN => open(image),
-        READ => read(image),
-        APPLY => apply(image),
-        INIT => init(image, &*(value as *const Init)),
+        LOAD => load(image),
+        CLOSE => close(image),
         LOCATE => locate(image, value),
         EXPORT => export(image, &*(value as *const [usize; 2])),
-        CHECKSUM => {
+        SAVE => save(image),
+        RESTORE => restore(image, value),
+        BULK => {
+            let parts = &*(value as *const [usize; 2]);
+            state::run(image, &*(parts[0] as *const Insn), parts[1] as *mut u64)
+        }
+        PREPARE => machine::prepare(image, value),
+        RUN => machine::run(image, value),
+        _ => {
             let range = &*(value as *const [usize; 2]);
             image.detail = checksum(range[0], range[1]) as usize;
             0
         }
-        DROP => {
-            drop_segment(image, value);
-            0
-        }
-        BEGIN => machine::begin(image),
-        _ => machine::prepare(image, value),
     }
+}
+
+/// A block of zeros; 0 if there is none.
+unsafe fn take(bytes: usize) -> usize {
+    pages::take(bytes)
+}
+
+unsafe fn load(image: &mut Image) -> u32 {
+    check!(open(image));
+    image.block = take(image.block_bytes);
+    if image.block == 0 {
+        return NO_MEMORY;
+    }
+    check!(read(image));
+    let memory = image.memory_min as u64 * PAGE_BYTES;
+    if memory > image.memory_limit as u64 {
+        return MEMORY_NEED;
+    }
+    if memory > usize::MAX as u64 / 4 {
+        return TOO_LARGE_HERE;
+    }
+    image.memory_bytes = memory as usize;
+    image.memory_block = image.memory_bytes + MEMORY_SLACK;
+    image.memory = take(image.memory_block);
+    image.stack = take(STACK_BYTES);
+    // Of 64 bits there are enough.
+    let side = image.n_tables as u64 * 16
+        + image.table_items as u64 * 8
+        + image.n_globals as u64 * 8 * (LEVELS as u64 + 2)
+        + image.n_funcs as u64 * 4;
+    if side > usize::MAX as u64 / 4 {
+        return TOO_LARGE_HERE;
+    }
+    image.side_bytes = side as usize + 64;
+    image.side = take(image.side_bytes);
+    if image.memory == 0 || image.stack == 0 || image.side == 0 {
+        return NO_MEMORY;
+    }
+    image.saved = image.side;
+    image.tables = image.saved + image.n_globals * 8 * (LEVELS + 2);
+    image.order = image.tables + image.n_tables * 16 + image.table_items * 8;
+    let mut at = image.tables + image.n_tables * 16;
+    let mut index = 0;
+    while index < image.n_tables {
+        let len = word(image.table_records, index * TABLE_WORDS);
+        *(image.tables as *mut [usize; 2]).add(index) = [at, len];
+        at += len * 8;
+        index += 1;
+    }
+    apply(image)
+}
+
+unsafe fn close(image: &mut Image) -> u32 {
+    machine::close(image);
+    pages::give(image.block, image.block_bytes);
+    pages::give(image.memory, image.memory_block);
+    pages::give(image.stack, STACK_BYTES);
+    pages::give(image.side, image.side_bytes);
+    0
+}
+
+unsafe fn save(image: &mut Image) -> u32 {
+    if image.level > LEVELS {
+        return DEPTH;
+    }
+    let bytes = image.n_globals * 8;
+    copy(image.globals, image.saved + image.level * bytes, bytes);
+    image.level += 1;
+    0
+}
+
+unsafe fn restore(image: &mut Image, wanted: usize) -> u32 {
+    let bytes = image.n_globals * 8;
+    image.level -= 1;
+    if wanted != 0 {
+        copy(image.saved + image.level * bytes, image.globals, bytes);
+    }
+    0
 }
 
 /// Word `index` of the little-endian words from `at` on.
@@ -307,6 +422,7 @@ unsafe fn read(image: &mut Image) -> u32 {
     if items > TABLE_ITEMS_MAX as u64 {
         return TABLES;
     }
+    image.table_items = items as usize;
     index = 0;
     while index < image.n_funcs {
         let n = word(image.funcs, index * FUNC_WORDS + 1);
@@ -333,43 +449,10 @@ unsafe fn apply(image: &mut Image) -> u32 {
             return SEGMENT;
         }
         if active != 0 {
-            let table = active as u32 - 1;
-            let whole =
-                Init { segment: index as u32, table: table, to: to as u32, from: 0, len: len as u32 };
-            check!(init(image, &whole));
-            drop_segment(image, index);
+            let target = if is_data { 0 } else { active - 1 };
+            check!(state::init(image, index, target, to, 0, len));
+            state::empty(image, index);
         }
-        index += 1;
-    }
-    0
-}
-
-/// From now on the segment is empty.
-unsafe fn drop_segment(image: &mut Image, index: usize) {
-    *((image.segments + (index * SEGMENT_WORDS + 3) * 4) as *mut u32) = 0;
-}
-
-unsafe fn init(image: &mut Image, init: &Init) -> u32 {
-    let segment = image.segments + init.segment as usize * SEGMENT_WORDS * 4;
-    let (from, to, len) = (init.from as usize, init.to as usize, init.len as usize);
-    let is_inside = init.from as u64 + init.len as u64 <= word(segment, 3) as u64;
-    let end = init.to as u64 + init.len as u64;
-    let first = word(segment, 2).wrapping_add(from);
-    if init.segment as usize >= image.n_elems {
-        if !is_inside || end > image.memory_bytes as u64 {
-            return MEMORY_TRAP;
-        }
-        copy(image.data + first, image.memory + to, len);
-        return 0;
-    }
-    let view = image.tables as *const [usize; 2];
-    let [items, n] = *view.add(init.table as usize);
-    if !is_inside || end > n as u64 {
-        return TABLE_TRAP;
-    }
-    let mut index = 0;
-    while index < len {
-        *((items + (to + index) * 8) as *mut u64) = word(image.items, first + index) as u64;
         index += 1;
     }
     0
@@ -413,6 +496,10 @@ unsafe fn locate(image: &mut Image, func: usize) -> u32 {
         return OUTSIDE;
     }
     image.end = image.first + insns;
+    if image.n_located < image.n_funcs {
+        *(image.order as *mut u32).add(image.n_located) = func as u32;
+        image.n_located += 1;
+    }
     // Code that is not decoded yet is `INVALID`.
     if eight(image.code + image.first * 8) != 0 {
         return 0;
@@ -439,6 +526,30 @@ unsafe fn locate(image: &mut Image, func: usize) -> u32 {
         index += 1;
     }
     OUTSIDE
+}
+
+/// Calls the embedding: arguments from the window on, the result into its first slot.
+pub unsafe fn call_host(image: &mut Image, number: usize, slots: *mut u64) -> u32 {
+    if image.fuel < HOST_CALL {
+        return FUEL;
+    }
+    image.fuel -= HOST_CALL;
+    let counts = *COUNTS.as_ptr().add(number);
+    let host: extern "C" fn(usize, u32, *mut u64, u32) -> u32 = mem::transmute(image.host);
+    image.work = 0;
+    image.base = (slots as usize - image.stack) / 8;
+    check!(host(image.engine, number as u32, slots, counts.0 as u32));
+    if number != ATTEMPT as usize {
+        let cost = image.work >> 6;
+        if image.fuel < cost {
+            return FUEL;
+        }
+        image.fuel -= cost;
+    }
+    if counts.1 != 0 {
+        *slots = image.result;
+    }
+    0
 }
 
 /// Checks what is not a slot of an instruction (docs/image.md). `next` is the index of the following one,

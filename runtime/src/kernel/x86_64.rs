@@ -24,107 +24,133 @@ push r14
 push r13
 push r12
 push rbx
-sub rsp, 264
+sub rsp, 184
 mov r15, rdx
-cmp rdi, 7
-jne 103f
+cmp rdi, 11
+je 103f
+cmp rdi, 10
+jne 107f
 mov rdi, qword ptr [r15]
 mov rsi, qword ptr [r15 + 8]
 mov rdx, qword ptr [r15 + 16]
 mov rcx, qword ptr [r15 + 24]
 mov r8, qword ptr [r15 + 32]
-add rsp, 264
+add rsp, 184
 pop rbx
 pop r12
 pop r13
 pop r14
 pop r15
 pop rbp
-jmp 213f
+jmp 237f
 103:
-mov r14, rsi
-cmp rdi, 10
-ja 155f
-lea rax, [rip + 345f]
+mov rbx, qword ptr [r15 + 16]
+test rbx, rbx
+je 154f
+mov rdi, qword ptr [r15]
+mov r14, qword ptr [r15 + 8]
+xor r15d, r15d
+104:
+lea rsi, [r15 + r14]
+mov rdx, rbx
+sub rdx, r15
+mov eax, 1
+xor r10d, r10d
+xor r8d, r8d
+xor r9d, r9d
+syscall
+test rax, rax
+jle 105f
+add r15, rax
+jmp 106f
+105:
+cmp rax, -4
+jne 120f
+106:
+cmp r15, rbx
+jae 154f
+jmp 104b
+107:
+mov rbx, rsi
+cmp rdi, 8
+ja 143f
+lea rax, [rip + 450f]
 movsxd rcx, dword ptr [rax + 4*rdi]
 add rcx, rax
 jmp rcx
-104:
-mov rbx, qword ptr [r14 + 8]
-mov rax, r14
-mov r14d, 5
-cmp rbx, 24
-jb 160f
-mov r13, qword ptr [rax]
-cmp dword ptr [r13], 1296384848
-jne 160f
-mov rbp, rax
-mov eax, dword ptr [r13 + 4]
-mov qword ptr [rbp + 288], rax
-mov r14d, 6
+108:
+mov r12, qword ptr [rbx + 8]
+mov r14d, 19
+cmp r12, 24
+jb 155f
+mov rbp, qword ptr [rbx]
+cmp dword ptr [rbp], 1296384848
+jne 155f
+mov eax, dword ptr [rbp + 4]
+mov qword ptr [rbx + 472], rax
+mov r14d, 20
 cmp rax, 1
-jne 160f
-mov r12d, dword ptr [r13 + 12]
-mov rax, rbx
+jne 155f
+mov r13d, dword ptr [rbp + 12]
+mov rax, r12
 shr rax, 4
-mov r14d, 7
-cmp rax, r12
-jb 160f
-cmp r12d, 2
-jb 160f
-mov eax, dword ptr [r13 + 8]
-cmp rbx, rax
-jne 160f
-mov rsi, r12
+mov r14d, 21
+cmp rax, r13
+jb 155f
+cmp r13d, 2
+jb 155f
+mov eax, dword ptr [rbp + 8]
+cmp r12, rax
+jne 155f
+mov rsi, r13
 shl rsi, 4
 lea rax, [rsi + 24]
-mov r14d, 8
-cmp rax, rbx
-ja 160f
-cmp dword ptr [r13 + 20], 0
-jne 160f
-mov eax, dword ptr [r13 + 16]
-mov dword ptr [rsp + 8], eax
-lea r15, [r13 + 24]
+mov r14d, 22
+cmp rax, r12
+ja 155f
+cmp dword ptr [rbp + 20], 0
+jne 155f
+mov eax, dword ptr [rbp + 16]
+mov dword ptr [rsp + 4], eax
+lea r15, [rbp + 24]
 mov rdi, r15
-call 335f
-cmp dword ptr [rsp + 8], eax
-jne 160f
-mov esi, dword ptr [r13 + 24]
-mov r10, rbp
-mov qword ptr [rbp + 32], rsi
-mov ecx, dword ptr [r13 + 40]
-mov qword ptr [rbp + 40], rcx
-mov qword ptr [rbp + 48], 0
+call 435f
+cmp dword ptr [rsp + 4], eax
+jne 155f
+mov esi, dword ptr [rbp + 24]
+mov qword ptr [rbx + 88], rsi
+mov ecx, dword ptr [rbp + 40]
+mov qword ptr [rbx + 96], rcx
+mov qword ptr [rbx + 104], 0
 xor eax, eax
 xor edi, edi
 xor edx, edx
-105:
+109:
 cmp rdi, 1
-jbe 106f
+jbe 112f
 mov r8d, dword ptr [r15]
 mov r9d, 536870912
 sub r9, rdx
 cmp r9, r8
-jb 186f
+jb 159f
 add rdx, r8
-mov qword ptr [r10 + 48], rdx
-106:
+mov qword ptr [rbx + 104], rdx
+112:
 mov r8d, dword ptr [r15 + 4]
 cmp rax, r8
 cmovbe rax, r8
 inc rdi
 add r15, 16
-cmp r12, rdi
-jne 105b
-mov r14d, 9
+cmp r13, rdi
+jne 109b
+mov r14d, 23
 cmp esi, 134217728
-ja 160f
+ja 155f
 cmp ecx, 536870912
-ja 160f
-mov r14d, 10
-cmp rax, rbx
-ja 160f
+ja 155f
+mov r14d, 24
+cmp rax, r12
+ja 155f
 add esi, 71
 and esi, 536870848
 add ecx, 71
@@ -134,515 +160,573 @@ add rdx, 71
 and rdx, -64
 add rdx, rcx
 add rax, 164039
-movabs rcx, 8589934528
-and rcx, rax
-add rcx, rdx
-mov qword ptr [rbp + 16], rcx
-jmp 159f
-107:
-mov rbx, qword ptr [r14 + 128]
-mov r12, qword ptr [r14 + 136]
-add r12, rbx
-je 159f
-mov r13, qword ptr [r14 + 112]
-mov rbp, qword ptr [r14 + 120]
-xor r15d, r15d
-lea rax, [r14 + 40]
-mov qword ptr [rsp + 8], rax
-mov qword ptr [rsp + 16], r14
-lea rax, [r14 + 152]
-mov qword ptr [rsp + 32], rax
-108:
-mov eax, dword ptr [rbp]
-cmp r15, rbx
-mov ecx, 1
-cmovb rcx, r13
-mov rdx, qword ptr [rsp + 8]
-cmovb rdx, qword ptr [rsp + 32]
-mov r14d, 17
-cmp rcx, rax
-jb 160f
-mov esi, dword ptr [rbp + 8]
-mov ecx, dword ptr [rbp + 12]
-add rsi, rcx
-cmp rsi, qword ptr [rdx]
-ja 160f
-test eax, eax
-je 109f
-mov edx, dword ptr [rbp + 4]
-dec eax
-mov dword ptr [rsp + 128], r15d
-mov dword ptr [rsp + 132], eax
-mov dword ptr [rsp + 136], edx
-mov dword ptr [rsp + 140], 0
-mov dword ptr [rsp + 144], ecx
-mov rdi, qword ptr [rsp + 16]
-lea rsi, [rsp + 128]
-call 188f
-test eax, eax
-jne 157f
-mov dword ptr [rbp + 12], 0
-109:
-inc r15
-add rbp, 16
-cmp r12, r15
-je 159f
-jmp 108b
-112:
-mov rax, qword ptr [r14 + 168]
-mov rdx, r14
-mov r14d, 22
+movabs rsi, 8589934528
+and rsi, rax
+add rsi, rdx
+mov qword ptr [rbx + 80], rsi
+and rsi, -4096
+add rsi, 4096
+xor r14d, r14d
+mov eax, 9
+mov edx, 3
+mov r10d, 16418
+xor edi, edi
+mov r8, -1
+xor r9d, r9d
+syscall
+mov r15, rax
 test rax, rax
+cmovle r15, r14
+mov qword ptr [rbx + 72], r15
+jle 160f
+mov rax, qword ptr [rbx]
+mov rcx, qword ptr [rbx + 88]
+add rcx, 71
+and rcx, -64
+add rcx, r15
+mov qword ptr [rbx + 272], rcx
+mov rdx, qword ptr [rbx + 96]
+add rdx, 71
+and rdx, -64
+add rdx, rcx
+mov qword ptr [rbx + 280], rdx
+mov rcx, qword ptr [rbx + 104]
+add rcx, 71
+and rcx, -64
+add rcx, rdx
+mov qword ptr [rbx + 304], rcx
+mov edx, dword ptr [rax + 12]
+shl rdx, 4
+add rdx, 24
+mov rdi, rbx
+xor esi, esi
+mov rcx, r15
+call 229f
+test eax, eax
+jne 142f
+mov rcx, qword ptr [rbx + 272]
+mov rdx, qword ptr [rbx + 472]
+mov esi, 1
+mov rdi, rbx
+call 229f
+test eax, eax
+jne 142f
+mov rdi, qword ptr [rbx + 88]
+mov rax, qword ptr [rbx + 472]
+mov qword ptr [rbx + 296], rax
+mov r14d, 27
+cmp rdi, 72
+jb 155f
+mov r14d, 28
+cmp dword ptr [r15], 1296646992
+jne 155f
+cmp dword ptr [r15 + 4], 1
+jne 155f
+mov eax, dword ptr [r15 + 8]
+cmp rdi, rax
+jne 155f
+mov eax, dword ptr [r15 + 16]
+cmp eax, 67108864
+ja 155f
+mov ecx, dword ptr [r15 + 12]
+cmp qword ptr [rbx + 96], rcx
+jne 155f
+mov edx, dword ptr [r15 + 36]
+cmp rdx, 256
+ja 155f
+mov esi, dword ptr [r15 + 24]
+cmp rsi, 65535
+ja 155f
+mov ecx, dword ptr [r15 + 20]
+mov r8d, dword ptr [r15 + 64]
+cmp r8d, ecx
+ja 155f
+mov qword ptr [rbx + 288], rax
+mov qword ptr [rbx + 240], rsi
+mov esi, dword ptr [r15 + 52]
+mov qword ptr [rbx + 224], rsi
+mov esi, dword ptr [r15 + 56]
+mov qword ptr [rbx + 248], rsi
+mov r9d, dword ptr [r15 + 60]
+mov qword ptr [rbx + 256], r9
+mov qword ptr [rbx + 264], r8
+mov r8d, dword ptr [r15 + 28]
+mov qword ptr [rbx + 120], r8
+mov r11d, dword ptr [r15 + 32]
+mov qword ptr [rbx + 136], r11
+mov qword ptr [rbx + 152], rcx
+mov qword ptr [rbx + 168], rdx
+mov r14d, dword ptr [r15 + 40]
+mov qword ptr [rbx + 184], r14
+mov r9d, dword ptr [r15 + 48]
+mov qword ptr [rbx + 192], r9
+mov r10d, dword ptr [r15 + 44]
+mov qword ptr [rbx + 208], r10
+add r11, r8
+lea r12, [r11 + rdx]
+add r9, r14
+lea r14, [r9 + rcx]
+lea r12, [r10 + 2*r12]
+lea r12, [r12 + 4*r14]
+add r12, 18
+mov r13, rdi
+shr r13, 2
+mov r14d, 29
+cmp r12, r13
+ja 155f
+add rdi, r15
+mov qword ptr [rbx + 232], rdi
+lea rdi, [r15 + 72]
+mov qword ptr [rbx + 112], rdi
+lea rdi, [r15 + 8*r8]
+add rdi, 72
+mov qword ptr [rbx + 128], rdi
+lea rdi, [r15 + 8*r11]
+add rdi, 72
+mov qword ptr [rbx + 144], rdi
+mov r8, rcx
+shl r8, 4
+add r8, rdi
+mov qword ptr [rbx + 160], r8
+lea r11, [r8 + 8*rdx]
+mov qword ptr [rbx + 176], r11
+shl r9, 4
+add r9, r11
+mov qword ptr [rbx + 200], r9
+lea r9, [r9 + 4*r10]
+mov qword ptr [rbx + 216], r9
+lea r9, [8*rax]
+mov r14d, 32
+cmp r9, qword ptr [rbx + 104]
+ja 155f
+xor r9d, r9d
+test rdx, rdx
+je 114f
+113:
+mov r10d, dword ptr [r8]
+add r9, r10
+add r8, 8
+dec rdx
+jne 113b
+mov r14d, 30
+cmp r9, 10000000
+ja 155f
+114:
+mov qword ptr [rbx + 344], r9
+test rcx, rcx
+je 117f
+add rdi, 4
+mov rdx, qword ptr [rbx + 312]
+115:
+mov r8d, dword ptr [rdi]
+cmp r8d, eax
+ja 116f
+cmp rdx, r8
+jae 116f
+mov qword ptr [rbx + 312], r8
+mov rdx, r8
+116:
+add rdi, 16
+dec rcx
+jne 115b
+117:
+shl rsi, 16
+mov r14d, 13
+cmp rsi, qword ptr [rbx + 16]
+ja 155f
+mov qword ptr [rbx + 392], rsi
+mov rax, rsi
+or rax, 64
+mov qword ptr [rbx + 400], rax
+or rsi, 4096
+xor r14d, r14d
+mov eax, 9
+mov edx, 3
+mov r10d, 16418
+xor edi, edi
+mov r8, -1
+xor r9d, r9d
+syscall
+test rax, rax
+cmovle rax, r14
+mov qword ptr [rbx + 384], rax
+mov eax, 9
+mov esi, 8916992
+xor edi, edi
+xor r9d, r9d
+syscall
+test rax, rax
+cmovle rax, r14
+mov qword ptr [rbx + 408], rax
+mov rax, qword ptr [rbx + 152]
+mov rcx, qword ptr [rbx + 168]
+shl rcx, 4
+mov rdx, qword ptr [rbx + 344]
+lea rcx, [rcx + 8*rdx]
+imul rdx, qword ptr [rbx + 136], 528
+add rdx, rcx
+lea rax, [rdx + 4*rax]
+mov rcx, rax
+shr rcx, 62
+mov r14d, 17
+jne 155f
+add rax, 64
+mov qword ptr [rbx + 328], rax
+movabs rsi, 9223372036854771712
+and rsi, rax
+add rsi, 4096
+xor r14d, r14d
+mov eax, 9
+mov edx, 3
+xor edi, edi
+xor r9d, r9d
+syscall
+test rax, rax
+cmovle rax, r14
+mov qword ptr [rbx + 320], rax
+jle 160f
+cmp qword ptr [rbx + 384], 0
 je 160f
+cmp qword ptr [rbx + 408], 0
+mov r14d, 12
+je 155f
+mov qword ptr [rbx + 352], rax
+imul rcx, qword ptr [rbx + 136], 528
+add rcx, rax
+mov qword ptr [rbx + 336], rcx
+mov rdx, qword ptr [rbx + 168]
+mov rsi, qword ptr [rbx + 344]
+mov rax, rdx
+shl rax, 4
+add rax, rcx
+lea rcx, [rax + 8*rsi]
+mov qword ptr [rbx + 368], rcx
+test rdx, rdx
+je 119f
+xor ecx, ecx
+xor edx, edx
+118:
+mov rsi, qword ptr [rbx + 160]
+mov rdi, qword ptr [rbx + 336]
+mov esi, dword ptr [rcx + rsi]
+mov qword ptr [rdi + 2*rcx], rax
+mov qword ptr [rdi + 2*rcx + 8], rsi
+lea rax, [rax + 8*rsi]
+inc rdx
+add rcx, 8
+cmp rdx, qword ptr [rbx + 168]
+jb 118b
+119:
+mov rdi, rbx
+add rsp, 184
+pop rbx
+pop r12
+pop r13
+pop r14
+pop r15
+pop rbp
+jmp 162f
+120:
+mov r14d, 1
+jmp 155f
+121:
+mov rax, qword ptr [rbx + 360]
+mov r14d, 11
+cmp rax, 64
+ja 155f
+mov rcx, qword ptr [rbx + 128]
+mov rdi, qword ptr [rbx + 136]
+shl rdi, 3
+mov rdx, qword ptr [rbx + 352]
+mov rsi, rdi
+imul rsi, rax
+test rdi, rdi
+je 150f
+lea r8, [rdx + rsi]
+xor r10d, r10d
+122:
+mov r9, qword ptr [rcx + r10]
+mov qword ptr [r8 + r10], r9
+lea r9, [r10 + 8]
+add r10, 16
+cmp r10, rdi
+mov r10, r9
+jbe 122b
+jmp 151f
+123:
+mov rdi, rbx
+mov rsi, r15
+add rsp, 184
+pop rbx
+pop r12
+pop r13
+pop r14
+pop r15
+pop rbp
+jmp 220f
+124:
+mov rax, qword ptr [rbx + 224]
+mov r14d, 36
+test rax, rax
+je 155f
 movabs rcx, 8589934528
-mov r9, qword ptr [rdx + 160]
-mov r12, rdx
-mov rdx, qword ptr [rdx + 176]
+mov r9, qword ptr [rbx + 216]
+mov rdx, qword ptr [rbx + 232]
 lea rsi, [rdx - 8]
 mov rdi, qword ptr [r15]
 mov r8, qword ptr [r15 + 8]
 add rcx, 60
-113:
+125:
 lea r10, [r9 + 8]
 cmp r10, rdx
-ja 160f
+ja 155f
 mov r11d, dword ptr [r9 + 4]
-mov rbx, rsi
-sub rbx, r9
-cmp rbx, r11
-jb 160f
+mov r15, rsi
+sub r15, r9
+cmp r15, r11
+jb 155f
 cmp r8, r11
-jne 116f
-xor ebx, ebx
+jne 128f
+xor r15d, r15d
 test r11, r11
-je 115f
-114:
-mov bpl, byte ptr [r10 + rbx]
-cmp bpl, byte ptr [rdi + rbx]
-jne 115f
-inc rbx
-cmp r8, rbx
-jne 114b
-jmp 158f
-115:
-cmp rbx, r8
-je 158f
-116:
+je 127f
+126:
+mov bpl, byte ptr [r10 + r15]
+cmp bpl, byte ptr [rdi + r15]
+jne 127f
+inc r15
+cmp r8, r15
+jne 126b
+jmp 144f
+127:
+cmp r15, r8
+je 144f
+128:
 add r11, 3
 and r11, rcx
 add r11, r10
 mov r9, r11
 dec rax
-je 160f
-jmp 113b
-117:
-mov rax, qword ptr [r14]
-mov r15, qword ptr [r14 + 24]
-mov rcx, qword ptr [r14 + 32]
-add rcx, 71
-and rcx, -64
-add rcx, r15
-mov qword ptr [r14 + 216], rcx
-mov rdx, qword ptr [r14 + 40]
-add rdx, 71
-and rdx, -64
-add rdx, rcx
-mov qword ptr [r14 + 224], rdx
-mov rcx, qword ptr [r14 + 48]
-add rcx, 71
-and rcx, -64
-add rcx, rdx
-mov qword ptr [r14 + 248], rcx
-mov edx, dword ptr [rax + 12]
-shl rdx, 4
-add rdx, 24
-mov rdi, r14
-xor esi, esi
-mov rcx, r15
-call 205f
-test eax, eax
-jne 157f
-mov rbx, r14
-mov rcx, qword ptr [r14 + 216]
-mov rdx, qword ptr [r14 + 288]
-mov esi, 1
-mov rdi, r14
-call 205f
-test eax, eax
-jne 157f
-mov rdi, qword ptr [rbx + 32]
-mov rax, qword ptr [rbx + 288]
-mov qword ptr [rbx + 240], rax
-mov r14d, 13
-cmp rdi, 72
-jb 160f
-mov r14d, 14
-cmp dword ptr [r15], 1296646992
-jne 160f
-cmp dword ptr [r15 + 4], 1
-jne 160f
-mov eax, dword ptr [r15 + 8]
-cmp rdi, rax
-jne 160f
-mov eax, dword ptr [r15 + 16]
-cmp eax, 67108864
-ja 160f
-mov r12, rbx
-mov ecx, dword ptr [r15 + 12]
-cmp qword ptr [rbx + 40], rcx
-jne 160f
-mov edx, dword ptr [r15 + 36]
-cmp rdx, 256
-ja 160f
-mov r8d, dword ptr [r15 + 24]
-cmp r8, 65535
-ja 160f
-mov ecx, dword ptr [r15 + 20]
-mov esi, dword ptr [r15 + 64]
-cmp esi, ecx
-ja 160f
-mov qword ptr [r12 + 232], rax
-mov qword ptr [r12 + 184], r8
-mov r8d, dword ptr [r15 + 52]
-mov qword ptr [r12 + 168], r8
-mov r8d, dword ptr [r15 + 56]
-mov qword ptr [r12 + 192], r8
-mov r8d, dword ptr [r15 + 60]
-mov qword ptr [r12 + 200], r8
-mov qword ptr [r12 + 208], rsi
-mov r10d, dword ptr [r15 + 28]
-mov qword ptr [r12 + 64], r10
-mov esi, dword ptr [r15 + 32]
-mov qword ptr [r12 + 80], rsi
-mov qword ptr [r12 + 96], rcx
-mov qword ptr [r12 + 112], rdx
-mov r11d, dword ptr [r15 + 40]
-mov qword ptr [r12 + 128], r11
-mov r8d, dword ptr [r15 + 48]
-mov qword ptr [r12 + 136], r8
-mov r9d, dword ptr [r15 + 44]
-mov qword ptr [r12 + 152], r9
-add rsi, r10
-lea rbx, [rsi + rdx]
-add r8, r11
-lea r11, [r8 + rcx]
-lea rbx, [r9 + 2*rbx]
-lea r11, [rbx + 4*r11]
-add r11, 18
-mov rbx, rdi
-shr rbx, 2
-mov r14d, 15
-cmp r11, rbx
-ja 160f
-add rdi, r15
-mov qword ptr [r12 + 176], rdi
-lea rdi, [r15 + 72]
-mov qword ptr [r12 + 56], rdi
-lea rdi, [r15 + 8*r10]
-add rdi, 72
-mov qword ptr [r12 + 72], rdi
-lea r10, [r15 + 8*rsi]
-add r10, 72
-mov qword ptr [r12 + 88], r10
-mov rdi, rcx
-shl rdi, 4
-add rdi, r10
-mov qword ptr [r12 + 104], rdi
-lea r10, [rdi + 8*rdx]
-mov qword ptr [r12 + 120], r10
-shl r8, 4
-add r8, r10
-mov qword ptr [r12 + 144], r8
-lea r8, [r8 + 4*r9]
-mov qword ptr [r12 + 160], r8
-lea r8, [8*rax]
-mov r14d, 18
-cmp r8, qword ptr [r12 + 48]
-ja 160f
-test rdx, rdx
-je 119f
+jne 125b
+jmp 155f
+129:
+mov rdi, rbx
+mov rsi, r15
+add rsp, 184
+pop rbx
+pop r12
+pop r13
+pop r14
+pop r15
+pop rbp
+jmp 368f
+130:
+mov rdi, qword ptr [rbx + 496]
+test rdi, rdi
+je 131f
+mov rsi, qword ptr [rbx + 512]
+mov eax, 11
+xor edx, edx
+xor r10d, r10d
 xor r8d, r8d
-118:
-mov r9d, dword ptr [rdi]
-add r8, r9
-add rdi, 8
-dec rdx
-jne 118b
-mov r14d, 16
-cmp r8, 10000000
-ja 160f
-119:
+xor r9d, r9d
+syscall
+131:
+mov rdi, qword ptr [rbx + 504]
+test rdi, rdi
+je 132f
+mov rsi, qword ptr [rbx + 512]
+mov eax, 11
+xor edx, edx
+xor r10d, r10d
+xor r8d, r8d
+xor r9d, r9d
+syscall
+132:
+mov rdi, qword ptr [rbx + 528]
+test rdi, rdi
+je 133f
+mov rsi, -4096
+and rsi, qword ptr [rbx + 536]
+add rsi, 4096
+mov eax, 11
+xor edx, edx
+xor r10d, r10d
+xor r8d, r8d
+xor r9d, r9d
+syscall
+133:
+mov rdi, qword ptr [rbx + 560]
+test rdi, rdi
+je 134f
+mov rsi, -4096
+and rsi, qword ptr [rbx + 568]
+add rsi, 4096
+mov eax, 11
+xor edx, edx
+xor r10d, r10d
+xor r8d, r8d
+xor r9d, r9d
+syscall
+134:
+mov rdi, qword ptr [rbx + 72]
+test rdi, rdi
+je 135f
+mov rsi, -4096
+and rsi, qword ptr [rbx + 80]
+add rsi, 4096
+mov eax, 11
+xor edx, edx
+xor r10d, r10d
+xor r8d, r8d
+xor r9d, r9d
+syscall
+135:
+mov rdi, qword ptr [rbx + 384]
+test rdi, rdi
+je 136f
+mov rsi, -4096
+and rsi, qword ptr [rbx + 400]
+add rsi, 4096
+mov eax, 11
+xor edx, edx
+xor r10d, r10d
+xor r8d, r8d
+xor r9d, r9d
+syscall
+136:
+mov rdi, qword ptr [rbx + 408]
+test rdi, rdi
+je 137f
+mov eax, 11
+mov esi, 8916992
+xor edx, edx
+xor r10d, r10d
+xor r8d, r8d
+xor r9d, r9d
+syscall
+137:
+mov rdi, qword ptr [rbx + 320]
+test rdi, rdi
+je 154f
+mov rsi, -4096
+and rsi, qword ptr [rbx + 328]
+add rsi, 4096
 xor r14d, r14d
-test rcx, rcx
-je 160f
+mov eax, 11
+xor edx, edx
+xor r10d, r10d
+xor r8d, r8d
+xor r9d, r9d
+syscall
+jmp 155f
+138:
+mov rsi, qword ptr [rbx + 136]
+mov rdx, qword ptr [rbx + 360]
+dec rdx
+mov qword ptr [rbx + 360], rdx
+test r15, r15
+je 154f
 shl rsi, 3
-mov rdi, qword ptr [r12 + 256]
-lea rdx, [r15 + rsi]
-add rdx, 76
-120:
-mov esi, dword ptr [rdx]
-cmp esi, eax
-ja 121f
-cmp rdi, rsi
-jae 121f
-mov qword ptr [r12 + 256], rsi
-mov rdi, rsi
-121:
-add rdx, 16
-dec rcx
-je 160f
-jmp 120b
-122:
+mov rax, qword ptr [rbx + 128]
+mov rcx, qword ptr [rbx + 352]
+imul rdx, rsi
+xor r14d, r14d
+test rsi, rsi
+je 147f
+lea rdi, [rcx + rdx]
+xor r9d, r9d
+139:
+mov r8, qword ptr [rdi + r9]
+mov qword ptr [rax + r9], r8
+lea r8, [r9 + 8]
+add r9, 16
+cmp r9, rsi
+mov r9, r8
+jbe 139b
+jmp 148f
+140:
+mov rsi, qword ptr [r15]
+mov rdx, qword ptr [r15 + 8]
+mov rdi, rbx
+add rsp, 184
+pop rbx
+pop r12
+pop r13
+pop r14
+pop r15
+pop rbp
+jmp 170f
+141:
+mov rdi, rbx
+mov rsi, r15
+call 368f
+test eax, eax
+je 146f
+142:
+mov r14d, eax
+jmp 155f
+143:
 mov rdi, qword ptr [r15]
 mov rsi, qword ptr [r15 + 8]
-call 335f
+call 435f
 mov eax, eax
-mov qword ptr [r14 + 288], rax
-jmp 159f
-123:
-mov rdx, qword ptr [r14 + 384]
-mov rax, qword ptr [r14 + 64]
-mov qword ptr [rsp + 8], rax
-mov rcx, qword ptr [r14 + 80]
-mov rax, qword ptr [r14 + 96]
-mov qword ptr [rsp + 24], rax
-xor eax, eax
-sub eax, dword ptr [r14 + 344]
-mov dword ptr [rsp + 32], eax
-shl rcx, 3
-mov qword ptr [rsp + 40], rcx
-movabs r9, 281479271743488
-mov qword ptr [rsp + 16], r14
-imul r9, qword ptr [r14 + 352]
-xor r10d, r10d
-add rdx, 48
-xorps xmm0, xmm0
-movabs r14, 281470681743360
-124:
-cmp r10, 31
-setne al
-mov edi, r10d
-mov ecx, 2
-cmove edi, ecx
-cmp r10, 27
-setae sil
-movzx ecx, dil
-test sil, al
-jne 125f
-lea rax, [rip + 360f]
-movzx r11d, byte ptr [rcx + rax]
-jmp 126f
-125:
-xor r11d, r11d
-126:
-xor r8d, r8d
-mov rax, -1
-lea esi, [rcx - 4]
-cmp esi, 22
-ja 140f
-lea rbx, [rip + 346f]
-movsxd rsi, dword ptr [rbx + 4*rsi]
-add rsi, rbx
-jmp rsi
-127:
-mov r13b, 16
-jmp 131f
-128:
-mov r13b, 5
-mov r12d, 2040
-mov rax, qword ptr [rsp + 40]
-xor r8d, r8d
-jmp 132f
-129:
-mov r13b, 29
-mov rax, qword ptr [rsp + 40]
-xor r8d, r8d
-movabs r12, 34359738360
-jmp 132f
-130:
-mov r13b, 48
-131:
-mov r12d, 65535
-mov r8d, 16711680
-132:
-xor ebp, ebp
-lea esi, [rcx - 9]
-cmp esi, 14
-ja 135f
-lea rbx, [rip + 347f]
-movsxd rsi, dword ptr [rbx + 4*rsi]
-add rsi, rbx
-jmp rsi
-133:
-mov bpl, 3
-jmp 137f
-134:
-mov bpl, 1
-jmp 137f
-135:
-test ecx, ecx
-jne 137f
-136:
-mov bpl, 4
-137:
-xor r15d, r15d
-cmp dil, 15
-je 147f
-cmp ecx, 17
-jne 143f
-jmp 147f
-138:
-mov bpl, 2
-jmp 143f
-139:
-mov r12d, 65535
-mov r13b, 16
-xor r8d, r8d
-jmp 142f
-140:
-xor r12d, r12d
-xor r13d, r13d
-jmp 132b
-141:
-mov r13b, 32
-mov r12d, 4294967295
-142:
-xor ebp, ebp
-143:
-mov r15d, dword ptr [rsp + 32]
-jmp 147f
+jmp 145f
 144:
-xor r8d, r8d
-mov r13b, 32
-mov r12d, 4294967295
-mov rax, qword ptr [rsp + 24]
-xor ebp, ebp
-jmp 146f
-145:
-mov bpl, 4
-mov r12d, 255
-mov r13b, 8
-146:
-xor r15d, r15d
-147:
-test r11b, 1
-jne 148f
-xor ecx, ecx
-jmp 149f
-148:
-mov ecx, 4294967295
-add rcx, -65535
-149:
-lea esi, [rdi - 15]
-mov rbx, r11
-shl rbx, 62
-sar rbx, 63
-and rbx, r14
-or rbx, rcx
-shr r11d, 2
-shl r11, 48
-neg r11
-or r11, rbx
-mov rbx, r11
-and rbx, r9
-test sil, -3
-setne cl
-mov esi, 255
-cmove rbx, rsi
-cmp r10, 31
-movzx r13d, r13b
-mov esi, 48
-cmove r13d, esi
-mov esi, 63
-cmove r12, rsi
-mov rsi, qword ptr [rsp + 8]
-cmp dil, 5
-je 150f
-mov rsi, rax
-150:
-shl cl, 2
-or cl, 2
-mov qword ptr [rdx - 48], r11
-mov qword ptr [rdx - 40], rbx
-mov qword ptr [rdx - 32], r12
-mov qword ptr [rdx - 24], r8
-mov qword ptr [rdx - 16], rsi
-mov byte ptr [rdx - 8], r13b
-mov byte ptr [rdx - 7], cl
-mov byte ptr [rdx - 6], bpl
-mov byte ptr [rdx - 5], 0
-mov dword ptr [rdx - 4], r15d
-movups xmmword ptr [rdx], xmm0
-inc r10
-add rdx, 64
-cmp r10, 32
-jne 124b
-mov rsi, qword ptr [rsp + 24]
-test rsi, rsi
-je 159f
-mov rcx, qword ptr [rsp + 16]
-mov rax, qword ptr [rcx + 336]
-mov rcx, qword ptr [rcx + 392]
-xor r14d, r14d
-xor edx, edx
-151:
-mov qword ptr [rcx + 8*rdx], rax
-inc rdx
-cmp rsi, rdx
-jne 151b
-jmp 160f
-152:
-mov rdi, r14
-mov rsi, r15
-add rsp, 264
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
-jmp 188f
-153:
-mov rdi, r14
-mov rsi, r15
-add rsp, 264
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
-jmp 197f
-154:
-mov rax, qword ptr [r14 + 120]
-shl r15, 4
-mov dword ptr [rax + r15 + 12], 0
-jmp 159f
-155:
-mov qword ptr [r14 + 416], 0
-cmp r15, qword ptr [r14 + 96]
-jae 156f
-mov rax, qword ptr [r14 + 392]
-mov rax, qword ptr [rax + 8*r15]
-cmp rax, qword ptr [r14 + 336]
-jne 159f
-156:
-mov rdi, r14
-mov rsi, r15
-call 197f
-test eax, eax
-je 161f
-157:
-mov r14d, eax
-jmp 160f
-158:
 mov eax, dword ptr [r9]
-mov qword ptr [r12 + 288], rax
-159:
+145:
+mov qword ptr [rbx + 472], rax
+jmp 154f
+146:
+cmp qword ptr [rbx + 360], 2
+jae 156f
+mov rax, qword ptr [rbx + 568]
+add rax, qword ptr [rbx + 560]
+and rax, -16
+mov qword ptr [rbx + 576], rax
+mov r13, rax
+jmp 157f
+147:
+xor r8d, r8d
+148:
+mov rdi, r8
+sub rdi, rsi
+jae 155f
+add rax, r8
+add rcx, r8
+add rcx, rdx
+149:
+mov dl, byte ptr [rcx]
+mov byte ptr [rax], dl
+inc rax
+inc rcx
+inc rdi
+jne 149b
+jmp 155f
+150:
+xor r9d, r9d
+151:
+mov r8, r9
+sub r8, rdi
+jae 153f
+add rdx, r9
+add rdx, rsi
+add rcx, r9
+152:
+mov sil, byte ptr [rcx]
+mov byte ptr [rdx], sil
+inc rdx
+inc rcx
+inc r8
+jne 152b
+153:
+inc rax
+mov qword ptr [rbx + 360], rax
+154:
 xor r14d, r14d
-160:
+155:
 mov eax, r14d
-add rsp, 264
+add rsp, 184
 pop rbx
 pop r12
 pop r13
@@ -650,423 +734,674 @@ pop r14
 pop r15
 pop rbp
 ret
-161:
-mov r13, qword ptr [r14 + 296]
-mov rdi, qword ptr [r14 + 304]
-mov rax, r15
-shl rax, 4
-mov rcx, qword ptr [r14 + 88]
-mov qword ptr [rsp + 16], r14
-mov rbx, qword ptr [r14 + 224]
-movzx r9d, word ptr [rcx + rax + 8]
-movzx eax, byte ptr [rbx + 8*rdi - 8]
-lea ecx, [rax - 120]
-cmp ecx, 3
-ja 162f
-cmp ecx, 1
-je 162f
-mov r14d, 21
-cmp r9d, 32767
-ja 160b
-jmp 163f
-162:
-mov r14d, 21
-cmp r9d, 32767
-ja 160b
-cmp al, 124
-jne 160b
-163:
-mov rax, rdi
-sub rax, r13
-mov rdx, qword ptr [rsp + 16]
-mov rcx, qword ptr [rdx + 376]
-mov r8, qword ptr [rdx + 408]
-sub rcx, r8
-lea rdx, [rax + 2*rax]
-shl rdx, 5
-add rdx, 4096
-mov r14d, 4
-cmp rcx, rdx
-jb 160b
-lea rcx, [r9 - 1]
-xor esi, esi
-test r9d, r9d
-cmovne rsi, rcx
-mov qword ptr [rsp + 40], rdi
-lea rcx, [rbx + 8*rdi]
-mov qword ptr [rsp + 8], rcx
-mov r11, qword ptr [rsp + 16]
-mov rdx, qword ptr [r11 + 384]
-mov qword ptr [rdx + 1568], rsi
-lea rdi, [rbx + 8*r13]
-mov r14, qword ptr [r11 + 360]
-mov qword ptr [rsp + 96], r8
-lea rbp, [r14 + r8]
-mov rcx, qword ptr [r11 + 400]
-mov esi, 32768
-sub rsi, r9
-movabs r8, 281479271743488
-imul r8, rsi
-mov qword ptr [rsp + 24], r9
-lea esi, [8*r9]
-sub esi, dword ptr [r11 + 344]
-shl rax, 4
-add rax, rcx
-mov r9, qword ptr [r11 + 320]
-mov r10, qword ptr [r11 + 328]
-lea r12, [rsp + 128]
-mov qword ptr [r12], rdi
-mov rdi, qword ptr [rsp + 8]
-mov qword ptr [r12 + 8], rdi
-mov qword ptr [rsp + 80], rbp
-mov qword ptr [r12 + 16], rbp
-mov qword ptr [rsp + 88], r14
-mov qword ptr [r12 + 24], r14
-lea rdi, [rbx + 8*r13]
-mov qword ptr [rsp + 8], rdi
-lea rdi, [rbx + 8*r13]
-mov qword ptr [r12 + 32], rdi
-mov qword ptr [r12 + 40], rcx
-mov qword ptr [r12 + 48], r8
-mov dword ptr [r12 + 56], esi
-mov dword ptr [r12 + 60], 150
-mov qword ptr [r12 + 64], r9
-mov qword ptr [r12 + 72], rdx
-mov qword ptr [r12 + 80], rax
-mov qword ptr [r12 + 88], r10
-mov qword ptr [r12 + 96], r13
-movabs rax, 9223231297218871296
-mov qword ptr [r12 + 104], rax
-movabs rax, -9223231297218936832
-mov qword ptr [r12 + 112], rax
-mov qword ptr [r12 + 120], 0
-mov qword ptr [r12 + 128], rcx
-mov rax, rbx
-mov rbx, qword ptr [r11 + 312]
-mov rcx, qword ptr [r11 + 112]
-mov qword ptr [rsp + 48], rcx
-mov rcx, qword ptr [r11 + 184]
-mov qword ptr [rsp + 104], rcx
-mov rcx, qword ptr [r11 + 96]
-mov qword ptr [rsp + 120], rcx
-mov rcx, qword ptr [r11 + 64]
-mov qword ptr [rsp + 112], rcx
-mov rcx, qword ptr [r11 + 80]
-mov qword ptr [rsp + 32], rcx
-mov rcx, qword ptr [r11 + 128]
-mov qword ptr [rsp + 56], rcx
-mov rcx, qword ptr [r11 + 136]
-mov qword ptr [rsp + 64], rcx
-add rax, 8
-mov qword ptr [rsp + 72], rax
-164:
-mov rdi, r12
-call rbx
-mov r14d, 21
-cmp eax, 1
-jne 185f
-mov rax, qword ptr [rsp + 128]
-movzx ecx, byte ptr [rax]
-lea rdx, [rip + 359f]
-movzx r11d, byte ptr [rcx + rdx]
-add r11d, -5
-cmp r11d, 21
-ja 160b
-mov r9, rax
-sub r9, qword ptr [rsp + 8]
-shr r9, 3
-lea r8, [r9 + r13]
-inc r8
-movzx edi, word ptr [rax + 4]
-movzx esi, word ptr [rax + 6]
-mov r10d, esi
-shl r10d, 16
-or r10, rdi
-movzx edx, word ptr [rax + 2]
-movzx ecx, byte ptr [rax + 1]
-lea rbp, [rip + 348f]
-movsxd r11, dword ptr [rbp + 4*r11]
-add r11, rbp
-jmp r11
-165:
-movsx rcx, dx
-jmp 176f
-166:
-cmp qword ptr [rsp + 32], rcx
-jbe 160b
-jmp 178f
-167:
-cmp r10, qword ptr [rsp + 32]
-jae 160b
-jmp 178f
-168:
-cmp cl, 68
-jae 160b
-jmp 178f
-169:
-inc edx
-cmp edx, dword ptr [rsp + 24]
-jae 160b
-jmp 178f
-170:
-add r9, r13
-shl ecx, 16
-lea rsi, [rcx + rdx]
-add rsi, r9
-add rsi, 2
-cmp rsi, qword ptr [rsp + 40]
-ja 160b
-cmp r8, rsi
-jae 178f
-mov rsi, qword ptr [rsp + 72]
-lea rsi, [rsi + 8*r9]
-add rcx, rdx
+156:
+mov rax, qword ptr [rbx + 568]
+mov r13, qword ptr [rbx + 576]
+add rax, qword ptr [rbx + 560]
+and rax, -16
+157:
+mov rcx, qword ptr [rbx + 416]
 inc rcx
+mov rdx, -1
+cmovne rdx, rcx
+mov rcx, qword ptr [rbx + 408]
+mov rsi, qword ptr [rbx + 424]
+lea rsi, [rcx + 8*rsi]
+add rsi, qword ptr [rbx + 48]
+mov rdi, qword ptr [rbx + 24]
+mov r8, qword ptr [rbx + 112]
+shl rdi, 3
+sub rax, rdi
+add rax, -8
+add rcx, 8388608
+mov rdi, qword ptr [rbx + 128]
+mov r9, qword ptr [rbx + 144]
+mov r10, qword ptr [rbx + 544]
+mov r11, qword ptr [rbx + 152]
+xorps xmm0, xmm0
+movups xmmword ptr [rsp + 8], xmm0
+mov qword ptr [rsp + 24], rdx
+mov qword ptr [rsp + 32], rsi
+mov qword ptr [rsp + 40], r13
+mov qword ptr [rsp + 48], rax
+mov qword ptr [rsp + 56], rcx
+mov qword ptr [rsp + 104], rdi
+mov qword ptr [rsp + 112], r8
+mov qword ptr [rsp + 120], r9
+mov qword ptr [rsp + 136], r10
+mov qword ptr [rsp + 144], r11
+mov qword ptr [rsp + 152], 0
+lea rax, [rip + 359f]
+mov qword ptr [rsp + 160], rax
+lea rax, [rip + 366f]
+mov qword ptr [rsp + 168], rax
+mov qword ptr [rsp + 176], rbx
+mov rax, qword ptr [rbx + 336]
+mov qword ptr [rsp + 128], rax
+mov rax, qword ptr [rbx + 384]
+mov qword ptr [rsp + 64], rax
+mov rax, qword ptr [rbx + 392]
+movups xmmword ptr [rsp + 88], xmm0
+movups xmmword ptr [rsp + 72], xmm0
+test rax, rax
+je 158f
+lea rcx, [rax - 1]
+lea rdx, [rax - 3]
+mov qword ptr [rsp + 72], rax
+add rax, -7
+mov qword ptr [rsp + 80], rcx
+mov qword ptr [rsp + 88], rdx
+mov qword ptr [rsp + 96], rax
+158:
+mov rax, qword ptr [rbx + 32]
+mov eax, dword ptr [rax]
+add rax, qword ptr [rbx + 504]
+lea r12, [rsp + 8]
+mov rdi, r12
+mov esi, r15d
+call rax
+mov r14d, eax
+mov rax, qword ptr [r12 + 16]
+mov qword ptr [rbx + 416], rax
+mov qword ptr [rbx + 576], r13
+jmp 155b
+159:
+mov r14d, 23
+jmp 155b
+160:
+mov r14d, 12
+jmp 155b
+161:
+162:
+push rbp
+push r15
+push r14
+push r13
+push r12
+push rbx
+sub rsp, 24
+mov r15, qword ptr [rdi + 184]
+mov r12, qword ptr [rdi + 192]
+add r12, r15
+je 167f
+mov rbx, rdi
+mov r13, qword ptr [rdi + 176]
+mov rax, qword ptr [rdi + 96]
+mov qword ptr [rsp + 16], rax
+mov rax, qword ptr [rdi + 168]
+mov qword ptr [rsp + 8], rax
+mov rbp, qword ptr [rdi + 208]
+xor r14d, r14d
+163:
+mov edx, dword ptr [r13]
+mov ecx, dword ptr [r13 + 4]
+mov esi, dword ptr [r13 + 8]
+mov r9d, dword ptr [r13 + 12]
+add rsi, r9
+mov eax, 31
+cmp r14, r15
+jae 164f
+cmp rsi, rbp
+ja 168f
+cmp qword ptr [rsp + 8], rdx
+jb 168f
+test rdx, rdx
+je 166f
+dec rdx
+jmp 165f
+164:
+cmp edx, 1
+ja 168f
+cmp rsi, qword ptr [rsp + 16]
+ja 168f
+test rdx, rdx
+je 166f
+xor edx, edx
+165:
+mov rdi, rbx
+mov rsi, r14
+xor r8d, r8d
+call 210f
+test eax, eax
+jne 168f
+mov dword ptr [r13 + 12], 0
+166:
+inc r14
+add r13, 16
+cmp r12, r14
+jne 163b
+167:
+xor eax, eax
+168:
+add rsp, 24
+pop rbx
+pop r12
+pop r13
+pop r14
+pop r15
+pop rbp
+ret
+169:
+170:
+push rbp
+push r15
+push r14
+push r13
+push r12
+push rbx
+sub rsp, 56
+mov r8, rdi
+movzx eax, byte ptr [rsi + 1]
+cmp rax, 11
+ja 196f
+mov r14, rdx
+movzx edi, word ptr [rsi + 2]
+mov rbx, qword ptr [rdx + 8*rdi]
+mov rcx, qword ptr [rdx + 8*rdi + 8]
+mov r13d, ebx
+mov r15d, ecx
+mov ebp, dword ptr [rdx + 8*rdi + 16]
+movzx r12d, word ptr [rsi + 4]
+movzx esi, word ptr [rsi + 6]
+lea rdx, [rip + 442f]
+movsxd rax, dword ptr [rdx + 4*rax]
+add rax, rdx
+jmp rax
 171:
-cmp byte ptr [rsi], 120
-jne 160b
-add rsi, 8
-dec rcx
-je 178f
-jmp 171b
+mov rax, qword ptr [r8 + 392]
+shr rax, 16
+jmp 195f
 172:
-cmp r10, qword ptr [rsp + 120]
-jae 160b
+mov rax, qword ptr [r8 + 176]
+shl r12d, 4
 jmp 178f
 173:
-shl ecx, 16
-or rcx, rsi
-cmp rcx, qword ptr [rsp + 112]
-jae 160b
-jmp 178f
-174:
-cmp r10d, 62
-ja 160b
-mov rsi, qword ptr [rsp + 24]
-cmp esi, edx
-jbe 160b
-lea rcx, [rip + 350f]
-movzx ecx, byte ptr [rcx + 2*r10]
-add rcx, rdx
-cmp ecx, esi
-ja 160b
-jmp 178f
-175:
-movsxd rcx, r10d
-176:
-add rcx, r8
-cmp rcx, r13
-jl 160b
-cmp rcx, qword ptr [rsp + 40]
-jge 160b
-jmp 178f
-177:
-cmp qword ptr [rsp + 48], rcx
-jbe 160b
-cmp qword ptr [rsp + 104], rsi
-jbe 160b
-178:
-mov qword ptr [rsp + 248], rax
-jmp 164b
-179:
-add edx, 3
-cmp edx, dword ptr [rsp + 24]
-ja 160b
-cmp cl, 11
-ja 181f
-lea r8, [rip + 349f]
-movsxd rdx, dword ptr [r8 + 4*rcx]
-add rdx, r8
-jmp rdx
-180:
-cmp qword ptr [rsp + 64], rdi
-jbe 160b
-jmp 178b
-181:
-cmp cl, 11
-ja 160b
-cmp qword ptr [rsp + 48], rdi
-jbe 160b
-jmp 178b
-182:
-cmp qword ptr [rsp + 48], rdi
-jbe 160b
-cmp qword ptr [rsp + 56], rsi
-jbe 160b
-jmp 178b
-183:
-cmp qword ptr [rsp + 56], rdi
-jbe 160b
-jmp 178b
-184:
-mov rcx, qword ptr [rsp + 48]
-cmp rcx, rdi
-jbe 160b
-cmp rcx, rsi
-jbe 160b
-jmp 178b
-185:
-test eax, eax
-jne 160b
-mov rcx, qword ptr [rsp + 16]
-mov rax, qword ptr [rsp + 80]
-mov qword ptr [rcx + 416], rax
-mov rax, qword ptr [rsp + 144]
-sub rax, qword ptr [rsp + 88]
-add rax, 15
-and rax, -16
-mov qword ptr [rcx + 408], rax
-mov rax, qword ptr [rcx + 392]
-mov rdx, qword ptr [rsp + 96]
-add rdx, qword ptr [rcx + 368]
-mov qword ptr [rax + 8*r15], rdx
-jmp 159b
-186:
-mov r14d, 9
-jmp 160b
-187:
-188:
-push r14
-push rbx
-mov eax, dword ptr [rsi]
-mov r8d, dword ptr [rsi + 8]
-mov rdx, rax
-shl rdx, 4
-mov r9d, dword ptr [rsi + 12]
-mov ecx, dword ptr [rsi + 16]
-lea rbx, [rcx + r9]
-mov r11, qword ptr [rdi + 120]
-mov r10d, dword ptr [rdx + r11 + 8]
-mov r14d, dword ptr [rdx + r11 + 12]
-lea r11, [rcx + r8]
-lea rdx, [r10 + r9]
-cmp qword ptr [rdi + 128], rax
-jbe 190f
-mov eax, 2
-cmp rbx, r14
-ja 195f
-mov esi, dword ptr [rsi + 4]
-shl rsi, 4
-mov r9, qword ptr [rdi + 264]
-cmp r11, qword ptr [r9 + rsi + 8]
-ja 195f
-xor eax, eax
-test rcx, rcx
-je 195f
-mov rsi, qword ptr [r9 + rsi]
-lea rsi, [rsi + 8*r8]
-shl rdx, 2
-add rdx, qword ptr [rdi + 144]
-189:
-mov edi, dword ptr [rdx]
-mov qword ptr [rsi], rdi
-add rsi, 8
-add rdx, 4
-dec rcx
-jne 189b
+mov rcx, qword ptr [r8 + 336]
+shl r12d, 4
+mov eax, 3
+cmp r13, qword ptr [rcx + r12 + 8]
+jae 199f
+shl r13, 3
+add r13, qword ptr [rcx + r12]
+je 199f
+mov rax, qword ptr [r13]
 jmp 195f
-190:
-mov eax, 1
-cmp rbx, r14
-ja 195f
-cmp r11, qword ptr [rdi + 280]
-ja 195f
-mov rsi, qword ptr [rdi + 216]
-mov rdi, qword ptr [rdi + 272]
-xor eax, eax
-cmp ecx, 8
-jae 191f
-xor r10d, r10d
-jmp 193f
-191:
-lea r11, [rdi + r8]
-add r9, rsi
-add r9, r10
-xor ebx, ebx
-192:
-mov r10, qword ptr [r9 + rbx]
-mov qword ptr [r11 + rbx], r10
-lea r10, [rbx + 8]
-add rbx, 16
-cmp rbx, rcx
-mov rbx, r10
-jbe 192b
-193:
-sub rcx, r10
-jbe 195f
-add rdi, r10
-add rdi, r8
-add rsi, r10
-add rsi, rdx
-194:
-mov dl, byte ptr [rsi]
-mov byte ptr [rdi], dl
+174:
+mov rax, qword ptr [r8 + 336]
+shl r12d, 4
+mov rcx, rbp
+add rcx, r13
+shl r13, 3
+add r13, qword ptr [rax + r12]
+xor edx, edx
+cmp rcx, qword ptr [rax + r12 + 8]
+cmova r13, rdx
+shl esi, 4
+lea rcx, [r15 + rbp]
+shl r15, 3
+add r15, qword ptr [rax + rsi]
+cmp rcx, qword ptr [rax + rsi + 8]
+cmova r15, rdx
+mov eax, 3
+test r13, r13
+je 199f
+test r15, r15
+je 199f
+test rbp, rbp
+je 204f
+lea rax, [rbp - 1]
+xor ecx, ecx
+175:
+cmp r13, r15
+mov rdx, rcx
+cmova rdx, rax
+mov rsi, qword ptr [r15 + 8*rdx]
+mov qword ptr [r13 + 8*rdx], rsi
+inc rcx
+add rax, -1
+jb 175b
+jmp 204f
+176:
+add r12, qword ptr [r8 + 184]
+mov rdi, r8
+mov rsi, r12
+xor edx, edx
+mov rcx, r13
+mov rbx, r8
+mov r8, r15
+mov r9, rbp
+call 210f
+test eax, eax
+jne 199f
+shr ebp, 6
+jmp 201f
+177:
+add r12, qword ptr [r8 + 184]
+mov rax, qword ptr [r8 + 176]
+shl r12, 4
+178:
+mov dword ptr [rax + r12 + 12], 0
+jmp 196f
+179:
+mov rax, qword ptr [r8 + 160]
+mov r13, qword ptr [r8 + 336]
+mov ecx, r12d
+shl ecx, 4
+mov rdx, qword ptr [r13 + rcx + 8]
+mov eax, dword ptr [rax + 8*r12 + 4]
+lea rcx, [rdx + r15]
+cmp rcx, rax
+ja 206f
+mov rcx, qword ptr [r8 + 344]
+mov eax, 10000000
+sub rax, rcx
+cmp r15, rax
+ja 206f
+mov qword ptr [rsp + 32], rdx
+mov qword ptr [rsp + 40], rdi
+mov rdi, qword ptr [r8 + 320]
+mov rbp, qword ptr [r8 + 328]
+add rcx, r15
+mov qword ptr [rsp + 16], rcx
+lea rcx, [8*rcx]
+add rcx, rbp
+mov rdx, -4096
+mov rsi, rbp
+and rsi, rdx
+mov eax, 4096
+add rsi, rax
+mov qword ptr [rsp + 8], rcx
+and rdx, rcx
+add rdx, rax
+mov eax, 25
+mov r10d, 1
+mov qword ptr [rsp + 24], r8
+xor r8d, r8d
+xor r9d, r9d
+syscall
+test rax, rax
+mov ecx, 0
+cmovle rax, rcx
+jle 208f
+mov rdx, qword ptr [rsp + 24]
+mov qword ptr [rdx + 320], rax
+mov rcx, qword ptr [rsp + 8]
+mov qword ptr [rdx + 328], rcx
+mov rcx, rax
+sub rcx, rdi
+add qword ptr [rdx + 352], rcx
+sub r13, rdi
+mov qword ptr [rsp + 8], rax
+add r13, rax
+mov qword ptr [rdx + 336], r13
+mov qword ptr [rsp + 48], rcx
+add qword ptr [rdx + 368], rcx
+mov rax, qword ptr [rsp + 16]
+mov qword ptr [rdx + 344], rax
+mov rax, qword ptr [rdx + 168]
+test rax, rax
+je 190f
+add rbp, qword ptr [rsp + 8]
+xor esi, esi
+mov qword ptr [rsp + 16], rdi
+180:
+mov r8, rsi
+shl r8, 4
+mov rcx, qword ptr [r13 + r8]
+mov r9, qword ptr [r13 + r8 + 8]
+lea r10, [8*r9]
+test r10, r10
+je 182f
+mov rdx, rcx
+sub rdx, rdi
+add rdx, qword ptr [rsp + 8]
+xor edi, edi
+181:
+mov r11, qword ptr [rdx + rdi]
+mov qword ptr [rbp + rdi], r11
+lea r11, [rdi + 8]
+add rdi, 16
+cmp rdi, r10
+mov rdi, r11
+jbe 181b
+jmp 183f
+182:
+xor r11d, r11d
+183:
+mov rdi, r11
+sub rdi, r10
+jae 185f
+lea rdx, [r11 + rbp]
+add r11, qword ptr [rsp + 48]
+add r11, rcx
+184:
+mov cl, byte ptr [r11]
+mov byte ptr [rdx], cl
+inc rdx
+inc r11
 inc rdi
+jne 184b
+185:
+cmp rsi, r12
+jne 188f
+test r15, r15
+mov rdi, qword ptr [rsp + 16]
+je 187f
+add r10, rbp
+xor ecx, ecx
+186:
+mov qword ptr [r10 + 8*rcx], rbx
+inc rcx
+cmp r15, rcx
+jne 186b
+187:
+add r9, r15
+lea r10, [8*r9]
+jmp 189f
+188:
+mov rdi, qword ptr [rsp + 16]
+189:
+add r8, r13
+mov qword ptr [r8], rbp
+mov qword ptr [r8 + 8], r9
+add rbp, r10
 inc rsi
-dec rcx
-jne 194b
+cmp rsi, rax
+jne 180b
+190:
+mov rax, qword ptr [rsp + 40]
+mov rcx, qword ptr [rsp + 32]
+mov qword ptr [r14 + 8*rax], rcx
+shr r15d, 3
+mov r8, qword ptr [rsp + 24]
+jmp 205f
+191:
+mov eax, 4294967295
+mov rbx, qword ptr [r8 + 392]
+shl r13, 16
+add r13, rbx
+mov rcx, r13
+shr rcx, 62
+jne 207f
+mov rcx, qword ptr [r8 + 256]
+shl rcx, 16
+cmp r13, rcx
+ja 207f
+mov eax, 14
+cmp r13, qword ptr [r8 + 16]
+ja 199f
+lea rax, [r13 + 64]
+mov rsi, qword ptr [r8 + 400]
+cmp rax, rsi
+jbe 192f
+mov rbp, rdi
+lea r15, [rbx + rbx]
+cmp r15, r13
+cmovbe r15, r13
+add r15, 64
+mov rdi, qword ptr [r8 + 384]
+mov rdx, -4096
+and rsi, rdx
+mov eax, 4096
+add rsi, rax
+and rdx, r15
+add rdx, rax
+mov eax, 25
+mov r10d, 1
+mov r12, r8
+xor r8d, r8d
+xor r9d, r9d
+syscall
+test rax, rax
+jle 208f
+mov qword ptr [r12 + 384], rax
+mov qword ptr [r12 + 400], r15
+mov r8, r12
+mov rdi, rbp
+192:
+shr rbx, 16
+mov qword ptr [r8 + 392], r13
+mov rax, rbx
+jmp 207f
+193:
+mov rdx, qword ptr [r8 + 336]
+shl r12d, 4
+mov eax, 3
+cmp r13, qword ptr [rdx + r12 + 8]
+jae 199f
+shl r13, 3
+add r13, qword ptr [rdx + r12]
+je 199f
+mov qword ptr [r13], rcx
+jmp 196f
+194:
+mov rax, qword ptr [r8 + 336]
+shl r12d, 4
+mov rax, qword ptr [rax + r12 + 8]
 195:
-pop rbx
-pop r14
-ret
+mov qword ptr [r14 + 8*rdi], rax
 196:
+mov rcx, qword ptr [r8 + 416]
+add r8, 416
+xor r15d, r15d
 197:
+sub rcx, r15
+mov qword ptr [r8], rcx
+198:
+xor eax, eax
+199:
+add rsp, 56
+pop rbx
+pop r12
+pop r13
+pop r14
+pop r15
+pop rbp
+ret
+200:
+mov rdi, r8
+mov rdx, r12
+mov rcx, r13
+mov rbx, r8
+mov r8, r15
+mov r9, rbp
+call 210f
+test eax, eax
+jne 199b
+shr ebp, 3
+201:
+mov r15, rbp
+mov r8, rbx
+jmp 205f
+202:
+mov rdx, qword ptr [r8 + 336]
+shl r12d, 4
+mov rsi, rbp
+add rsi, r13
+mov eax, 3
+cmp rsi, qword ptr [rdx + r12 + 8]
+ja 199b
+shl r13, 3
+add r13, qword ptr [rdx + r12]
+je 199b
+test rbp, rbp
+je 204f
+xor eax, eax
+203:
+mov qword ptr [r13 + 8*rax], rcx
+inc rax
+cmp rbp, rax
+jne 203b
+204:
+shr ebp, 3
+mov r15, rbp
+205:
+mov rcx, qword ptr [r8 + 416]
+mov eax, 10
+cmp rcx, r15
+jb 199b
+add r8, 416
+jmp 197b
+206:
+mov eax, 4294967295
+207:
+mov qword ptr [r14 + 8*rdi], rax
+jmp 198b
+208:
+mov eax, 12
+jmp 199b
+209:
+210:
+push rbx
+mov rax, qword ptr [rdi + 176]
+mov rbx, rsi
+shl rbx, 4
+lea r11, [r9 + r8]
+mov r10d, dword ptr [rax + rbx + 8]
+mov ebx, dword ptr [rax + rbx + 12]
+add r10, r8
+cmp rsi, qword ptr [rdi + 184]
+jae 212f
+mov rax, qword ptr [rdi + 336]
+shl rdx, 4
+lea r8, [r9 + rcx]
+shl rcx, 3
+add rcx, qword ptr [rax + rdx]
+xor esi, esi
+cmp r8, qword ptr [rax + rdx + 8]
+cmovbe rsi, rcx
+mov eax, 3
+cmp r11, rbx
+ja 218f
+test rsi, rsi
+je 218f
+test r9, r9
+je 213f
+shl r9, 2
+shl r10, 2
+add r10, qword ptr [rdi + 200]
+xor eax, eax
+xor ecx, ecx
+211:
+mov edx, dword ptr [r10 + rcx]
+mov qword ptr [rsi + 2*rcx], rdx
+add rcx, 4
+cmp r9, rcx
+jne 211b
+jmp 218f
+212:
+mov eax, 2
+cmp r11, rbx
+ja 218f
+lea rdx, [r9 + rcx]
+cmp rdx, qword ptr [rdi + 392]
+ja 218f
+mov rdx, qword ptr [rdi + 272]
+mov rsi, qword ptr [rdi + 384]
+xor eax, eax
+cmp r9, 8
+jae 214f
+xor edi, edi
+jmp 216f
+213:
+xor eax, eax
+jmp 218f
+214:
+lea r8, [rdx + r10]
+lea r11, [rsi + rcx]
+xor ebx, ebx
+215:
+mov rdi, qword ptr [r8 + rbx]
+mov qword ptr [r11 + rbx], rdi
+lea rdi, [rbx + 8]
+add rbx, 16
+cmp rbx, r9
+mov rbx, rdi
+jbe 215b
+216:
+sub r9, rdi
+jbe 218f
+add rsi, rdi
+add rsi, rcx
+add rdx, rdi
+add rdx, r10
+217:
+mov cl, byte ptr [rdx]
+mov byte ptr [rsi], cl
+inc rsi
+inc rdx
+dec r9
+jne 217b
+218:
+pop rbx
+ret
+219:
+220:
 push r15
 push r14
 push rbx
-mov qword ptr [rdi + 288], rsi
-mov eax, 20
-cmp rsi, qword ptr [rdi + 96]
-jae 200f
+mov qword ptr [rdi + 472], rsi
+mov rcx, qword ptr [rdi + 152]
+mov eax, 34
+cmp rsi, rcx
+jae 224f
 mov rbx, rsi
 mov r14, rdi
-mov rax, qword ptr [rdi + 88]
-mov rcx, rsi
-shl rcx, 4
-mov edi, dword ptr [rax + rcx]
-mov qword ptr [r14 + 296], rdi
-mov eax, dword ptr [rax + rcx + 4]
+mov rax, qword ptr [rdi + 144]
+mov rdx, rsi
+shl rdx, 4
+mov edi, dword ptr [rax + rdx]
+mov qword ptr [r14 + 480], rdi
+mov eax, dword ptr [rax + rdx + 4]
 test rax, rax
-je 198f
-mov r8, qword ptr [r14 + 232]
-mov rcx, r8
-sub rcx, rdi
+je 221f
+mov r8, qword ptr [r14 + 288]
+mov rdx, r8
+sub rdx, rdi
+setb sil
+cmp rdx, rax
 setb dl
-cmp rcx, rax
-setb cl
-or cl, dl
-je 199f
-198:
-mov eax, 19
-jmp 200f
-199:
+or dl, sil
+je 222f
+221:
+mov eax, 33
+jmp 224f
+222:
 add rax, rdi
-mov qword ptr [r14 + 304], rax
-mov r9, qword ptr [r14 + 224]
+mov qword ptr [r14 + 488], rax
+mov rax, qword ptr [r14 + 376]
+cmp rax, rcx
+jae 223f
+mov rcx, qword ptr [r14 + 368]
+mov dword ptr [rcx + 4*rax], ebx
+inc rax
+mov qword ptr [r14 + 376], rax
+223:
+mov r9, qword ptr [r14 + 280]
 xor eax, eax
 cmp qword ptr [r9 + 8*rdi], 0
-je 201f
-200:
+je 225f
+224:
 pop rbx
 pop r14
 pop r15
 ret
-201:
+225:
 mov rax, qword ptr [r14]
 mov r10d, dword ptr [rax + 12]
 cmp r10, 3
-jb 198b
+jb 221b
 shl rdi, 3
-mov rdx, qword ptr [r14 + 240]
+mov rdx, qword ptr [r14 + 296]
 add rax, 60
 mov esi, 2
 xor ecx, ecx
 mov r11, -1
-202:
+226:
 mov r15d, dword ptr [rax - 4]
 add r15, rcx
 cmp r15, rdi
-ja 203f
+ja 227f
 mov ecx, dword ptr [rax]
 add rdx, rcx
 cmovb rdx, r11
@@ -1074,24 +1409,24 @@ inc rsi
 add rax, 16
 mov rcx, r15
 cmp r10, rsi
-je 198b
-jmp 202b
-203:
+je 221b
+jmp 226b
+227:
 test cl, 7
 setne al
 shl r8, 3
 cmp r15, r8
 seta dil
 or dil, al
-mov eax, 18
-jne 200b
+mov eax, 32
+jne 224b
 add rcx, r9
 mov rdi, r14
-call 205f
-mov qword ptr [r14 + 288], rbx
-jmp 200b
-204:
-205:
+call 229f
+mov qword ptr [r14 + 472], rbx
+jmp 224b
+228:
+229:
 push rbp
 push r15
 push r14
@@ -1101,16 +1436,16 @@ push rbx
 sub rsp, 24
 mov rbx, rcx
 mov rcx, qword ptr [rdi + 8]
-mov eax, 10
+mov eax, 24
 sub rcx, rdx
-jb 211f
+jb 235f
 mov r15, rsi
 mov r13, rdi
 mov rbp, qword ptr [rdi]
 shl r15, 4
 mov r12d, dword ptr [r15 + rbp + 28]
 cmp rcx, r12
-jb 211f
+jb 235f
 mov r14d, dword ptr [r15 + rbp + 24]
 mov eax, dword ptr [r15 + rbp + 32]
 mov dword ptr [rsp + 4], eax
@@ -1118,29 +1453,29 @@ lea rdi, [rdx + rbp]
 mov qword ptr [rsp + 8], rdi
 mov rsi, r12
 mov qword ptr [rsp + 16], rdx
-call 335f
+call 435f
 mov rsi, qword ptr [rsp + 16]
 mov ecx, eax
-mov eax, 11
+mov eax, 25
 cmp dword ptr [r15 + rbp + 36], ecx
-jne 211f
+jne 235f
 lea rax, [rsi + r12]
-mov qword ptr [r13 + 288], rax
+mov qword ptr [r13 + 472], rax
 cmp r12d, r14d
 mov ecx, dword ptr [rsp + 4]
-jne 206f
+jne 230f
 test ecx, ecx
-jne 206f
+jne 230f
 xor eax, eax
 cmp r14d, 8
-jae 207f
+jae 231f
 xor ecx, ecx
-jmp 209f
-206:
-mov eax, 12
+jmp 233f
+230:
+mov eax, 26
 cmp ecx, 1
-jne 211f
-mov rdi, qword ptr [r13 + 248]
+jne 235f
+mov rdi, qword ptr [r13 + 304]
 mov rsi, qword ptr [rsp + 8]
 mov rdx, r12
 mov rcx, rbx
@@ -1152,32 +1487,32 @@ pop r13
 pop r14
 pop r15
 pop rbp
-jmp 213f
-207:
+jmp 237f
+231:
 xor edx, edx
 mov rdi, qword ptr [rsp + 8]
-208:
+232:
 mov rcx, qword ptr [rdi + rdx]
 mov qword ptr [rbx + rdx], rcx
 lea rcx, [rdx + 8]
 add rdx, 16
 cmp rdx, r14
 mov rdx, rcx
-jbe 208b
-209:
+jbe 232b
+233:
 sub r14, rcx
-jbe 211f
+jbe 235f
 add rbx, rcx
 add rbp, rcx
 add rbp, rsi
-210:
+234:
 mov cl, byte ptr [rbp]
 mov byte ptr [rbx], cl
 inc rbx
 inc rbp
 dec r14
-jne 210b
-211:
+jne 234b
+235:
 add rsp, 24
 pop rbx
 pop r12
@@ -1186,8 +1521,8 @@ pop r14
 pop r15
 pop rbp
 ret
-212:
-213:
+236:
+237:
 push rbp
 push r15
 push r14
@@ -1197,57 +1532,57 @@ push rbx
 sub rsp, 120
 mov r14, rdi
 mov rax, -8
-214:
+238:
 mov qword ptr [r14 + rax + 8], 0
 add rax, 8
 cmp rax, 32760
-jb 214b
+jb 238b
 lea rax, [r14 + 163904]
 mov rdi, -8
-215:
+239:
 mov qword ptr [r14 + rdi + 163912], 0
 add rdi, 8
 cmp rdi, 24
-jb 215b
+jb 239b
 lea r12, [r14 + 163936]
 cmp rdx, 8
-jae 216f
+jae 240f
 xor r10d, r10d
-jmp 218f
-216:
+jmp 242f
+240:
 xor edi, edi
-217:
+241:
 mov r9, qword ptr [rsi + rdi]
 mov qword ptr [r12 + rdi], r9
 lea r10, [rdi + 8]
 add rdi, 16
 cmp rdi, rdx
 mov rdi, r10
-jbe 217b
-218:
+jbe 241b
+242:
 mov rdi, rdx
 sub rdi, r10
-jbe 220f
+jbe 244f
 lea r9, [r10 + r14]
 add r9, 163936
 add rsi, r10
-219:
+243:
 mov r10b, byte ptr [rsi]
 mov byte ptr [r9], r10b
 inc r9
 inc rsi
 dec rdi
-jne 219b
-220:
+jne 243b
+244:
 lea rsi, [r14 + 32768]
 add r12, rdx
 add rdx, r14
 mov rdi, -8
-221:
+245:
 mov qword ptr [rdx + rdi + 163944], 0
 add rdi, 8
 cmp rdi, 24
-jb 221b
+jb 245b
 lea rdx, [r8 + rcx]
 mov qword ptr [r14 + 20928], rax
 mov qword ptr [r14 + 20936], rcx
@@ -1262,12 +1597,12 @@ mov qword ptr [r14 + 20896], 1
 mov qword ptr [r14 + 20904], 4
 mov qword ptr [r14 + 20912], 8
 cmp dword ptr [r14 + 163936], -47205080
-mov ebx, 12
-jne 270f
+mov ebx, 26
+jne 294f
 movzx ecx, byte ptr [r14 + 163940]
 mov edx, ecx
 and edx, 31
-jne 270f
+jne 294f
 sub r12, rax
 mov edi, ecx
 shr edi, 5
@@ -1275,52 +1610,52 @@ and edi, 1
 mov edx, 38
 sub rdx, rdi
 shr ecx, 6
-lea rsi, [rip + 342f]
+lea rsi, [rip + 443f]
 movsxd rcx, dword ptr [rsi + 4*rcx]
 add rcx, rsi
 jmp rcx
-222:
+246:
 cmp r12, 38
-jb 270f
+jb 294f
 lea ecx, [8*rdi]
 mov esi, -1
 shl esi, cl
 mov r9d, 38
 test rdi, rdi
-je 227f
+je 251f
 not esi
 and esi, dword ptr [rdx + rax]
-jmp 226f
-223:
+jmp 250f
+247:
 mov r9d, 2
 mov edi, 256
-jmp 225f
-224:
+jmp 249f
+248:
 mov r9d, 4
 xor edi, edi
-225:
+249:
 lea ecx, [8*r9]
 mov rsi, -1
 shl rsi, cl
 add r9, rdx
 cmp r9, r12
-ja 270f
+ja 294f
 not rsi
 and rsi, qword ptr [rdx + rax]
 add rsi, rdi
-226:
+250:
 cmp rsi, r8
-jne 270f
-227:
+jne 294f
+251:
 mov eax, 4247762216
-lea rsi, [rip + 343f]
+lea rsi, [rip + 444f]
 add rax, 47205080
 mov qword ptr [rsp + 104], rax
-228:
+252:
 lea r13, [r9 + 3]
 mov rax, r12
 sub rax, r13
-jb 270f
+jb 294f
 mov rdi, qword ptr [r14 + 20928]
 mov rdx, qword ptr [rdi + r9]
 mov ecx, edx
@@ -1333,56 +1668,56 @@ and edx, 3
 movsxd rdx, dword ptr [rsi + 4*rdx]
 add rdx, rsi
 jmp rdx
-229:
+253:
 cmp r10, rax
-ja 270f
+ja 294f
 mov rbx, qword ptr [r14 + 20936]
 mov rax, qword ptr [r14 + 20952]
 sub rax, rbx
 cmp r10, rax
-ja 269f
+ja 293f
 add rdi, r13
 mov rsi, rbx
 mov rdx, r10
 mov r15, r10
-call 273f
-lea rsi, [rip + 343f]
+call 297f
+lea rsi, [rip + 444f]
 mov r10, r15
 mov rax, r15
-jmp 232f
-230:
+jmp 256f
+254:
 cmp r12, r13
-je 270f
+je 294f
 mov rbx, qword ptr [r14 + 20936]
 mov rax, qword ptr [r14 + 20952]
 sub rax, rbx
 cmp r10, rax
-ja 269f
+ja 293f
 mov eax, 1
 test r10, r10
-je 232f
+je 256f
 mov cl, byte ptr [rdi + r13]
 xor edx, edx
-231:
+255:
 mov byte ptr [rbx + rdx], cl
 inc rdx
 cmp r10, rdx
-jne 231b
-232:
+jne 255b
+256:
 add rbx, r10
 mov qword ptr [r14 + 20936], rbx
 add rax, r13
 mov r9, rax
-mov ebx, 12
-233:
+mov ebx, 26
+257:
 test byte ptr [rsp + 112], 1
-je 228b
-jmp 271f
-234:
+je 252b
+jmp 295f
+258:
 cmp ecx, 1048583
-ja 270f
+ja 294f
 cmp r10, rax
-ja 270f
+ja 294f
 add r10, r13
 mov rdx, qword ptr [rdi + r13]
 mov eax, edx
@@ -1392,37 +1727,37 @@ shr r8d, 2
 and r8d, 3
 cmp rax, 2
 mov qword ptr [rsp + 8], r10
-jae 236f
+jae 260f
 shl r8d, 3
-lea rcx, [rip + 363f]
+lea rcx, [rip + 464f]
 mov cl, byte ptr [r8 + rcx]
 shr rdx, cl
 mov r11, rdx
-lea rcx, [rip + 364f]
+lea rcx, [rip + 465f]
 and r11, qword ptr [r8 + rcx]
-lea rcx, [rip + 365f]
+lea rcx, [rip + 466f]
 add r13, qword ptr [r8 + rcx]
 mov rcx, qword ptr [r14 + 20968]
 test rax, rax
-je 239f
+je 263f
 cmp r11, rcx
-ja 270f
+ja 294f
 lea rdx, [r13 + 1]
 cmp rdx, r10
-ja 270f
+ja 294f
 test r11, r11
-je 240f
+je 264f
 mov rax, qword ptr [r14 + 20960]
 mov cl, byte ptr [r13 + rdi]
 xor esi, esi
-235:
+259:
 mov byte ptr [rax + rsi], cl
 inc rsi
 cmp r11, rsi
-jne 235b
-jmp 255f
-236:
-lea rcx, [rip + 362f]
+jne 259b
+jmp 279f
+260:
+lea rcx, [rip + 463f]
 mov cl, byte ptr [rcx + 4*r8]
 mov r11, rdx
 shr r11, 4
@@ -1433,37 +1768,37 @@ shr rdx, cl
 not rsi
 and r11, rsi
 cmp r11, qword ptr [r14 + 20968]
-ja 270f
+ja 294f
 and rdx, rsi
-lea rcx, [rip + 361f]
+lea rcx, [rip + 462f]
 add r13, qword ptr [rcx + 8*r8]
 add rdx, r13
 cmp rdx, r10
-ja 270f
+ja 294f
 cmp eax, 2
 mov qword ptr [rsp + 24], r11
 mov qword ptr [rsp + 40], rdx
-jne 238f
+jne 262f
 cmp r13, rdx
-jae 270f
+jae 294f
 movzx ebx, byte ptr [r13 + rdi]
 test bl, bl
-js 241f
+js 265f
 lea rcx, [rbx + r13]
 inc rcx
 cmp rcx, rdx
-ja 269f
+ja 293f
 mov qword ptr [rsp + 32], r8
 mov rbp, r13
 lea rdx, [r13 + 1]
 lea rdi, [rsp + 72]
 mov rsi, r14
 mov qword ptr [rsp + 16], rcx
-lea r15, [rip + 355f]
+lea r15, [rip + 456f]
 mov r8, r15
-call 293f
+call 317f
 cmp byte ptr [rsp + 72], 0
-je 269f
+je 293f
 mov r13, qword ptr [rsp + 80]
 mov eax, dword ptr [rsp + 88]
 mov rcx, qword ptr [rsp + 96]
@@ -1472,17 +1807,17 @@ mov rsi, r15
 mov r15, rax
 lea rdx, [r14 + 16416]
 mov r8d, r15d
-call 279f
+call 303f
 test al, al
-je 269f
+je 293f
 mov r10, qword ptr [rsp + 16]
 cmp r13, r10
-jae 269f
+jae 293f
 add rbp, rbx
 mov rdi, qword ptr [r14 + 20928]
 movzx eax, byte ptr [rdi + rbp]
 test eax, eax
-je 269f
+je 293f
 shl r13, 3
 lea rdx, [8*r10]
 bsr eax, eax
@@ -1493,7 +1828,7 @@ mov rax, rdx
 sub rax, r13
 lea r8, [r15 + r15]
 cmp rax, r8
-jb 269f
+jb 293f
 mov rax, rdx
 sub rax, r15
 mov rcx, rax
@@ -1517,7 +1852,7 @@ and rsi, r9
 and rdi, r9
 sub rdx, r8
 xor ebx, ebx
-237:
+261:
 and esi, 511
 mov r8, qword ptr [r14 + 8*rsi + 12312]
 mov rsi, rdi
@@ -1529,7 +1864,7 @@ shr eax, 16
 movzx ecx, al
 lea rdi, [rcx + r13]
 cmp rdx, rdi
-jb 243f
+jb 267f
 inc rbx
 sub rdx, rcx
 mov rcx, rdx
@@ -1546,43 +1881,43 @@ not rdi
 and rdi, r9
 add rdi, r8
 cmp rbx, 254
-je 269f
-jmp 237b
-238:
+je 293f
+jmp 261b
+262:
 mov eax, dword ptr [r14 + 20920]
-jmp 250f
-239:
+jmp 274f
+263:
 cmp r11, rcx
-ja 270f
+ja 294f
 lea rax, [r11 + r13]
 cmp rax, r10
-ja 270f
+ja 294f
 add r13, rdi
 mov rsi, qword ptr [r14 + 20960]
 mov rdi, r13
 mov rdx, r11
 mov r15, r11
 mov r13, rax
-call 273f
+call 297f
 mov rdx, r13
 mov r11, r15
 mov r10, qword ptr [rsp + 8]
-jmp 255f
-240:
+jmp 279f
+264:
 xor r11d, r11d
-jmp 255f
-241:
+jmp 279f
+265:
 lea rax, [rbx - 126]
 shr rax
 lea r10, [rax + r13]
 inc r10
 cmp r10, rdx
-ja 269f
+ja 293f
 inc r13
 add rbx, -127
 xor eax, eax
 xor edx, edx
-242:
+266:
 mov rcx, rdx
 shr rcx
 add rcx, r13
@@ -1597,32 +1932,32 @@ mov byte ptr [r14 + rdx + 20640], sil
 inc rdx
 add rax, 4
 cmp rbx, rdx
-jne 242b
-jmp 244f
-243:
+jne 266b
+jmp 268f
+267:
 and esi, 511
 mov al, byte ptr [r14 + 8*rsi + 12316]
 mov byte ptr [r14 + rbx + 20641], al
 add rbx, 2
 mov r8, qword ptr [rsp + 32]
-244:
+268:
 xor esi, esi
 xor eax, eax
-245:
+269:
 movzx ecx, al
 movzx ecx, byte ptr [r14 + rcx + 20640]
 cmp ecx, 11
-ja 269f
+ja 293f
 mov edx, 1
 shl edx, cl
 shr edx
 add esi, edx
 inc rax
 cmp rbx, rax
-jne 245b
+jne 269b
 lea eax, [rsi - 2048]
 cmp eax, -2047
-jb 269f
+jb 293f
 mov edx, 63
 bsr edx, esi
 xor edx, 31
@@ -1632,13 +1967,13 @@ mov edi, 1
 mov ecx, eax
 shl edi, cl
 cmp rbx, 255
-ja 269f
+ja 293f
 mov qword ptr [rsp + 16], r10
 mov qword ptr [rsp + 32], r8
 sub edi, esi
 lea ecx, [rdi - 1]
 and ecx, edi
-jne 269f
+jne 293f
 mov ecx, 32
 bsf ecx, edi
 inc cl
@@ -1648,7 +1983,7 @@ mov esi, eax
 adc esi, 1
 mov edi, 1
 xor r8d, r8d
-246:
+270:
 lea ecx, [rdx + rdi]
 shl ecx, 8
 mov r9d, 8448
@@ -1657,48 +1992,48 @@ lea ecx, [rdi - 1]
 mov r10d, 1
 shl r10, cl
 xor ecx, ecx
-247:
+271:
 movzx r11d, byte ptr [r14 + rcx + 20640]
 cmp rdi, r11
-jne 249f
+jne 273f
 lea r11, [r8 + r10]
 cmp r8, r11
-jae 249f
+jae 273f
 mov ebp, r9d
 or ebp, ecx
 mov r15, r10
-248:
+272:
 mov r13d, r8d
 and r13d, 2047
 mov word ptr [r14 + 2*r13 + 16544], bp
 inc r8
 dec r15
-jne 248b
+jne 272b
 mov r8, r11
-249:
+273:
 cmp rcx, rbx
 lea rcx, [rcx + 1]
-jne 247b
+jne 271b
 inc rdi
 cmp rdi, rsi
-jne 246b
+jne 270b
 mov dword ptr [r14 + 20920], eax
 mov r13, qword ptr [rsp + 16]
-mov ebx, 12
+mov ebx, 26
 mov r10, qword ptr [rsp + 8]
 mov r11, qword ptr [rsp + 24]
 mov rdx, qword ptr [rsp + 40]
 mov r8, qword ptr [rsp + 32]
-250:
+274:
 test eax, eax
-je 270f
+je 294f
 test r8, r8
-je 253f
+je 277f
 cmp r11, 6
-jb 270f
+jb 294f
 lea rsi, [r13 + 6]
 cmp rdx, rsi
-jb 270f
+jb 294f
 lea r15, [r11 + 3]
 shr r15, 2
 add r13, qword ptr [r14 + 20928]
@@ -1707,23 +2042,23 @@ mov rbx, r15
 neg rbx
 mov qword ptr [rsp + 16], r15
 xor ebp, ebp
-251:
+275:
 cmp rbp, 8
-je 254f
+je 278f
 mov r13, rdx
 cmp rbp, 6
-je 252f
+je 276f
 mov rax, qword ptr [rsp + 32]
 movzx r13d, word ptr [rax + rbp]
 add r13, rsi
-252:
+276:
 cmp rbp, 6
 mov r8, r15
 cmove r8, r11
 cmp r13, rdx
-ja 269f
+ja 293f
 cmp r8, r11
-ja 269f
+ja 293f
 add rbp, 2
 mov rax, qword ptr [rsp + 16]
 add r15, rax
@@ -1731,50 +2066,50 @@ add rbx, rax
 mov rdi, r14
 mov rdx, r13
 mov rcx, rbx
-call 326f
+call 350f
 mov rdx, qword ptr [rsp + 40]
 mov r11, qword ptr [rsp + 24]
 mov r10, qword ptr [rsp + 8]
 mov rsi, r13
 test al, al
-je 269f
-jmp 251b
-253:
+je 293f
+jmp 275b
+277:
 mov rdi, r14
 mov rsi, r13
 xor ecx, ecx
 mov r8, r11
-call 326f
+call 350f
 mov rdx, qword ptr [rsp + 40]
 mov r11, qword ptr [rsp + 24]
 mov r10, qword ptr [rsp + 8]
 test al, al
-je 270f
-jmp 255f
-254:
-mov ebx, 12
-255:
+je 294f
+jmp 279f
+278:
+mov ebx, 26
+279:
 cmp rdx, r10
-jae 270f
+jae 294f
 mov rax, qword ptr [r14 + 20928]
 movzx ecx, byte ptr [rax + rdx]
 mov r8, rcx
 test cl, cl
-jns 257f
+jns 281f
 movzx edi, byte ptr [rax + rdx + 1]
 cmp ecx, 255
-je 256f
+je 280f
 mov esi, ecx
 shl esi, 8
 lea r8, [rsi + rdi]
 add r8, -32768
-jmp 257f
-256:
+jmp 281f
+280:
 movzx esi, byte ptr [rdx + rax + 2]
 shl esi, 8
 lea r8, [rsi + rdi]
 add r8, 32512
-257:
+281:
 mov esi, ecx
 shr sil, 7
 movzx edi, sil
@@ -1785,28 +2120,28 @@ add rdx, rsi
 lea r15, [rdi + rdx]
 inc r15
 test r8, r8
-je 268f
+je 292f
 cmp r15, r10
-jae 270f
+jae 294f
 movzx eax, byte ptr [r15 + rax]
 mov qword ptr [rsp + 40], rax
 test al, 3
-jne 270f
+jne 294f
 mov qword ptr [rsp + 16], r8
 inc r15
 mov ebp, 6
 xor r13d, r13d
 mov qword ptr [rsp + 24], r11
-258:
+282:
 mov rdx, qword ptr [rsp + 40]
 mov ecx, ebp
 shr rdx, cl
 and edx, 3
 test r13, r13
-je 259f
+je 283f
 cmp r13, 1
-jne 260f
-movups xmm0, xmmword ptr [rip + 357f]
+jne 284f
+movups xmm0, xmmword ptr [rip + 458f]
 movaps xmmword ptr [rsp + 48], xmm0
 mov qword ptr [rsp + 64], 8
 mov r8d, 5
@@ -1814,62 +2149,62 @@ mov ecx, 29
 mov edi, 32
 mov eax, 1
 mov sil, 1
-lea r11, [rip + 344f]
+lea r11, [rip + 445f]
 movsxd r9, dword ptr [r11 + 4*rdx]
 add r9, r11
 mov r11, qword ptr [rsp + 24]
 lea rbx, [r14 + 4104]
-lea rdx, [rip + 353f]
+lea rdx, [rip + 454f]
 jmp r9
-259:
-movups xmm0, xmmword ptr [rip + 356f]
+283:
+movups xmm0, xmmword ptr [rip + 457f]
 movaps xmmword ptr [rsp + 48], xmm0
 mov qword ptr [rsp + 64], 9
 mov r8d, 6
 mov ecx, 36
 xor eax, eax
-lea rsi, [rip + 344f]
+lea rsi, [rip + 445f]
 movsxd r9, dword ptr [rsi + 4*rdx]
 add r9, rsi
 mov rbx, r14
-lea rdx, [rip + 352f]
+lea rdx, [rip + 453f]
 mov edi, 36
 xor esi, esi
 jmp r9
-260:
-movups xmm0, xmmword ptr [rip + 358f]
+284:
+movups xmm0, xmmword ptr [rip + 459f]
 movaps xmmword ptr [rsp + 48], xmm0
 mov qword ptr [rsp + 64], 9
 mov r8d, 6
 mov ecx, 53
 mov eax, 2
 xor esi, esi
-lea rdi, [rip + 344f]
+lea rdi, [rip + 445f]
 movsxd r9, dword ptr [rdi + 4*rdx]
 add r9, rdi
 lea rbx, [r14 + 8208]
-lea rdx, [rip + 351f]
+lea rdx, [rip + 452f]
 mov edi, 53
 jmp r9
-261:
+285:
 mov rdi, rbx
 lea rsi, [rsp + 48]
-call 279f
+call 303f
 mov r11, qword ptr [rsp + 24]
 mov r10, qword ptr [rsp + 8]
 test al, al
-je 269f
-jmp 267f
-262:
+je 293f
+jmp 291f
+286:
 lea rdi, [rsp + 72]
 mov rsi, r14
 mov rdx, r15
 mov rcx, r10
 lea r15, [rsp + 48]
 mov r8, r15
-call 293f
+call 317f
 cmp byte ptr [rsp + 72], 0
-je 269f
+je 293f
 mov rax, qword ptr [rsp + 80]
 mov r8d, dword ptr [rsp + 88]
 mov rcx, qword ptr [rsp + 96]
@@ -1877,85 +2212,85 @@ mov rdi, rbx
 mov rsi, r15
 mov r15, rax
 lea rdx, [r14 + 16416]
-call 279f
+call 303f
 test al, al
 mov r10, qword ptr [rsp + 8]
 mov r11, qword ptr [rsp + 24]
-je 269f
-jmp 267f
-263:
+je 293f
+jmp 291f
+287:
 cmp dword ptr [rbx + 4100], 0
-je 269f
-jmp 267f
-264:
+je 293f
+jmp 291f
+288:
 cmp r15, r10
-jae 269f
+jae 293f
 mov rcx, qword ptr [r14 + 20928]
 movzx ecx, byte ptr [rcx + r15]
 cmp edi, ecx
-jbe 269f
+jbe 293f
 shl eax, 8
-lea rdx, [rip + 354f]
+lea rdx, [rip + 455f]
 add rax, rdx
 mov eax, dword ptr [rax + 4*rcx]
 test sil, sil
-je 265f
+je 289f
 and cl, 31
 mov rdx, qword ptr [rsp + 104]
 shl rdx, cl
 or rdx, rax
-jmp 266f
-265:
+jmp 290f
+289:
 mov rdx, rax
 shl rdx, 32
 or rdx, rax
 movabs rax, 72057594021150720
 and rdx, rax
-266:
+290:
 mov qword ptr [rbx], rdx
 movabs rax, 4294967296
 mov qword ptr [rbx + 4096], rax
 inc r15
-267:
+291:
 inc r13
 add rbp, -2
 cmp r13, 3
-jne 258b
+jne 282b
 add r11, qword ptr [r14 + 20960]
 mov rdi, r14
 mov rsi, r15
 mov rdx, r10
 mov rcx, qword ptr [rsp + 16]
 mov r8, r11
-call 302f
+call 326f
 mov r9, qword ptr [rsp + 8]
 test al, al
-mov ebx, 12
-lea rsi, [rip + 343f]
-je 270f
-jmp 233b
-268:
+mov ebx, 26
+lea rsi, [rip + 444f]
+je 294f
+jmp 257b
+292:
 cmp r15, r10
-jne 270f
+jne 294f
 mov rbx, qword ptr [r14 + 20936]
 mov rax, qword ptr [r14 + 20952]
 sub rax, rbx
 cmp r11, rax
-ja 269f
+ja 293f
 mov rdi, qword ptr [r14 + 20960]
 mov rsi, rbx
 mov rdx, r11
 mov r15, r11
-call 273f
+call 297f
 mov r9, qword ptr [rsp + 8]
 add rbx, r15
 mov qword ptr [r14 + 20936], rbx
-mov ebx, 12
-lea rsi, [rip + 343f]
-jmp 233b
-269:
-mov ebx, 12
-270:
+mov ebx, 26
+lea rsi, [rip + 444f]
+jmp 257b
+293:
+mov ebx, 26
+294:
 mov eax, ebx
 add rsp, 120
 pop rbx
@@ -1965,42 +2300,42 @@ pop r14
 pop r15
 pop rbp
 ret
-271:
+295:
 cmp r9, r12
-jne 270b
+jne 294b
 mov rax, qword ptr [r14 + 20936]
 xor ecx, ecx
 cmp rax, qword ptr [r14 + 20952]
 cmove ebx, ecx
-jmp 270b
-272:
-273:
+jmp 294b
+296:
+297:
 mov rax, rdx
 and rax, -16
-je 275f
+je 299f
 xor ecx, ecx
-274:
+298:
 movups xmm0, xmmword ptr [rdi + rcx]
 movups xmmword ptr [rsi + rcx], xmm0
 add rcx, 16
 cmp rcx, rax
-jb 274b
-275:
+jb 298b
+299:
 and rdx, 15
-je 277f
+je 301f
 add rsi, rax
 add rdi, rax
-276:
+300:
 mov al, byte ptr [rdi]
 mov byte ptr [rsi], al
 inc rsi
 inc rdi
 dec rdx
-jne 276b
-277:
+jne 300b
+301:
 ret
-278:
-279:
+302:
+303:
 push rbp
 push r15
 push r14
@@ -2022,28 +2357,28 @@ movaps xmmword ptr [rsp - 96], xmm0
 movaps xmmword ptr [rsp - 112], xmm0
 movaps xmmword ptr [rsp - 128], xmm0
 test rax, rax
-je 287f
+je 311f
 xor r10d, r10d
 mov rcx, r9
-280:
+304:
 mov r11d, r10d
 and r11d, 63
 lea ebx, [r11 + r11]
 movzx ebp, word ptr [rdx + rbx]
 mov word ptr [rsp + rbx - 128], bp
 test bp, bp
-jns 281f
+jns 305f
 test rcx, rcx
-je 286f
+je 310f
 dec rcx
 mov ebx, ecx
 and ebx, 511
 mov qword ptr [rdi + 8*rbx], r10
 mov word ptr [rsp + 2*r11 - 128], 1
-281:
+305:
 inc r10
 cmp rax, r10
-jne 280b
+jne 304b
 mov r11, r9
 shr r11, 3
 mov rbx, r9
@@ -2053,44 +2388,44 @@ add r11, rbx
 add r11, 3
 xor ebx, ebx
 xor r14d, r14d
-282:
+306:
 mov r15d, ebx
 and r15d, 63
 movzx ebp, word ptr [rdx + 2*r15]
 test bp, bp
-jle 285f
-283:
+jle 309f
+307:
 mov r15d, r14d
 and r15d, 511
 mov qword ptr [rdi + 8*r15], rbx
-284:
+308:
 add r14, r11
 and r14, r10
 cmp r14, rcx
-jae 284b
+jae 308b
 dec bp
-jg 283b
-285:
+jg 307b
+309:
 inc rbx
 cmp rbx, rax
-jne 282b
+jne 306b
 test r14, r14
-je 287f
-286:
+je 311f
+310:
 xor eax, eax
-jmp 291f
-287:
+jmp 315f
+311:
 mov rax, qword ptr [rsi + 8]
 mov ecx, eax
 and ecx, 3
 shl ecx, 8
-lea rdx, [rip + 354f]
+lea rdx, [rip + 455f]
 add rdx, rcx
 lea esi, [r8 - 31]
 xor r10d, r10d
 movabs r11, 4294967296
 movabs rbx, 72057594021150720
-288:
+312:
 mov r14d, r10d
 and r14d, 511
 mov ecx, r14d
@@ -2102,18 +2437,18 @@ lea ebp, [r15 + 1]
 mov word ptr [rsp + 2*r12 - 128], bp
 mov r13d, dword ptr [rdx + 4*r12]
 cmp rax, 1
-jne 289f
+jne 313f
 and cl, 31
 mov r12, r11
 shl r12, cl
 or r12, r13
-jmp 290f
-289:
+jmp 314f
+313:
 mov r12, r13
 shl r12, 32
 or r12, r13
 and r12, rbx
-290:
+314:
 mov ecx, 63
 bsr ecx, r15d
 xor ecx, 31
@@ -2126,11 +2461,11 @@ or rcx, r12
 mov qword ptr [rdi + 8*r14], rcx
 inc r10
 cmp r9, r10
-jne 288b
+jne 312b
 mov dword ptr [rdi + 4096], r8d
 mov dword ptr [rdi + 4100], 1
 mov al, 1
-291:
+315:
 add rsp, 8
 pop rbx
 pop r12
@@ -2139,8 +2474,8 @@ pop r14
 pop r15
 pop rbp
 ret
-292:
-293:
+316:
+317:
 push rbp
 push r15
 push r14
@@ -2166,8 +2501,8 @@ and ecx, 15
 lea edi, [rcx + 5]
 mov qword ptr [rsp - 24], 0
 cmp edi, dword ptr [r8 + 16]
-jbe 295f
-294:
+jbe 319f
+318:
 mov rcx, qword ptr [rsp - 24]
 mov qword ptr [rax], rcx
 pop rbx
@@ -2177,7 +2512,7 @@ pop r14
 pop r15
 pop rbp
 ret
-295:
+319:
 mov dword ptr [rsp - 12], edi
 add rsi, 16416
 lea rdx, [8*rdx + 4]
@@ -2187,11 +2522,11 @@ mov r14, qword ptr [r8]
 mov qword ptr [rsp - 8], r9
 lea r11, [8*r9]
 xor r15d, r15d
-296:
+320:
 cmp rdx, r11
-ja 294b
+ja 318b
 cmp r15, r14
-jae 294b
+jae 318b
 lea r9d, [r12 + 1]
 bsr r8d, r9d
 lea r13, [r8 + rdx]
@@ -2241,9 +2576,9 @@ sub r12d, ecx
 inc r15
 mov r8, r15
 mov rdi, rdx
-297:
+321:
 cmp ebp, 1
-jne 299f
+jne 323f
 mov rcx, rdi
 shr rcx, 3
 mov r9, qword ptr [rcx + rbx]
@@ -2254,38 +2589,38 @@ and r9d, 3
 add r8, r9
 add rdi, 2
 cmp r9, 3
-jne 298f
+jne 322f
 cmp r8, r14
-jbe 297b
-jmp 294b
-298:
+jbe 321b
+jmp 318b
+322:
 mov r15, r8
 mov rdx, rdi
-299:
+323:
 test r12d, r12d
-jg 296b
-je 300f
+jg 320b
+je 324f
 mov qword ptr [rsp - 24], 0
-jmp 294b
-300:
+jmp 318b
+324:
 add rdx, 7
 shr rdx, 3
 mov qword ptr [rsp - 24], 0
 cmp rdx, qword ptr [rsp - 8]
-ja 294b
+ja 318b
 cmp r15, r14
-ja 294b
+ja 318b
 mov qword ptr [rax + 8], rdx
 mov ecx, dword ptr [rsp - 12]
 mov dword ptr [rax + 16], ecx
 mov qword ptr [rax + 24], r15
 mov ecx, 1
 mov qword ptr [rsp - 24], rcx
-jmp 294b
-301:
-302:
+jmp 318b
+325:
+326:
 cmp rsi, rdx
-jae 305f
+jae 329f
 push rbp
 push r15
 push r14
@@ -2298,7 +2633,7 @@ mov rax, qword ptr [rdi + 20928]
 mov qword ptr [rsp + 48], rax
 movzx eax, byte ptr [rdx + rax - 1]
 test eax, eax
-je 303f
+je 327f
 mov r14, r8
 mov r9, rcx
 mov r11, rsi
@@ -2316,10 +2651,10 @@ sub rcx, r11
 lea esi, [r8 + rax]
 add esi, edi
 cmp rcx, rsi
-jae 306f
-303:
+jae 330f
+327:
 xor eax, eax
-304:
+328:
 add rsp, 104
 pop rbx
 pop r12
@@ -2328,10 +2663,10 @@ pop r14
 pop r15
 pop rbp
 ret
-305:
+329:
 xor eax, eax
 ret
-306:
+330:
 sub rdx, rax
 mov rcx, rdx
 shr rcx, 3
@@ -2385,7 +2720,7 @@ mov qword ptr [rsp + 72], rax
 mov qword ptr [rsp + 80], r14
 mov qword ptr [rsp + 8], r15
 mov qword ptr [rsp + 40], r11
-307:
+331:
 mov qword ptr [rsp + 64], r10
 mov qword ptr [rsp + 88], rbp
 mov qword ptr [rsp + 16], rcx
@@ -2446,7 +2781,7 @@ mov r15, rbx
 sub rdx, rax
 dec r9
 mov qword ptr [rsp + 96], r9
-je 308f
+je 332f
 mov ecx, eax
 shl rdi, cl
 mov eax, r11d
@@ -2485,11 +2820,11 @@ add ebx, r8d
 sub rdx, rbx
 add rdi, rbp
 mov qword ptr [rsp + 64], rdi
-jmp 309f
-308:
+jmp 333f
+332:
 mov qword ptr [rsp + 56], r8
 mov r9, qword ptr [rsp + 88]
-309:
+333:
 shr rbp, 32
 add r14, rbp
 shr r11, 32
@@ -2497,21 +2832,21 @@ add r13, r11
 mov rax, r14
 sub rax, 3
 mov r8, qword ptr [rsp + 32]
-jbe 314f
+jbe 338f
 mov rcx, qword ptr [rsp]
 mov rbx, r8
 mov r8, rax
 mov r11, qword ptr [rsp + 40]
 mov rbp, r9
-310:
+334:
 xor eax, eax
 cmp rdx, r11
 mov r14, qword ptr [rsp + 80]
-jb 304b
+jb 328b
 mov rdi, r14
 sub rdi, r12
 cmp r13, rdi
-ja 304b
+ja 328b
 shr rsi, 32
 add r10, rsi
 lea rsi, [r10 + r13]
@@ -2519,96 +2854,96 @@ mov rdi, qword ptr [rsp + 24]
 sub rdi, r15
 xor eax, eax
 cmp rsi, rdi
-ja 304b
+ja 328b
 test r8, r8
-je 304b
+je 328b
 mov qword ptr [rsp], rbx
 lea rbx, [r15 + r13]
 mov rax, rbx
 sub rax, qword ptr [rsp + 72]
 cmp r8, rax
-ja 303b
+ja 327b
 lea rax, [rbx + r10]
 add rax, 16
 cmp rax, qword ptr [rsp + 24]
-jbe 315f
+jbe 339f
 test r13, r13
-je 312f
+je 336f
 mov rax, r12
 mov rsi, r13
-311:
+335:
 mov dil, byte ptr [rax]
 mov byte ptr [r15], dil
 inc r15
 inc rax
 dec rsi
-jne 311b
-312:
+jne 335b
+336:
 test r10, r10
 mov r15, qword ptr [rsp + 8]
-je 320f
+je 344f
 mov rax, r8
 neg rax
 mov rsi, rbx
 mov rdi, r10
-313:
+337:
 mov r9b, byte ptr [rax + rsi]
 mov byte ptr [rsi], r9b
 inc rsi
 dec rdi
-jne 313b
-jmp 320f
-314:
+jne 337b
+jmp 344f
+338:
 cmp r13, 1
 adc r14, 0
 dec r14
 mov r11, qword ptr [rsp + 40]
 mov rbp, r9
-je 322f
+je 346f
 cmp r14, 2
-je 321f
+je 345f
 cmp r14, 1
-jne 323f
+jne 347f
 mov rcx, qword ptr [rsp + 16]
 mov rbx, r8
 mov r8, qword ptr [rsp]
-jmp 310b
-315:
+jmp 334b
+339:
 xor eax, eax
-316:
+340:
 movups xmm0, xmmword ptr [r12 + rax]
 movups xmmword ptr [r15 + rax], xmm0
 add rax, 16
 cmp rax, r13
-jb 316b
+jb 340b
 cmp r8, 16
-jb 318f
+jb 342f
 mov rax, rbx
 sub rax, r8
 xor esi, esi
 mov r15, qword ptr [rsp + 8]
-317:
+341:
 movups xmm0, xmmword ptr [rax + rsi]
 movups xmmword ptr [rbx + rsi], xmm0
 add rsi, 16
 cmp rsi, r10
-jb 317b
-jmp 320f
-318:
+jb 341b
+jmp 344f
+342:
 test r10, r10
 mov r15, qword ptr [rsp + 8]
-je 320f
+je 344f
 mov rax, r8
 neg rax
 mov rsi, rbx
 mov rdi, r10
-319:
+343:
 mov r9b, byte ptr [rax + rsi]
 mov byte ptr [rsi], r9b
 inc rsi
 dec rdi
-jne 319b
-320:
+jne 343b
+344:
 mov qword ptr [rsp + 32], r8
 add rbx, r10
 add r13, r12
@@ -2616,23 +2951,23 @@ mov r9, qword ptr [rsp + 96]
 test r9, r9
 mov r8, qword ptr [rsp + 56]
 mov r10, qword ptr [rsp + 64]
-jne 307b
-jmp 324f
-321:
+jne 331b
+jmp 348f
+345:
 mov rcx, qword ptr [rsp]
 mov rbx, r8
 mov r8, qword ptr [rsp + 16]
-jmp 310b
-322:
+jmp 334b
+346:
 mov rcx, qword ptr [rsp + 16]
 mov rbx, qword ptr [rsp]
-jmp 310b
-323:
+jmp 334b
+347:
 mov rbx, r8
 dec r8
 mov rcx, qword ptr [rsp]
-jmp 310b
-324:
+jmp 334b
+348:
 mov qword ptr [r15 + 20936], rbx
 mov rax, qword ptr [rsp + 32]
 mov qword ptr [r15 + 20896], rax
@@ -2640,24 +2975,24 @@ mov rax, qword ptr [rsp]
 mov qword ptr [r15 + 20904], rax
 mov qword ptr [r15 + 20912], rcx
 cmp rdx, r11
-jne 303b
+jne 327b
 sub r14, r13
 mov rax, qword ptr [rsp + 24]
 sub rax, rbx
 cmp r14, rax
-ja 303b
+ja 327b
 mov rdi, r13
 mov rsi, rbx
 mov rdx, r14
-call 273b
+call 297b
 add r14, rbx
 mov qword ptr [r15 + 20936], r14
 mov al, 1
-jmp 304b
-325:
-326:
+jmp 328b
+349:
+350:
 cmp rsi, rdx
-jae 331f
+jae 355f
 push rbp
 push r15
 push r14
@@ -2667,7 +3002,7 @@ mov rax, rcx
 mov r14, qword ptr [rdi + 20928]
 movzx ecx, byte ptr [rdx + r14 - 1]
 test ecx, ecx
-je 332f
+je 356f
 shl rdx, 3
 bsr ecx, ecx
 xor ecx, 31
@@ -2678,14 +3013,14 @@ mov rcx, qword ptr [rdi + 20960]
 add rax, rcx
 add r8, rcx
 cmp rax, r8
-jae 330f
+jae 354f
 xor r9d, r9d
 sub r9d, dword ptr [rdi + 20920]
 and r9d, 63
 mov ebp, 2047
-327:
+351:
 cmp rdx, rsi
-jb 332f
+jb 356f
 lea rcx, [rdx + 7]
 mov r10, rcx
 shr r10, 3
@@ -2703,11 +3038,11 @@ shr ecx, 8
 sub rdx, rcx
 lea r12, [rax + 5]
 cmp r12, r8
-jbe 328f
+jbe 352f
 inc rax
 mov r12, rax
-jmp 329f
-328:
+jmp 353f
+352:
 shl r15, cl
 mov r10, r15
 mov ecx, r9d
@@ -2748,38 +3083,768 @@ shr eax, 8
 add eax, r11d
 sub rdx, rax
 mov rax, r12
-329:
+353:
 cmp r12, r8
-jb 327b
-330:
+jb 351b
+354:
 cmp rdx, rsi
 sete al
-jmp 333f
-331:
+jmp 357f
+355:
 xor eax, eax
 ret
-332:
+356:
 xor eax, eax
-333:
+357:
 pop rbx
 pop r12
 pop r14
 pop r15
 pop rbp
 ret
-334:
-335:
+358:
+359:
+push rbp
+push r15
+push r14
+push r13
+push r12
+push rbx
+push rax
+mov r15, rdx
+mov rbx, rdi
+mov rbp, qword ptr [rdi + 16]
+mov r14, qword ptr [rdi + 168]
+mov qword ptr [r14 + 416], rbp
+mov rax, qword ptr [rdi + 8]
+and rax, -16
+mov qword ptr [r14 + 576], rax
+mov rax, qword ptr [r14 + 280]
+mov ecx, esi
+lea r12, [rax + 8*rcx]
+movzx eax, byte ptr [r12]
+cmp eax, 148
+je 361f
+cmp eax, 126
+jne 362f
+mov eax, 10
+cmp rbp, 32
+jb 363f
+mov r13d, dword ptr [r12 + 4]
+movzx eax, word ptr [r12 + 2]
+lea r15, [r15 + 8*rax]
+add rbp, -32
+mov qword ptr [r14 + 416], rbp
+lea rax, [rip + 451f]
+movzx ecx, byte ptr [rax + 2*r13]
+mov qword ptr [r14 + 432], 0
+mov rax, r15
+sub rax, qword ptr [r14 + 408]
+shr rax, 3
+mov qword ptr [r14 + 424], rax
+mov rdi, qword ptr [r14 + 464]
+mov esi, r13d
+mov rdx, r15
+call qword ptr [r14 + 448]
+test eax, eax
+jne 363f
+cmp r13d, 59
+je 360f
+mov qword ptr [r14 + 416], rbp
+360:
+xor eax, eax
+movabs rcx, 4612178874514538496
+bt rcx, r13
+jb 363f
+mov rcx, qword ptr [r14 + 440]
+mov qword ptr [r15], rcx
+jmp 363f
+361:
+movzx eax, word ptr [r12 + 4]
+mov rdx, qword ptr [r15 + 8*rax]
+movzx eax, word ptr [r12 + 6]
+mov rcx, qword ptr [r15 + 8*rax]
+mov rdi, qword ptr [r14 + 464]
+movzx esi, byte ptr [r12 + 1]
+call qword ptr [r14 + 456]
+test eax, eax
+jne 363f
+mov rax, qword ptr [r14 + 440]
+movzx ecx, word ptr [r12 + 2]
+mov qword ptr [r15 + 8*rcx], rax
+xor eax, eax
+jmp 363f
+362:
+mov rdi, r14
+mov rsi, r12
+mov rdx, r15
+call 170b
+363:
+mov rcx, qword ptr [r14 + 416]
+mov qword ptr [rbx + 16], rcx
+mov rcx, qword ptr [r14 + 336]
+mov qword ptr [rbx + 120], rcx
+mov rcx, qword ptr [r14 + 384]
+mov qword ptr [rbx + 56], rcx
+mov rcx, qword ptr [r14 + 392]
+xorps xmm0, xmm0
+movups xmmword ptr [rbx + 80], xmm0
+movups xmmword ptr [rbx + 64], xmm0
+test rcx, rcx
+je 364f
+lea rdx, [rcx - 1]
+lea rsi, [rcx - 3]
+mov qword ptr [rbx + 64], rcx
+add rcx, -7
+mov qword ptr [rbx + 72], rdx
+mov qword ptr [rbx + 80], rsi
+mov qword ptr [rbx + 88], rcx
+364:
+add rsp, 8
+pop rbx
+pop r12
+pop r13
+pop r14
+pop r15
+pop rbp
+ret
+365:
+366:
+mov rdi, qword ptr [rdi + 168]
+mov esi, esi
+jmp 368f
+367:
+368:
+push rbp
+push r15
+push r14
+push r13
+push r12
+push rbx
+sub rsp, 216
+mov rbx, rdi
+cmp qword ptr [rdi + 504], 0
+je 371f
+369:
+cmp rsi, qword ptr [rbx + 152]
+jae 370f
+mov rax, qword ptr [rbx + 32]
+mov ecx, dword ptr [rax + 4]
+add rcx, qword ptr [rbx + 504]
+mov rdx, qword ptr [rbx + 544]
+xor eax, eax
+cmp qword ptr [rdx + 8*rsi], rcx
+jne 375f
+370:
+mov rdi, rbx
+mov rbp, rsi
+call 220b
+test eax, eax
+jne 375f
+mov r14, qword ptr [rbx + 480]
+mov rdi, qword ptr [rbx + 488]
+mov rax, rbp
+shl rax, 4
+mov rcx, qword ptr [rbx + 144]
+mov rdx, qword ptr [rbx + 280]
+movzx r10d, word ptr [rcx + rax + 8]
+movzx ecx, byte ptr [rdx + 8*rdi - 8]
+lea eax, [rcx - 120]
+cmp eax, 3
+ja 376f
+cmp eax, 1
+je 376f
+mov eax, 35
+cmp r10d, 32767
+ja 375f
+jmp 377f
+371:
+mov qword ptr [rsp + 72], rsi
+mov rax, qword ptr [rbx + 64]
+mov rcx, qword ptr [rbx + 288]
+lea r13, [rcx + 2*rcx]
+shl r13, 5
+add r13, 1052671
+and r13, -4096
+cmp r13, rax
+cmovae r13, rax
+mov qword ptr [rbx + 512], r13
+mov eax, 9
+mov edx, 3
+mov r10d, 16417
+xor edi, edi
+mov rsi, r13
+mov r8, -1
+xor r9d, r9d
+syscall
+mov r12, rax
+test rax, rax
+js 374f
+mov qword ptr [rbx + 496], r12
+mov eax, 25
+mov r10d, 1
+mov rdi, r12
+xor esi, esi
+mov rdx, r13
+xor r8d, r8d
+xor r9d, r9d
+syscall
+mov rdi, rax
+test rax, rax
+js 372f
+mov qword ptr [rbx + 504], rdi
+mov eax, 10
+mov edx, 5
+mov rsi, r13
+xor r10d, r10d
+xor r8d, r8d
+xor r9d, r9d
+syscall
+test rax, rax
+js 373f
+mov r8, qword ptr [rbx + 32]
+mov rax, qword ptr [rbx + 40]
+cmp rax, 8
+jae 399f
+xor ecx, ecx
+jmp 401f
+372:
+mov r12, rdi
+jmp 374f
+373:
+mov r12, rax
+374:
+neg r12
+mov qword ptr [rbx + 472], r12
+mov eax, 18
+375:
+add rsp, 216
+pop rbx
+pop r12
+pop r13
+pop r14
+pop r15
+pop rbp
+ret
+376:
+mov eax, 35
+cmp r10d, 32767
+ja 375b
+cmp cl, 124
+jne 375b
+377:
+mov rcx, rdi
+sub rcx, r14
+mov rdx, qword ptr [rbx + 512]
+sub rdx, qword ptr [rbx + 520]
+lea rsi, [rcx + 2*rcx]
+shl rsi, 5
+add rsi, 4096
+mov eax, 16
+cmp rdx, rsi
+jb 375b
+lea rax, [r10 - 1]
+xor edx, edx
+test r10d, r10d
+cmovne rdx, rax
+mov rax, qword ptr [rbx + 528]
+mov qword ptr [rax + 1568], rdx
+mov rax, qword ptr [rbx + 280]
+mov rdx, qword ptr [rbx + 496]
+lea r11, [rax + 8*r14]
+mov qword ptr [rsp + 24], rdi
+lea rdi, [rax + 8*rdi]
+mov eax, 32768
+sub rax, r10
+movabs r8, 281479271743488
+imul r8, rax
+mov rax, qword ptr [rbx + 32]
+mov r9d, dword ptr [rax + 12]
+mov esi, dword ptr [rax + 16]
+lea r15, [rsp + 80]
+mov qword ptr [r15], r11
+mov qword ptr [r15 + 8], rdi
+mov rdi, qword ptr [rbx + 520]
+add rdi, rdx
+mov qword ptr [rsp + 16], rdi
+mov qword ptr [r15 + 16], rdi
+mov qword ptr [r15 + 24], rdx
+mov rdx, qword ptr [rbx + 552]
+mov qword ptr [rsp + 40], r11
+mov qword ptr [r15 + 32], r11
+mov qword ptr [r15 + 40], rdx
+mov qword ptr [r15 + 48], r8
+mov qword ptr [rsp + 8], r10
+lea edi, [8*r10]
+sub edi, dword ptr [rbx + 48]
+mov dword ptr [r15 + 56], edi
+add r9, rax
+mov dword ptr [r15 + 60], 150
+mov qword ptr [r15 + 64], r9
+mov rdi, qword ptr [rbx + 528]
+shl rcx, 4
+add rcx, rdx
+mov qword ptr [r15 + 72], rdi
+mov qword ptr [r15 + 80], rcx
+mov qword ptr [r15 + 88], rsi
+mov qword ptr [r15 + 96], r14
+movabs rcx, 9223231297218871296
+mov qword ptr [r15 + 104], rcx
+movabs rcx, -9223231297218936832
+mov qword ptr [r15 + 112], rcx
+mov qword ptr [r15 + 120], 0
+mov qword ptr [r15 + 128], rdx
+mov r12d, dword ptr [rax + 8]
+add r12, qword ptr [rbx + 504]
+lea r13, [rip + 448f]
+378:
+mov rdi, r15
+call r12
+cmp eax, 1
+jne 432f
+mov rax, qword ptr [rsp + 80]
+movzx ecx, byte ptr [rax]
+lea rdx, [rip + 460f]
+movzx r11d, byte ptr [rcx + rdx]
+add r11d, -5
+cmp r11d, 21
+ja 433f
+mov r9, rax
+sub r9, qword ptr [rsp + 40]
+shr r9, 3
+lea r8, [r9 + r14]
+inc r8
+movzx edi, word ptr [rax + 4]
+movzx esi, word ptr [rax + 6]
+mov r10d, esi
+shl r10d, 16
+or r10, rdi
+movzx edx, word ptr [rax + 2]
+movzx ecx, byte ptr [rax + 1]
+movsxd r11, dword ptr [r13 + 4*r11]
+add r11, r13
+jmp r11
+379:
+movsx rcx, dx
+jmp 390f
+380:
+cmp qword ptr [rbx + 136], rcx
+ja 392f
+jmp 433f
+381:
+cmp r10, qword ptr [rbx + 136]
+jae 433f
+jmp 392f
+382:
+cmp cl, 68
+jae 433f
+jmp 392f
+383:
+inc edx
+cmp edx, dword ptr [rsp + 8]
+jae 433f
+jmp 392f
+384:
+add r9, r14
+shl ecx, 16
+lea rsi, [rcx + rdx]
+add rsi, r9
+add rsi, 2
+cmp rsi, qword ptr [rsp + 24]
+ja 433f
+cmp r8, rsi
+jae 392f
+mov rsi, qword ptr [rbx + 280]
+lea rsi, [rsi + 8*r9]
+add rsi, 8
+add rcx, rdx
+inc rcx
+385:
+cmp byte ptr [rsi], 120
+jne 433f
+add rsi, 8
+dec rcx
+je 392f
+jmp 385b
+386:
+cmp r10, qword ptr [rbx + 152]
+jae 433f
+jmp 392f
+387:
+shl ecx, 16
+or rcx, rsi
+cmp rcx, qword ptr [rbx + 120]
+jae 433f
+jmp 392f
+388:
+cmp r10d, 63
+ja 433f
+cmp dword ptr [rsp + 8], edx
+jbe 433f
+lea rcx, [rip + 451f]
+movzx ecx, byte ptr [rcx + 2*r10]
+add rcx, rdx
+cmp ecx, dword ptr [rsp + 8]
+ja 433f
+jmp 392f
+389:
+movsxd rcx, r10d
+390:
+add rcx, r8
+cmp rcx, r14
+jl 433f
+cmp rcx, qword ptr [rsp + 24]
+jge 433f
+jmp 392f
+391:
+cmp qword ptr [rbx + 168], rcx
+jbe 433f
+cmp qword ptr [rbx + 240], rsi
+jbe 433f
+392:
+mov qword ptr [rsp + 200], rax
+jmp 378b
+393:
+add edx, 3
+cmp edx, dword ptr [rsp + 8]
+ja 433f
+cmp cl, 11
+ja 395f
+lea r8, [rip + 449f]
+movsxd rdx, dword ptr [r8 + 4*rcx]
+add rdx, r8
+jmp rdx
+394:
+cmp qword ptr [rbx + 192], rdi
+jbe 433f
+jmp 392b
+395:
+cmp cl, 11
+ja 433f
+cmp qword ptr [rbx + 168], rdi
+jbe 433f
+jmp 392b
+396:
+cmp qword ptr [rbx + 168], rdi
+jbe 433f
+cmp qword ptr [rbx + 184], rsi
+jbe 433f
+jmp 392b
+397:
+cmp qword ptr [rbx + 184], rdi
+jbe 433f
+jmp 392b
+398:
+mov rcx, qword ptr [rbx + 168]
+cmp rcx, rdi
+jbe 433f
+cmp rcx, rsi
+jbe 433f
+jmp 392b
+399:
+xor edx, edx
+400:
+mov rcx, qword ptr [r8 + rdx]
+mov qword ptr [r12 + rdx], rcx
+lea rcx, [rdx + 8]
+add rdx, 16
+cmp rdx, rax
+mov rdx, rcx
+jbe 400b
+401:
+mov qword ptr [rsp + 64], rdi
+mov rdx, rax
+sub rdx, rcx
+jbe 403f
+add r12, rcx
+add rcx, r8
+402:
+mov sil, byte ptr [rcx]
+mov byte ptr [r12], sil
+inc r12
+inc rcx
+dec rdx
+jne 402b
+403:
+mov qword ptr [rsp + 56], r8
+mov qword ptr [rbx + 520], rax
+mov rcx, qword ptr [rbx + 152]
+mov rax, qword ptr [rbx + 312]
+lea rax, [rax + 4*rax]
+shl rax, 2
+mov qword ptr [rsp + 32], rcx
+lea rsi, [rax + 8*rcx]
+add rsi, 2048
+mov qword ptr [rbx + 536], rsi
+mov r12, -4096
+and rsi, r12
+mov eax, 4096
+add rsi, rax
+xor r15d, r15d
+mov eax, 9
+mov edx, 3
+mov r10d, 16418
+xor edi, edi
+mov r8, -1
+xor r9d, r9d
+syscall
+mov r13, rax
+test rax, rax
+mov r14d, 0
+cmovg r14, rax
+mov qword ptr [rbx + 528], r14
+mov rax, qword ptr [rbx + 24]
+lea rbp, [8*rax + 65552]
+mov qword ptr [rbx + 568], rbp
+and r12, rbp
+mov eax, 4096
+add r12, rax
+mov eax, 9
+xor edi, edi
+mov rsi, r12
+xor r9d, r9d
+syscall
+mov rcx, rax
+test rax, rax
+cmovg r15, rax
+mov qword ptr [rbx + 560], r15
+mov eax, 12
+test r13, r13
+jle 375b
+test rcx, rcx
+jle 375b
+mov rax, qword ptr [rsp + 32]
+lea rax, [8*rax + 2048]
+lea rcx, [r14 + 2048]
+mov qword ptr [rsp + 48], rcx
+mov qword ptr [rbx + 544], rcx
+add rax, r14
+mov qword ptr [rbx + 552], rax
+add r15, rbp
+and r15, -16
+mov qword ptr [rbx + 576], r15
+mov rax, qword ptr [rbx + 120]
+mov qword ptr [rsp + 40], rax
+mov rax, qword ptr [rbx + 136]
+xor ecx, ecx
+sub ecx, dword ptr [rbx + 48]
+mov dword ptr [rsp + 8], ecx
+shl rax, 3
+mov qword ptr [rsp + 16], rax
+movabs rax, 281479271743488
+imul rax, qword ptr [rbx + 56]
+mov qword ptr [rsp + 24], rax
+xor r9d, r9d
+add r14, 48
+xorps xmm0, xmm0
+404:
+cmp r9, 31
+setne al
+mov r10d, r9d
+mov ecx, 2
+cmove r10d, ecx
+cmp r9, 27
+setae cl
+movzx ebp, r10b
+test cl, al
+jne 405f
+lea rax, [rip + 461f]
+movzx edx, byte ptr [rbp + rax]
+jmp 406f
+405:
+xor edx, edx
+406:
+xor ecx, ecx
+mov rdi, -1
+lea eax, [rbp - 4]
+cmp eax, 22
+ja 420f
+lea rsi, [rip + 446f]
+movsxd rax, dword ptr [rsi + 4*rax]
+add rax, rsi
+jmp rax
+407:
+mov al, 16
+jmp 411f
+408:
+mov al, 5
+mov esi, 2040
+mov rdi, qword ptr [rsp + 16]
+xor ecx, ecx
+jmp 412f
+409:
+mov al, 29
+mov rdi, qword ptr [rsp + 16]
+xor ecx, ecx
+movabs rsi, 34359738360
+jmp 412f
+410:
+mov al, 48
+411:
+mov esi, 65535
+mov ecx, 16711680
+412:
+xor r12d, r12d
+lea r11d, [rbp - 9]
+cmp r11d, 14
+ja 415f
+lea r15, [rip + 447f]
+movsxd r11, dword ptr [r15 + 4*r11]
+add r11, r15
+jmp r11
+413:
+mov r12b, 3
+jmp 417f
+414:
+mov r12b, 1
+jmp 417f
+415:
+test ebp, ebp
+jne 417f
+416:
+mov r12b, 4
+417:
+xor r15d, r15d
+cmp r10b, 15
+je 427f
+cmp ebp, 17
+jne 423f
+jmp 427f
+418:
+mov r12b, 2
+jmp 423f
+419:
+mov esi, 65535
+mov al, 16
+xor ecx, ecx
+jmp 422f
+420:
+xor esi, esi
+xor eax, eax
+jmp 412b
+421:
+mov al, 32
+mov esi, 4294967295
+422:
+xor r12d, r12d
+423:
+mov r15d, dword ptr [rsp + 8]
+jmp 427f
+424:
+xor ecx, ecx
+mov al, 32
+mov esi, 4294967295
+mov rdi, qword ptr [rsp + 32]
+xor r12d, r12d
+jmp 426f
+425:
+mov r12b, 4
+mov esi, 255
+mov al, 8
+426:
+xor r15d, r15d
+427:
+test dl, 1
+jne 428f
+xor r13d, r13d
+jmp 429f
+428:
+mov r11d, 4294967295
+lea r13, [r11 - 65535]
+429:
+lea r11d, [r10 - 15]
+mov rbp, rdx
+shl rbp, 62
+sar rbp, 63
+movabs r8, 281470681743360
+and rbp, r8
+or rbp, r13
+shr edx, 2
+shl rdx, 48
+neg rdx
+or rdx, rbp
+mov r13, rdx
+and r13, qword ptr [rsp + 24]
+test r11b, -3
+setne bpl
+mov r8d, 255
+cmove r13, r8
+cmp r9, 31
+movzx eax, al
+mov r8d, 48
+cmove eax, r8d
+mov r8d, 63
+cmove rsi, r8
+mov r11, qword ptr [rsp + 40]
+cmp r10b, 5
+je 430f
+mov r11, rdi
+430:
+shl bpl, 2
+or bpl, 2
+mov qword ptr [r14 - 48], rdx
+mov qword ptr [r14 - 40], r13
+mov qword ptr [r14 - 32], rsi
+mov qword ptr [r14 - 24], rcx
+mov qword ptr [r14 - 16], r11
+mov byte ptr [r14 - 8], al
+mov byte ptr [r14 - 7], bpl
+mov byte ptr [r14 - 6], r12b
+mov byte ptr [r14 - 5], 0
+mov dword ptr [r14 - 4], r15d
+movups xmmword ptr [r14], xmm0
+inc r9
+add r14, 64
+cmp r9, 32
+jne 404b
+mov rdx, qword ptr [rsp + 32]
+test rdx, rdx
+mov rsi, qword ptr [rsp + 72]
+mov rcx, qword ptr [rsp + 64]
+mov rdi, qword ptr [rsp + 48]
+je 369b
+mov rax, qword ptr [rsp + 56]
+mov eax, dword ptr [rax + 4]
+add rcx, rax
+xor eax, eax
+431:
+mov qword ptr [rdi + 8*rax], rcx
+inc rax
+cmp rdx, rax
+jne 431b
+jmp 369b
+432:
+test eax, eax
+jne 433f
+mov rax, qword ptr [rsp + 96]
+mov rcx, qword ptr [rbx + 496]
+mov rdx, qword ptr [rbx + 544]
+sub rax, rcx
+add rax, 15
+and rax, -16
+mov qword ptr [rbx + 520], rax
+mov rax, qword ptr [rsp + 16]
+sub rax, rcx
+add rax, qword ptr [rbx + 504]
+mov qword ptr [rdx + 8*rbp], rax
+xor eax, eax
+jmp 375b
+433:
+mov eax, 35
+jmp 375b
+434:
+435:
 movabs rcx, -49064778989728563
 movabs rax, -7046029254386353131
 xor rax, rsi
 cmp rsi, 8
-jae 336f
+jae 436f
 xor edx, edx
-jmp 338f
-336:
+jmp 438f
+436:
 xor r8d, r8d
 mov r9, rax
-337:
+437:
 xor r9, qword ptr [rdi + r8]
 imul r9, rcx
 mov rax, r9
@@ -2790,12 +3855,12 @@ add r8, 16
 mov r9, rax
 cmp r8, rsi
 mov r8, rdx
-jbe 337b
-338:
+jbe 437b
+438:
 sub rsi, rdx
-jbe 340f
+jbe 440f
 add rdx, rdi
-339:
+439:
 movzx edi, byte ptr [rdx]
 xor rdi, rax
 imul rdi, rcx
@@ -2804,118 +3869,131 @@ shr rax, 32
 xor rax, rdi
 inc rdx
 dec rsi
-jne 339b
-340:
+jne 439b
+440:
 imul rax, rcx
 shr rax, 32
 ret
-341:
+441:
 .p2align 2, 0x0
-342:
-.long 222b-342b
-.long 223b-342b
-.long 224b-342b
-.long 270b-342b
-343:
-.long 229b-343b
-.long 230b-343b
-.long 234b-343b
-.long 270b-343b
-344:
-.long 261b-344b
-.long 264b-344b
-.long 262b-344b
-.long 263b-344b
+442:
+.long 171b-442b
+.long 191b-442b
+.long 176b-442b
+.long 177b-442b
+.long 173b-442b
+.long 193b-442b
+.long 194b-442b
+.long 179b-442b
+.long 202b-442b
+.long 174b-442b
+.long 200b-442b
+.long 172b-442b
 .p2align 2, 0x0
-345:
-.long 104b-345b
-.long 117b-345b
-.long 107b-345b
-.long 152b-345b
-.long 153b-345b
-.long 112b-345b
-.long 122b-345b
-.long 155b-345b
-.long 123b-345b
-.long 155b-345b
-.long 154b-345b
-346:
-.long 141b-346b
-.long 130b-346b
-.long 130b-346b
-.long 127b-346b
-.long 127b-346b
-.long 140b-346b
-.long 140b-346b
-.long 140b-346b
-.long 127b-346b
-.long 140b-346b
-.long 140b-346b
-.long 144b-346b
-.long 140b-346b
-.long 145b-346b
-.long 129b-346b
-.long 129b-346b
-.long 140b-346b
-.long 140b-346b
-.long 140b-346b
-.long 140b-346b
-.long 139b-346b
-.long 128b-346b
-.long 128b-346b
-347:
-.long 134b-347b
-.long 134b-347b
-.long 138b-347b
-.long 136b-347b
-.long 137b-347b
-.long 137b-347b
-.long 137b-347b
-.long 133b-347b
-.long 136b-347b
-.long 137b-347b
-.long 137b-347b
-.long 137b-347b
-.long 137b-347b
-.long 133b-347b
-.long 133b-347b
-348:
-.long 173b-348b
-.long 160b-348b
-.long 160b-348b
-.long 160b-348b
-.long 165b-348b
-.long 165b-348b
-.long 175b-348b
-.long 170b-348b
-.long 178b-348b
-.long 178b-348b
-.long 172b-348b
-.long 174b-348b
-.long 177b-348b
-.long 167b-348b
-.long 167b-348b
-.long 178b-348b
-.long 178b-348b
-.long 168b-348b
-.long 179b-348b
-.long 169b-348b
-.long 166b-348b
-.long 166b-348b
-349:
-.long 178b-349b
-.long 178b-349b
-.long 180b-349b
-.long 180b-349b
-.long 181b-349b
-.long 181b-349b
-.long 181b-349b
-.long 181b-349b
-.long 181b-349b
-.long 184b-349b
-.long 182b-349b
-.long 183b-349b
-350:
+443:
+.long 246b-443b
+.long 247b-443b
+.long 248b-443b
+.long 294b-443b
+444:
+.long 253b-444b
+.long 254b-444b
+.long 258b-444b
+.long 294b-444b
+445:
+.long 285b-445b
+.long 288b-445b
+.long 286b-445b
+.long 287b-445b
+.p2align 2, 0x0
+446:
+.long 421b-446b
+.long 410b-446b
+.long 410b-446b
+.long 407b-446b
+.long 407b-446b
+.long 420b-446b
+.long 420b-446b
+.long 420b-446b
+.long 407b-446b
+.long 420b-446b
+.long 420b-446b
+.long 424b-446b
+.long 420b-446b
+.long 425b-446b
+.long 409b-446b
+.long 409b-446b
+.long 420b-446b
+.long 420b-446b
+.long 420b-446b
+.long 420b-446b
+.long 419b-446b
+.long 408b-446b
+.long 408b-446b
+447:
+.long 414b-447b
+.long 414b-447b
+.long 418b-447b
+.long 416b-447b
+.long 417b-447b
+.long 417b-447b
+.long 417b-447b
+.long 413b-447b
+.long 416b-447b
+.long 417b-447b
+.long 417b-447b
+.long 417b-447b
+.long 417b-447b
+.long 413b-447b
+.long 413b-447b
+448:
+.long 387b-448b
+.long 433b-448b
+.long 433b-448b
+.long 433b-448b
+.long 379b-448b
+.long 379b-448b
+.long 389b-448b
+.long 384b-448b
+.long 392b-448b
+.long 392b-448b
+.long 386b-448b
+.long 388b-448b
+.long 391b-448b
+.long 381b-448b
+.long 381b-448b
+.long 392b-448b
+.long 392b-448b
+.long 382b-448b
+.long 393b-448b
+.long 383b-448b
+.long 380b-448b
+.long 380b-448b
+449:
+.long 392b-449b
+.long 392b-449b
+.long 394b-449b
+.long 394b-449b
+.long 395b-449b
+.long 395b-449b
+.long 395b-449b
+.long 395b-449b
+.long 395b-449b
+.long 398b-449b
+.long 396b-449b
+.long 397b-449b
+.p2align 2, 0x0
+450:
+.long 108b-450b
+.long 130b-450b
+.long 123b-450b
+.long 124b-450b
+.long 121b-450b
+.long 138b-450b
+.long 140b-450b
+.long 129b-450b
+.long 141b-450b
+451:
 .byte 2,1,2,1,2,1,2,1,2,1,3,1,4,1,3,1
 .byte 1,1,1,1,2,1,2,1,3,1,2,1,2,1,4,1
 .byte 5,1,2,1,3,1,5,1,4,1,5,1,2,1,4,1
@@ -2923,9 +4001,9 @@ ret
 .byte 6,1,3,1,6,1,5,1,3,1,4,1,1,0,1,1
 .byte 0,1,2,1,3,1,6,1,5,1,2,1,2,0,0,0
 .byte 1,0,2,1,2,1,1,1,3,1,1,1,1,1,3,1
-.byte 2,1,2,1,3,1,2,1,0,1,4,1,2,0
+.byte 2,1,2,1,3,1,2,1,0,1,4,1,2,0,2,1
 .p2align 1, 0x0
-351:
+452:
 .byte 1,0,4,0,3,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -2935,7 +4013,7 @@ ret
 .byte 255,255,255,255,255,255,255,255,255,255,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-352:
+453:
 .byte 4,0,3,0,2,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,2,0,2,0,2,0,2,0,1,0,1,0,1,0
 .byte 2,0,2,0,2,0,2,0,2,0,2,0,2,0,2,0
@@ -2945,7 +4023,7 @@ ret
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-353:
+454:
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -2955,7 +4033,7 @@ ret
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 2, 0x0
-354:
+455:
 .byte 0,0,0,0,1,0,0,0,2,0,0,0,3,0,0,0
 .byte 4,0,0,0,5,0,0,0,6,0,0,0,7,0,0,0
 .byte 8,0,0,0,9,0,0,0,10,0,0,0,11,0,0,0
@@ -3021,26 +4099,26 @@ ret
 .byte 56,0,0,0,57,0,0,0,58,0,0,0,59,0,0,0
 .byte 60,0,0,0,61,0,0,0,62,0,0,0,63,0,0,0
 .p2align 3, 0x0
-355:
+456:
 .byte 12,0,0,0,0,0,0,0,3,0,0,0,0,0,0,0
 .byte 6,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-356:
+457:
 .byte 36,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 9,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-357:
+458:
 .byte 32,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0
 .byte 8,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-358:
+459:
 .byte 53,0,0,0,0,0,0,0,2,0,0,0,0,0,0,0
 .byte 9,0,0,0
 .byte 0,0,0,0
-359:
+460:
 .byte 0,3,24,4,4,5,18,19,25,26,20,20,1,1,1,1
 .byte 1,1,1,1,1,1,1,2,2,2,2,2,2,2,2,2
 .byte 1,1,1,1,3,3,3,3,3,1,1,1,1,1,1,1
@@ -3051,35 +4129,35 @@ ret
 .byte 10,10,10,10,10,10,10,10,11,12,13,14,13,15,16,17
 .byte 6,6,6,6,6,6,6,6,6,7,7,7,7,8,8,8
 .byte 8,5,21,21,22,23
-360:
+461:
 .byte 0,7,3,3,1,3,3,6,2,6,2,0,2,0,2,1
 .byte 1,3,1,1,7,7,7,1,7,1,2
 .p2align 3, 0x0
-361:
+462:
 .quad 3
 .quad 3
 .quad 4
 .quad 5
 .p2align 2, 0x0
-362:
+463:
 .long 10
 .long 10
 .long 14
 .long 18
 .p2align 3, 0x0
-363:
+464:
 .quad 3
 .quad 4
 .quad 3
 .quad 4
 .p2align 3, 0x0
-364:
+465:
 .quad 31
 .quad 4095
 .quad 31
 .quad 1048575
 .p2align 3, 0x0
-365:
+466:
 .quad 1
 .quad 2
 .quad 1

@@ -39,7 +39,7 @@ fn poll_oneoff(a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
     while i < n {
         let userdata = tri!(memory.read_u64(a.word(0).wrapping_add(i * 48)));
         let event = a.word(1).wrapping_add(i * 32);
-        tri!(memory.fill(event, 0, 32));
+        tri!(memory.write(event, &[0; 32]));
         tri!(memory.write_u64(event, userdata));
         i += 1;
     }
