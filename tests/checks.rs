@@ -311,7 +311,7 @@ fn an_endless_recursion_and_an_endless_loop() {
 /// A shim has numbers and counts alone; the library has names and types as well.
 #[test]
 fn calls_have_one_order() {
-    use native::calls::{CALLS, COUNTS};
+    use native::calls::{counts::COUNTS, CALLS};
     let text = include_str!("../runtime/src/calls.rs");
     let list = &text[text.find("pub enum Number {").unwrap()..];
     let names = list.lines().skip(1).map_while(|line| {
@@ -322,6 +322,7 @@ fn calls_have_one_order() {
         names.filter_map(|line| line.strip_suffix(',')).map(str::to_lowercase).collect();
     let calls: Vec<&str> = CALLS.iter().map(|call| call.name).collect();
     assert_eq!(numbers, calls);
+    assert_eq!(CALLS.len(), COUNTS.len());
     for (call, (n_params, n_results)) in CALLS.iter().zip(COUNTS) {
         let counts = (call.params.len(), call.results.len());
         assert_eq!(counts, (*n_params as usize, *n_results as usize), "{}", call.name);

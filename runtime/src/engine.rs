@@ -43,7 +43,6 @@ use std::panic::resume_unwind;
 use std::slice;
 
 use super::calls::ATTEMPT;
-use super::image::STACK_SLOTS_MAX;
 use super::instance::{guard, owned, Fault, Host, Limits, Trap};
 use super::kernel::{Image, CALLER, EXPORT, LOAD, RESTORE, SAVE};
 use super::memory::Memory;
@@ -86,7 +85,7 @@ impl Engine {
         let mut engine = Engine {
             image: Image::new(embedded),
             memory: Memory::none(),
-            tier: Tier::new(),
+            tier: tier::NEW,
             host: 0,
             fault: None,
             panic: None,
@@ -95,7 +94,7 @@ impl Engine {
         engine.image.depth_max = limits.depth_max as usize;
         engine.image.host = answer as *const () as usize;
         engine.image.math = math as *const () as usize;
-        tier::give(&mut engine.image);
+        Engine::give(&mut engine.image);
         // SAFETY: all of that is what the kernel wants.
         tri!(unsafe { engine.image.ask(LOAD, 0) });
         Ok(engine)
@@ -108,7 +107,7 @@ impl Engine {
         self.image.engine = self as *mut Engine as usize;
         self.image.fuel = limits.fuel;
         self.image.level = 0;
-        self.tier.rewind();
+        self.rewind();
         self.guarded(func, 0)
     }
 
@@ -146,7 +145,10 @@ impl Engine {
     /// The linear memory, as it is now.
     pub fn memory(&mut self) -> &mut Memory {
         // SAFETY: it grows only while something runs.
-        unsafe { self.memory.see(self.image.memory, self.image.memory_bytes) };
+        unsafe {
+            let work = &mut self.image.work as *mut u64;
+            self.memory.see(self.image.memory, self.image.memory_bytes, work);
+        }
         &mut self.memory
     }
 
@@ -158,11 +160,7 @@ impl Engine {
             let base = self.image.base;
             self.attempt(args[1] as u32, base)
         } else {
-            let memory = self.memory();
-            memory.work.set(0);
-            let result = host.call(number, args, memory);
-            self.image.work = self.memory.work.get();
-            result
+            host.call(number, args, self.memory())
         };
         self.image.result = tri!(result);
         Ok(())
@@ -190,12 +188,12 @@ impl Engine {
 
     /// The slots where a call's arguments go and its results come from.
     pub fn slots(&mut self) -> &mut [u64] {
-        let n = STACK_SLOTS_MAX as usize + FRAME;
-        // SAFETY: the block has these slots, and any bits are one.
-        unsafe { slice::from_raw_parts_mut(self.image.stack as *mut u64, n) }
+        // SAFETY: the block has more slots, and any bits are one.
+        unsafe { slice::from_raw_parts_mut(self.image.stack as *mut u64, FRAME) }
     }
 
     pub fn export(&mut self, name: &str) -> Option<u32> {
+        let name = name.as_bytes();
         let range = [name.as_ptr() as usize, name.len()];
         // SAFETY: the range is that of the name.
         match unsafe { self.image.ask(EXPORT, range.as_ptr() as usize) } {

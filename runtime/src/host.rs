@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::fmt::{Debug, Display};
+use std::slice;
 use std::str::FromStr;
 
 use super::api::{Ident, Literal, Span, TokenStream, TokenTree};
@@ -85,7 +86,7 @@ impl<'a> Session<'a> {
     }
 
     fn precast(&mut self, call: u32, args: &[u64], memory: &mut Memory) -> Result<u64, Fault> {
-        let a = if args.is_empty() { 0 } else { args[0] as u32 };
+        let a = if args.len() == 0 { 0 } else { args[0] as u32 };
         let b = if args.len() < 2 { 0 } else { args[1] as u32 };
         let c = if args.len() < 3 { 0 } else { args[2] as u32 };
         if call == calls::ANSWER as u32 {
@@ -127,7 +128,11 @@ impl<'a> Session<'a> {
                 if c != 0 {
                     // What is printed starts with `r#`.
                     let ident = text!("{}", Ident::new_raw(string, span));
-                    let name = tri!(utf8(&ident.as_bytes()[2..]));
+                    let bytes = ident.as_bytes();
+                    // SAFETY: there are more than two.
+                    let bytes =
+                        unsafe { slice::from_raw_parts(bytes.as_ptr().add(2), bytes.len() - 2) };
+                    let name = tri!(utf8(bytes));
                     return Ok(self.keep(owned(name)));
                 }
                 Ok(self.keep(text!("{}", Ident::new(string, span))))

@@ -135,47 +135,15 @@ pub mod shape {
     pub const COUNT: usize = 27;
 }
 
-/// What is left out of shims with tier 1: an opcode that nothing names costs a consumer as well.
-#[cfg(not(proc_macro))]
-macro_rules! all {
-    ($all:item $few:item) => {
-        $all
-    };
-}
-#[cfg(proc_macro)]
-tier! {
-    macro_rules! all {
-        ($all:item $few:item) => {
-            $few
-        };
-    }
-    macro_rules! all {
-        ($all:item $few:item) => {
-            $all
-        };
-    }
-}
-
 macro_rules! ops {
     ($($name:ident $shape:ident;)*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         enum Number { $($name,)* COUNT }
 
-        all! {
-            /// The opcodes.
-            pub mod op {
-                $(pub const $name: u8 = super::Number::$name as u8;)*
-                pub const COUNT: usize = super::Number::COUNT as usize;
-            }
-            pub mod op {
-                pub const BR: u8 = super::Number::BR as u8;
-                pub const RET: u8 = super::Number::RET as u8;
-                pub const RET_S: u8 = super::Number::RET_S as u8;
-                pub const UNREACHABLE: u8 = super::Number::UNREACHABLE as u8;
-                pub const CALL_HOST: u8 = super::Number::CALL_HOST as u8;
-                pub const MATH: u8 = super::Number::MATH as u8;
-                pub const COUNT: usize = super::Number::COUNT as usize;
-            }
+        /// The opcodes.
+        pub mod op {
+            $(pub const $name: u8 = super::Number::$name as u8;)*
+            pub const COUNT: usize = super::Number::COUNT as usize;
         }
 
         /// The shape of every opcode.

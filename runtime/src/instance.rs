@@ -35,7 +35,7 @@ impl Limits {
     pub fn times(&self, n: u32) -> Limits {
         Limits {
             memory_bytes_max: Self::product(self.memory_bytes_max, n, u32::MAX),
-            fuel: self.fuel.saturating_mul(n as u64),
+            fuel: if self.fuel > u64::MAX / n as u64 { u64::MAX } else { self.fuel * n as u64 },
             depth_max: Self::product(self.depth_max, n, 1 << 24),
             tokens_max: Self::product(self.tokens_max, n, 1 << 28),
             files_max: Self::product(self.files_max, n, u32::MAX),

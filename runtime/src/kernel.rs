@@ -21,17 +21,15 @@ use std::mem;
 
 use super::instance::{owned, Fault, Trap};
 
-tier! {
-    use self::code::run;
-    pub use self::code::{call_host, rare, run, DEPTH, FUEL, RULES};
-}
 pub use self::layout::*;
+
+const BYTES: usize = mem::size_of::<Image>();
 
 impl Image {
     /// The image of an embedded form, not read yet.
     pub fn new(embedded: &'static [u8]) -> Image {
         // SAFETY: zero is a number.
-        let mut image: Image = unsafe { mem::zeroed() };
+        let mut image: Image = unsafe { mem::transmute::<[u8; BYTES], Image>([0; BYTES]) };
         image.embedded = embedded.as_ptr() as usize;
         image.embedded_bytes = embedded.len();
         image
@@ -42,10 +40,26 @@ impl Image {
     /// # Safety
     /// What the number wants is given.
     pub unsafe fn ask(&mut self, what: usize, value: usize) -> Result<(), Fault> {
-        match run(what, self as *mut Image as usize, value) {
+        match Image::run(what, self as *mut Image as usize, value) {
             0 => Ok(()),
             status => Err(self.fault(status)),
         }
+    }
+
+    /// Copies bytes to where they do not overlap.
+    ///
+    /// # Safety
+    /// They are there, at both addresses.
+    pub unsafe fn copy(from: usize, to: usize, bytes: usize) {
+        let range = [from, to, bytes];
+        Image::run(COPY, 0, range.as_ptr() as usize);
+    }
+
+    /// Writes to standard output or error; false if that fails.
+    pub fn print(fd: u32, bytes: &[u8]) -> bool {
+        let range = [fd as usize, bytes.as_ptr() as usize, bytes.len()];
+        // SAFETY: the range is that of the bytes, and no image is wanted.
+        unsafe { Image::run(PRINT, 0, range.as_ptr() as usize) == 0 }
     }
 
     /// What a status other than 0 and `CALLER` means.
@@ -59,7 +73,8 @@ impl Image {
         if fault < LIMITS {
             return Fault::Limit(message);
         }
-        if message.as_bytes()[message.len() - 1] != b' ' {
+        let bytes = message.as_bytes();
+        if bytes[bytes.len() - 1] != b' ' {
             return Fault::Damaged(owned(message));
         }
         let message = text!("{}{}", message, self.detail);
@@ -77,20 +92,13 @@ impl Drop for Image {
     }
 }
 
-/// Writes to standard output or error; false if that fails.
-pub fn print(fd: u32, bytes: &[u8]) -> bool {
-    let range = [fd as usize, bytes.as_ptr() as usize, bytes.len()];
-    // SAFETY: the range is that of the bytes, and no image is wanted.
-    unsafe { run(PRINT, 0, range.as_ptr() as usize) == 0 }
-}
-
 /// The container's checksum of some bytes.
 #[cfg(not(proc_macro))]
 pub fn checksum(bytes: &[u8]) -> u32 {
     let mut image = Image::new(&[]);
     let range = [bytes.as_ptr() as usize, bytes.len()];
     // SAFETY: the range is that of the bytes.
-    unsafe { run(CHECKSUM, &mut image as *mut Image as usize, range.as_ptr() as usize) };
+    unsafe { Image::run(CHECKSUM, &mut image as *mut Image as usize, range.as_ptr() as usize) };
     image.detail as u32
 }
 
@@ -102,5 +110,5 @@ pub fn inflate(frame: &[u8], out: &mut [u8]) -> bool {
     let (base, to) = (block.as_mut_ptr() as usize, out.as_mut_ptr() as usize);
     let range = [base, frame.as_ptr() as usize, frame.len(), to, out.len()];
     // SAFETY: the ranges are those of the slices, and the block is as large as the kernel wants it.
-    unsafe { run(INFLATE, 0, range.as_ptr() as usize) == 0 }
+    unsafe { Image::run(INFLATE, 0, range.as_ptr() as usize) == 0 }
 }

@@ -38,6 +38,7 @@ mod macros;
 
 pub mod calls;
 pub mod engine;
+#[cfg(not(all(proc_macro, target_arch = "x86_64")))]
 pub mod image;
 pub mod instance;
 pub mod kernel;
@@ -48,6 +49,19 @@ pub mod tokens;
 #[cfg(precast_track)]
 mod track;
 pub mod wasi;
+
+// The kernel's text knows the image; of the rest only `math` names something of it.
+#[cfg(all(proc_macro, target_arch = "x86_64"))]
+tier! {
+    part! {
+        math {
+            mod image;
+        }
+        {
+        }
+    }
+    mod image;
+}
 
 // A shim's root defines `part!`: it takes what the module's imports ask for, or what stands for it.
 part! {

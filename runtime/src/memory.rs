@@ -1,10 +1,10 @@
 //! The guest's linear memory: one block of the kernel's, every access by address checked.
 
-use std::cell::Cell;
 use std::ptr;
 use std::slice;
 
 use super::instance::{Fault, Trap};
+use super::kernel::Image;
 
 #[repr(C, packed)]
 struct Four(u32);
@@ -15,8 +15,8 @@ pub struct Eight(pub u64);
 pub struct Memory {
     base: *mut u8,
     len: usize,
-    /// What accesses from outside the module have cost, in 64ths of fuel.
-    pub work: Cell<u64>,
+    /// Counts what accesses from outside the module cost, in 64ths of fuel.
+    work: *mut u64,
 }
 
 // SAFETY: the memory is reached only through what owns this value.
@@ -25,16 +25,17 @@ unsafe impl Send for Memory {}
 impl Memory {
     /// Nothing yet.
     pub const fn none() -> Memory {
-        Memory { base: ptr::null_mut(), len: 0, work: Cell::new(0) }
+        Memory { base: ptr::null_mut(), len: 0, work: ptr::null_mut() }
     }
 
     /// Shows `len` bytes at `base`, until the memory grows or is given back.
     ///
     /// # Safety
-    /// They are there so long, and nobody else uses them while this is borrowed.
-    pub unsafe fn see(&mut self, base: usize, len: usize) {
+    /// They are there so long, as is the counter, and nobody else uses them while this is borrowed.
+    pub unsafe fn see(&mut self, base: usize, len: usize, work: *mut u64) {
         self.base = base as *mut u8;
         self.len = len;
+        self.work = work;
     }
 
     /// Length in bytes: a multiple of the page size, at most 2^32.
@@ -56,7 +57,8 @@ impl Memory {
         if addr as u64 + len as u64 > self.len as u64 {
             return Err(Fault::Trap(Trap::MemoryOutOfBounds));
         }
-        self.work.set(self.work.get() + 64 + len as u64);
+        // SAFETY: the counter is there while this is used.
+        unsafe { *self.work += 64 + len as u64 };
         Ok(())
     }
 
@@ -73,7 +75,7 @@ impl Memory {
         tri!(self.check(addr, bytes.len() as u32));
         // SAFETY: checked to lie inside the block; `bytes` cannot overlap what we hold by `&mut`.
         unsafe {
-            ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(addr as usize), bytes.len())
+            Image::copy(bytes.as_ptr() as usize, self.base as usize + addr as usize, bytes.len())
         };
         Ok(())
     }

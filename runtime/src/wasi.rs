@@ -5,7 +5,7 @@
 
 use super::calls;
 use super::instance::{Fault, Host, Limits};
-use super::kernel;
+use super::kernel::Image;
 use super::memory::Memory;
 
 part! {
@@ -144,7 +144,7 @@ impl Wasi {
             let done = match a.word(0) {
                 #[cfg(not(proc_macro))]
                 1 | 2 if self.muted => true,
-                fd @ 1..=2 => kernel::print(fd, bytes),
+                fd @ 1..=2 => Image::print(fd, bytes),
                 _ => return Ok(BADF),
             };
             if !done {

@@ -21,6 +21,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("instance.rs", include_str!("../../runtime/src/instance.rs")),
     ("kernel.rs", include_str!("../../runtime/src/kernel.rs")),
     ("kernel/state.rs", include_str!("../../runtime/src/kernel/state.rs")),
+    ("kernel/counts.rs", include_str!("../../runtime/src/kernel/counts.rs")),
     ("kernel/inflate.rs", include_str!("../../runtime/src/kernel/inflate.rs")),
     ("kernel/layout.rs", include_str!("../../runtime/src/kernel/layout.rs")),
     ("kernel/linux.rs", include_str!("../../runtime/src/kernel/linux.rs")),

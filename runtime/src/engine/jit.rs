@@ -11,35 +11,32 @@
 mod code;
 
 use super::super::instance::Fault;
-use super::super::kernel::{code as kernel, Image, PREPARE, RUN};
+#[cfg(not(proc_macro))]
+use super::super::kernel::PREPARE;
+use super::super::kernel::{Image, RUN};
 use super::Engine;
 
 #[cfg(target_arch = "aarch64")]
 pub use self::code::publish;
 
 /// This tier keeps nothing in an engine: the image has it.
-pub struct Tier;
+pub type Tier = ();
+pub const NEW: Tier = ();
 
-impl Tier {
-    pub fn new() -> Tier {
-        Tier
+impl Engine {
+    /// What the kernel wants of the text, whose one copy is inlined here.
+    #[inline(never)]
+    pub fn give(image: &mut Image) {
+        image.text = code::text() as usize;
+        image.stubs = code::STUBS;
+        image.begin = code::BEGIN;
+        image.far = code::FAR as usize;
+        image.reach = code::REACH;
     }
 
     /// Before a run that is not inside another.
     pub fn rewind(&mut self) {}
-}
 
-/// The text, whose one copy is inlined here, and what it wants of the kernel.
-#[inline(never)]
-pub fn give(image: &mut Image) {
-    image.text = code::text() as usize;
-    image.stubs = code::STUBS;
-    image.begin = code::BEGIN;
-    image.far = code::FAR as usize;
-    image.reach = code::REACH;
-}
-
-impl Engine {
     /// Compiles function `func` unless that was done.
     #[cfg(not(proc_macro))]
     pub fn prepare(&mut self, func: u32) -> Result<(), Fault> {
@@ -53,7 +50,7 @@ impl Engine {
         let image = &mut self.image as *mut Image as usize;
         // SAFETY: the embedding is there to answer.
         unsafe {
-            let status = kernel::run(RUN, image, func as usize);
+            let status = Image::run(RUN, image, func as usize);
             self.result(status)
         }
     }

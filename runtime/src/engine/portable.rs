@@ -11,7 +11,8 @@ use std::slice;
 
 use super::super::image::{op, shape, Insn, Wide, SHAPES, SLOTS, STACK_SLOTS_MAX};
 use super::super::instance::{Fault, Trap};
-use super::super::kernel::{call_host, rare, Image, BULK, DEPTH, FUEL, LOCATE, RULES};
+use super::super::kernel::code::{call_host, rare, DEPTH, FUEL, RULES};
+use super::super::kernel::{Image, BULK, LOCATE};
 use super::{Engine, FRAME};
 
 /// The entry of a function that was not checked yet.
@@ -27,19 +28,7 @@ pub struct Tier {
     depth: usize,
 }
 
-impl Tier {
-    pub fn new() -> Tier {
-        Tier { entries: Vec::new(), returns: Vec::new(), depth: 0 }
-    }
-
-    /// Before a run that is not inside another.
-    pub fn rewind(&mut self) {
-        self.depth = 0;
-    }
-}
-
-/// This tier wants nothing of the kernel.
-pub fn give(_: &mut Image) {}
+pub const NEW: Tier = Tier { entries: Vec::new(), returns: Vec::new(), depth: 0 };
 
 #[repr(C, packed)]
 struct U8(u8);
@@ -51,6 +40,14 @@ struct U32(u32);
 struct U64(u64);
 
 impl Engine {
+    /// This tier wants nothing of the kernel.
+    pub fn give(_: &mut Image) {}
+
+    /// Before a run that is not inside another.
+    pub fn rewind(&mut self) {
+        self.tier.depth = 0;
+    }
+
     /// The code as far as it is decoded; the rest is `INVALID`.
     ///
     /// # Safety

@@ -136,6 +136,9 @@ pub const INFLATE: usize = 10;
 /// Writes to standard output or error: which of them, address and length of the bytes, whose address is given.
 pub const PRINT: usize = 11;
 
+/// Copies bytes: from where, to where, and how many, whose address is given.
+pub const COPY: usize = 12;
+
 /// What the kernel answers: 0 if all is well, the number of a trap, one of `FAULTS` from `FIRST` on, or that the one who
 /// answers host calls knows more.
 pub const FIRST: u32 = 10;

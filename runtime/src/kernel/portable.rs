@@ -13,6 +13,8 @@ macro_rules! check {
     };
 }
 
+#[path = "counts.rs"]
+mod counts;
 #[path = "inflate.rs"]
 mod inflate;
 tier! {
@@ -56,7 +58,8 @@ mod state;
 )]
 mod pages;
 
-use super::super::calls::{ATTEMPT, COUNTS};
+use self::counts::COUNTS;
+use super::super::calls::ATTEMPT;
 use super::super::image::*;
 use super::layout::*;
 use std::mem;
@@ -90,6 +93,16 @@ const STACK_BYTES: usize = (STACK_SLOTS_MAX as usize + 65536) * 8;
 /// Fuel of a host call, beside that for the memory it reads and writes.
 const HOST_CALL: u64 = 32;
 
+impl Image {
+    /// Does what the number says, for whoever is outside.
+    ///
+    /// # Safety
+    /// As for `run`.
+    pub unsafe fn run(what: usize, image: usize, value: usize) -> u32 {
+        run(what, image, value)
+    }
+}
+
 /// Does what the number `what` of `layout.rs` says; 0, or what is wrong.
 ///
 /// # Safety
@@ -98,6 +111,11 @@ pub unsafe fn run(what: usize, image: usize, value: usize) -> u32 {
     if what == INFLATE {
         let range = &*(value as *const [usize; 5]);
         return inflate(range[0], range[1], range[2], range[3], range[4]);
+    }
+    if what == COPY {
+        let range = &*(value as *const [usize; 3]);
+        copy(range[0], range[1], range[2]);
+        return 0;
     }
     if what == PRINT {
         let range = &*(value as *const [usize; 3]);

@@ -4,6 +4,9 @@
 
 use std::arch::asm;
 
+use super::layout::Image;
+
+impl Image {
 /// `portable::run`
 ///
 /// # Safety
@@ -26,10 +29,12 @@ push r12
 push rbx
 sub rsp, 184
 mov r15, rdx
+cmp rdi, 12
+je 107f
 cmp rdi, 11
 je 103f
 cmp rdi, 10
-jne 107f
+jne 108f
 mov rdi, qword ptr [r15]
 mov rsi, qword ptr [r15 + 8]
 mov rdx, qword ptr [r15 + 16]
@@ -42,11 +47,11 @@ pop r13
 pop r14
 pop r15
 pop rbp
-jmp 237f
+jmp 242f
 103:
 mov rbx, qword ptr [r15 + 16]
 test rbx, rbx
-je 154f
+je 159f
 mov rdi, qword ptr [r15]
 mov r14, qword ptr [r15 + 8]
 xor r15d, r15d
@@ -65,58 +70,67 @@ add r15, rax
 jmp 106f
 105:
 cmp rax, -4
-jne 120f
+jne 125f
 106:
 cmp r15, rbx
-jae 154f
+jae 159f
 jmp 104b
 107:
+mov rax, qword ptr [r15]
+mov rcx, qword ptr [r15 + 8]
+mov rdx, qword ptr [r15 + 16]
+xor r14d, r14d
+cmp rdx, 8
+jae 121f
+xor esi, esi
+jmp 123f
+108:
 mov rbx, rsi
 cmp rdi, 8
-ja 143f
-lea rax, [rip + 450f]
+ja 148f
+lea rax, [rip + 455f]
 movsxd rcx, dword ptr [rax + 4*rdi]
 add rcx, rax
 jmp rcx
-108:
+109:
 mov r12, qword ptr [rbx + 8]
 mov r14d, 19
 cmp r12, 24
-jb 155f
+jb 160f
 mov rbp, qword ptr [rbx]
 cmp dword ptr [rbp], 1296384848
-jne 155f
+jne 160f
 mov eax, dword ptr [rbp + 4]
 mov qword ptr [rbx + 472], rax
 mov r14d, 20
 cmp rax, 1
-jne 155f
+jne 160f
 mov r13d, dword ptr [rbp + 12]
 mov rax, r12
 shr rax, 4
 mov r14d, 21
 cmp rax, r13
-jb 155f
+jb 160f
 cmp r13d, 2
-jb 155f
+jb 160f
 mov eax, dword ptr [rbp + 8]
 cmp r12, rax
-jne 155f
+jne 160f
 mov rsi, r13
 shl rsi, 4
 lea rax, [rsi + 24]
 mov r14d, 22
 cmp rax, r12
-ja 155f
+ja 160f
 cmp dword ptr [rbp + 20], 0
-jne 155f
+jne 160f
 mov eax, dword ptr [rbp + 16]
 mov dword ptr [rsp + 4], eax
 lea r15, [rbp + 24]
 mov rdi, r15
-call 435f
+call 440f
 cmp dword ptr [rsp + 4], eax
-jne 155f
+jne 160f
 mov esi, dword ptr [rbp + 24]
 mov qword ptr [rbx + 88], rsi
 mov ecx, dword ptr [rbp + 40]
@@ -125,32 +139,32 @@ mov qword ptr [rbx + 104], 0
 xor eax, eax
 xor edi, edi
 xor edx, edx
-109:
+112:
 cmp rdi, 1
-jbe 112f
+jbe 113f
 mov r8d, dword ptr [r15]
 mov r9d, 536870912
 sub r9, rdx
 cmp r9, r8
-jb 159f
+jb 164f
 add rdx, r8
 mov qword ptr [rbx + 104], rdx
-112:
+113:
 mov r8d, dword ptr [r15 + 4]
 cmp rax, r8
 cmovbe rax, r8
 inc rdi
 add r15, 16
 cmp r13, rdi
-jne 109b
+jne 112b
 mov r14d, 23
 cmp esi, 134217728
-ja 155f
+ja 160f
 cmp ecx, 536870912
-ja 155f
+ja 160f
 mov r14d, 24
 cmp rax, r12
-ja 155f
+ja 160f
 add esi, 71
 and esi, 536870848
 add ecx, 71
@@ -178,7 +192,7 @@ mov r15, rax
 test rax, rax
 cmovle r15, r14
 mov qword ptr [rbx + 72], r15
-jle 160f
+jle 165f
 mov rax, qword ptr [rbx]
 mov rcx, qword ptr [rbx + 88]
 add rcx, 71
@@ -201,46 +215,46 @@ add rdx, 24
 mov rdi, rbx
 xor esi, esi
 mov rcx, r15
-call 229f
+call 234f
 test eax, eax
-jne 142f
+jne 147f
 mov rcx, qword ptr [rbx + 272]
 mov rdx, qword ptr [rbx + 472]
 mov esi, 1
 mov rdi, rbx
-call 229f
+call 234f
 test eax, eax
-jne 142f
+jne 147f
 mov rdi, qword ptr [rbx + 88]
 mov rax, qword ptr [rbx + 472]
 mov qword ptr [rbx + 296], rax
 mov r14d, 27
 cmp rdi, 72
-jb 155f
+jb 160f
 mov r14d, 28
 cmp dword ptr [r15], 1296646992
-jne 155f
+jne 160f
 cmp dword ptr [r15 + 4], 1
-jne 155f
+jne 160f
 mov eax, dword ptr [r15 + 8]
 cmp rdi, rax
-jne 155f
+jne 160f
 mov eax, dword ptr [r15 + 16]
 cmp eax, 67108864
-ja 155f
+ja 160f
 mov ecx, dword ptr [r15 + 12]
 cmp qword ptr [rbx + 96], rcx
-jne 155f
+jne 160f
 mov edx, dword ptr [r15 + 36]
 cmp rdx, 256
-ja 155f
+ja 160f
 mov esi, dword ptr [r15 + 24]
 cmp rsi, 65535
-ja 155f
+ja 160f
 mov ecx, dword ptr [r15 + 20]
 mov r8d, dword ptr [r15 + 64]
 cmp r8d, ecx
-ja 155f
+ja 160f
 mov qword ptr [rbx + 288], rax
 mov qword ptr [rbx + 240], rsi
 mov esi, dword ptr [r15 + 52]
@@ -273,7 +287,7 @@ mov r13, rdi
 shr r13, 2
 mov r14d, 29
 cmp r12, r13
-ja 155f
+ja 160f
 add rdi, r15
 mov qword ptr [rbx + 232], rdi
 lea rdi, [r15 + 72]
@@ -298,42 +312,42 @@ mov qword ptr [rbx + 216], r9
 lea r9, [8*rax]
 mov r14d, 32
 cmp r9, qword ptr [rbx + 104]
-ja 155f
+ja 160f
 xor r9d, r9d
 test rdx, rdx
-je 114f
-113:
+je 115f
+114:
 mov r10d, dword ptr [r8]
 add r9, r10
 add r8, 8
 dec rdx
-jne 113b
+jne 114b
 mov r14d, 30
 cmp r9, 10000000
-ja 155f
-114:
+ja 160f
+115:
 mov qword ptr [rbx + 344], r9
 test rcx, rcx
-je 117f
+je 118f
 add rdi, 4
 mov rdx, qword ptr [rbx + 312]
-115:
+116:
 mov r8d, dword ptr [rdi]
 cmp r8d, eax
-ja 116f
+ja 117f
 cmp rdx, r8
-jae 116f
+jae 117f
 mov qword ptr [rbx + 312], r8
 mov rdx, r8
-116:
+117:
 add rdi, 16
 dec rcx
-jne 115b
-117:
+jne 116b
+118:
 shl rsi, 16
 mov r14d, 13
 cmp rsi, qword ptr [rbx + 16]
-ja 155f
+ja 160f
 mov qword ptr [rbx + 392], rsi
 mov rax, rsi
 or rax, 64
@@ -369,7 +383,7 @@ lea rax, [rdx + 4*rax]
 mov rcx, rax
 shr rcx, 62
 mov r14d, 17
-jne 155f
+jne 160f
 add rax, 64
 mov qword ptr [rbx + 328], rax
 movabs rsi, 9223372036854771712
@@ -384,12 +398,12 @@ syscall
 test rax, rax
 cmovle rax, r14
 mov qword ptr [rbx + 320], rax
-jle 160f
+jle 165f
 cmp qword ptr [rbx + 384], 0
-je 160f
+je 165f
 cmp qword ptr [rbx + 408], 0
 mov r14d, 12
-je 155f
+je 160f
 mov qword ptr [rbx + 352], rax
 imul rcx, qword ptr [rbx + 136], 528
 add rcx, rax
@@ -402,10 +416,10 @@ add rax, rcx
 lea rcx, [rax + 8*rsi]
 mov qword ptr [rbx + 368], rcx
 test rdx, rdx
-je 119f
+je 120f
 xor ecx, ecx
 xor edx, edx
-118:
+119:
 mov rsi, qword ptr [rbx + 160]
 mov rdi, qword ptr [rbx + 336]
 mov esi, dword ptr [rcx + rsi]
@@ -415,8 +429,8 @@ lea rax, [rax + 8*rsi]
 inc rdx
 add rcx, 8
 cmp rdx, qword ptr [rbx + 168]
-jb 118b
-119:
+jb 119b
+120:
 mov rdi, rbx
 add rsp, 184
 pop rbx
@@ -425,15 +439,38 @@ pop r13
 pop r14
 pop r15
 pop rbp
-jmp 162f
-120:
-mov r14d, 1
-jmp 155f
+jmp 167f
 121:
+xor edi, edi
+122:
+mov rsi, qword ptr [rax + rdi]
+mov qword ptr [rcx + rdi], rsi
+lea rsi, [rdi + 8]
+add rdi, 16
+cmp rdi, rdx
+mov rdi, rsi
+jbe 122b
+123:
+sub rdx, rsi
+jbe 160f
+add rcx, rsi
+add rax, rsi
+124:
+mov sil, byte ptr [rax]
+mov byte ptr [rcx], sil
+inc rcx
+inc rax
+dec rdx
+jne 124b
+jmp 160f
+125:
+mov r14d, 1
+jmp 160f
+126:
 mov rax, qword ptr [rbx + 360]
 mov r14d, 11
 cmp rax, 64
-ja 155f
+ja 160f
 mov rcx, qword ptr [rbx + 128]
 mov rdi, qword ptr [rbx + 136]
 shl rdi, 3
@@ -441,19 +478,19 @@ mov rdx, qword ptr [rbx + 352]
 mov rsi, rdi
 imul rsi, rax
 test rdi, rdi
-je 150f
+je 155f
 lea r8, [rdx + rsi]
 xor r10d, r10d
-122:
+127:
 mov r9, qword ptr [rcx + r10]
 mov qword ptr [r8 + r10], r9
 lea r9, [r10 + 8]
 add r10, 16
 cmp r10, rdi
 mov r10, r9
-jbe 122b
-jmp 151f
-123:
+jbe 127b
+jmp 156f
+128:
 mov rdi, rbx
 mov rsi, r15
 add rsp, 184
@@ -463,12 +500,12 @@ pop r13
 pop r14
 pop r15
 pop rbp
-jmp 220f
-124:
+jmp 225f
+129:
 mov rax, qword ptr [rbx + 224]
 mov r14d, 36
 test rax, rax
-je 155f
+je 160f
 movabs rcx, 8589934528
 mov r9, qword ptr [rbx + 216]
 mov rdx, qword ptr [rbx + 232]
@@ -476,40 +513,40 @@ lea rsi, [rdx - 8]
 mov rdi, qword ptr [r15]
 mov r8, qword ptr [r15 + 8]
 add rcx, 60
-125:
+130:
 lea r10, [r9 + 8]
 cmp r10, rdx
-ja 155f
+ja 160f
 mov r11d, dword ptr [r9 + 4]
 mov r15, rsi
 sub r15, r9
 cmp r15, r11
-jb 155f
+jb 160f
 cmp r8, r11
-jne 128f
+jne 133f
 xor r15d, r15d
 test r11, r11
-je 127f
-126:
+je 132f
+131:
 mov bpl, byte ptr [r10 + r15]
 cmp bpl, byte ptr [rdi + r15]
-jne 127f
+jne 132f
 inc r15
 cmp r8, r15
-jne 126b
-jmp 144f
-127:
+jne 131b
+jmp 149f
+132:
 cmp r15, r8
-je 144f
-128:
+je 149f
+133:
 add r11, 3
 and r11, rcx
 add r11, r10
 mov r9, r11
 dec rax
-jne 125b
-jmp 155f
-129:
+jne 130b
+jmp 160f
+134:
 mov rdi, rbx
 mov rsi, r15
 add rsp, 184
@@ -519,11 +556,11 @@ pop r13
 pop r14
 pop r15
 pop rbp
-jmp 368f
-130:
+jmp 373f
+135:
 mov rdi, qword ptr [rbx + 496]
 test rdi, rdi
-je 131f
+je 136f
 mov rsi, qword ptr [rbx + 512]
 mov eax, 11
 xor edx, edx
@@ -531,10 +568,10 @@ xor r10d, r10d
 xor r8d, r8d
 xor r9d, r9d
 syscall
-131:
+136:
 mov rdi, qword ptr [rbx + 504]
 test rdi, rdi
-je 132f
+je 137f
 mov rsi, qword ptr [rbx + 512]
 mov eax, 11
 xor edx, edx
@@ -542,10 +579,10 @@ xor r10d, r10d
 xor r8d, r8d
 xor r9d, r9d
 syscall
-132:
+137:
 mov rdi, qword ptr [rbx + 528]
 test rdi, rdi
-je 133f
+je 138f
 mov rsi, -4096
 and rsi, qword ptr [rbx + 536]
 add rsi, 4096
@@ -555,10 +592,10 @@ xor r10d, r10d
 xor r8d, r8d
 xor r9d, r9d
 syscall
-133:
+138:
 mov rdi, qword ptr [rbx + 560]
 test rdi, rdi
-je 134f
+je 139f
 mov rsi, -4096
 and rsi, qword ptr [rbx + 568]
 add rsi, 4096
@@ -568,10 +605,10 @@ xor r10d, r10d
 xor r8d, r8d
 xor r9d, r9d
 syscall
-134:
+139:
 mov rdi, qword ptr [rbx + 72]
 test rdi, rdi
-je 135f
+je 140f
 mov rsi, -4096
 and rsi, qword ptr [rbx + 80]
 add rsi, 4096
@@ -581,10 +618,10 @@ xor r10d, r10d
 xor r8d, r8d
 xor r9d, r9d
 syscall
-135:
+140:
 mov rdi, qword ptr [rbx + 384]
 test rdi, rdi
-je 136f
+je 141f
 mov rsi, -4096
 and rsi, qword ptr [rbx + 400]
 add rsi, 4096
@@ -594,10 +631,10 @@ xor r10d, r10d
 xor r8d, r8d
 xor r9d, r9d
 syscall
-136:
+141:
 mov rdi, qword ptr [rbx + 408]
 test rdi, rdi
-je 137f
+je 142f
 mov eax, 11
 mov esi, 8916992
 xor edx, edx
@@ -605,10 +642,10 @@ xor r10d, r10d
 xor r8d, r8d
 xor r9d, r9d
 syscall
-137:
+142:
 mov rdi, qword ptr [rbx + 320]
 test rdi, rdi
-je 154f
+je 159f
 mov rsi, -4096
 and rsi, qword ptr [rbx + 328]
 add rsi, 4096
@@ -619,33 +656,33 @@ xor r10d, r10d
 xor r8d, r8d
 xor r9d, r9d
 syscall
-jmp 155f
-138:
+jmp 160f
+143:
 mov rsi, qword ptr [rbx + 136]
 mov rdx, qword ptr [rbx + 360]
 dec rdx
 mov qword ptr [rbx + 360], rdx
 test r15, r15
-je 154f
+je 159f
 shl rsi, 3
 mov rax, qword ptr [rbx + 128]
 mov rcx, qword ptr [rbx + 352]
 imul rdx, rsi
 xor r14d, r14d
 test rsi, rsi
-je 147f
+je 152f
 lea rdi, [rcx + rdx]
 xor r9d, r9d
-139:
+144:
 mov r8, qword ptr [rdi + r9]
 mov qword ptr [rax + r9], r8
 lea r8, [r9 + 8]
 add r9, 16
 cmp r9, rsi
 mov r9, r8
-jbe 139b
-jmp 148f
-140:
+jbe 144b
+jmp 153f
+145:
 mov rsi, qword ptr [r15]
 mov rdx, qword ptr [r15 + 8]
 mov rdi, rbx
@@ -656,75 +693,75 @@ pop r13
 pop r14
 pop r15
 pop rbp
-jmp 170f
-141:
+jmp 175f
+146:
 mov rdi, rbx
 mov rsi, r15
-call 368f
+call 373f
 test eax, eax
-je 146f
-142:
+je 151f
+147:
 mov r14d, eax
-jmp 155f
-143:
+jmp 160f
+148:
 mov rdi, qword ptr [r15]
 mov rsi, qword ptr [r15 + 8]
-call 435f
+call 440f
 mov eax, eax
-jmp 145f
-144:
+jmp 150f
+149:
 mov eax, dword ptr [r9]
-145:
+150:
 mov qword ptr [rbx + 472], rax
-jmp 154f
-146:
+jmp 159f
+151:
 cmp qword ptr [rbx + 360], 2
-jae 156f
+jae 161f
 mov rax, qword ptr [rbx + 568]
 add rax, qword ptr [rbx + 560]
 and rax, -16
 mov qword ptr [rbx + 576], rax
 mov r13, rax
-jmp 157f
-147:
+jmp 162f
+152:
 xor r8d, r8d
-148:
+153:
 mov rdi, r8
 sub rdi, rsi
-jae 155f
+jae 160f
 add rax, r8
 add rcx, r8
 add rcx, rdx
-149:
+154:
 mov dl, byte ptr [rcx]
 mov byte ptr [rax], dl
 inc rax
 inc rcx
 inc rdi
-jne 149b
-jmp 155f
-150:
+jne 154b
+jmp 160f
+155:
 xor r9d, r9d
-151:
+156:
 mov r8, r9
 sub r8, rdi
-jae 153f
+jae 158f
 add rdx, r9
 add rdx, rsi
 add rcx, r9
-152:
+157:
 mov sil, byte ptr [rcx]
 mov byte ptr [rdx], sil
 inc rdx
 inc rcx
 inc r8
-jne 152b
-153:
+jne 157b
+158:
 inc rax
 mov qword ptr [rbx + 360], rax
-154:
+159:
 xor r14d, r14d
-155:
+160:
 mov eax, r14d
 add rsp, 184
 pop rbx
@@ -734,12 +771,12 @@ pop r14
 pop r15
 pop rbp
 ret
-156:
+161:
 mov rax, qword ptr [rbx + 568]
 mov r13, qword ptr [rbx + 576]
 add rax, qword ptr [rbx + 560]
 and rax, -16
-157:
+162:
 mov rcx, qword ptr [rbx + 416]
 inc rcx
 mov rdx, -1
@@ -771,9 +808,9 @@ mov qword ptr [rsp + 120], r9
 mov qword ptr [rsp + 136], r10
 mov qword ptr [rsp + 144], r11
 mov qword ptr [rsp + 152], 0
-lea rax, [rip + 359f]
+lea rax, [rip + 364f]
 mov qword ptr [rsp + 160], rax
-lea rax, [rip + 366f]
+lea rax, [rip + 371f]
 mov qword ptr [rsp + 168], rax
 mov qword ptr [rsp + 176], rbx
 mov rax, qword ptr [rbx + 336]
@@ -784,7 +821,7 @@ mov rax, qword ptr [rbx + 392]
 movups xmmword ptr [rsp + 88], xmm0
 movups xmmword ptr [rsp + 72], xmm0
 test rax, rax
-je 158f
+je 163f
 lea rcx, [rax - 1]
 lea rdx, [rax - 3]
 mov qword ptr [rsp + 72], rax
@@ -792,7 +829,7 @@ add rax, -7
 mov qword ptr [rsp + 80], rcx
 mov qword ptr [rsp + 88], rdx
 mov qword ptr [rsp + 96], rax
-158:
+163:
 mov rax, qword ptr [rbx + 32]
 mov eax, dword ptr [rax]
 add rax, qword ptr [rbx + 504]
@@ -804,15 +841,15 @@ mov r14d, eax
 mov rax, qword ptr [r12 + 16]
 mov qword ptr [rbx + 416], rax
 mov qword ptr [rbx + 576], r13
-jmp 155b
-159:
+jmp 160b
+164:
 mov r14d, 23
-jmp 155b
-160:
+jmp 160b
+165:
 mov r14d, 12
-jmp 155b
-161:
-162:
+jmp 160b
+166:
+167:
 push rbp
 push r15
 push r14
@@ -823,7 +860,7 @@ sub rsp, 24
 mov r15, qword ptr [rdi + 184]
 mov r12, qword ptr [rdi + 192]
 add r12, r15
-je 167f
+je 172f
 mov rbx, rdi
 mov r13, qword ptr [rdi + 176]
 mov rax, qword ptr [rdi + 96]
@@ -832,7 +869,7 @@ mov rax, qword ptr [rdi + 168]
 mov qword ptr [rsp + 8], rax
 mov rbp, qword ptr [rdi + 208]
 xor r14d, r14d
-163:
+168:
 mov edx, dword ptr [r13]
 mov ecx, dword ptr [r13 + 4]
 mov esi, dword ptr [r13 + 8]
@@ -840,39 +877,39 @@ mov r9d, dword ptr [r13 + 12]
 add rsi, r9
 mov eax, 31
 cmp r14, r15
-jae 164f
+jae 169f
 cmp rsi, rbp
-ja 168f
+ja 173f
 cmp qword ptr [rsp + 8], rdx
-jb 168f
+jb 173f
 test rdx, rdx
-je 166f
+je 171f
 dec rdx
-jmp 165f
-164:
+jmp 170f
+169:
 cmp edx, 1
-ja 168f
+ja 173f
 cmp rsi, qword ptr [rsp + 16]
-ja 168f
+ja 173f
 test rdx, rdx
-je 166f
+je 171f
 xor edx, edx
-165:
+170:
 mov rdi, rbx
 mov rsi, r14
 xor r8d, r8d
-call 210f
+call 215f
 test eax, eax
-jne 168f
+jne 173f
 mov dword ptr [r13 + 12], 0
-166:
+171:
 inc r14
 add r13, 16
 cmp r12, r14
-jne 163b
-167:
+jne 168b
+172:
 xor eax, eax
-168:
+173:
 add rsp, 24
 pop rbx
 pop r12
@@ -881,8 +918,8 @@ pop r14
 pop r15
 pop rbp
 ret
-169:
-170:
+174:
+175:
 push rbp
 push r15
 push r14
@@ -893,7 +930,7 @@ sub rsp, 56
 mov r8, rdi
 movzx eax, byte ptr [rsi + 1]
 cmp rax, 11
-ja 196f
+ja 201f
 mov r14, rdx
 movzx edi, word ptr [rsi + 2]
 mov rbx, qword ptr [rdx + 8*rdi]
@@ -903,30 +940,30 @@ mov r15d, ecx
 mov ebp, dword ptr [rdx + 8*rdi + 16]
 movzx r12d, word ptr [rsi + 4]
 movzx esi, word ptr [rsi + 6]
-lea rdx, [rip + 442f]
+lea rdx, [rip + 447f]
 movsxd rax, dword ptr [rdx + 4*rax]
 add rax, rdx
 jmp rax
-171:
+176:
 mov rax, qword ptr [r8 + 392]
 shr rax, 16
-jmp 195f
-172:
+jmp 200f
+177:
 mov rax, qword ptr [r8 + 176]
 shl r12d, 4
-jmp 178f
-173:
+jmp 183f
+178:
 mov rcx, qword ptr [r8 + 336]
 shl r12d, 4
 mov eax, 3
 cmp r13, qword ptr [rcx + r12 + 8]
-jae 199f
+jae 204f
 shl r13, 3
 add r13, qword ptr [rcx + r12]
-je 199f
+je 204f
 mov rax, qword ptr [r13]
-jmp 195f
-174:
+jmp 200f
+179:
 mov rax, qword ptr [r8 + 336]
 shl r12d, 4
 mov rcx, rbp
@@ -944,14 +981,14 @@ cmp rcx, qword ptr [rax + rsi + 8]
 cmova r15, rdx
 mov eax, 3
 test r13, r13
-je 199f
-test r15, r15
-je 199f
-test rbp, rbp
 je 204f
+test r15, r15
+je 204f
+test rbp, rbp
+je 209f
 lea rax, [rbp - 1]
 xor ecx, ecx
-175:
+180:
 cmp r13, r15
 mov rdx, rcx
 cmova rdx, rax
@@ -959,9 +996,9 @@ mov rsi, qword ptr [r15 + 8*rdx]
 mov qword ptr [r13 + 8*rdx], rsi
 inc rcx
 add rax, -1
-jb 175b
-jmp 204f
-176:
+jb 180b
+jmp 209f
+181:
 add r12, qword ptr [r8 + 184]
 mov rdi, r8
 mov rsi, r12
@@ -970,19 +1007,19 @@ mov rcx, r13
 mov rbx, r8
 mov r8, r15
 mov r9, rbp
-call 210f
+call 215f
 test eax, eax
-jne 199f
+jne 204f
 shr ebp, 6
-jmp 201f
-177:
+jmp 206f
+182:
 add r12, qword ptr [r8 + 184]
 mov rax, qword ptr [r8 + 176]
 shl r12, 4
-178:
+183:
 mov dword ptr [rax + r12 + 12], 0
-jmp 196f
-179:
+jmp 201f
+184:
 mov rax, qword ptr [r8 + 160]
 mov r13, qword ptr [r8 + 336]
 mov ecx, r12d
@@ -991,12 +1028,12 @@ mov rdx, qword ptr [r13 + rcx + 8]
 mov eax, dword ptr [rax + 8*r12 + 4]
 lea rcx, [rdx + r15]
 cmp rcx, rax
-ja 206f
+ja 211f
 mov rcx, qword ptr [r8 + 344]
 mov eax, 10000000
 sub rax, rcx
 cmp r15, rax
-ja 206f
+ja 211f
 mov qword ptr [rsp + 32], rdx
 mov qword ptr [rsp + 40], rdi
 mov rdi, qword ptr [r8 + 320]
@@ -1022,7 +1059,7 @@ syscall
 test rax, rax
 mov ecx, 0
 cmovle rax, rcx
-jle 208f
+jle 213f
 mov rdx, qword ptr [rsp + 24]
 mov qword ptr [rdx + 320], rax
 mov rcx, qword ptr [rsp + 8]
@@ -1040,100 +1077,100 @@ mov rax, qword ptr [rsp + 16]
 mov qword ptr [rdx + 344], rax
 mov rax, qword ptr [rdx + 168]
 test rax, rax
-je 190f
+je 195f
 add rbp, qword ptr [rsp + 8]
 xor esi, esi
 mov qword ptr [rsp + 16], rdi
-180:
+185:
 mov r8, rsi
 shl r8, 4
 mov rcx, qword ptr [r13 + r8]
 mov r9, qword ptr [r13 + r8 + 8]
 lea r10, [8*r9]
 test r10, r10
-je 182f
+je 187f
 mov rdx, rcx
 sub rdx, rdi
 add rdx, qword ptr [rsp + 8]
 xor edi, edi
-181:
+186:
 mov r11, qword ptr [rdx + rdi]
 mov qword ptr [rbp + rdi], r11
 lea r11, [rdi + 8]
 add rdi, 16
 cmp rdi, r10
 mov rdi, r11
-jbe 181b
-jmp 183f
-182:
+jbe 186b
+jmp 188f
+187:
 xor r11d, r11d
-183:
+188:
 mov rdi, r11
 sub rdi, r10
-jae 185f
+jae 190f
 lea rdx, [r11 + rbp]
 add r11, qword ptr [rsp + 48]
 add r11, rcx
-184:
+189:
 mov cl, byte ptr [r11]
 mov byte ptr [rdx], cl
 inc rdx
 inc r11
 inc rdi
-jne 184b
-185:
+jne 189b
+190:
 cmp rsi, r12
-jne 188f
+jne 193f
 test r15, r15
 mov rdi, qword ptr [rsp + 16]
-je 187f
+je 192f
 add r10, rbp
 xor ecx, ecx
-186:
+191:
 mov qword ptr [r10 + 8*rcx], rbx
 inc rcx
 cmp r15, rcx
-jne 186b
-187:
+jne 191b
+192:
 add r9, r15
 lea r10, [8*r9]
-jmp 189f
-188:
+jmp 194f
+193:
 mov rdi, qword ptr [rsp + 16]
-189:
+194:
 add r8, r13
 mov qword ptr [r8], rbp
 mov qword ptr [r8 + 8], r9
 add rbp, r10
 inc rsi
 cmp rsi, rax
-jne 180b
-190:
+jne 185b
+195:
 mov rax, qword ptr [rsp + 40]
 mov rcx, qword ptr [rsp + 32]
 mov qword ptr [r14 + 8*rax], rcx
 shr r15d, 3
 mov r8, qword ptr [rsp + 24]
-jmp 205f
-191:
+jmp 210f
+196:
 mov eax, 4294967295
 mov rbx, qword ptr [r8 + 392]
 shl r13, 16
 add r13, rbx
 mov rcx, r13
 shr rcx, 62
-jne 207f
+jne 212f
 mov rcx, qword ptr [r8 + 256]
 shl rcx, 16
 cmp r13, rcx
-ja 207f
+ja 212f
 mov eax, 14
 cmp r13, qword ptr [r8 + 16]
-ja 199f
+ja 204f
 lea rax, [r13 + 64]
 mov rsi, qword ptr [r8 + 400]
 cmp rax, rsi
-jbe 192f
+jbe 197f
 mov rbp, rdi
 lea r15, [rbx + rbx]
 cmp r15, r13
@@ -1153,43 +1190,43 @@ xor r8d, r8d
 xor r9d, r9d
 syscall
 test rax, rax
-jle 208f
+jle 213f
 mov qword ptr [r12 + 384], rax
 mov qword ptr [r12 + 400], r15
 mov r8, r12
 mov rdi, rbp
-192:
+197:
 shr rbx, 16
 mov qword ptr [r8 + 392], r13
 mov rax, rbx
-jmp 207f
-193:
+jmp 212f
+198:
 mov rdx, qword ptr [r8 + 336]
 shl r12d, 4
 mov eax, 3
 cmp r13, qword ptr [rdx + r12 + 8]
-jae 199f
+jae 204f
 shl r13, 3
 add r13, qword ptr [rdx + r12]
-je 199f
+je 204f
 mov qword ptr [r13], rcx
-jmp 196f
-194:
+jmp 201f
+199:
 mov rax, qword ptr [r8 + 336]
 shl r12d, 4
 mov rax, qword ptr [rax + r12 + 8]
-195:
+200:
 mov qword ptr [r14 + 8*rdi], rax
-196:
+201:
 mov rcx, qword ptr [r8 + 416]
 add r8, 416
 xor r15d, r15d
-197:
+202:
 sub rcx, r15
 mov qword ptr [r8], rcx
-198:
+203:
 xor eax, eax
-199:
+204:
 add rsp, 56
 pop rbx
 pop r12
@@ -1198,60 +1235,60 @@ pop r14
 pop r15
 pop rbp
 ret
-200:
+205:
 mov rdi, r8
 mov rdx, r12
 mov rcx, r13
 mov rbx, r8
 mov r8, r15
 mov r9, rbp
-call 210f
+call 215f
 test eax, eax
-jne 199b
+jne 204b
 shr ebp, 3
-201:
+206:
 mov r15, rbp
 mov r8, rbx
-jmp 205f
-202:
+jmp 210f
+207:
 mov rdx, qword ptr [r8 + 336]
 shl r12d, 4
 mov rsi, rbp
 add rsi, r13
 mov eax, 3
 cmp rsi, qword ptr [rdx + r12 + 8]
-ja 199b
+ja 204b
 shl r13, 3
 add r13, qword ptr [rdx + r12]
-je 199b
+je 204b
 test rbp, rbp
-je 204f
+je 209f
 xor eax, eax
-203:
+208:
 mov qword ptr [r13 + 8*rax], rcx
 inc rax
 cmp rbp, rax
-jne 203b
-204:
+jne 208b
+209:
 shr ebp, 3
 mov r15, rbp
-205:
+210:
 mov rcx, qword ptr [r8 + 416]
 mov eax, 10
 cmp rcx, r15
-jb 199b
+jb 204b
 add r8, 416
-jmp 197b
-206:
+jmp 202b
+211:
 mov eax, 4294967295
-207:
+212:
 mov qword ptr [r14 + 8*rdi], rax
-jmp 198b
-208:
+jmp 203b
+213:
 mov eax, 12
-jmp 199b
-209:
-210:
+jmp 204b
+214:
+215:
 push rbx
 mov rax, qword ptr [rdi + 176]
 mov rbx, rsi
@@ -1261,7 +1298,7 @@ mov r10d, dword ptr [rax + rbx + 8]
 mov ebx, dword ptr [rax + rbx + 12]
 add r10, r8
 cmp rsi, qword ptr [rdi + 184]
-jae 212f
+jae 217f
 mov rax, qword ptr [rdi + 336]
 shl rdx, 4
 lea r8, [r9 + rcx]
@@ -1272,71 +1309,71 @@ cmp r8, qword ptr [rax + rdx + 8]
 cmovbe rsi, rcx
 mov eax, 3
 cmp r11, rbx
-ja 218f
+ja 223f
 test rsi, rsi
-je 218f
+je 223f
 test r9, r9
-je 213f
+je 218f
 shl r9, 2
 shl r10, 2
 add r10, qword ptr [rdi + 200]
 xor eax, eax
 xor ecx, ecx
-211:
+216:
 mov edx, dword ptr [r10 + rcx]
 mov qword ptr [rsi + 2*rcx], rdx
 add rcx, 4
 cmp r9, rcx
-jne 211b
-jmp 218f
-212:
+jne 216b
+jmp 223f
+217:
 mov eax, 2
 cmp r11, rbx
-ja 218f
+ja 223f
 lea rdx, [r9 + rcx]
 cmp rdx, qword ptr [rdi + 392]
-ja 218f
+ja 223f
 mov rdx, qword ptr [rdi + 272]
 mov rsi, qword ptr [rdi + 384]
 xor eax, eax
 cmp r9, 8
-jae 214f
+jae 219f
 xor edi, edi
-jmp 216f
-213:
+jmp 221f
+218:
 xor eax, eax
-jmp 218f
-214:
+jmp 223f
+219:
 lea r8, [rdx + r10]
 lea r11, [rsi + rcx]
 xor ebx, ebx
-215:
+220:
 mov rdi, qword ptr [r8 + rbx]
 mov qword ptr [r11 + rbx], rdi
 lea rdi, [rbx + 8]
 add rbx, 16
 cmp rbx, r9
 mov rbx, rdi
-jbe 215b
-216:
+jbe 220b
+221:
 sub r9, rdi
-jbe 218f
+jbe 223f
 add rsi, rdi
 add rsi, rcx
 add rdx, rdi
 add rdx, r10
-217:
+222:
 mov cl, byte ptr [rdx]
 mov byte ptr [rsi], cl
 inc rsi
 inc rdx
 dec r9
-jne 217b
-218:
+jne 222b
+223:
 pop rbx
 ret
-219:
-220:
+224:
+225:
 push r15
 push r14
 push rbx
@@ -1344,7 +1381,7 @@ mov qword ptr [rdi + 472], rsi
 mov rcx, qword ptr [rdi + 152]
 mov eax, 34
 cmp rsi, rcx
-jae 224f
+jae 229f
 mov rbx, rsi
 mov r14, rdi
 mov rax, qword ptr [rdi + 144]
@@ -1354,7 +1391,7 @@ mov edi, dword ptr [rax + rdx]
 mov qword ptr [r14 + 480], rdi
 mov eax, dword ptr [rax + rdx + 4]
 test rax, rax
-je 221f
+je 226f
 mov r8, qword ptr [r14 + 288]
 mov rdx, r8
 sub rdx, rdi
@@ -1362,46 +1399,46 @@ setb sil
 cmp rdx, rax
 setb dl
 or dl, sil
-je 222f
-221:
+je 227f
+226:
 mov eax, 33
-jmp 224f
-222:
+jmp 229f
+227:
 add rax, rdi
 mov qword ptr [r14 + 488], rax
 mov rax, qword ptr [r14 + 376]
 cmp rax, rcx
-jae 223f
+jae 228f
 mov rcx, qword ptr [r14 + 368]
 mov dword ptr [rcx + 4*rax], ebx
 inc rax
 mov qword ptr [r14 + 376], rax
-223:
+228:
 mov r9, qword ptr [r14 + 280]
 xor eax, eax
 cmp qword ptr [r9 + 8*rdi], 0
-je 225f
-224:
+je 230f
+229:
 pop rbx
 pop r14
 pop r15
 ret
-225:
+230:
 mov rax, qword ptr [r14]
 mov r10d, dword ptr [rax + 12]
 cmp r10, 3
-jb 221b
+jb 226b
 shl rdi, 3
 mov rdx, qword ptr [r14 + 296]
 add rax, 60
 mov esi, 2
 xor ecx, ecx
 mov r11, -1
-226:
+231:
 mov r15d, dword ptr [rax - 4]
 add r15, rcx
 cmp r15, rdi
-ja 227f
+ja 232f
 mov ecx, dword ptr [rax]
 add rdx, rcx
 cmovb rdx, r11
@@ -1409,9 +1446,9 @@ inc rsi
 add rax, 16
 mov rcx, r15
 cmp r10, rsi
-je 221b
-jmp 226b
-227:
+je 226b
+jmp 231b
+232:
 test cl, 7
 setne al
 shl r8, 3
@@ -1419,14 +1456,14 @@ cmp r15, r8
 seta dil
 or dil, al
 mov eax, 32
-jne 224b
+jne 229b
 add rcx, r9
 mov rdi, r14
-call 229f
+call 234f
 mov qword ptr [r14 + 472], rbx
-jmp 224b
-228:
-229:
+jmp 229b
+233:
+234:
 push rbp
 push r15
 push r14
@@ -1438,14 +1475,14 @@ mov rbx, rcx
 mov rcx, qword ptr [rdi + 8]
 mov eax, 24
 sub rcx, rdx
-jb 235f
+jb 240f
 mov r15, rsi
 mov r13, rdi
 mov rbp, qword ptr [rdi]
 shl r15, 4
 mov r12d, dword ptr [r15 + rbp + 28]
 cmp rcx, r12
-jb 235f
+jb 240f
 mov r14d, dword ptr [r15 + rbp + 24]
 mov eax, dword ptr [r15 + rbp + 32]
 mov dword ptr [rsp + 4], eax
@@ -1453,28 +1490,28 @@ lea rdi, [rdx + rbp]
 mov qword ptr [rsp + 8], rdi
 mov rsi, r12
 mov qword ptr [rsp + 16], rdx
-call 435f
+call 440f
 mov rsi, qword ptr [rsp + 16]
 mov ecx, eax
 mov eax, 25
 cmp dword ptr [r15 + rbp + 36], ecx
-jne 235f
+jne 240f
 lea rax, [rsi + r12]
 mov qword ptr [r13 + 472], rax
 cmp r12d, r14d
 mov ecx, dword ptr [rsp + 4]
-jne 230f
+jne 235f
 test ecx, ecx
-jne 230f
+jne 235f
 xor eax, eax
 cmp r14d, 8
-jae 231f
+jae 236f
 xor ecx, ecx
-jmp 233f
-230:
+jmp 238f
+235:
 mov eax, 26
 cmp ecx, 1
-jne 235f
+jne 240f
 mov rdi, qword ptr [r13 + 304]
 mov rsi, qword ptr [rsp + 8]
 mov rdx, r12
@@ -1487,32 +1524,32 @@ pop r13
 pop r14
 pop r15
 pop rbp
-jmp 237f
-231:
+jmp 242f
+236:
 xor edx, edx
 mov rdi, qword ptr [rsp + 8]
-232:
+237:
 mov rcx, qword ptr [rdi + rdx]
 mov qword ptr [rbx + rdx], rcx
 lea rcx, [rdx + 8]
 add rdx, 16
 cmp rdx, r14
 mov rdx, rcx
-jbe 232b
-233:
+jbe 237b
+238:
 sub r14, rcx
-jbe 235f
+jbe 240f
 add rbx, rcx
 add rbp, rcx
 add rbp, rsi
-234:
+239:
 mov cl, byte ptr [rbp]
 mov byte ptr [rbx], cl
 inc rbx
 inc rbp
 dec r14
-jne 234b
-235:
+jne 239b
+240:
 add rsp, 24
 pop rbx
 pop r12
@@ -1521,8 +1558,8 @@ pop r14
 pop r15
 pop rbp
 ret
-236:
-237:
+241:
+242:
 push rbp
 push r15
 push r14
@@ -1532,57 +1569,57 @@ push rbx
 sub rsp, 120
 mov r14, rdi
 mov rax, -8
-238:
+243:
 mov qword ptr [r14 + rax + 8], 0
 add rax, 8
 cmp rax, 32760
-jb 238b
+jb 243b
 lea rax, [r14 + 163904]
 mov rdi, -8
-239:
+244:
 mov qword ptr [r14 + rdi + 163912], 0
 add rdi, 8
 cmp rdi, 24
-jb 239b
+jb 244b
 lea r12, [r14 + 163936]
 cmp rdx, 8
-jae 240f
+jae 245f
 xor r10d, r10d
-jmp 242f
-240:
+jmp 247f
+245:
 xor edi, edi
-241:
+246:
 mov r9, qword ptr [rsi + rdi]
 mov qword ptr [r12 + rdi], r9
 lea r10, [rdi + 8]
 add rdi, 16
 cmp rdi, rdx
 mov rdi, r10
-jbe 241b
-242:
+jbe 246b
+247:
 mov rdi, rdx
 sub rdi, r10
-jbe 244f
+jbe 249f
 lea r9, [r10 + r14]
 add r9, 163936
 add rsi, r10
-243:
+248:
 mov r10b, byte ptr [rsi]
 mov byte ptr [r9], r10b
 inc r9
 inc rsi
 dec rdi
-jne 243b
-244:
+jne 248b
+249:
 lea rsi, [r14 + 32768]
 add r12, rdx
 add rdx, r14
 mov rdi, -8
-245:
+250:
 mov qword ptr [rdx + rdi + 163944], 0
 add rdi, 8
 cmp rdi, 24
-jb 245b
+jb 250b
 lea rdx, [r8 + rcx]
 mov qword ptr [r14 + 20928], rax
 mov qword ptr [r14 + 20936], rcx
@@ -1598,11 +1635,11 @@ mov qword ptr [r14 + 20904], 4
 mov qword ptr [r14 + 20912], 8
 cmp dword ptr [r14 + 163936], -47205080
 mov ebx, 26
-jne 294f
+jne 299f
 movzx ecx, byte ptr [r14 + 163940]
 mov edx, ecx
 and edx, 31
-jne 294f
+jne 299f
 sub r12, rax
 mov edi, ecx
 shr edi, 5
@@ -1610,52 +1647,52 @@ and edi, 1
 mov edx, 38
 sub rdx, rdi
 shr ecx, 6
-lea rsi, [rip + 443f]
+lea rsi, [rip + 448f]
 movsxd rcx, dword ptr [rsi + 4*rcx]
 add rcx, rsi
 jmp rcx
-246:
+251:
 cmp r12, 38
-jb 294f
+jb 299f
 lea ecx, [8*rdi]
 mov esi, -1
 shl esi, cl
 mov r9d, 38
 test rdi, rdi
-je 251f
+je 256f
 not esi
 and esi, dword ptr [rdx + rax]
-jmp 250f
-247:
+jmp 255f
+252:
 mov r9d, 2
 mov edi, 256
-jmp 249f
-248:
+jmp 254f
+253:
 mov r9d, 4
 xor edi, edi
-249:
+254:
 lea ecx, [8*r9]
 mov rsi, -1
 shl rsi, cl
 add r9, rdx
 cmp r9, r12
-ja 294f
+ja 299f
 not rsi
 and rsi, qword ptr [rdx + rax]
 add rsi, rdi
-250:
+255:
 cmp rsi, r8
-jne 294f
-251:
+jne 299f
+256:
 mov eax, 4247762216
-lea rsi, [rip + 444f]
+lea rsi, [rip + 449f]
 add rax, 47205080
 mov qword ptr [rsp + 104], rax
-252:
+257:
 lea r13, [r9 + 3]
 mov rax, r12
 sub rax, r13
-jb 294f
+jb 299f
 mov rdi, qword ptr [r14 + 20928]
 mov rdx, qword ptr [rdi + r9]
 mov ecx, edx
@@ -1668,56 +1705,56 @@ and edx, 3
 movsxd rdx, dword ptr [rsi + 4*rdx]
 add rdx, rsi
 jmp rdx
-253:
+258:
 cmp r10, rax
-ja 294f
+ja 299f
 mov rbx, qword ptr [r14 + 20936]
 mov rax, qword ptr [r14 + 20952]
 sub rax, rbx
 cmp r10, rax
-ja 293f
+ja 298f
 add rdi, r13
 mov rsi, rbx
 mov rdx, r10
 mov r15, r10
-call 297f
-lea rsi, [rip + 444f]
+call 302f
+lea rsi, [rip + 449f]
 mov r10, r15
 mov rax, r15
-jmp 256f
-254:
+jmp 261f
+259:
 cmp r12, r13
-je 294f
+je 299f
 mov rbx, qword ptr [r14 + 20936]
 mov rax, qword ptr [r14 + 20952]
 sub rax, rbx
 cmp r10, rax
-ja 293f
+ja 298f
 mov eax, 1
 test r10, r10
-je 256f
+je 261f
 mov cl, byte ptr [rdi + r13]
 xor edx, edx
-255:
+260:
 mov byte ptr [rbx + rdx], cl
 inc rdx
 cmp r10, rdx
-jne 255b
-256:
+jne 260b
+261:
 add rbx, r10
 mov qword ptr [r14 + 20936], rbx
 add rax, r13
 mov r9, rax
 mov ebx, 26
-257:
+262:
 test byte ptr [rsp + 112], 1
-je 252b
-jmp 295f
-258:
+je 257b
+jmp 300f
+263:
 cmp ecx, 1048583
-ja 294f
+ja 299f
 cmp r10, rax
-ja 294f
+ja 299f
 add r10, r13
 mov rdx, qword ptr [rdi + r13]
 mov eax, edx
@@ -1727,37 +1764,37 @@ shr r8d, 2
 and r8d, 3
 cmp rax, 2
 mov qword ptr [rsp + 8], r10
-jae 260f
+jae 265f
 shl r8d, 3
-lea rcx, [rip + 464f]
+lea rcx, [rip + 469f]
 mov cl, byte ptr [r8 + rcx]
 shr rdx, cl
 mov r11, rdx
-lea rcx, [rip + 465f]
+lea rcx, [rip + 470f]
 and r11, qword ptr [r8 + rcx]
-lea rcx, [rip + 466f]
+lea rcx, [rip + 471f]
 add r13, qword ptr [r8 + rcx]
 mov rcx, qword ptr [r14 + 20968]
 test rax, rax
-je 263f
+je 268f
 cmp r11, rcx
-ja 294f
+ja 299f
 lea rdx, [r13 + 1]
 cmp rdx, r10
-ja 294f
+ja 299f
 test r11, r11
-je 264f
+je 269f
 mov rax, qword ptr [r14 + 20960]
 mov cl, byte ptr [r13 + rdi]
 xor esi, esi
-259:
+264:
 mov byte ptr [rax + rsi], cl
 inc rsi
 cmp r11, rsi
-jne 259b
-jmp 279f
-260:
-lea rcx, [rip + 463f]
+jne 264b
+jmp 284f
+265:
+lea rcx, [rip + 468f]
 mov cl, byte ptr [rcx + 4*r8]
 mov r11, rdx
 shr r11, 4
@@ -1768,37 +1805,37 @@ shr rdx, cl
 not rsi
 and r11, rsi
 cmp r11, qword ptr [r14 + 20968]
-ja 294f
+ja 299f
 and rdx, rsi
-lea rcx, [rip + 462f]
+lea rcx, [rip + 467f]
 add r13, qword ptr [rcx + 8*r8]
 add rdx, r13
 cmp rdx, r10
-ja 294f
+ja 299f
 cmp eax, 2
 mov qword ptr [rsp + 24], r11
 mov qword ptr [rsp + 40], rdx
-jne 262f
+jne 267f
 cmp r13, rdx
-jae 294f
+jae 299f
 movzx ebx, byte ptr [r13 + rdi]
 test bl, bl
-js 265f
+js 270f
 lea rcx, [rbx + r13]
 inc rcx
 cmp rcx, rdx
-ja 293f
+ja 298f
 mov qword ptr [rsp + 32], r8
 mov rbp, r13
 lea rdx, [r13 + 1]
 lea rdi, [rsp + 72]
 mov rsi, r14
 mov qword ptr [rsp + 16], rcx
-lea r15, [rip + 456f]
+lea r15, [rip + 461f]
 mov r8, r15
-call 317f
+call 322f
 cmp byte ptr [rsp + 72], 0
-je 293f
+je 298f
 mov r13, qword ptr [rsp + 80]
 mov eax, dword ptr [rsp + 88]
 mov rcx, qword ptr [rsp + 96]
@@ -1807,17 +1844,17 @@ mov rsi, r15
 mov r15, rax
 lea rdx, [r14 + 16416]
 mov r8d, r15d
-call 303f
+call 308f
 test al, al
-je 293f
+je 298f
 mov r10, qword ptr [rsp + 16]
 cmp r13, r10
-jae 293f
+jae 298f
 add rbp, rbx
 mov rdi, qword ptr [r14 + 20928]
 movzx eax, byte ptr [rdi + rbp]
 test eax, eax
-je 293f
+je 298f
 shl r13, 3
 lea rdx, [8*r10]
 bsr eax, eax
@@ -1828,7 +1865,7 @@ mov rax, rdx
 sub rax, r13
 lea r8, [r15 + r15]
 cmp rax, r8
-jb 293f
+jb 298f
 mov rax, rdx
 sub rax, r15
 mov rcx, rax
@@ -1852,7 +1889,7 @@ and rsi, r9
 and rdi, r9
 sub rdx, r8
 xor ebx, ebx
-261:
+266:
 and esi, 511
 mov r8, qword ptr [r14 + 8*rsi + 12312]
 mov rsi, rdi
@@ -1864,7 +1901,7 @@ shr eax, 16
 movzx ecx, al
 lea rdi, [rcx + r13]
 cmp rdx, rdi
-jb 267f
+jb 272f
 inc rbx
 sub rdx, rcx
 mov rcx, rdx
@@ -1881,43 +1918,43 @@ not rdi
 and rdi, r9
 add rdi, r8
 cmp rbx, 254
-je 293f
-jmp 261b
-262:
+je 298f
+jmp 266b
+267:
 mov eax, dword ptr [r14 + 20920]
-jmp 274f
-263:
+jmp 279f
+268:
 cmp r11, rcx
-ja 294f
+ja 299f
 lea rax, [r11 + r13]
 cmp rax, r10
-ja 294f
+ja 299f
 add r13, rdi
 mov rsi, qword ptr [r14 + 20960]
 mov rdi, r13
 mov rdx, r11
 mov r15, r11
 mov r13, rax
-call 297f
+call 302f
 mov rdx, r13
 mov r11, r15
 mov r10, qword ptr [rsp + 8]
-jmp 279f
-264:
+jmp 284f
+269:
 xor r11d, r11d
-jmp 279f
-265:
+jmp 284f
+270:
 lea rax, [rbx - 126]
 shr rax
 lea r10, [rax + r13]
 inc r10
 cmp r10, rdx
-ja 293f
+ja 298f
 inc r13
 add rbx, -127
 xor eax, eax
 xor edx, edx
-266:
+271:
 mov rcx, rdx
 shr rcx
 add rcx, r13
@@ -1932,32 +1969,32 @@ mov byte ptr [r14 + rdx + 20640], sil
 inc rdx
 add rax, 4
 cmp rbx, rdx
-jne 266b
-jmp 268f
-267:
+jne 271b
+jmp 273f
+272:
 and esi, 511
 mov al, byte ptr [r14 + 8*rsi + 12316]
 mov byte ptr [r14 + rbx + 20641], al
 add rbx, 2
 mov r8, qword ptr [rsp + 32]
-268:
+273:
 xor esi, esi
 xor eax, eax
-269:
+274:
 movzx ecx, al
 movzx ecx, byte ptr [r14 + rcx + 20640]
 cmp ecx, 11
-ja 293f
+ja 298f
 mov edx, 1
 shl edx, cl
 shr edx
 add esi, edx
 inc rax
 cmp rbx, rax
-jne 269b
+jne 274b
 lea eax, [rsi - 2048]
 cmp eax, -2047
-jb 293f
+jb 298f
 mov edx, 63
 bsr edx, esi
 xor edx, 31
@@ -1967,13 +2004,13 @@ mov edi, 1
 mov ecx, eax
 shl edi, cl
 cmp rbx, 255
-ja 293f
+ja 298f
 mov qword ptr [rsp + 16], r10
 mov qword ptr [rsp + 32], r8
 sub edi, esi
 lea ecx, [rdi - 1]
 and ecx, edi
-jne 293f
+jne 298f
 mov ecx, 32
 bsf ecx, edi
 inc cl
@@ -1983,7 +2020,7 @@ mov esi, eax
 adc esi, 1
 mov edi, 1
 xor r8d, r8d
-270:
+275:
 lea ecx, [rdx + rdi]
 shl ecx, 8
 mov r9d, 8448
@@ -1992,31 +2029,31 @@ lea ecx, [rdi - 1]
 mov r10d, 1
 shl r10, cl
 xor ecx, ecx
-271:
+276:
 movzx r11d, byte ptr [r14 + rcx + 20640]
 cmp rdi, r11
-jne 273f
+jne 278f
 lea r11, [r8 + r10]
 cmp r8, r11
-jae 273f
+jae 278f
 mov ebp, r9d
 or ebp, ecx
 mov r15, r10
-272:
+277:
 mov r13d, r8d
 and r13d, 2047
 mov word ptr [r14 + 2*r13 + 16544], bp
 inc r8
 dec r15
-jne 272b
+jne 277b
 mov r8, r11
-273:
+278:
 cmp rcx, rbx
 lea rcx, [rcx + 1]
-jne 271b
+jne 276b
 inc rdi
 cmp rdi, rsi
-jne 270b
+jne 275b
 mov dword ptr [r14 + 20920], eax
 mov r13, qword ptr [rsp + 16]
 mov ebx, 26
@@ -2024,16 +2061,16 @@ mov r10, qword ptr [rsp + 8]
 mov r11, qword ptr [rsp + 24]
 mov rdx, qword ptr [rsp + 40]
 mov r8, qword ptr [rsp + 32]
-274:
+279:
 test eax, eax
-je 294f
+je 299f
 test r8, r8
-je 277f
+je 282f
 cmp r11, 6
-jb 294f
+jb 299f
 lea rsi, [r13 + 6]
 cmp rdx, rsi
-jb 294f
+jb 299f
 lea r15, [r11 + 3]
 shr r15, 2
 add r13, qword ptr [r14 + 20928]
@@ -2042,23 +2079,23 @@ mov rbx, r15
 neg rbx
 mov qword ptr [rsp + 16], r15
 xor ebp, ebp
-275:
+280:
 cmp rbp, 8
-je 278f
+je 283f
 mov r13, rdx
 cmp rbp, 6
-je 276f
+je 281f
 mov rax, qword ptr [rsp + 32]
 movzx r13d, word ptr [rax + rbp]
 add r13, rsi
-276:
+281:
 cmp rbp, 6
 mov r8, r15
 cmove r8, r11
 cmp r13, rdx
-ja 293f
+ja 298f
 cmp r8, r11
-ja 293f
+ja 298f
 add rbp, 2
 mov rax, qword ptr [rsp + 16]
 add r15, rax
@@ -2066,50 +2103,50 @@ add rbx, rax
 mov rdi, r14
 mov rdx, r13
 mov rcx, rbx
-call 350f
+call 355f
 mov rdx, qword ptr [rsp + 40]
 mov r11, qword ptr [rsp + 24]
 mov r10, qword ptr [rsp + 8]
 mov rsi, r13
 test al, al
-je 293f
-jmp 275b
-277:
+je 298f
+jmp 280b
+282:
 mov rdi, r14
 mov rsi, r13
 xor ecx, ecx
 mov r8, r11
-call 350f
+call 355f
 mov rdx, qword ptr [rsp + 40]
 mov r11, qword ptr [rsp + 24]
 mov r10, qword ptr [rsp + 8]
 test al, al
-je 294f
-jmp 279f
-278:
+je 299f
+jmp 284f
+283:
 mov ebx, 26
-279:
+284:
 cmp rdx, r10
-jae 294f
+jae 299f
 mov rax, qword ptr [r14 + 20928]
 movzx ecx, byte ptr [rax + rdx]
 mov r8, rcx
 test cl, cl
-jns 281f
+jns 286f
 movzx edi, byte ptr [rax + rdx + 1]
 cmp ecx, 255
-je 280f
+je 285f
 mov esi, ecx
 shl esi, 8
 lea r8, [rsi + rdi]
 add r8, -32768
-jmp 281f
-280:
+jmp 286f
+285:
 movzx esi, byte ptr [rdx + rax + 2]
 shl esi, 8
 lea r8, [rsi + rdi]
 add r8, 32512
-281:
+286:
 mov esi, ecx
 shr sil, 7
 movzx edi, sil
@@ -2120,28 +2157,28 @@ add rdx, rsi
 lea r15, [rdi + rdx]
 inc r15
 test r8, r8
-je 292f
+je 297f
 cmp r15, r10
-jae 294f
+jae 299f
 movzx eax, byte ptr [r15 + rax]
 mov qword ptr [rsp + 40], rax
 test al, 3
-jne 294f
+jne 299f
 mov qword ptr [rsp + 16], r8
 inc r15
 mov ebp, 6
 xor r13d, r13d
 mov qword ptr [rsp + 24], r11
-282:
+287:
 mov rdx, qword ptr [rsp + 40]
 mov ecx, ebp
 shr rdx, cl
 and edx, 3
 test r13, r13
-je 283f
+je 288f
 cmp r13, 1
-jne 284f
-movups xmm0, xmmword ptr [rip + 458f]
+jne 289f
+movups xmm0, xmmword ptr [rip + 463f]
 movaps xmmword ptr [rsp + 48], xmm0
 mov qword ptr [rsp + 64], 8
 mov r8d, 5
@@ -2149,62 +2186,62 @@ mov ecx, 29
 mov edi, 32
 mov eax, 1
 mov sil, 1
-lea r11, [rip + 445f]
+lea r11, [rip + 450f]
 movsxd r9, dword ptr [r11 + 4*rdx]
 add r9, r11
 mov r11, qword ptr [rsp + 24]
 lea rbx, [r14 + 4104]
-lea rdx, [rip + 454f]
+lea rdx, [rip + 459f]
 jmp r9
-283:
-movups xmm0, xmmword ptr [rip + 457f]
+288:
+movups xmm0, xmmword ptr [rip + 462f]
 movaps xmmword ptr [rsp + 48], xmm0
 mov qword ptr [rsp + 64], 9
 mov r8d, 6
 mov ecx, 36
 xor eax, eax
-lea rsi, [rip + 445f]
+lea rsi, [rip + 450f]
 movsxd r9, dword ptr [rsi + 4*rdx]
 add r9, rsi
 mov rbx, r14
-lea rdx, [rip + 453f]
+lea rdx, [rip + 458f]
 mov edi, 36
 xor esi, esi
 jmp r9
-284:
-movups xmm0, xmmword ptr [rip + 459f]
+289:
+movups xmm0, xmmword ptr [rip + 464f]
 movaps xmmword ptr [rsp + 48], xmm0
 mov qword ptr [rsp + 64], 9
 mov r8d, 6
 mov ecx, 53
 mov eax, 2
 xor esi, esi
-lea rdi, [rip + 445f]
+lea rdi, [rip + 450f]
 movsxd r9, dword ptr [rdi + 4*rdx]
 add r9, rdi
 lea rbx, [r14 + 8208]
-lea rdx, [rip + 452f]
+lea rdx, [rip + 457f]
 mov edi, 53
 jmp r9
-285:
+290:
 mov rdi, rbx
 lea rsi, [rsp + 48]
-call 303f
+call 308f
 mov r11, qword ptr [rsp + 24]
 mov r10, qword ptr [rsp + 8]
 test al, al
-je 293f
-jmp 291f
-286:
+je 298f
+jmp 296f
+291:
 lea rdi, [rsp + 72]
 mov rsi, r14
 mov rdx, r15
 mov rcx, r10
 lea r15, [rsp + 48]
 mov r8, r15
-call 317f
+call 322f
 cmp byte ptr [rsp + 72], 0
-je 293f
+je 298f
 mov rax, qword ptr [rsp + 80]
 mov r8d, dword ptr [rsp + 88]
 mov rcx, qword ptr [rsp + 96]
@@ -2212,85 +2249,85 @@ mov rdi, rbx
 mov rsi, r15
 mov r15, rax
 lea rdx, [r14 + 16416]
-call 303f
+call 308f
 test al, al
 mov r10, qword ptr [rsp + 8]
 mov r11, qword ptr [rsp + 24]
-je 293f
-jmp 291f
-287:
+je 298f
+jmp 296f
+292:
 cmp dword ptr [rbx + 4100], 0
-je 293f
-jmp 291f
-288:
+je 298f
+jmp 296f
+293:
 cmp r15, r10
-jae 293f
+jae 298f
 mov rcx, qword ptr [r14 + 20928]
 movzx ecx, byte ptr [rcx + r15]
 cmp edi, ecx
-jbe 293f
+jbe 298f
 shl eax, 8
-lea rdx, [rip + 455f]
+lea rdx, [rip + 460f]
 add rax, rdx
 mov eax, dword ptr [rax + 4*rcx]
 test sil, sil
-je 289f
+je 294f
 and cl, 31
 mov rdx, qword ptr [rsp + 104]
 shl rdx, cl
 or rdx, rax
-jmp 290f
-289:
+jmp 295f
+294:
 mov rdx, rax
 shl rdx, 32
 or rdx, rax
 movabs rax, 72057594021150720
 and rdx, rax
-290:
+295:
 mov qword ptr [rbx], rdx
 movabs rax, 4294967296
 mov qword ptr [rbx + 4096], rax
 inc r15
-291:
+296:
 inc r13
 add rbp, -2
 cmp r13, 3
-jne 282b
+jne 287b
 add r11, qword ptr [r14 + 20960]
 mov rdi, r14
 mov rsi, r15
 mov rdx, r10
 mov rcx, qword ptr [rsp + 16]
 mov r8, r11
-call 326f
+call 331f
 mov r9, qword ptr [rsp + 8]
 test al, al
 mov ebx, 26
-lea rsi, [rip + 444f]
-je 294f
-jmp 257b
-292:
+lea rsi, [rip + 449f]
+je 299f
+jmp 262b
+297:
 cmp r15, r10
-jne 294f
+jne 299f
 mov rbx, qword ptr [r14 + 20936]
 mov rax, qword ptr [r14 + 20952]
 sub rax, rbx
 cmp r11, rax
-ja 293f
+ja 298f
 mov rdi, qword ptr [r14 + 20960]
 mov rsi, rbx
 mov rdx, r11
 mov r15, r11
-call 297f
+call 302f
 mov r9, qword ptr [rsp + 8]
 add rbx, r15
 mov qword ptr [r14 + 20936], rbx
 mov ebx, 26
-lea rsi, [rip + 444f]
-jmp 257b
-293:
+lea rsi, [rip + 449f]
+jmp 262b
+298:
 mov ebx, 26
-294:
+299:
 mov eax, ebx
 add rsp, 120
 pop rbx
@@ -2300,42 +2337,42 @@ pop r14
 pop r15
 pop rbp
 ret
-295:
+300:
 cmp r9, r12
-jne 294b
+jne 299b
 mov rax, qword ptr [r14 + 20936]
 xor ecx, ecx
 cmp rax, qword ptr [r14 + 20952]
 cmove ebx, ecx
-jmp 294b
-296:
-297:
+jmp 299b
+301:
+302:
 mov rax, rdx
 and rax, -16
-je 299f
+je 304f
 xor ecx, ecx
-298:
+303:
 movups xmm0, xmmword ptr [rdi + rcx]
 movups xmmword ptr [rsi + rcx], xmm0
 add rcx, 16
 cmp rcx, rax
-jb 298b
-299:
+jb 303b
+304:
 and rdx, 15
-je 301f
+je 306f
 add rsi, rax
 add rdi, rax
-300:
+305:
 mov al, byte ptr [rdi]
 mov byte ptr [rsi], al
 inc rsi
 inc rdi
 dec rdx
-jne 300b
-301:
+jne 305b
+306:
 ret
-302:
-303:
+307:
+308:
 push rbp
 push r15
 push r14
@@ -2357,28 +2394,28 @@ movaps xmmword ptr [rsp - 96], xmm0
 movaps xmmword ptr [rsp - 112], xmm0
 movaps xmmword ptr [rsp - 128], xmm0
 test rax, rax
-je 311f
+je 316f
 xor r10d, r10d
 mov rcx, r9
-304:
+309:
 mov r11d, r10d
 and r11d, 63
 lea ebx, [r11 + r11]
 movzx ebp, word ptr [rdx + rbx]
 mov word ptr [rsp + rbx - 128], bp
 test bp, bp
-jns 305f
+jns 310f
 test rcx, rcx
-je 310f
+je 315f
 dec rcx
 mov ebx, ecx
 and ebx, 511
 mov qword ptr [rdi + 8*rbx], r10
 mov word ptr [rsp + 2*r11 - 128], 1
-305:
+310:
 inc r10
 cmp rax, r10
-jne 304b
+jne 309b
 mov r11, r9
 shr r11, 3
 mov rbx, r9
@@ -2388,44 +2425,44 @@ add r11, rbx
 add r11, 3
 xor ebx, ebx
 xor r14d, r14d
-306:
+311:
 mov r15d, ebx
 and r15d, 63
 movzx ebp, word ptr [rdx + 2*r15]
 test bp, bp
-jle 309f
-307:
+jle 314f
+312:
 mov r15d, r14d
 and r15d, 511
 mov qword ptr [rdi + 8*r15], rbx
-308:
+313:
 add r14, r11
 and r14, r10
 cmp r14, rcx
-jae 308b
+jae 313b
 dec bp
-jg 307b
-309:
+jg 312b
+314:
 inc rbx
 cmp rbx, rax
-jne 306b
+jne 311b
 test r14, r14
-je 311f
-310:
+je 316f
+315:
 xor eax, eax
-jmp 315f
-311:
+jmp 320f
+316:
 mov rax, qword ptr [rsi + 8]
 mov ecx, eax
 and ecx, 3
 shl ecx, 8
-lea rdx, [rip + 455f]
+lea rdx, [rip + 460f]
 add rdx, rcx
 lea esi, [r8 - 31]
 xor r10d, r10d
 movabs r11, 4294967296
 movabs rbx, 72057594021150720
-312:
+317:
 mov r14d, r10d
 and r14d, 511
 mov ecx, r14d
@@ -2437,18 +2474,18 @@ lea ebp, [r15 + 1]
 mov word ptr [rsp + 2*r12 - 128], bp
 mov r13d, dword ptr [rdx + 4*r12]
 cmp rax, 1
-jne 313f
+jne 318f
 and cl, 31
 mov r12, r11
 shl r12, cl
 or r12, r13
-jmp 314f
-313:
+jmp 319f
+318:
 mov r12, r13
 shl r12, 32
 or r12, r13
 and r12, rbx
-314:
+319:
 mov ecx, 63
 bsr ecx, r15d
 xor ecx, 31
@@ -2461,11 +2498,11 @@ or rcx, r12
 mov qword ptr [rdi + 8*r14], rcx
 inc r10
 cmp r9, r10
-jne 312b
+jne 317b
 mov dword ptr [rdi + 4096], r8d
 mov dword ptr [rdi + 4100], 1
 mov al, 1
-315:
+320:
 add rsp, 8
 pop rbx
 pop r12
@@ -2474,8 +2511,8 @@ pop r14
 pop r15
 pop rbp
 ret
-316:
-317:
+321:
+322:
 push rbp
 push r15
 push r14
@@ -2501,8 +2538,8 @@ and ecx, 15
 lea edi, [rcx + 5]
 mov qword ptr [rsp - 24], 0
 cmp edi, dword ptr [r8 + 16]
-jbe 319f
-318:
+jbe 324f
+323:
 mov rcx, qword ptr [rsp - 24]
 mov qword ptr [rax], rcx
 pop rbx
@@ -2512,7 +2549,7 @@ pop r14
 pop r15
 pop rbp
 ret
-319:
+324:
 mov dword ptr [rsp - 12], edi
 add rsi, 16416
 lea rdx, [8*rdx + 4]
@@ -2522,11 +2559,11 @@ mov r14, qword ptr [r8]
 mov qword ptr [rsp - 8], r9
 lea r11, [8*r9]
 xor r15d, r15d
-320:
+325:
 cmp rdx, r11
-ja 318b
+ja 323b
 cmp r15, r14
-jae 318b
+jae 323b
 lea r9d, [r12 + 1]
 bsr r8d, r9d
 lea r13, [r8 + rdx]
@@ -2576,9 +2613,9 @@ sub r12d, ecx
 inc r15
 mov r8, r15
 mov rdi, rdx
-321:
+326:
 cmp ebp, 1
-jne 323f
+jne 328f
 mov rcx, rdi
 shr rcx, 3
 mov r9, qword ptr [rcx + rbx]
@@ -2589,38 +2626,38 @@ and r9d, 3
 add r8, r9
 add rdi, 2
 cmp r9, 3
-jne 322f
+jne 327f
 cmp r8, r14
-jbe 321b
-jmp 318b
-322:
+jbe 326b
+jmp 323b
+327:
 mov r15, r8
 mov rdx, rdi
-323:
+328:
 test r12d, r12d
-jg 320b
-je 324f
+jg 325b
+je 329f
 mov qword ptr [rsp - 24], 0
-jmp 318b
-324:
+jmp 323b
+329:
 add rdx, 7
 shr rdx, 3
 mov qword ptr [rsp - 24], 0
 cmp rdx, qword ptr [rsp - 8]
-ja 318b
+ja 323b
 cmp r15, r14
-ja 318b
+ja 323b
 mov qword ptr [rax + 8], rdx
 mov ecx, dword ptr [rsp - 12]
 mov dword ptr [rax + 16], ecx
 mov qword ptr [rax + 24], r15
 mov ecx, 1
 mov qword ptr [rsp - 24], rcx
-jmp 318b
-325:
-326:
+jmp 323b
+330:
+331:
 cmp rsi, rdx
-jae 329f
+jae 334f
 push rbp
 push r15
 push r14
@@ -2633,7 +2670,7 @@ mov rax, qword ptr [rdi + 20928]
 mov qword ptr [rsp + 48], rax
 movzx eax, byte ptr [rdx + rax - 1]
 test eax, eax
-je 327f
+je 332f
 mov r14, r8
 mov r9, rcx
 mov r11, rsi
@@ -2651,10 +2688,10 @@ sub rcx, r11
 lea esi, [r8 + rax]
 add esi, edi
 cmp rcx, rsi
-jae 330f
-327:
+jae 335f
+332:
 xor eax, eax
-328:
+333:
 add rsp, 104
 pop rbx
 pop r12
@@ -2663,10 +2700,10 @@ pop r14
 pop r15
 pop rbp
 ret
-329:
+334:
 xor eax, eax
 ret
-330:
+335:
 sub rdx, rax
 mov rcx, rdx
 shr rcx, 3
@@ -2720,7 +2757,7 @@ mov qword ptr [rsp + 72], rax
 mov qword ptr [rsp + 80], r14
 mov qword ptr [rsp + 8], r15
 mov qword ptr [rsp + 40], r11
-331:
+336:
 mov qword ptr [rsp + 64], r10
 mov qword ptr [rsp + 88], rbp
 mov qword ptr [rsp + 16], rcx
@@ -2781,7 +2818,7 @@ mov r15, rbx
 sub rdx, rax
 dec r9
 mov qword ptr [rsp + 96], r9
-je 332f
+je 337f
 mov ecx, eax
 shl rdi, cl
 mov eax, r11d
@@ -2820,11 +2857,11 @@ add ebx, r8d
 sub rdx, rbx
 add rdi, rbp
 mov qword ptr [rsp + 64], rdi
-jmp 333f
-332:
+jmp 338f
+337:
 mov qword ptr [rsp + 56], r8
 mov r9, qword ptr [rsp + 88]
-333:
+338:
 shr rbp, 32
 add r14, rbp
 shr r11, 32
@@ -2832,21 +2869,21 @@ add r13, r11
 mov rax, r14
 sub rax, 3
 mov r8, qword ptr [rsp + 32]
-jbe 338f
+jbe 343f
 mov rcx, qword ptr [rsp]
 mov rbx, r8
 mov r8, rax
 mov r11, qword ptr [rsp + 40]
 mov rbp, r9
-334:
+339:
 xor eax, eax
 cmp rdx, r11
 mov r14, qword ptr [rsp + 80]
-jb 328b
+jb 333b
 mov rdi, r14
 sub rdi, r12
 cmp r13, rdi
-ja 328b
+ja 333b
 shr rsi, 32
 add r10, rsi
 lea rsi, [r10 + r13]
@@ -2854,96 +2891,96 @@ mov rdi, qword ptr [rsp + 24]
 sub rdi, r15
 xor eax, eax
 cmp rsi, rdi
-ja 328b
+ja 333b
 test r8, r8
-je 328b
+je 333b
 mov qword ptr [rsp], rbx
 lea rbx, [r15 + r13]
 mov rax, rbx
 sub rax, qword ptr [rsp + 72]
 cmp r8, rax
-ja 327b
+ja 332b
 lea rax, [rbx + r10]
 add rax, 16
 cmp rax, qword ptr [rsp + 24]
-jbe 339f
+jbe 344f
 test r13, r13
-je 336f
+je 341f
 mov rax, r12
 mov rsi, r13
-335:
+340:
 mov dil, byte ptr [rax]
 mov byte ptr [r15], dil
 inc r15
 inc rax
 dec rsi
-jne 335b
-336:
+jne 340b
+341:
 test r10, r10
 mov r15, qword ptr [rsp + 8]
-je 344f
+je 349f
 mov rax, r8
 neg rax
 mov rsi, rbx
 mov rdi, r10
-337:
+342:
 mov r9b, byte ptr [rax + rsi]
 mov byte ptr [rsi], r9b
 inc rsi
 dec rdi
-jne 337b
-jmp 344f
-338:
+jne 342b
+jmp 349f
+343:
 cmp r13, 1
 adc r14, 0
 dec r14
 mov r11, qword ptr [rsp + 40]
 mov rbp, r9
-je 346f
+je 351f
 cmp r14, 2
-je 345f
+je 350f
 cmp r14, 1
-jne 347f
+jne 352f
 mov rcx, qword ptr [rsp + 16]
 mov rbx, r8
 mov r8, qword ptr [rsp]
-jmp 334b
-339:
+jmp 339b
+344:
 xor eax, eax
-340:
+345:
 movups xmm0, xmmword ptr [r12 + rax]
 movups xmmword ptr [r15 + rax], xmm0
 add rax, 16
 cmp rax, r13
-jb 340b
+jb 345b
 cmp r8, 16
-jb 342f
+jb 347f
 mov rax, rbx
 sub rax, r8
 xor esi, esi
 mov r15, qword ptr [rsp + 8]
-341:
+346:
 movups xmm0, xmmword ptr [rax + rsi]
 movups xmmword ptr [rbx + rsi], xmm0
 add rsi, 16
 cmp rsi, r10
-jb 341b
-jmp 344f
-342:
+jb 346b
+jmp 349f
+347:
 test r10, r10
 mov r15, qword ptr [rsp + 8]
-je 344f
+je 349f
 mov rax, r8
 neg rax
 mov rsi, rbx
 mov rdi, r10
-343:
+348:
 mov r9b, byte ptr [rax + rsi]
 mov byte ptr [rsi], r9b
 inc rsi
 dec rdi
-jne 343b
-344:
+jne 348b
+349:
 mov qword ptr [rsp + 32], r8
 add rbx, r10
 add r13, r12
@@ -2951,23 +2988,23 @@ mov r9, qword ptr [rsp + 96]
 test r9, r9
 mov r8, qword ptr [rsp + 56]
 mov r10, qword ptr [rsp + 64]
-jne 331b
-jmp 348f
-345:
+jne 336b
+jmp 353f
+350:
 mov rcx, qword ptr [rsp]
 mov rbx, r8
 mov r8, qword ptr [rsp + 16]
-jmp 334b
-346:
+jmp 339b
+351:
 mov rcx, qword ptr [rsp + 16]
 mov rbx, qword ptr [rsp]
-jmp 334b
-347:
+jmp 339b
+352:
 mov rbx, r8
 dec r8
 mov rcx, qword ptr [rsp]
-jmp 334b
-348:
+jmp 339b
+353:
 mov qword ptr [r15 + 20936], rbx
 mov rax, qword ptr [rsp + 32]
 mov qword ptr [r15 + 20896], rax
@@ -2975,24 +3012,24 @@ mov rax, qword ptr [rsp]
 mov qword ptr [r15 + 20904], rax
 mov qword ptr [r15 + 20912], rcx
 cmp rdx, r11
-jne 327b
+jne 332b
 sub r14, r13
 mov rax, qword ptr [rsp + 24]
 sub rax, rbx
 cmp r14, rax
-ja 327b
+ja 332b
 mov rdi, r13
 mov rsi, rbx
 mov rdx, r14
-call 297b
+call 302b
 add r14, rbx
 mov qword ptr [r15 + 20936], r14
 mov al, 1
-jmp 328b
-349:
-350:
+jmp 333b
+354:
+355:
 cmp rsi, rdx
-jae 355f
+jae 360f
 push rbp
 push r15
 push r14
@@ -3002,7 +3039,7 @@ mov rax, rcx
 mov r14, qword ptr [rdi + 20928]
 movzx ecx, byte ptr [rdx + r14 - 1]
 test ecx, ecx
-je 356f
+je 361f
 shl rdx, 3
 bsr ecx, ecx
 xor ecx, 31
@@ -3013,14 +3050,14 @@ mov rcx, qword ptr [rdi + 20960]
 add rax, rcx
 add r8, rcx
 cmp rax, r8
-jae 354f
+jae 359f
 xor r9d, r9d
 sub r9d, dword ptr [rdi + 20920]
 and r9d, 63
 mov ebp, 2047
-351:
+356:
 cmp rdx, rsi
-jb 356f
+jb 361f
 lea rcx, [rdx + 7]
 mov r10, rcx
 shr r10, 3
@@ -3038,11 +3075,11 @@ shr ecx, 8
 sub rdx, rcx
 lea r12, [rax + 5]
 cmp r12, r8
-jbe 352f
+jbe 357f
 inc rax
 mov r12, rax
-jmp 353f
-352:
+jmp 358f
+357:
 shl r15, cl
 mov r10, r15
 mov ecx, r9d
@@ -3083,27 +3120,27 @@ shr eax, 8
 add eax, r11d
 sub rdx, rax
 mov rax, r12
-353:
+358:
 cmp r12, r8
-jb 351b
-354:
+jb 356b
+359:
 cmp rdx, rsi
 sete al
-jmp 357f
-355:
+jmp 362f
+360:
 xor eax, eax
 ret
-356:
+361:
 xor eax, eax
-357:
+362:
 pop rbx
 pop r12
 pop r14
 pop r15
 pop rbp
 ret
-358:
-359:
+363:
+364:
 push rbp
 push r15
 push r14
@@ -3124,18 +3161,18 @@ mov ecx, esi
 lea r12, [rax + 8*rcx]
 movzx eax, byte ptr [r12]
 cmp eax, 148
-je 361f
+je 366f
 cmp eax, 126
-jne 362f
+jne 367f
 mov eax, 10
 cmp rbp, 32
-jb 363f
+jb 368f
 mov r13d, dword ptr [r12 + 4]
 movzx eax, word ptr [r12 + 2]
 lea r15, [r15 + 8*rax]
 add rbp, -32
 mov qword ptr [r14 + 416], rbp
-lea rax, [rip + 451f]
+lea rax, [rip + 456f]
 movzx ecx, byte ptr [rax + 2*r13]
 mov qword ptr [r14 + 432], 0
 mov rax, r15
@@ -3147,19 +3184,19 @@ mov esi, r13d
 mov rdx, r15
 call qword ptr [r14 + 448]
 test eax, eax
-jne 363f
+jne 368f
 cmp r13d, 59
-je 360f
+je 365f
 mov qword ptr [r14 + 416], rbp
-360:
+365:
 xor eax, eax
 movabs rcx, 4612178874514538496
 bt rcx, r13
-jb 363f
+jb 368f
 mov rcx, qword ptr [r14 + 440]
 mov qword ptr [r15], rcx
-jmp 363f
-361:
+jmp 368f
+366:
 movzx eax, word ptr [r12 + 4]
 mov rdx, qword ptr [r15 + 8*rax]
 movzx eax, word ptr [r12 + 6]
@@ -3168,18 +3205,18 @@ mov rdi, qword ptr [r14 + 464]
 movzx esi, byte ptr [r12 + 1]
 call qword ptr [r14 + 456]
 test eax, eax
-jne 363f
+jne 368f
 mov rax, qword ptr [r14 + 440]
 movzx ecx, word ptr [r12 + 2]
 mov qword ptr [r15 + 8*rcx], rax
 xor eax, eax
-jmp 363f
-362:
+jmp 368f
+367:
 mov rdi, r14
 mov rsi, r12
 mov rdx, r15
-call 170b
-363:
+call 175b
+368:
 mov rcx, qword ptr [r14 + 416]
 mov qword ptr [rbx + 16], rcx
 mov rcx, qword ptr [r14 + 336]
@@ -3191,7 +3228,7 @@ xorps xmm0, xmm0
 movups xmmword ptr [rbx + 80], xmm0
 movups xmmword ptr [rbx + 64], xmm0
 test rcx, rcx
-je 364f
+je 369f
 lea rdx, [rcx - 1]
 lea rsi, [rcx - 3]
 mov qword ptr [rbx + 64], rcx
@@ -3199,7 +3236,7 @@ add rcx, -7
 mov qword ptr [rbx + 72], rdx
 mov qword ptr [rbx + 80], rsi
 mov qword ptr [rbx + 88], rcx
-364:
+369:
 add rsp, 8
 pop rbx
 pop r12
@@ -3208,13 +3245,13 @@ pop r14
 pop r15
 pop rbp
 ret
-365:
-366:
+370:
+371:
 mov rdi, qword ptr [rdi + 168]
 mov esi, esi
-jmp 368f
-367:
-368:
+jmp 373f
+372:
+373:
 push rbp
 push r15
 push r14
@@ -3224,23 +3261,23 @@ push rbx
 sub rsp, 216
 mov rbx, rdi
 cmp qword ptr [rdi + 504], 0
-je 371f
-369:
+je 376f
+374:
 cmp rsi, qword ptr [rbx + 152]
-jae 370f
+jae 375f
 mov rax, qword ptr [rbx + 32]
 mov ecx, dword ptr [rax + 4]
 add rcx, qword ptr [rbx + 504]
 mov rdx, qword ptr [rbx + 544]
 xor eax, eax
 cmp qword ptr [rdx + 8*rsi], rcx
-jne 375f
-370:
+jne 380f
+375:
 mov rdi, rbx
 mov rbp, rsi
-call 220b
+call 225b
 test eax, eax
-jne 375f
+jne 380f
 mov r14, qword ptr [rbx + 480]
 mov rdi, qword ptr [rbx + 488]
 mov rax, rbp
@@ -3251,14 +3288,14 @@ movzx r10d, word ptr [rcx + rax + 8]
 movzx ecx, byte ptr [rdx + 8*rdi - 8]
 lea eax, [rcx - 120]
 cmp eax, 3
-ja 376f
+ja 381f
 cmp eax, 1
-je 376f
+je 381f
 mov eax, 35
 cmp r10d, 32767
-ja 375f
-jmp 377f
-371:
+ja 380f
+jmp 382f
+376:
 mov qword ptr [rsp + 72], rsi
 mov rax, qword ptr [rbx + 64]
 mov rcx, qword ptr [rbx + 288]
@@ -3279,7 +3316,7 @@ xor r9d, r9d
 syscall
 mov r12, rax
 test rax, rax
-js 374f
+js 379f
 mov qword ptr [rbx + 496], r12
 mov eax, 25
 mov r10d, 1
@@ -3291,7 +3328,7 @@ xor r9d, r9d
 syscall
 mov rdi, rax
 test rax, rax
-js 372f
+js 377f
 mov qword ptr [rbx + 504], rdi
 mov eax, 10
 mov edx, 5
@@ -3301,23 +3338,23 @@ xor r8d, r8d
 xor r9d, r9d
 syscall
 test rax, rax
-js 373f
+js 378f
 mov r8, qword ptr [rbx + 32]
 mov rax, qword ptr [rbx + 40]
 cmp rax, 8
-jae 399f
+jae 404f
 xor ecx, ecx
-jmp 401f
-372:
+jmp 406f
+377:
 mov r12, rdi
-jmp 374f
-373:
+jmp 379f
+378:
 mov r12, rax
-374:
+379:
 neg r12
 mov qword ptr [rbx + 472], r12
 mov eax, 18
-375:
+380:
 add rsp, 216
 pop rbx
 pop r12
@@ -3326,13 +3363,13 @@ pop r14
 pop r15
 pop rbp
 ret
-376:
+381:
 mov eax, 35
 cmp r10d, 32767
-ja 375b
+ja 380b
 cmp cl, 124
-jne 375b
-377:
+jne 380b
+382:
 mov rcx, rdi
 sub rcx, r14
 mov rdx, qword ptr [rbx + 512]
@@ -3342,7 +3379,7 @@ shl rsi, 5
 add rsi, 4096
 mov eax, 16
 cmp rdx, rsi
-jb 375b
+jb 380b
 lea rax, [r10 - 1]
 xor edx, edx
 test r10d, r10d
@@ -3396,19 +3433,19 @@ mov qword ptr [r15 + 120], 0
 mov qword ptr [r15 + 128], rdx
 mov r12d, dword ptr [rax + 8]
 add r12, qword ptr [rbx + 504]
-lea r13, [rip + 448f]
-378:
+lea r13, [rip + 453f]
+383:
 mov rdi, r15
 call r12
 cmp eax, 1
-jne 432f
+jne 437f
 mov rax, qword ptr [rsp + 80]
 movzx ecx, byte ptr [rax]
-lea rdx, [rip + 460f]
+lea rdx, [rip + 465f]
 movzx r11d, byte ptr [rcx + rdx]
 add r11d, -5
 cmp r11d, 21
-ja 433f
+ja 438f
 mov r9, rax
 sub r9, qword ptr [rsp + 40]
 shr r9, 3
@@ -3424,148 +3461,148 @@ movzx ecx, byte ptr [rax + 1]
 movsxd r11, dword ptr [r13 + 4*r11]
 add r11, r13
 jmp r11
-379:
+384:
 movsx rcx, dx
-jmp 390f
-380:
+jmp 395f
+385:
 cmp qword ptr [rbx + 136], rcx
-ja 392f
-jmp 433f
-381:
+ja 397f
+jmp 438f
+386:
 cmp r10, qword ptr [rbx + 136]
-jae 433f
-jmp 392f
-382:
+jae 438f
+jmp 397f
+387:
 cmp cl, 68
-jae 433f
-jmp 392f
-383:
+jae 438f
+jmp 397f
+388:
 inc edx
 cmp edx, dword ptr [rsp + 8]
-jae 433f
-jmp 392f
-384:
+jae 438f
+jmp 397f
+389:
 add r9, r14
 shl ecx, 16
 lea rsi, [rcx + rdx]
 add rsi, r9
 add rsi, 2
 cmp rsi, qword ptr [rsp + 24]
-ja 433f
+ja 438f
 cmp r8, rsi
-jae 392f
+jae 397f
 mov rsi, qword ptr [rbx + 280]
 lea rsi, [rsi + 8*r9]
 add rsi, 8
 add rcx, rdx
 inc rcx
-385:
+390:
 cmp byte ptr [rsi], 120
-jne 433f
+jne 438f
 add rsi, 8
 dec rcx
-je 392f
-jmp 385b
-386:
+je 397f
+jmp 390b
+391:
 cmp r10, qword ptr [rbx + 152]
-jae 433f
-jmp 392f
-387:
+jae 438f
+jmp 397f
+392:
 shl ecx, 16
 or rcx, rsi
 cmp rcx, qword ptr [rbx + 120]
-jae 433f
-jmp 392f
-388:
+jae 438f
+jmp 397f
+393:
 cmp r10d, 63
-ja 433f
+ja 438f
 cmp dword ptr [rsp + 8], edx
-jbe 433f
-lea rcx, [rip + 451f]
+jbe 438f
+lea rcx, [rip + 456f]
 movzx ecx, byte ptr [rcx + 2*r10]
 add rcx, rdx
 cmp ecx, dword ptr [rsp + 8]
-ja 433f
-jmp 392f
-389:
+ja 438f
+jmp 397f
+394:
 movsxd rcx, r10d
-390:
+395:
 add rcx, r8
 cmp rcx, r14
-jl 433f
+jl 438f
 cmp rcx, qword ptr [rsp + 24]
-jge 433f
-jmp 392f
-391:
+jge 438f
+jmp 397f
+396:
 cmp qword ptr [rbx + 168], rcx
-jbe 433f
+jbe 438f
 cmp qword ptr [rbx + 240], rsi
-jbe 433f
-392:
+jbe 438f
+397:
 mov qword ptr [rsp + 200], rax
-jmp 378b
-393:
+jmp 383b
+398:
 add edx, 3
 cmp edx, dword ptr [rsp + 8]
-ja 433f
+ja 438f
 cmp cl, 11
-ja 395f
-lea r8, [rip + 449f]
+ja 400f
+lea r8, [rip + 454f]
 movsxd rdx, dword ptr [r8 + 4*rcx]
 add rdx, r8
 jmp rdx
-394:
+399:
 cmp qword ptr [rbx + 192], rdi
-jbe 433f
-jmp 392b
-395:
+jbe 438f
+jmp 397b
+400:
 cmp cl, 11
-ja 433f
+ja 438f
 cmp qword ptr [rbx + 168], rdi
-jbe 433f
-jmp 392b
-396:
+jbe 438f
+jmp 397b
+401:
 cmp qword ptr [rbx + 168], rdi
-jbe 433f
+jbe 438f
 cmp qword ptr [rbx + 184], rsi
-jbe 433f
-jmp 392b
-397:
+jbe 438f
+jmp 397b
+402:
 cmp qword ptr [rbx + 184], rdi
-jbe 433f
-jmp 392b
-398:
+jbe 438f
+jmp 397b
+403:
 mov rcx, qword ptr [rbx + 168]
 cmp rcx, rdi
-jbe 433f
+jbe 438f
 cmp rcx, rsi
-jbe 433f
-jmp 392b
-399:
+jbe 438f
+jmp 397b
+404:
 xor edx, edx
-400:
+405:
 mov rcx, qword ptr [r8 + rdx]
 mov qword ptr [r12 + rdx], rcx
 lea rcx, [rdx + 8]
 add rdx, 16
 cmp rdx, rax
 mov rdx, rcx
-jbe 400b
-401:
+jbe 405b
+406:
 mov qword ptr [rsp + 64], rdi
 mov rdx, rax
 sub rdx, rcx
-jbe 403f
+jbe 408f
 add r12, rcx
 add rcx, r8
-402:
+407:
 mov sil, byte ptr [rcx]
 mov byte ptr [r12], sil
 inc r12
 inc rcx
 dec rdx
-jne 402b
-403:
+jne 407b
+408:
 mov qword ptr [rsp + 56], r8
 mov qword ptr [rbx + 520], rax
 mov rcx, qword ptr [rbx + 152]
@@ -3610,9 +3647,9 @@ cmovg r15, rax
 mov qword ptr [rbx + 560], r15
 mov eax, 12
 test r13, r13
-jle 375b
+jle 380b
 test rcx, rcx
-jle 375b
+jle 380b
 mov rax, qword ptr [rsp + 32]
 lea rax, [8*rax + 2048]
 lea rcx, [r14 + 2048]
@@ -3637,7 +3674,7 @@ mov qword ptr [rsp + 24], rax
 xor r9d, r9d
 add r14, 48
 xorps xmm0, xmm0
-404:
+409:
 cmp r9, 31
 setne al
 mov r10d, r9d
@@ -3647,111 +3684,111 @@ cmp r9, 27
 setae cl
 movzx ebp, r10b
 test cl, al
-jne 405f
-lea rax, [rip + 461f]
+jne 410f
+lea rax, [rip + 466f]
 movzx edx, byte ptr [rbp + rax]
-jmp 406f
-405:
+jmp 411f
+410:
 xor edx, edx
-406:
+411:
 xor ecx, ecx
 mov rdi, -1
 lea eax, [rbp - 4]
 cmp eax, 22
-ja 420f
-lea rsi, [rip + 446f]
+ja 425f
+lea rsi, [rip + 451f]
 movsxd rax, dword ptr [rsi + 4*rax]
 add rax, rsi
 jmp rax
-407:
+412:
 mov al, 16
-jmp 411f
-408:
+jmp 416f
+413:
 mov al, 5
 mov esi, 2040
 mov rdi, qword ptr [rsp + 16]
 xor ecx, ecx
-jmp 412f
-409:
+jmp 417f
+414:
 mov al, 29
 mov rdi, qword ptr [rsp + 16]
 xor ecx, ecx
 movabs rsi, 34359738360
-jmp 412f
-410:
+jmp 417f
+415:
 mov al, 48
-411:
+416:
 mov esi, 65535
 mov ecx, 16711680
-412:
+417:
 xor r12d, r12d
 lea r11d, [rbp - 9]
 cmp r11d, 14
-ja 415f
-lea r15, [rip + 447f]
+ja 420f
+lea r15, [rip + 452f]
 movsxd r11, dword ptr [r15 + 4*r11]
 add r11, r15
 jmp r11
-413:
+418:
 mov r12b, 3
-jmp 417f
-414:
+jmp 422f
+419:
 mov r12b, 1
-jmp 417f
-415:
+jmp 422f
+420:
 test ebp, ebp
-jne 417f
-416:
+jne 422f
+421:
 mov r12b, 4
-417:
+422:
 xor r15d, r15d
 cmp r10b, 15
-je 427f
+je 432f
 cmp ebp, 17
-jne 423f
-jmp 427f
-418:
+jne 428f
+jmp 432f
+423:
 mov r12b, 2
-jmp 423f
-419:
+jmp 428f
+424:
 mov esi, 65535
 mov al, 16
 xor ecx, ecx
-jmp 422f
-420:
+jmp 427f
+425:
 xor esi, esi
 xor eax, eax
-jmp 412b
-421:
+jmp 417b
+426:
 mov al, 32
 mov esi, 4294967295
-422:
+427:
 xor r12d, r12d
-423:
+428:
 mov r15d, dword ptr [rsp + 8]
-jmp 427f
-424:
+jmp 432f
+429:
 xor ecx, ecx
 mov al, 32
 mov esi, 4294967295
 mov rdi, qword ptr [rsp + 32]
 xor r12d, r12d
-jmp 426f
-425:
+jmp 431f
+430:
 mov r12b, 4
 mov esi, 255
 mov al, 8
-426:
+431:
 xor r15d, r15d
-427:
+432:
 test dl, 1
-jne 428f
+jne 433f
 xor r13d, r13d
-jmp 429f
-428:
+jmp 434f
+433:
 mov r11d, 4294967295
 lea r13, [r11 - 65535]
-429:
+434:
 lea r11d, [r10 - 15]
 mov rbp, rdx
 shl rbp, 62
@@ -3777,9 +3814,9 @@ mov r8d, 63
 cmove rsi, r8
 mov r11, qword ptr [rsp + 40]
 cmp r10b, 5
-je 430f
+je 435f
 mov r11, rdi
-430:
+435:
 shl bpl, 2
 or bpl, 2
 mov qword ptr [r14 - 48], rdx
@@ -3796,26 +3833,26 @@ movups xmmword ptr [r14], xmm0
 inc r9
 add r14, 64
 cmp r9, 32
-jne 404b
+jne 409b
 mov rdx, qword ptr [rsp + 32]
 test rdx, rdx
 mov rsi, qword ptr [rsp + 72]
 mov rcx, qword ptr [rsp + 64]
 mov rdi, qword ptr [rsp + 48]
-je 369b
+je 374b
 mov rax, qword ptr [rsp + 56]
 mov eax, dword ptr [rax + 4]
 add rcx, rax
 xor eax, eax
-431:
+436:
 mov qword ptr [rdi + 8*rax], rcx
 inc rax
 cmp rdx, rax
-jne 431b
-jmp 369b
-432:
+jne 436b
+jmp 374b
+437:
 test eax, eax
-jne 433f
+jne 438f
 mov rax, qword ptr [rsp + 96]
 mov rcx, qword ptr [rbx + 496]
 mov rdx, qword ptr [rbx + 544]
@@ -3828,23 +3865,23 @@ sub rax, rcx
 add rax, qword ptr [rbx + 504]
 mov qword ptr [rdx + 8*rbp], rax
 xor eax, eax
-jmp 375b
-433:
+jmp 380b
+438:
 mov eax, 35
-jmp 375b
-434:
-435:
+jmp 380b
+439:
+440:
 movabs rcx, -49064778989728563
 movabs rax, -7046029254386353131
 xor rax, rsi
 cmp rsi, 8
-jae 436f
+jae 441f
 xor edx, edx
-jmp 438f
-436:
+jmp 443f
+441:
 xor r8d, r8d
 mov r9, rax
-437:
+442:
 xor r9, qword ptr [rdi + r8]
 imul r9, rcx
 mov rax, r9
@@ -3855,12 +3892,12 @@ add r8, 16
 mov r9, rax
 cmp r8, rsi
 mov r8, rdx
-jbe 437b
-438:
+jbe 442b
+443:
 sub rsi, rdx
-jbe 440f
+jbe 445f
 add rdx, rdi
-439:
+444:
 movzx edi, byte ptr [rdx]
 xor rdi, rax
 imul rdi, rcx
@@ -3869,131 +3906,131 @@ shr rax, 32
 xor rax, rdi
 inc rdx
 dec rsi
-jne 439b
-440:
+jne 444b
+445:
 imul rax, rcx
 shr rax, 32
 ret
-441:
-.p2align 2, 0x0
-442:
-.long 171b-442b
-.long 191b-442b
-.long 176b-442b
-.long 177b-442b
-.long 173b-442b
-.long 193b-442b
-.long 194b-442b
-.long 179b-442b
-.long 202b-442b
-.long 174b-442b
-.long 200b-442b
-.long 172b-442b
-.p2align 2, 0x0
-443:
-.long 246b-443b
-.long 247b-443b
-.long 248b-443b
-.long 294b-443b
-444:
-.long 253b-444b
-.long 254b-444b
-.long 258b-444b
-.long 294b-444b
-445:
-.long 285b-445b
-.long 288b-445b
-.long 286b-445b
-.long 287b-445b
-.p2align 2, 0x0
 446:
-.long 421b-446b
-.long 410b-446b
-.long 410b-446b
-.long 407b-446b
-.long 407b-446b
-.long 420b-446b
-.long 420b-446b
-.long 420b-446b
-.long 407b-446b
-.long 420b-446b
-.long 420b-446b
-.long 424b-446b
-.long 420b-446b
-.long 425b-446b
-.long 409b-446b
-.long 409b-446b
-.long 420b-446b
-.long 420b-446b
-.long 420b-446b
-.long 420b-446b
-.long 419b-446b
-.long 408b-446b
-.long 408b-446b
-447:
-.long 414b-447b
-.long 414b-447b
-.long 418b-447b
-.long 416b-447b
-.long 417b-447b
-.long 417b-447b
-.long 417b-447b
-.long 413b-447b
-.long 416b-447b
-.long 417b-447b
-.long 417b-447b
-.long 417b-447b
-.long 417b-447b
-.long 413b-447b
-.long 413b-447b
-448:
-.long 387b-448b
-.long 433b-448b
-.long 433b-448b
-.long 433b-448b
-.long 379b-448b
-.long 379b-448b
-.long 389b-448b
-.long 384b-448b
-.long 392b-448b
-.long 392b-448b
-.long 386b-448b
-.long 388b-448b
-.long 391b-448b
-.long 381b-448b
-.long 381b-448b
-.long 392b-448b
-.long 392b-448b
-.long 382b-448b
-.long 393b-448b
-.long 383b-448b
-.long 380b-448b
-.long 380b-448b
-449:
-.long 392b-449b
-.long 392b-449b
-.long 394b-449b
-.long 394b-449b
-.long 395b-449b
-.long 395b-449b
-.long 395b-449b
-.long 395b-449b
-.long 395b-449b
-.long 398b-449b
-.long 396b-449b
-.long 397b-449b
 .p2align 2, 0x0
+447:
+.long 176b-447b
+.long 196b-447b
+.long 181b-447b
+.long 182b-447b
+.long 178b-447b
+.long 198b-447b
+.long 199b-447b
+.long 184b-447b
+.long 207b-447b
+.long 179b-447b
+.long 205b-447b
+.long 177b-447b
+.p2align 2, 0x0
+448:
+.long 251b-448b
+.long 252b-448b
+.long 253b-448b
+.long 299b-448b
+449:
+.long 258b-449b
+.long 259b-449b
+.long 263b-449b
+.long 299b-449b
 450:
-.long 108b-450b
-.long 130b-450b
-.long 123b-450b
-.long 124b-450b
-.long 121b-450b
-.long 138b-450b
-.long 140b-450b
-.long 129b-450b
-.long 141b-450b
+.long 290b-450b
+.long 293b-450b
+.long 291b-450b
+.long 292b-450b
+.p2align 2, 0x0
 451:
+.long 426b-451b
+.long 415b-451b
+.long 415b-451b
+.long 412b-451b
+.long 412b-451b
+.long 425b-451b
+.long 425b-451b
+.long 425b-451b
+.long 412b-451b
+.long 425b-451b
+.long 425b-451b
+.long 429b-451b
+.long 425b-451b
+.long 430b-451b
+.long 414b-451b
+.long 414b-451b
+.long 425b-451b
+.long 425b-451b
+.long 425b-451b
+.long 425b-451b
+.long 424b-451b
+.long 413b-451b
+.long 413b-451b
+452:
+.long 419b-452b
+.long 419b-452b
+.long 423b-452b
+.long 421b-452b
+.long 422b-452b
+.long 422b-452b
+.long 422b-452b
+.long 418b-452b
+.long 421b-452b
+.long 422b-452b
+.long 422b-452b
+.long 422b-452b
+.long 422b-452b
+.long 418b-452b
+.long 418b-452b
+453:
+.long 392b-453b
+.long 438b-453b
+.long 438b-453b
+.long 438b-453b
+.long 384b-453b
+.long 384b-453b
+.long 394b-453b
+.long 389b-453b
+.long 397b-453b
+.long 397b-453b
+.long 391b-453b
+.long 393b-453b
+.long 396b-453b
+.long 386b-453b
+.long 386b-453b
+.long 397b-453b
+.long 397b-453b
+.long 387b-453b
+.long 398b-453b
+.long 388b-453b
+.long 385b-453b
+.long 385b-453b
+454:
+.long 397b-454b
+.long 397b-454b
+.long 399b-454b
+.long 399b-454b
+.long 400b-454b
+.long 400b-454b
+.long 400b-454b
+.long 400b-454b
+.long 400b-454b
+.long 403b-454b
+.long 401b-454b
+.long 402b-454b
+.p2align 2, 0x0
+455:
+.long 109b-455b
+.long 135b-455b
+.long 128b-455b
+.long 129b-455b
+.long 126b-455b
+.long 143b-455b
+.long 145b-455b
+.long 134b-455b
+.long 146b-455b
+456:
 .byte 2,1,2,1,2,1,2,1,2,1,3,1,4,1,3,1
 .byte 1,1,1,1,2,1,2,1,3,1,2,1,2,1,4,1
 .byte 5,1,2,1,3,1,5,1,4,1,5,1,2,1,4,1
@@ -4003,7 +4040,7 @@ ret
 .byte 1,0,2,1,2,1,1,1,3,1,1,1,1,1,3,1
 .byte 2,1,2,1,3,1,2,1,0,1,4,1,2,0,2,1
 .p2align 1, 0x0
-452:
+457:
 .byte 1,0,4,0,3,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4013,7 +4050,7 @@ ret
 .byte 255,255,255,255,255,255,255,255,255,255,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-453:
+458:
 .byte 4,0,3,0,2,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,2,0,2,0,2,0,2,0,1,0,1,0,1,0
 .byte 2,0,2,0,2,0,2,0,2,0,2,0,2,0,2,0
@@ -4023,7 +4060,7 @@ ret
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-454:
+459:
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4033,7 +4070,7 @@ ret
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 2, 0x0
-455:
+460:
 .byte 0,0,0,0,1,0,0,0,2,0,0,0,3,0,0,0
 .byte 4,0,0,0,5,0,0,0,6,0,0,0,7,0,0,0
 .byte 8,0,0,0,9,0,0,0,10,0,0,0,11,0,0,0
@@ -4099,26 +4136,26 @@ ret
 .byte 56,0,0,0,57,0,0,0,58,0,0,0,59,0,0,0
 .byte 60,0,0,0,61,0,0,0,62,0,0,0,63,0,0,0
 .p2align 3, 0x0
-456:
+461:
 .byte 12,0,0,0,0,0,0,0,3,0,0,0,0,0,0,0
 .byte 6,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-457:
+462:
 .byte 36,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 9,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-458:
+463:
 .byte 32,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0
 .byte 8,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-459:
+464:
 .byte 53,0,0,0,0,0,0,0,2,0,0,0,0,0,0,0
 .byte 9,0,0,0
 .byte 0,0,0,0
-460:
+465:
 .byte 0,3,24,4,4,5,18,19,25,26,20,20,1,1,1,1
 .byte 1,1,1,1,1,1,1,2,2,2,2,2,2,2,2,2
 .byte 1,1,1,1,3,3,3,3,3,1,1,1,1,1,1,1
@@ -4129,35 +4166,35 @@ ret
 .byte 10,10,10,10,10,10,10,10,11,12,13,14,13,15,16,17
 .byte 6,6,6,6,6,6,6,6,6,7,7,7,7,8,8,8
 .byte 8,5,21,21,22,23
-461:
+466:
 .byte 0,7,3,3,1,3,3,6,2,6,2,0,2,0,2,1
 .byte 1,3,1,1,7,7,7,1,7,1,2
 .p2align 3, 0x0
-462:
+467:
 .quad 3
 .quad 3
 .quad 4
 .quad 5
 .p2align 2, 0x0
-463:
+468:
 .long 10
 .long 10
 .long 14
 .long 18
 .p2align 3, 0x0
-464:
+469:
 .quad 3
 .quad 4
 .quad 3
 .quad 4
 .p2align 3, 0x0
-465:
+470:
 .quad 31
 .quad 4095
 .quad 31
 .quad 1048575
 .p2align 3, 0x0
-466:
+471:
 .quad 1
 .quad 2
 .quad 1
@@ -4171,4 +4208,5 @@ ret
         clobber_abi("sysv64"),
     );
     status
+}
 }
