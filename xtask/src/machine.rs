@@ -29,7 +29,6 @@ const FLAGS: &[&str] = &[
     "-Cdebug-assertions=off",
     "-Coverflow-checks=off",
     "-Cforce-unwind-tables=no",
-    "-Cllvm-args=--x86-asm-syntax=intel",
 ];
 
 /// Writes the texts, or only compares if `check`.
@@ -358,7 +357,7 @@ fn render(lines: &[String], version: &str) -> String {
     }
     text.push_str(
         "33:\n\"#,\n        in(\"rdi\") what,\n        in(\"rsi\") image,\n        in(\"rdx\") value,\n        \
-         lateout(\"eax\") status,\n        clobber_abi(\"sysv64\"),\n    );\n    status\n}\n}\n",
+         lateout(\"eax\") status,\n        clobber_abi(\"sysv64\"),\n        options(att_syntax),\n    );\n    status\n}\n}\n",
     );
     text
 }

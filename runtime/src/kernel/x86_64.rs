@@ -21,3896 +21,3896 @@ jmp 33f
 .p2align 4
 22:
 102:
-push rbp
-push r15
-push r14
-push r13
-push r12
-push rbx
-sub rsp, 184
-mov r15, rdx
-cmp rdi, 12
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r13
+pushq %r12
+pushq %rbx
+subq $184, %rsp
+movq %rdx, %r15
+cmpq $12, %rdi
 je 107f
-cmp rdi, 11
+cmpq $11, %rdi
 je 103f
-cmp rdi, 10
+cmpq $10, %rdi
 jne 108f
-mov rdi, qword ptr [r15]
-mov rsi, qword ptr [r15 + 8]
-mov rdx, qword ptr [r15 + 16]
-mov rcx, qword ptr [r15 + 24]
-mov r8, qword ptr [r15 + 32]
-add rsp, 184
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
+movq (%r15), %rdi
+movq 8(%r15), %rsi
+movq 16(%r15), %rdx
+movq 24(%r15), %rcx
+movq 32(%r15), %r8
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
 jmp 242f
 103:
-mov rbx, qword ptr [r15 + 16]
-test rbx, rbx
+movq 16(%r15), %rbx
+testq %rbx, %rbx
 je 159f
-mov rdi, qword ptr [r15]
-mov r14, qword ptr [r15 + 8]
-xor r15d, r15d
+movq (%r15), %rdi
+movq 8(%r15), %r14
+xorl %r15d, %r15d
 104:
-lea rsi, [r15 + r14]
-mov rdx, rbx
-sub rdx, r15
-mov eax, 1
-xor r10d, r10d
-xor r8d, r8d
-xor r9d, r9d
+leaq (%r15,%r14), %rsi
+movq %rbx, %rdx
+subq %r15, %rdx
+movl $1, %eax
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
-test rax, rax
+testq %rax, %rax
 jle 105f
-add r15, rax
+addq %rax, %r15
 jmp 106f
 105:
-cmp rax, -4
+cmpq $-4, %rax
 jne 125f
 106:
-cmp r15, rbx
+cmpq %rbx, %r15
 jae 159f
 jmp 104b
 107:
-mov rax, qword ptr [r15]
-mov rcx, qword ptr [r15 + 8]
-mov rdx, qword ptr [r15 + 16]
-xor r14d, r14d
-cmp rdx, 8
+movq (%r15), %rax
+movq 8(%r15), %rcx
+movq 16(%r15), %rdx
+xorl %r14d, %r14d
+cmpq $8, %rdx
 jae 121f
-xor esi, esi
+xorl %esi, %esi
 jmp 123f
 108:
-mov rbx, rsi
-cmp rdi, 8
+movq %rsi, %rbx
+cmpq $8, %rdi
 ja 148f
-lea rax, [rip + 455f]
-movsxd rcx, dword ptr [rax + 4*rdi]
-add rcx, rax
-jmp rcx
+leaq 455f(%rip), %rax
+movslq (%rax,%rdi,4), %rcx
+addq %rax, %rcx
+jmpq *%rcx
 109:
-mov r12, qword ptr [rbx + 8]
-mov r14d, 19
-cmp r12, 24
+movq 8(%rbx), %r12
+movl $19, %r14d
+cmpq $24, %r12
 jb 160f
-mov rbp, qword ptr [rbx]
-cmp dword ptr [rbp], 1296384848
+movq (%rbx), %rbp
+cmpl $1296384848, (%rbp)
 jne 160f
-mov eax, dword ptr [rbp + 4]
-mov qword ptr [rbx + 472], rax
-mov r14d, 20
-cmp rax, 1
+movl 4(%rbp), %eax
+movq %rax, 472(%rbx)
+movl $20, %r14d
+cmpq $1, %rax
 jne 160f
-mov r13d, dword ptr [rbp + 12]
-mov rax, r12
-shr rax, 4
-mov r14d, 21
-cmp rax, r13
+movl 12(%rbp), %r13d
+movq %r12, %rax
+shrq $4, %rax
+movl $21, %r14d
+cmpq %r13, %rax
 jb 160f
-cmp r13d, 2
+cmpl $2, %r13d
 jb 160f
-mov eax, dword ptr [rbp + 8]
-cmp r12, rax
+movl 8(%rbp), %eax
+cmpq %rax, %r12
 jne 160f
-mov rsi, r13
-shl rsi, 4
-lea rax, [rsi + 24]
-mov r14d, 22
-cmp rax, r12
+movq %r13, %rsi
+shlq $4, %rsi
+leaq 24(%rsi), %rax
+movl $22, %r14d
+cmpq %r12, %rax
 ja 160f
-cmp dword ptr [rbp + 20], 0
+cmpl $0, 20(%rbp)
 jne 160f
-mov eax, dword ptr [rbp + 16]
-mov dword ptr [rsp + 4], eax
-lea r15, [rbp + 24]
-mov rdi, r15
-call 440f
-cmp dword ptr [rsp + 4], eax
+movl 16(%rbp), %eax
+movl %eax, 4(%rsp)
+leaq 24(%rbp), %r15
+movq %r15, %rdi
+callq 440f
+cmpl %eax, 4(%rsp)
 jne 160f
-mov esi, dword ptr [rbp + 24]
-mov qword ptr [rbx + 88], rsi
-mov ecx, dword ptr [rbp + 40]
-mov qword ptr [rbx + 96], rcx
-mov qword ptr [rbx + 104], 0
-xor eax, eax
-xor edi, edi
-xor edx, edx
+movl 24(%rbp), %esi
+movq %rsi, 88(%rbx)
+movl 40(%rbp), %ecx
+movq %rcx, 96(%rbx)
+movq $0, 104(%rbx)
+xorl %eax, %eax
+xorl %edi, %edi
+xorl %edx, %edx
 112:
-cmp rdi, 1
+cmpq $1, %rdi
 jbe 113f
-mov r8d, dword ptr [r15]
-mov r9d, 536870912
-sub r9, rdx
-cmp r9, r8
+movl (%r15), %r8d
+movl $536870912, %r9d
+subq %rdx, %r9
+cmpq %r8, %r9
 jb 164f
-add rdx, r8
-mov qword ptr [rbx + 104], rdx
+addq %r8, %rdx
+movq %rdx, 104(%rbx)
 113:
-mov r8d, dword ptr [r15 + 4]
-cmp rax, r8
-cmovbe rax, r8
-inc rdi
-add r15, 16
-cmp r13, rdi
+movl 4(%r15), %r8d
+cmpq %r8, %rax
+cmovbeq %r8, %rax
+incq %rdi
+addq $16, %r15
+cmpq %rdi, %r13
 jne 112b
-mov r14d, 23
-cmp esi, 134217728
+movl $23, %r14d
+cmpl $134217728, %esi
 ja 160f
-cmp ecx, 536870912
+cmpl $536870912, %ecx
 ja 160f
-mov r14d, 24
-cmp rax, r12
+movl $24, %r14d
+cmpq %r12, %rax
 ja 160f
-add esi, 71
-and esi, 536870848
-add ecx, 71
-and ecx, 2147483584
-add rcx, rsi
-add rdx, 71
-and rdx, -64
-add rdx, rcx
-add rax, 164039
-movabs rsi, 8589934528
-and rsi, rax
-add rsi, rdx
-mov qword ptr [rbx + 80], rsi
-and rsi, -4096
-add rsi, 4096
-xor r14d, r14d
-mov eax, 9
-mov edx, 3
-mov r10d, 16418
-xor edi, edi
-mov r8, -1
-xor r9d, r9d
+addl $71, %esi
+andl $536870848, %esi
+addl $71, %ecx
+andl $2147483584, %ecx
+addq %rsi, %rcx
+addq $71, %rdx
+andq $-64, %rdx
+addq %rcx, %rdx
+addq $164039, %rax
+movabsq $8589934528, %rsi
+andq %rax, %rsi
+addq %rdx, %rsi
+movq %rsi, 80(%rbx)
+andq $-4096, %rsi
+addq $4096, %rsi
+xorl %r14d, %r14d
+movl $9, %eax
+movl $3, %edx
+movl $16418, %r10d
+xorl %edi, %edi
+movq $-1, %r8
+xorl %r9d, %r9d
 syscall
-mov r15, rax
-test rax, rax
-cmovle r15, r14
-mov qword ptr [rbx + 72], r15
+movq %rax, %r15
+testq %rax, %rax
+cmovleq %r14, %r15
+movq %r15, 72(%rbx)
 jle 165f
-mov rax, qword ptr [rbx]
-mov rcx, qword ptr [rbx + 88]
-add rcx, 71
-and rcx, -64
-add rcx, r15
-mov qword ptr [rbx + 272], rcx
-mov rdx, qword ptr [rbx + 96]
-add rdx, 71
-and rdx, -64
-add rdx, rcx
-mov qword ptr [rbx + 280], rdx
-mov rcx, qword ptr [rbx + 104]
-add rcx, 71
-and rcx, -64
-add rcx, rdx
-mov qword ptr [rbx + 304], rcx
-mov edx, dword ptr [rax + 12]
-shl rdx, 4
-add rdx, 24
-mov rdi, rbx
-xor esi, esi
-mov rcx, r15
-call 234f
-test eax, eax
+movq (%rbx), %rax
+movq 88(%rbx), %rcx
+addq $71, %rcx
+andq $-64, %rcx
+addq %r15, %rcx
+movq %rcx, 272(%rbx)
+movq 96(%rbx), %rdx
+addq $71, %rdx
+andq $-64, %rdx
+addq %rcx, %rdx
+movq %rdx, 280(%rbx)
+movq 104(%rbx), %rcx
+addq $71, %rcx
+andq $-64, %rcx
+addq %rdx, %rcx
+movq %rcx, 304(%rbx)
+movl 12(%rax), %edx
+shlq $4, %rdx
+addq $24, %rdx
+movq %rbx, %rdi
+xorl %esi, %esi
+movq %r15, %rcx
+callq 234f
+testl %eax, %eax
 jne 147f
-mov rcx, qword ptr [rbx + 272]
-mov rdx, qword ptr [rbx + 472]
-mov esi, 1
-mov rdi, rbx
-call 234f
-test eax, eax
+movq 272(%rbx), %rcx
+movq 472(%rbx), %rdx
+movl $1, %esi
+movq %rbx, %rdi
+callq 234f
+testl %eax, %eax
 jne 147f
-mov rdi, qword ptr [rbx + 88]
-mov rax, qword ptr [rbx + 472]
-mov qword ptr [rbx + 296], rax
-mov r14d, 27
-cmp rdi, 72
+movq 88(%rbx), %rdi
+movq 472(%rbx), %rax
+movq %rax, 296(%rbx)
+movl $27, %r14d
+cmpq $72, %rdi
 jb 160f
-mov r14d, 28
-cmp dword ptr [r15], 1296646992
+movl $28, %r14d
+cmpl $1296646992, (%r15)
 jne 160f
-cmp dword ptr [r15 + 4], 1
+cmpl $1, 4(%r15)
 jne 160f
-mov eax, dword ptr [r15 + 8]
-cmp rdi, rax
+movl 8(%r15), %eax
+cmpq %rax, %rdi
 jne 160f
-mov eax, dword ptr [r15 + 16]
-cmp eax, 67108864
+movl 16(%r15), %eax
+cmpl $67108864, %eax
 ja 160f
-mov ecx, dword ptr [r15 + 12]
-cmp qword ptr [rbx + 96], rcx
+movl 12(%r15), %ecx
+cmpq %rcx, 96(%rbx)
 jne 160f
-mov edx, dword ptr [r15 + 36]
-cmp rdx, 256
+movl 36(%r15), %edx
+cmpq $256, %rdx
 ja 160f
-mov esi, dword ptr [r15 + 24]
-cmp rsi, 65535
+movl 24(%r15), %esi
+cmpq $65535, %rsi
 ja 160f
-mov ecx, dword ptr [r15 + 20]
-mov r8d, dword ptr [r15 + 64]
-cmp r8d, ecx
+movl 20(%r15), %ecx
+movl 64(%r15), %r8d
+cmpl %ecx, %r8d
 ja 160f
-mov qword ptr [rbx + 288], rax
-mov qword ptr [rbx + 240], rsi
-mov esi, dword ptr [r15 + 52]
-mov qword ptr [rbx + 224], rsi
-mov esi, dword ptr [r15 + 56]
-mov qword ptr [rbx + 248], rsi
-mov r9d, dword ptr [r15 + 60]
-mov qword ptr [rbx + 256], r9
-mov qword ptr [rbx + 264], r8
-mov r8d, dword ptr [r15 + 28]
-mov qword ptr [rbx + 120], r8
-mov r11d, dword ptr [r15 + 32]
-mov qword ptr [rbx + 136], r11
-mov qword ptr [rbx + 152], rcx
-mov qword ptr [rbx + 168], rdx
-mov r14d, dword ptr [r15 + 40]
-mov qword ptr [rbx + 184], r14
-mov r9d, dword ptr [r15 + 48]
-mov qword ptr [rbx + 192], r9
-mov r10d, dword ptr [r15 + 44]
-mov qword ptr [rbx + 208], r10
-add r11, r8
-lea r12, [r11 + rdx]
-add r9, r14
-lea r14, [r9 + rcx]
-lea r12, [r10 + 2*r12]
-lea r12, [r12 + 4*r14]
-add r12, 18
-mov r13, rdi
-shr r13, 2
-mov r14d, 29
-cmp r12, r13
+movq %rax, 288(%rbx)
+movq %rsi, 240(%rbx)
+movl 52(%r15), %esi
+movq %rsi, 224(%rbx)
+movl 56(%r15), %esi
+movq %rsi, 248(%rbx)
+movl 60(%r15), %r9d
+movq %r9, 256(%rbx)
+movq %r8, 264(%rbx)
+movl 28(%r15), %r8d
+movq %r8, 120(%rbx)
+movl 32(%r15), %r11d
+movq %r11, 136(%rbx)
+movq %rcx, 152(%rbx)
+movq %rdx, 168(%rbx)
+movl 40(%r15), %r14d
+movq %r14, 184(%rbx)
+movl 48(%r15), %r9d
+movq %r9, 192(%rbx)
+movl 44(%r15), %r10d
+movq %r10, 208(%rbx)
+addq %r8, %r11
+leaq (%r11,%rdx), %r12
+addq %r14, %r9
+leaq (%r9,%rcx), %r14
+leaq (%r10,%r12,2), %r12
+leaq (%r12,%r14,4), %r12
+addq $18, %r12
+movq %rdi, %r13
+shrq $2, %r13
+movl $29, %r14d
+cmpq %r13, %r12
 ja 160f
-add rdi, r15
-mov qword ptr [rbx + 232], rdi
-lea rdi, [r15 + 72]
-mov qword ptr [rbx + 112], rdi
-lea rdi, [r15 + 8*r8]
-add rdi, 72
-mov qword ptr [rbx + 128], rdi
-lea rdi, [r15 + 8*r11]
-add rdi, 72
-mov qword ptr [rbx + 144], rdi
-mov r8, rcx
-shl r8, 4
-add r8, rdi
-mov qword ptr [rbx + 160], r8
-lea r11, [r8 + 8*rdx]
-mov qword ptr [rbx + 176], r11
-shl r9, 4
-add r9, r11
-mov qword ptr [rbx + 200], r9
-lea r9, [r9 + 4*r10]
-mov qword ptr [rbx + 216], r9
-lea r9, [8*rax]
-mov r14d, 32
-cmp r9, qword ptr [rbx + 104]
+addq %r15, %rdi
+movq %rdi, 232(%rbx)
+leaq 72(%r15), %rdi
+movq %rdi, 112(%rbx)
+leaq (%r15,%r8,8), %rdi
+addq $72, %rdi
+movq %rdi, 128(%rbx)
+leaq (%r15,%r11,8), %rdi
+addq $72, %rdi
+movq %rdi, 144(%rbx)
+movq %rcx, %r8
+shlq $4, %r8
+addq %rdi, %r8
+movq %r8, 160(%rbx)
+leaq (%r8,%rdx,8), %r11
+movq %r11, 176(%rbx)
+shlq $4, %r9
+addq %r11, %r9
+movq %r9, 200(%rbx)
+leaq (%r9,%r10,4), %r9
+movq %r9, 216(%rbx)
+leaq (,%rax,8), %r9
+movl $32, %r14d
+cmpq 104(%rbx), %r9
 ja 160f
-xor r9d, r9d
-test rdx, rdx
+xorl %r9d, %r9d
+testq %rdx, %rdx
 je 115f
 114:
-mov r10d, dword ptr [r8]
-add r9, r10
-add r8, 8
-dec rdx
+movl (%r8), %r10d
+addq %r10, %r9
+addq $8, %r8
+decq %rdx
 jne 114b
-mov r14d, 30
-cmp r9, 10000000
+movl $30, %r14d
+cmpq $10000000, %r9
 ja 160f
 115:
-mov qword ptr [rbx + 344], r9
-test rcx, rcx
+movq %r9, 344(%rbx)
+testq %rcx, %rcx
 je 118f
-add rdi, 4
-mov rdx, qword ptr [rbx + 312]
+addq $4, %rdi
+movq 312(%rbx), %rdx
 116:
-mov r8d, dword ptr [rdi]
-cmp r8d, eax
+movl (%rdi), %r8d
+cmpl %eax, %r8d
 ja 117f
-cmp rdx, r8
+cmpq %r8, %rdx
 jae 117f
-mov qword ptr [rbx + 312], r8
-mov rdx, r8
+movq %r8, 312(%rbx)
+movq %r8, %rdx
 117:
-add rdi, 16
-dec rcx
+addq $16, %rdi
+decq %rcx
 jne 116b
 118:
-shl rsi, 16
-mov r14d, 13
-cmp rsi, qword ptr [rbx + 16]
+shlq $16, %rsi
+movl $13, %r14d
+cmpq 16(%rbx), %rsi
 ja 160f
-mov qword ptr [rbx + 392], rsi
-mov rax, rsi
-or rax, 64
-mov qword ptr [rbx + 400], rax
-or rsi, 4096
-xor r14d, r14d
-mov eax, 9
-mov edx, 3
-mov r10d, 16418
-xor edi, edi
-mov r8, -1
-xor r9d, r9d
+movq %rsi, 392(%rbx)
+movq %rsi, %rax
+orq $64, %rax
+movq %rax, 400(%rbx)
+orq $4096, %rsi
+xorl %r14d, %r14d
+movl $9, %eax
+movl $3, %edx
+movl $16418, %r10d
+xorl %edi, %edi
+movq $-1, %r8
+xorl %r9d, %r9d
 syscall
-test rax, rax
-cmovle rax, r14
-mov qword ptr [rbx + 384], rax
-mov eax, 9
-mov esi, 8916992
-xor edi, edi
-xor r9d, r9d
+testq %rax, %rax
+cmovleq %r14, %rax
+movq %rax, 384(%rbx)
+movl $9, %eax
+movl $8916992, %esi
+xorl %edi, %edi
+xorl %r9d, %r9d
 syscall
-test rax, rax
-cmovle rax, r14
-mov qword ptr [rbx + 408], rax
-mov rax, qword ptr [rbx + 152]
-mov rcx, qword ptr [rbx + 168]
-shl rcx, 4
-mov rdx, qword ptr [rbx + 344]
-lea rcx, [rcx + 8*rdx]
-imul rdx, qword ptr [rbx + 136], 528
-add rdx, rcx
-lea rax, [rdx + 4*rax]
-mov rcx, rax
-shr rcx, 62
-mov r14d, 17
+testq %rax, %rax
+cmovleq %r14, %rax
+movq %rax, 408(%rbx)
+movq 152(%rbx), %rax
+movq 168(%rbx), %rcx
+shlq $4, %rcx
+movq 344(%rbx), %rdx
+leaq (%rcx,%rdx,8), %rcx
+imulq $528, 136(%rbx), %rdx
+addq %rcx, %rdx
+leaq (%rdx,%rax,4), %rax
+movq %rax, %rcx
+shrq $62, %rcx
+movl $17, %r14d
 jne 160f
-add rax, 64
-mov qword ptr [rbx + 328], rax
-movabs rsi, 9223372036854771712
-and rsi, rax
-add rsi, 4096
-xor r14d, r14d
-mov eax, 9
-mov edx, 3
-xor edi, edi
-xor r9d, r9d
+addq $64, %rax
+movq %rax, 328(%rbx)
+movabsq $9223372036854771712, %rsi
+andq %rax, %rsi
+addq $4096, %rsi
+xorl %r14d, %r14d
+movl $9, %eax
+movl $3, %edx
+xorl %edi, %edi
+xorl %r9d, %r9d
 syscall
-test rax, rax
-cmovle rax, r14
-mov qword ptr [rbx + 320], rax
+testq %rax, %rax
+cmovleq %r14, %rax
+movq %rax, 320(%rbx)
 jle 165f
-cmp qword ptr [rbx + 384], 0
+cmpq $0, 384(%rbx)
 je 165f
-cmp qword ptr [rbx + 408], 0
-mov r14d, 12
+cmpq $0, 408(%rbx)
+movl $12, %r14d
 je 160f
-mov qword ptr [rbx + 352], rax
-imul rcx, qword ptr [rbx + 136], 528
-add rcx, rax
-mov qword ptr [rbx + 336], rcx
-mov rdx, qword ptr [rbx + 168]
-mov rsi, qword ptr [rbx + 344]
-mov rax, rdx
-shl rax, 4
-add rax, rcx
-lea rcx, [rax + 8*rsi]
-mov qword ptr [rbx + 368], rcx
-test rdx, rdx
+movq %rax, 352(%rbx)
+imulq $528, 136(%rbx), %rcx
+addq %rax, %rcx
+movq %rcx, 336(%rbx)
+movq 168(%rbx), %rdx
+movq 344(%rbx), %rsi
+movq %rdx, %rax
+shlq $4, %rax
+addq %rcx, %rax
+leaq (%rax,%rsi,8), %rcx
+movq %rcx, 368(%rbx)
+testq %rdx, %rdx
 je 120f
-xor ecx, ecx
-xor edx, edx
+xorl %ecx, %ecx
+xorl %edx, %edx
 119:
-mov rsi, qword ptr [rbx + 160]
-mov rdi, qword ptr [rbx + 336]
-mov esi, dword ptr [rcx + rsi]
-mov qword ptr [rdi + 2*rcx], rax
-mov qword ptr [rdi + 2*rcx + 8], rsi
-lea rax, [rax + 8*rsi]
-inc rdx
-add rcx, 8
-cmp rdx, qword ptr [rbx + 168]
+movq 160(%rbx), %rsi
+movq 336(%rbx), %rdi
+movl (%rcx,%rsi), %esi
+movq %rax, (%rdi,%rcx,2)
+movq %rsi, 8(%rdi,%rcx,2)
+leaq (%rax,%rsi,8), %rax
+incq %rdx
+addq $8, %rcx
+cmpq 168(%rbx), %rdx
 jb 119b
 120:
-mov rdi, rbx
-add rsp, 184
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
+movq %rbx, %rdi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
 jmp 167f
 121:
-xor edi, edi
+xorl %edi, %edi
 122:
-mov rsi, qword ptr [rax + rdi]
-mov qword ptr [rcx + rdi], rsi
-lea rsi, [rdi + 8]
-add rdi, 16
-cmp rdi, rdx
-mov rdi, rsi
+movq (%rax,%rdi), %rsi
+movq %rsi, (%rcx,%rdi)
+leaq 8(%rdi), %rsi
+addq $16, %rdi
+cmpq %rdx, %rdi
+movq %rsi, %rdi
 jbe 122b
 123:
-sub rdx, rsi
+subq %rsi, %rdx
 jbe 160f
-add rcx, rsi
-add rax, rsi
+addq %rsi, %rcx
+addq %rsi, %rax
 124:
-mov sil, byte ptr [rax]
-mov byte ptr [rcx], sil
-inc rcx
-inc rax
-dec rdx
+movb (%rax), %sil
+movb %sil, (%rcx)
+incq %rcx
+incq %rax
+decq %rdx
 jne 124b
 jmp 160f
 125:
-mov r14d, 1
+movl $1, %r14d
 jmp 160f
 126:
-mov rax, qword ptr [rbx + 360]
-mov r14d, 11
-cmp rax, 64
+movq 360(%rbx), %rax
+movl $11, %r14d
+cmpq $64, %rax
 ja 160f
-mov rcx, qword ptr [rbx + 128]
-mov rdi, qword ptr [rbx + 136]
-shl rdi, 3
-mov rdx, qword ptr [rbx + 352]
-mov rsi, rdi
-imul rsi, rax
-test rdi, rdi
+movq 128(%rbx), %rcx
+movq 136(%rbx), %rdi
+shlq $3, %rdi
+movq 352(%rbx), %rdx
+movq %rdi, %rsi
+imulq %rax, %rsi
+testq %rdi, %rdi
 je 155f
-lea r8, [rdx + rsi]
-xor r10d, r10d
+leaq (%rdx,%rsi), %r8
+xorl %r10d, %r10d
 127:
-mov r9, qword ptr [rcx + r10]
-mov qword ptr [r8 + r10], r9
-lea r9, [r10 + 8]
-add r10, 16
-cmp r10, rdi
-mov r10, r9
+movq (%rcx,%r10), %r9
+movq %r9, (%r8,%r10)
+leaq 8(%r10), %r9
+addq $16, %r10
+cmpq %rdi, %r10
+movq %r9, %r10
 jbe 127b
 jmp 156f
 128:
-mov rdi, rbx
-mov rsi, r15
-add rsp, 184
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
+movq %rbx, %rdi
+movq %r15, %rsi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
 jmp 225f
 129:
-mov rax, qword ptr [rbx + 224]
-mov r14d, 36
-test rax, rax
+movq 224(%rbx), %rax
+movl $36, %r14d
+testq %rax, %rax
 je 160f
-movabs rcx, 8589934528
-mov r9, qword ptr [rbx + 216]
-mov rdx, qword ptr [rbx + 232]
-lea rsi, [rdx - 8]
-mov rdi, qword ptr [r15]
-mov r8, qword ptr [r15 + 8]
-add rcx, 60
+movabsq $8589934528, %rcx
+movq 216(%rbx), %r9
+movq 232(%rbx), %rdx
+leaq -8(%rdx), %rsi
+movq (%r15), %rdi
+movq 8(%r15), %r8
+addq $60, %rcx
 130:
-lea r10, [r9 + 8]
-cmp r10, rdx
+leaq 8(%r9), %r10
+cmpq %rdx, %r10
 ja 160f
-mov r11d, dword ptr [r9 + 4]
-mov r15, rsi
-sub r15, r9
-cmp r15, r11
+movl 4(%r9), %r11d
+movq %rsi, %r15
+subq %r9, %r15
+cmpq %r11, %r15
 jb 160f
-cmp r8, r11
+cmpq %r11, %r8
 jne 133f
-xor r15d, r15d
-test r11, r11
+xorl %r15d, %r15d
+testq %r11, %r11
 je 132f
 131:
-mov bpl, byte ptr [r10 + r15]
-cmp bpl, byte ptr [rdi + r15]
+movb (%r10,%r15), %bpl
+cmpb (%rdi,%r15), %bpl
 jne 132f
-inc r15
-cmp r8, r15
+incq %r15
+cmpq %r15, %r8
 jne 131b
 jmp 149f
 132:
-cmp r15, r8
+cmpq %r8, %r15
 je 149f
 133:
-add r11, 3
-and r11, rcx
-add r11, r10
-mov r9, r11
-dec rax
+addq $3, %r11
+andq %rcx, %r11
+addq %r10, %r11
+movq %r11, %r9
+decq %rax
 jne 130b
 jmp 160f
 134:
-mov rdi, rbx
-mov rsi, r15
-add rsp, 184
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
+movq %rbx, %rdi
+movq %r15, %rsi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
 jmp 373f
 135:
-mov rdi, qword ptr [rbx + 496]
-test rdi, rdi
+movq 496(%rbx), %rdi
+testq %rdi, %rdi
 je 136f
-mov rsi, qword ptr [rbx + 512]
-mov eax, 11
-xor edx, edx
-xor r10d, r10d
-xor r8d, r8d
-xor r9d, r9d
+movq 512(%rbx), %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
 136:
-mov rdi, qword ptr [rbx + 504]
-test rdi, rdi
+movq 504(%rbx), %rdi
+testq %rdi, %rdi
 je 137f
-mov rsi, qword ptr [rbx + 512]
-mov eax, 11
-xor edx, edx
-xor r10d, r10d
-xor r8d, r8d
-xor r9d, r9d
+movq 512(%rbx), %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
 137:
-mov rdi, qword ptr [rbx + 528]
-test rdi, rdi
+movq 528(%rbx), %rdi
+testq %rdi, %rdi
 je 138f
-mov rsi, -4096
-and rsi, qword ptr [rbx + 536]
-add rsi, 4096
-mov eax, 11
-xor edx, edx
-xor r10d, r10d
-xor r8d, r8d
-xor r9d, r9d
+movq $-4096, %rsi
+andq 536(%rbx), %rsi
+addq $4096, %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
 138:
-mov rdi, qword ptr [rbx + 560]
-test rdi, rdi
+movq 560(%rbx), %rdi
+testq %rdi, %rdi
 je 139f
-mov rsi, -4096
-and rsi, qword ptr [rbx + 568]
-add rsi, 4096
-mov eax, 11
-xor edx, edx
-xor r10d, r10d
-xor r8d, r8d
-xor r9d, r9d
+movq $-4096, %rsi
+andq 568(%rbx), %rsi
+addq $4096, %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
 139:
-mov rdi, qword ptr [rbx + 72]
-test rdi, rdi
+movq 72(%rbx), %rdi
+testq %rdi, %rdi
 je 140f
-mov rsi, -4096
-and rsi, qword ptr [rbx + 80]
-add rsi, 4096
-mov eax, 11
-xor edx, edx
-xor r10d, r10d
-xor r8d, r8d
-xor r9d, r9d
+movq $-4096, %rsi
+andq 80(%rbx), %rsi
+addq $4096, %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
 140:
-mov rdi, qword ptr [rbx + 384]
-test rdi, rdi
+movq 384(%rbx), %rdi
+testq %rdi, %rdi
 je 141f
-mov rsi, -4096
-and rsi, qword ptr [rbx + 400]
-add rsi, 4096
-mov eax, 11
-xor edx, edx
-xor r10d, r10d
-xor r8d, r8d
-xor r9d, r9d
+movq $-4096, %rsi
+andq 400(%rbx), %rsi
+addq $4096, %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
 141:
-mov rdi, qword ptr [rbx + 408]
-test rdi, rdi
+movq 408(%rbx), %rdi
+testq %rdi, %rdi
 je 142f
-mov eax, 11
-mov esi, 8916992
-xor edx, edx
-xor r10d, r10d
-xor r8d, r8d
-xor r9d, r9d
+movl $11, %eax
+movl $8916992, %esi
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
 142:
-mov rdi, qword ptr [rbx + 320]
-test rdi, rdi
+movq 320(%rbx), %rdi
+testq %rdi, %rdi
 je 159f
-mov rsi, -4096
-and rsi, qword ptr [rbx + 328]
-add rsi, 4096
-xor r14d, r14d
-mov eax, 11
-xor edx, edx
-xor r10d, r10d
-xor r8d, r8d
-xor r9d, r9d
+movq $-4096, %rsi
+andq 328(%rbx), %rsi
+addq $4096, %rsi
+xorl %r14d, %r14d
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
 jmp 160f
 143:
-mov rsi, qword ptr [rbx + 136]
-mov rdx, qword ptr [rbx + 360]
-dec rdx
-mov qword ptr [rbx + 360], rdx
-test r15, r15
+movq 136(%rbx), %rsi
+movq 360(%rbx), %rdx
+decq %rdx
+movq %rdx, 360(%rbx)
+testq %r15, %r15
 je 159f
-shl rsi, 3
-mov rax, qword ptr [rbx + 128]
-mov rcx, qword ptr [rbx + 352]
-imul rdx, rsi
-xor r14d, r14d
-test rsi, rsi
+shlq $3, %rsi
+movq 128(%rbx), %rax
+movq 352(%rbx), %rcx
+imulq %rsi, %rdx
+xorl %r14d, %r14d
+testq %rsi, %rsi
 je 152f
-lea rdi, [rcx + rdx]
-xor r9d, r9d
+leaq (%rcx,%rdx), %rdi
+xorl %r9d, %r9d
 144:
-mov r8, qword ptr [rdi + r9]
-mov qword ptr [rax + r9], r8
-lea r8, [r9 + 8]
-add r9, 16
-cmp r9, rsi
-mov r9, r8
+movq (%rdi,%r9), %r8
+movq %r8, (%rax,%r9)
+leaq 8(%r9), %r8
+addq $16, %r9
+cmpq %rsi, %r9
+movq %r8, %r9
 jbe 144b
 jmp 153f
 145:
-mov rsi, qword ptr [r15]
-mov rdx, qword ptr [r15 + 8]
-mov rdi, rbx
-add rsp, 184
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
+movq (%r15), %rsi
+movq 8(%r15), %rdx
+movq %rbx, %rdi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
 jmp 175f
 146:
-mov rdi, rbx
-mov rsi, r15
-call 373f
-test eax, eax
+movq %rbx, %rdi
+movq %r15, %rsi
+callq 373f
+testl %eax, %eax
 je 151f
 147:
-mov r14d, eax
+movl %eax, %r14d
 jmp 160f
 148:
-mov rdi, qword ptr [r15]
-mov rsi, qword ptr [r15 + 8]
-call 440f
-mov eax, eax
+movq (%r15), %rdi
+movq 8(%r15), %rsi
+callq 440f
+movl %eax, %eax
 jmp 150f
 149:
-mov eax, dword ptr [r9]
+movl (%r9), %eax
 150:
-mov qword ptr [rbx + 472], rax
+movq %rax, 472(%rbx)
 jmp 159f
 151:
-cmp qword ptr [rbx + 360], 2
+cmpq $2, 360(%rbx)
 jae 161f
-mov rax, qword ptr [rbx + 568]
-add rax, qword ptr [rbx + 560]
-and rax, -16
-mov qword ptr [rbx + 576], rax
-mov r13, rax
+movq 568(%rbx), %rax
+addq 560(%rbx), %rax
+andq $-16, %rax
+movq %rax, 576(%rbx)
+movq %rax, %r13
 jmp 162f
 152:
-xor r8d, r8d
+xorl %r8d, %r8d
 153:
-mov rdi, r8
-sub rdi, rsi
+movq %r8, %rdi
+subq %rsi, %rdi
 jae 160f
-add rax, r8
-add rcx, r8
-add rcx, rdx
+addq %r8, %rax
+addq %r8, %rcx
+addq %rdx, %rcx
 154:
-mov dl, byte ptr [rcx]
-mov byte ptr [rax], dl
-inc rax
-inc rcx
-inc rdi
+movb (%rcx), %dl
+movb %dl, (%rax)
+incq %rax
+incq %rcx
+incq %rdi
 jne 154b
 jmp 160f
 155:
-xor r9d, r9d
+xorl %r9d, %r9d
 156:
-mov r8, r9
-sub r8, rdi
+movq %r9, %r8
+subq %rdi, %r8
 jae 158f
-add rdx, r9
-add rdx, rsi
-add rcx, r9
+addq %r9, %rdx
+addq %rsi, %rdx
+addq %r9, %rcx
 157:
-mov sil, byte ptr [rcx]
-mov byte ptr [rdx], sil
-inc rdx
-inc rcx
-inc r8
+movb (%rcx), %sil
+movb %sil, (%rdx)
+incq %rdx
+incq %rcx
+incq %r8
 jne 157b
 158:
-inc rax
-mov qword ptr [rbx + 360], rax
+incq %rax
+movq %rax, 360(%rbx)
 159:
-xor r14d, r14d
+xorl %r14d, %r14d
 160:
-mov eax, r14d
-add rsp, 184
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
-ret
+movl %r14d, %eax
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+retq
 161:
-mov rax, qword ptr [rbx + 568]
-mov r13, qword ptr [rbx + 576]
-add rax, qword ptr [rbx + 560]
-and rax, -16
+movq 568(%rbx), %rax
+movq 576(%rbx), %r13
+addq 560(%rbx), %rax
+andq $-16, %rax
 162:
-mov rcx, qword ptr [rbx + 416]
-inc rcx
-mov rdx, -1
-cmovne rdx, rcx
-mov rcx, qword ptr [rbx + 408]
-mov rsi, qword ptr [rbx + 424]
-lea rsi, [rcx + 8*rsi]
-add rsi, qword ptr [rbx + 48]
-mov rdi, qword ptr [rbx + 24]
-mov r8, qword ptr [rbx + 112]
-shl rdi, 3
-sub rax, rdi
-add rax, -8
-add rcx, 8388608
-mov rdi, qword ptr [rbx + 128]
-mov r9, qword ptr [rbx + 144]
-mov r10, qword ptr [rbx + 544]
-mov r11, qword ptr [rbx + 152]
-xorps xmm0, xmm0
-movups xmmword ptr [rsp + 8], xmm0
-mov qword ptr [rsp + 24], rdx
-mov qword ptr [rsp + 32], rsi
-mov qword ptr [rsp + 40], r13
-mov qword ptr [rsp + 48], rax
-mov qword ptr [rsp + 56], rcx
-mov qword ptr [rsp + 104], rdi
-mov qword ptr [rsp + 112], r8
-mov qword ptr [rsp + 120], r9
-mov qword ptr [rsp + 136], r10
-mov qword ptr [rsp + 144], r11
-mov qword ptr [rsp + 152], 0
-lea rax, [rip + 364f]
-mov qword ptr [rsp + 160], rax
-lea rax, [rip + 371f]
-mov qword ptr [rsp + 168], rax
-mov qword ptr [rsp + 176], rbx
-mov rax, qword ptr [rbx + 336]
-mov qword ptr [rsp + 128], rax
-mov rax, qword ptr [rbx + 384]
-mov qword ptr [rsp + 64], rax
-mov rax, qword ptr [rbx + 392]
-movups xmmword ptr [rsp + 88], xmm0
-movups xmmword ptr [rsp + 72], xmm0
-test rax, rax
+movq 416(%rbx), %rcx
+incq %rcx
+movq $-1, %rdx
+cmovneq %rcx, %rdx
+movq 408(%rbx), %rcx
+movq 424(%rbx), %rsi
+leaq (%rcx,%rsi,8), %rsi
+addq 48(%rbx), %rsi
+movq 24(%rbx), %rdi
+movq 112(%rbx), %r8
+shlq $3, %rdi
+subq %rdi, %rax
+addq $-8, %rax
+addq $8388608, %rcx
+movq 128(%rbx), %rdi
+movq 144(%rbx), %r9
+movq 544(%rbx), %r10
+movq 152(%rbx), %r11
+xorps %xmm0, %xmm0
+movups %xmm0, 8(%rsp)
+movq %rdx, 24(%rsp)
+movq %rsi, 32(%rsp)
+movq %r13, 40(%rsp)
+movq %rax, 48(%rsp)
+movq %rcx, 56(%rsp)
+movq %rdi, 104(%rsp)
+movq %r8, 112(%rsp)
+movq %r9, 120(%rsp)
+movq %r10, 136(%rsp)
+movq %r11, 144(%rsp)
+movq $0, 152(%rsp)
+leaq 364f(%rip), %rax
+movq %rax, 160(%rsp)
+leaq 371f(%rip), %rax
+movq %rax, 168(%rsp)
+movq %rbx, 176(%rsp)
+movq 336(%rbx), %rax
+movq %rax, 128(%rsp)
+movq 384(%rbx), %rax
+movq %rax, 64(%rsp)
+movq 392(%rbx), %rax
+movups %xmm0, 88(%rsp)
+movups %xmm0, 72(%rsp)
+testq %rax, %rax
 je 163f
-lea rcx, [rax - 1]
-lea rdx, [rax - 3]
-mov qword ptr [rsp + 72], rax
-add rax, -7
-mov qword ptr [rsp + 80], rcx
-mov qword ptr [rsp + 88], rdx
-mov qword ptr [rsp + 96], rax
+leaq -1(%rax), %rcx
+leaq -3(%rax), %rdx
+movq %rax, 72(%rsp)
+addq $-7, %rax
+movq %rcx, 80(%rsp)
+movq %rdx, 88(%rsp)
+movq %rax, 96(%rsp)
 163:
-mov rax, qword ptr [rbx + 32]
-mov eax, dword ptr [rax]
-add rax, qword ptr [rbx + 504]
-lea r12, [rsp + 8]
-mov rdi, r12
-mov esi, r15d
-call rax
-mov r14d, eax
-mov rax, qword ptr [r12 + 16]
-mov qword ptr [rbx + 416], rax
-mov qword ptr [rbx + 576], r13
+movq 32(%rbx), %rax
+movl (%rax), %eax
+addq 504(%rbx), %rax
+leaq 8(%rsp), %r12
+movq %r12, %rdi
+movl %r15d, %esi
+callq *%rax
+movl %eax, %r14d
+movq 16(%r12), %rax
+movq %rax, 416(%rbx)
+movq %r13, 576(%rbx)
 jmp 160b
 164:
-mov r14d, 23
+movl $23, %r14d
 jmp 160b
 165:
-mov r14d, 12
+movl $12, %r14d
 jmp 160b
 166:
 167:
-push rbp
-push r15
-push r14
-push r13
-push r12
-push rbx
-sub rsp, 24
-mov r15, qword ptr [rdi + 184]
-mov r12, qword ptr [rdi + 192]
-add r12, r15
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r13
+pushq %r12
+pushq %rbx
+subq $24, %rsp
+movq 184(%rdi), %r15
+movq 192(%rdi), %r12
+addq %r15, %r12
 je 172f
-mov rbx, rdi
-mov r13, qword ptr [rdi + 176]
-mov rax, qword ptr [rdi + 96]
-mov qword ptr [rsp + 16], rax
-mov rax, qword ptr [rdi + 168]
-mov qword ptr [rsp + 8], rax
-mov rbp, qword ptr [rdi + 208]
-xor r14d, r14d
+movq %rdi, %rbx
+movq 176(%rdi), %r13
+movq 96(%rdi), %rax
+movq %rax, 16(%rsp)
+movq 168(%rdi), %rax
+movq %rax, 8(%rsp)
+movq 208(%rdi), %rbp
+xorl %r14d, %r14d
 168:
-mov edx, dword ptr [r13]
-mov ecx, dword ptr [r13 + 4]
-mov esi, dword ptr [r13 + 8]
-mov r9d, dword ptr [r13 + 12]
-add rsi, r9
-mov eax, 31
-cmp r14, r15
+movl (%r13), %edx
+movl 4(%r13), %ecx
+movl 8(%r13), %esi
+movl 12(%r13), %r9d
+addq %r9, %rsi
+movl $31, %eax
+cmpq %r15, %r14
 jae 169f
-cmp rsi, rbp
+cmpq %rbp, %rsi
 ja 173f
-cmp qword ptr [rsp + 8], rdx
+cmpq %rdx, 8(%rsp)
 jb 173f
-test rdx, rdx
+testq %rdx, %rdx
 je 171f
-dec rdx
+decq %rdx
 jmp 170f
 169:
-cmp edx, 1
+cmpl $1, %edx
 ja 173f
-cmp rsi, qword ptr [rsp + 16]
+cmpq 16(%rsp), %rsi
 ja 173f
-test rdx, rdx
+testq %rdx, %rdx
 je 171f
-xor edx, edx
+xorl %edx, %edx
 170:
-mov rdi, rbx
-mov rsi, r14
-xor r8d, r8d
-call 215f
-test eax, eax
+movq %rbx, %rdi
+movq %r14, %rsi
+xorl %r8d, %r8d
+callq 215f
+testl %eax, %eax
 jne 173f
-mov dword ptr [r13 + 12], 0
+movl $0, 12(%r13)
 171:
-inc r14
-add r13, 16
-cmp r12, r14
+incq %r14
+addq $16, %r13
+cmpq %r14, %r12
 jne 168b
 172:
-xor eax, eax
+xorl %eax, %eax
 173:
-add rsp, 24
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
-ret
+addq $24, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+retq
 174:
 175:
-push rbp
-push r15
-push r14
-push r13
-push r12
-push rbx
-sub rsp, 56
-mov r8, rdi
-movzx eax, byte ptr [rsi + 1]
-cmp rax, 11
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r13
+pushq %r12
+pushq %rbx
+subq $56, %rsp
+movq %rdi, %r8
+movzbl 1(%rsi), %eax
+cmpq $11, %rax
 ja 201f
-mov r14, rdx
-movzx edi, word ptr [rsi + 2]
-mov rbx, qword ptr [rdx + 8*rdi]
-mov rcx, qword ptr [rdx + 8*rdi + 8]
-mov r13d, ebx
-mov r15d, ecx
-mov ebp, dword ptr [rdx + 8*rdi + 16]
-movzx r12d, word ptr [rsi + 4]
-movzx esi, word ptr [rsi + 6]
-lea rdx, [rip + 447f]
-movsxd rax, dword ptr [rdx + 4*rax]
-add rax, rdx
-jmp rax
+movq %rdx, %r14
+movzwl 2(%rsi), %edi
+movq (%rdx,%rdi,8), %rbx
+movq 8(%rdx,%rdi,8), %rcx
+movl %ebx, %r13d
+movl %ecx, %r15d
+movl 16(%rdx,%rdi,8), %ebp
+movzwl 4(%rsi), %r12d
+movzwl 6(%rsi), %esi
+leaq 447f(%rip), %rdx
+movslq (%rdx,%rax,4), %rax
+addq %rdx, %rax
+jmpq *%rax
 176:
-mov rax, qword ptr [r8 + 392]
-shr rax, 16
+movq 392(%r8), %rax
+shrq $16, %rax
 jmp 200f
 177:
-mov rax, qword ptr [r8 + 176]
-shl r12d, 4
+movq 176(%r8), %rax
+shll $4, %r12d
 jmp 183f
 178:
-mov rcx, qword ptr [r8 + 336]
-shl r12d, 4
-mov eax, 3
-cmp r13, qword ptr [rcx + r12 + 8]
+movq 336(%r8), %rcx
+shll $4, %r12d
+movl $3, %eax
+cmpq 8(%rcx,%r12), %r13
 jae 204f
-shl r13, 3
-add r13, qword ptr [rcx + r12]
+shlq $3, %r13
+addq (%rcx,%r12), %r13
 je 204f
-mov rax, qword ptr [r13]
+movq (%r13), %rax
 jmp 200f
 179:
-mov rax, qword ptr [r8 + 336]
-shl r12d, 4
-mov rcx, rbp
-add rcx, r13
-shl r13, 3
-add r13, qword ptr [rax + r12]
-xor edx, edx
-cmp rcx, qword ptr [rax + r12 + 8]
-cmova r13, rdx
-shl esi, 4
-lea rcx, [r15 + rbp]
-shl r15, 3
-add r15, qword ptr [rax + rsi]
-cmp rcx, qword ptr [rax + rsi + 8]
-cmova r15, rdx
-mov eax, 3
-test r13, r13
+movq 336(%r8), %rax
+shll $4, %r12d
+movq %rbp, %rcx
+addq %r13, %rcx
+shlq $3, %r13
+addq (%rax,%r12), %r13
+xorl %edx, %edx
+cmpq 8(%rax,%r12), %rcx
+cmovaq %rdx, %r13
+shll $4, %esi
+leaq (%r15,%rbp), %rcx
+shlq $3, %r15
+addq (%rax,%rsi), %r15
+cmpq 8(%rax,%rsi), %rcx
+cmovaq %rdx, %r15
+movl $3, %eax
+testq %r13, %r13
 je 204f
-test r15, r15
+testq %r15, %r15
 je 204f
-test rbp, rbp
+testq %rbp, %rbp
 je 209f
-lea rax, [rbp - 1]
-xor ecx, ecx
+leaq -1(%rbp), %rax
+xorl %ecx, %ecx
 180:
-cmp r13, r15
-mov rdx, rcx
-cmova rdx, rax
-mov rsi, qword ptr [r15 + 8*rdx]
-mov qword ptr [r13 + 8*rdx], rsi
-inc rcx
-add rax, -1
+cmpq %r15, %r13
+movq %rcx, %rdx
+cmovaq %rax, %rdx
+movq (%r15,%rdx,8), %rsi
+movq %rsi, (%r13,%rdx,8)
+incq %rcx
+addq $-1, %rax
 jb 180b
 jmp 209f
 181:
-add r12, qword ptr [r8 + 184]
-mov rdi, r8
-mov rsi, r12
-xor edx, edx
-mov rcx, r13
-mov rbx, r8
-mov r8, r15
-mov r9, rbp
-call 215f
-test eax, eax
+addq 184(%r8), %r12
+movq %r8, %rdi
+movq %r12, %rsi
+xorl %edx, %edx
+movq %r13, %rcx
+movq %r8, %rbx
+movq %r15, %r8
+movq %rbp, %r9
+callq 215f
+testl %eax, %eax
 jne 204f
-shr ebp, 6
+shrl $6, %ebp
 jmp 206f
 182:
-add r12, qword ptr [r8 + 184]
-mov rax, qword ptr [r8 + 176]
-shl r12, 4
+addq 184(%r8), %r12
+movq 176(%r8), %rax
+shlq $4, %r12
 183:
-mov dword ptr [rax + r12 + 12], 0
+movl $0, 12(%rax,%r12)
 jmp 201f
 184:
-mov rax, qword ptr [r8 + 160]
-mov r13, qword ptr [r8 + 336]
-mov ecx, r12d
-shl ecx, 4
-mov rdx, qword ptr [r13 + rcx + 8]
-mov eax, dword ptr [rax + 8*r12 + 4]
-lea rcx, [rdx + r15]
-cmp rcx, rax
+movq 160(%r8), %rax
+movq 336(%r8), %r13
+movl %r12d, %ecx
+shll $4, %ecx
+movq 8(%r13,%rcx), %rdx
+movl 4(%rax,%r12,8), %eax
+leaq (%rdx,%r15), %rcx
+cmpq %rax, %rcx
 ja 211f
-mov rcx, qword ptr [r8 + 344]
-mov eax, 10000000
-sub rax, rcx
-cmp r15, rax
+movq 344(%r8), %rcx
+movl $10000000, %eax
+subq %rcx, %rax
+cmpq %rax, %r15
 ja 211f
-mov qword ptr [rsp + 32], rdx
-mov qword ptr [rsp + 40], rdi
-mov rdi, qword ptr [r8 + 320]
-mov rbp, qword ptr [r8 + 328]
-add rcx, r15
-mov qword ptr [rsp + 16], rcx
-lea rcx, [8*rcx]
-add rcx, rbp
-mov rdx, -4096
-mov rsi, rbp
-and rsi, rdx
-mov eax, 4096
-add rsi, rax
-mov qword ptr [rsp + 8], rcx
-and rdx, rcx
-add rdx, rax
-mov eax, 25
-mov r10d, 1
-mov qword ptr [rsp + 24], r8
-xor r8d, r8d
-xor r9d, r9d
+movq %rdx, 32(%rsp)
+movq %rdi, 40(%rsp)
+movq 320(%r8), %rdi
+movq 328(%r8), %rbp
+addq %r15, %rcx
+movq %rcx, 16(%rsp)
+leaq (,%rcx,8), %rcx
+addq %rbp, %rcx
+movq $-4096, %rdx
+movq %rbp, %rsi
+andq %rdx, %rsi
+movl $4096, %eax
+addq %rax, %rsi
+movq %rcx, 8(%rsp)
+andq %rcx, %rdx
+addq %rax, %rdx
+movl $25, %eax
+movl $1, %r10d
+movq %r8, 24(%rsp)
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
-test rax, rax
-mov ecx, 0
-cmovle rax, rcx
+testq %rax, %rax
+movl $0, %ecx
+cmovleq %rcx, %rax
 jle 213f
-mov rdx, qword ptr [rsp + 24]
-mov qword ptr [rdx + 320], rax
-mov rcx, qword ptr [rsp + 8]
-mov qword ptr [rdx + 328], rcx
-mov rcx, rax
-sub rcx, rdi
-add qword ptr [rdx + 352], rcx
-sub r13, rdi
-mov qword ptr [rsp + 8], rax
-add r13, rax
-mov qword ptr [rdx + 336], r13
-mov qword ptr [rsp + 48], rcx
-add qword ptr [rdx + 368], rcx
-mov rax, qword ptr [rsp + 16]
-mov qword ptr [rdx + 344], rax
-mov rax, qword ptr [rdx + 168]
-test rax, rax
+movq 24(%rsp), %rdx
+movq %rax, 320(%rdx)
+movq 8(%rsp), %rcx
+movq %rcx, 328(%rdx)
+movq %rax, %rcx
+subq %rdi, %rcx
+addq %rcx, 352(%rdx)
+subq %rdi, %r13
+movq %rax, 8(%rsp)
+addq %rax, %r13
+movq %r13, 336(%rdx)
+movq %rcx, 48(%rsp)
+addq %rcx, 368(%rdx)
+movq 16(%rsp), %rax
+movq %rax, 344(%rdx)
+movq 168(%rdx), %rax
+testq %rax, %rax
 je 195f
-add rbp, qword ptr [rsp + 8]
-xor esi, esi
-mov qword ptr [rsp + 16], rdi
+addq 8(%rsp), %rbp
+xorl %esi, %esi
+movq %rdi, 16(%rsp)
 185:
-mov r8, rsi
-shl r8, 4
-mov rcx, qword ptr [r13 + r8]
-mov r9, qword ptr [r13 + r8 + 8]
-lea r10, [8*r9]
-test r10, r10
+movq %rsi, %r8
+shlq $4, %r8
+movq (%r13,%r8), %rcx
+movq 8(%r13,%r8), %r9
+leaq (,%r9,8), %r10
+testq %r10, %r10
 je 187f
-mov rdx, rcx
-sub rdx, rdi
-add rdx, qword ptr [rsp + 8]
-xor edi, edi
+movq %rcx, %rdx
+subq %rdi, %rdx
+addq 8(%rsp), %rdx
+xorl %edi, %edi
 186:
-mov r11, qword ptr [rdx + rdi]
-mov qword ptr [rbp + rdi], r11
-lea r11, [rdi + 8]
-add rdi, 16
-cmp rdi, r10
-mov rdi, r11
+movq (%rdx,%rdi), %r11
+movq %r11, (%rbp,%rdi)
+leaq 8(%rdi), %r11
+addq $16, %rdi
+cmpq %r10, %rdi
+movq %r11, %rdi
 jbe 186b
 jmp 188f
 187:
-xor r11d, r11d
+xorl %r11d, %r11d
 188:
-mov rdi, r11
-sub rdi, r10
+movq %r11, %rdi
+subq %r10, %rdi
 jae 190f
-lea rdx, [r11 + rbp]
-add r11, qword ptr [rsp + 48]
-add r11, rcx
+leaq (%r11,%rbp), %rdx
+addq 48(%rsp), %r11
+addq %rcx, %r11
 189:
-mov cl, byte ptr [r11]
-mov byte ptr [rdx], cl
-inc rdx
-inc r11
-inc rdi
+movb (%r11), %cl
+movb %cl, (%rdx)
+incq %rdx
+incq %r11
+incq %rdi
 jne 189b
 190:
-cmp rsi, r12
+cmpq %r12, %rsi
 jne 193f
-test r15, r15
-mov rdi, qword ptr [rsp + 16]
+testq %r15, %r15
+movq 16(%rsp), %rdi
 je 192f
-add r10, rbp
-xor ecx, ecx
+addq %rbp, %r10
+xorl %ecx, %ecx
 191:
-mov qword ptr [r10 + 8*rcx], rbx
-inc rcx
-cmp r15, rcx
+movq %rbx, (%r10,%rcx,8)
+incq %rcx
+cmpq %rcx, %r15
 jne 191b
 192:
-add r9, r15
-lea r10, [8*r9]
+addq %r15, %r9
+leaq (,%r9,8), %r10
 jmp 194f
 193:
-mov rdi, qword ptr [rsp + 16]
+movq 16(%rsp), %rdi
 194:
-add r8, r13
-mov qword ptr [r8], rbp
-mov qword ptr [r8 + 8], r9
-add rbp, r10
-inc rsi
-cmp rsi, rax
+addq %r13, %r8
+movq %rbp, (%r8)
+movq %r9, 8(%r8)
+addq %r10, %rbp
+incq %rsi
+cmpq %rax, %rsi
 jne 185b
 195:
-mov rax, qword ptr [rsp + 40]
-mov rcx, qword ptr [rsp + 32]
-mov qword ptr [r14 + 8*rax], rcx
-shr r15d, 3
-mov r8, qword ptr [rsp + 24]
+movq 40(%rsp), %rax
+movq 32(%rsp), %rcx
+movq %rcx, (%r14,%rax,8)
+shrl $3, %r15d
+movq 24(%rsp), %r8
 jmp 210f
 196:
-mov eax, 4294967295
-mov rbx, qword ptr [r8 + 392]
-shl r13, 16
-add r13, rbx
-mov rcx, r13
-shr rcx, 62
+movl $4294967295, %eax
+movq 392(%r8), %rbx
+shlq $16, %r13
+addq %rbx, %r13
+movq %r13, %rcx
+shrq $62, %rcx
 jne 212f
-mov rcx, qword ptr [r8 + 256]
-shl rcx, 16
-cmp r13, rcx
+movq 256(%r8), %rcx
+shlq $16, %rcx
+cmpq %rcx, %r13
 ja 212f
-mov eax, 14
-cmp r13, qword ptr [r8 + 16]
+movl $14, %eax
+cmpq 16(%r8), %r13
 ja 204f
-lea rax, [r13 + 64]
-mov rsi, qword ptr [r8 + 400]
-cmp rax, rsi
+leaq 64(%r13), %rax
+movq 400(%r8), %rsi
+cmpq %rsi, %rax
 jbe 197f
-mov rbp, rdi
-lea r15, [rbx + rbx]
-cmp r15, r13
-cmovbe r15, r13
-add r15, 64
-mov rdi, qword ptr [r8 + 384]
-mov rdx, -4096
-and rsi, rdx
-mov eax, 4096
-add rsi, rax
-and rdx, r15
-add rdx, rax
-mov eax, 25
-mov r10d, 1
-mov r12, r8
-xor r8d, r8d
-xor r9d, r9d
+movq %rdi, %rbp
+leaq (%rbx,%rbx), %r15
+cmpq %r13, %r15
+cmovbeq %r13, %r15
+addq $64, %r15
+movq 384(%r8), %rdi
+movq $-4096, %rdx
+andq %rdx, %rsi
+movl $4096, %eax
+addq %rax, %rsi
+andq %r15, %rdx
+addq %rax, %rdx
+movl $25, %eax
+movl $1, %r10d
+movq %r8, %r12
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
-test rax, rax
+testq %rax, %rax
 jle 213f
-mov qword ptr [r12 + 384], rax
-mov qword ptr [r12 + 400], r15
-mov r8, r12
-mov rdi, rbp
+movq %rax, 384(%r12)
+movq %r15, 400(%r12)
+movq %r12, %r8
+movq %rbp, %rdi
 197:
-shr rbx, 16
-mov qword ptr [r8 + 392], r13
-mov rax, rbx
+shrq $16, %rbx
+movq %r13, 392(%r8)
+movq %rbx, %rax
 jmp 212f
 198:
-mov rdx, qword ptr [r8 + 336]
-shl r12d, 4
-mov eax, 3
-cmp r13, qword ptr [rdx + r12 + 8]
+movq 336(%r8), %rdx
+shll $4, %r12d
+movl $3, %eax
+cmpq 8(%rdx,%r12), %r13
 jae 204f
-shl r13, 3
-add r13, qword ptr [rdx + r12]
+shlq $3, %r13
+addq (%rdx,%r12), %r13
 je 204f
-mov qword ptr [r13], rcx
+movq %rcx, (%r13)
 jmp 201f
 199:
-mov rax, qword ptr [r8 + 336]
-shl r12d, 4
-mov rax, qword ptr [rax + r12 + 8]
+movq 336(%r8), %rax
+shll $4, %r12d
+movq 8(%rax,%r12), %rax
 200:
-mov qword ptr [r14 + 8*rdi], rax
+movq %rax, (%r14,%rdi,8)
 201:
-mov rcx, qword ptr [r8 + 416]
-add r8, 416
-xor r15d, r15d
+movq 416(%r8), %rcx
+addq $416, %r8
+xorl %r15d, %r15d
 202:
-sub rcx, r15
-mov qword ptr [r8], rcx
+subq %r15, %rcx
+movq %rcx, (%r8)
 203:
-xor eax, eax
+xorl %eax, %eax
 204:
-add rsp, 56
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
-ret
+addq $56, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+retq
 205:
-mov rdi, r8
-mov rdx, r12
-mov rcx, r13
-mov rbx, r8
-mov r8, r15
-mov r9, rbp
-call 215f
-test eax, eax
+movq %r8, %rdi
+movq %r12, %rdx
+movq %r13, %rcx
+movq %r8, %rbx
+movq %r15, %r8
+movq %rbp, %r9
+callq 215f
+testl %eax, %eax
 jne 204b
-shr ebp, 3
+shrl $3, %ebp
 206:
-mov r15, rbp
-mov r8, rbx
+movq %rbp, %r15
+movq %rbx, %r8
 jmp 210f
 207:
-mov rdx, qword ptr [r8 + 336]
-shl r12d, 4
-mov rsi, rbp
-add rsi, r13
-mov eax, 3
-cmp rsi, qword ptr [rdx + r12 + 8]
+movq 336(%r8), %rdx
+shll $4, %r12d
+movq %rbp, %rsi
+addq %r13, %rsi
+movl $3, %eax
+cmpq 8(%rdx,%r12), %rsi
 ja 204b
-shl r13, 3
-add r13, qword ptr [rdx + r12]
+shlq $3, %r13
+addq (%rdx,%r12), %r13
 je 204b
-test rbp, rbp
+testq %rbp, %rbp
 je 209f
-xor eax, eax
+xorl %eax, %eax
 208:
-mov qword ptr [r13 + 8*rax], rcx
-inc rax
-cmp rbp, rax
+movq %rcx, (%r13,%rax,8)
+incq %rax
+cmpq %rax, %rbp
 jne 208b
 209:
-shr ebp, 3
-mov r15, rbp
+shrl $3, %ebp
+movq %rbp, %r15
 210:
-mov rcx, qword ptr [r8 + 416]
-mov eax, 10
-cmp rcx, r15
+movq 416(%r8), %rcx
+movl $10, %eax
+cmpq %r15, %rcx
 jb 204b
-add r8, 416
+addq $416, %r8
 jmp 202b
 211:
-mov eax, 4294967295
+movl $4294967295, %eax
 212:
-mov qword ptr [r14 + 8*rdi], rax
+movq %rax, (%r14,%rdi,8)
 jmp 203b
 213:
-mov eax, 12
+movl $12, %eax
 jmp 204b
 214:
 215:
-push rbx
-mov rax, qword ptr [rdi + 176]
-mov rbx, rsi
-shl rbx, 4
-lea r11, [r9 + r8]
-mov r10d, dword ptr [rax + rbx + 8]
-mov ebx, dword ptr [rax + rbx + 12]
-add r10, r8
-cmp rsi, qword ptr [rdi + 184]
+pushq %rbx
+movq 176(%rdi), %rax
+movq %rsi, %rbx
+shlq $4, %rbx
+leaq (%r9,%r8), %r11
+movl 8(%rax,%rbx), %r10d
+movl 12(%rax,%rbx), %ebx
+addq %r8, %r10
+cmpq 184(%rdi), %rsi
 jae 217f
-mov rax, qword ptr [rdi + 336]
-shl rdx, 4
-lea r8, [r9 + rcx]
-shl rcx, 3
-add rcx, qword ptr [rax + rdx]
-xor esi, esi
-cmp r8, qword ptr [rax + rdx + 8]
-cmovbe rsi, rcx
-mov eax, 3
-cmp r11, rbx
+movq 336(%rdi), %rax
+shlq $4, %rdx
+leaq (%r9,%rcx), %r8
+shlq $3, %rcx
+addq (%rax,%rdx), %rcx
+xorl %esi, %esi
+cmpq 8(%rax,%rdx), %r8
+cmovbeq %rcx, %rsi
+movl $3, %eax
+cmpq %rbx, %r11
 ja 223f
-test rsi, rsi
+testq %rsi, %rsi
 je 223f
-test r9, r9
+testq %r9, %r9
 je 218f
-shl r9, 2
-shl r10, 2
-add r10, qword ptr [rdi + 200]
-xor eax, eax
-xor ecx, ecx
+shlq $2, %r9
+shlq $2, %r10
+addq 200(%rdi), %r10
+xorl %eax, %eax
+xorl %ecx, %ecx
 216:
-mov edx, dword ptr [r10 + rcx]
-mov qword ptr [rsi + 2*rcx], rdx
-add rcx, 4
-cmp r9, rcx
+movl (%r10,%rcx), %edx
+movq %rdx, (%rsi,%rcx,2)
+addq $4, %rcx
+cmpq %rcx, %r9
 jne 216b
 jmp 223f
 217:
-mov eax, 2
-cmp r11, rbx
+movl $2, %eax
+cmpq %rbx, %r11
 ja 223f
-lea rdx, [r9 + rcx]
-cmp rdx, qword ptr [rdi + 392]
+leaq (%r9,%rcx), %rdx
+cmpq 392(%rdi), %rdx
 ja 223f
-mov rdx, qword ptr [rdi + 272]
-mov rsi, qword ptr [rdi + 384]
-xor eax, eax
-cmp r9, 8
+movq 272(%rdi), %rdx
+movq 384(%rdi), %rsi
+xorl %eax, %eax
+cmpq $8, %r9
 jae 219f
-xor edi, edi
+xorl %edi, %edi
 jmp 221f
 218:
-xor eax, eax
+xorl %eax, %eax
 jmp 223f
 219:
-lea r8, [rdx + r10]
-lea r11, [rsi + rcx]
-xor ebx, ebx
+leaq (%rdx,%r10), %r8
+leaq (%rsi,%rcx), %r11
+xorl %ebx, %ebx
 220:
-mov rdi, qword ptr [r8 + rbx]
-mov qword ptr [r11 + rbx], rdi
-lea rdi, [rbx + 8]
-add rbx, 16
-cmp rbx, r9
-mov rbx, rdi
+movq (%r8,%rbx), %rdi
+movq %rdi, (%r11,%rbx)
+leaq 8(%rbx), %rdi
+addq $16, %rbx
+cmpq %r9, %rbx
+movq %rdi, %rbx
 jbe 220b
 221:
-sub r9, rdi
+subq %rdi, %r9
 jbe 223f
-add rsi, rdi
-add rsi, rcx
-add rdx, rdi
-add rdx, r10
+addq %rdi, %rsi
+addq %rcx, %rsi
+addq %rdi, %rdx
+addq %r10, %rdx
 222:
-mov cl, byte ptr [rdx]
-mov byte ptr [rsi], cl
-inc rsi
-inc rdx
-dec r9
+movb (%rdx), %cl
+movb %cl, (%rsi)
+incq %rsi
+incq %rdx
+decq %r9
 jne 222b
 223:
-pop rbx
-ret
+popq %rbx
+retq
 224:
 225:
-push r15
-push r14
-push rbx
-mov qword ptr [rdi + 472], rsi
-mov rcx, qword ptr [rdi + 152]
-mov eax, 34
-cmp rsi, rcx
+pushq %r15
+pushq %r14
+pushq %rbx
+movq %rsi, 472(%rdi)
+movq 152(%rdi), %rcx
+movl $34, %eax
+cmpq %rcx, %rsi
 jae 229f
-mov rbx, rsi
-mov r14, rdi
-mov rax, qword ptr [rdi + 144]
-mov rdx, rsi
-shl rdx, 4
-mov edi, dword ptr [rax + rdx]
-mov qword ptr [r14 + 480], rdi
-mov eax, dword ptr [rax + rdx + 4]
-test rax, rax
+movq %rsi, %rbx
+movq %rdi, %r14
+movq 144(%rdi), %rax
+movq %rsi, %rdx
+shlq $4, %rdx
+movl (%rax,%rdx), %edi
+movq %rdi, 480(%r14)
+movl 4(%rax,%rdx), %eax
+testq %rax, %rax
 je 226f
-mov r8, qword ptr [r14 + 288]
-mov rdx, r8
-sub rdx, rdi
-setb sil
-cmp rdx, rax
-setb dl
-or dl, sil
+movq 288(%r14), %r8
+movq %r8, %rdx
+subq %rdi, %rdx
+setb %sil
+cmpq %rax, %rdx
+setb %dl
+orb %sil, %dl
 je 227f
 226:
-mov eax, 33
+movl $33, %eax
 jmp 229f
 227:
-add rax, rdi
-mov qword ptr [r14 + 488], rax
-mov rax, qword ptr [r14 + 376]
-cmp rax, rcx
+addq %rdi, %rax
+movq %rax, 488(%r14)
+movq 376(%r14), %rax
+cmpq %rcx, %rax
 jae 228f
-mov rcx, qword ptr [r14 + 368]
-mov dword ptr [rcx + 4*rax], ebx
-inc rax
-mov qword ptr [r14 + 376], rax
+movq 368(%r14), %rcx
+movl %ebx, (%rcx,%rax,4)
+incq %rax
+movq %rax, 376(%r14)
 228:
-mov r9, qword ptr [r14 + 280]
-xor eax, eax
-cmp qword ptr [r9 + 8*rdi], 0
+movq 280(%r14), %r9
+xorl %eax, %eax
+cmpq $0, (%r9,%rdi,8)
 je 230f
 229:
-pop rbx
-pop r14
-pop r15
-ret
+popq %rbx
+popq %r14
+popq %r15
+retq
 230:
-mov rax, qword ptr [r14]
-mov r10d, dword ptr [rax + 12]
-cmp r10, 3
+movq (%r14), %rax
+movl 12(%rax), %r10d
+cmpq $3, %r10
 jb 226b
-shl rdi, 3
-mov rdx, qword ptr [r14 + 296]
-add rax, 60
-mov esi, 2
-xor ecx, ecx
-mov r11, -1
+shlq $3, %rdi
+movq 296(%r14), %rdx
+addq $60, %rax
+movl $2, %esi
+xorl %ecx, %ecx
+movq $-1, %r11
 231:
-mov r15d, dword ptr [rax - 4]
-add r15, rcx
-cmp r15, rdi
+movl -4(%rax), %r15d
+addq %rcx, %r15
+cmpq %rdi, %r15
 ja 232f
-mov ecx, dword ptr [rax]
-add rdx, rcx
-cmovb rdx, r11
-inc rsi
-add rax, 16
-mov rcx, r15
-cmp r10, rsi
+movl (%rax), %ecx
+addq %rcx, %rdx
+cmovbq %r11, %rdx
+incq %rsi
+addq $16, %rax
+movq %r15, %rcx
+cmpq %rsi, %r10
 je 226b
 jmp 231b
 232:
-test cl, 7
-setne al
-shl r8, 3
-cmp r15, r8
-seta dil
-or dil, al
-mov eax, 32
+testb $7, %cl
+setne %al
+shlq $3, %r8
+cmpq %r8, %r15
+seta %dil
+orb %al, %dil
+movl $32, %eax
 jne 229b
-add rcx, r9
-mov rdi, r14
-call 234f
-mov qword ptr [r14 + 472], rbx
+addq %r9, %rcx
+movq %r14, %rdi
+callq 234f
+movq %rbx, 472(%r14)
 jmp 229b
 233:
 234:
-push rbp
-push r15
-push r14
-push r13
-push r12
-push rbx
-sub rsp, 24
-mov rbx, rcx
-mov rcx, qword ptr [rdi + 8]
-mov eax, 24
-sub rcx, rdx
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r13
+pushq %r12
+pushq %rbx
+subq $24, %rsp
+movq %rcx, %rbx
+movq 8(%rdi), %rcx
+movl $24, %eax
+subq %rdx, %rcx
 jb 240f
-mov r15, rsi
-mov r13, rdi
-mov rbp, qword ptr [rdi]
-shl r15, 4
-mov r12d, dword ptr [r15 + rbp + 28]
-cmp rcx, r12
+movq %rsi, %r15
+movq %rdi, %r13
+movq (%rdi), %rbp
+shlq $4, %r15
+movl 28(%r15,%rbp), %r12d
+cmpq %r12, %rcx
 jb 240f
-mov r14d, dword ptr [r15 + rbp + 24]
-mov eax, dword ptr [r15 + rbp + 32]
-mov dword ptr [rsp + 4], eax
-lea rdi, [rdx + rbp]
-mov qword ptr [rsp + 8], rdi
-mov rsi, r12
-mov qword ptr [rsp + 16], rdx
-call 440f
-mov rsi, qword ptr [rsp + 16]
-mov ecx, eax
-mov eax, 25
-cmp dword ptr [r15 + rbp + 36], ecx
+movl 24(%r15,%rbp), %r14d
+movl 32(%r15,%rbp), %eax
+movl %eax, 4(%rsp)
+leaq (%rdx,%rbp), %rdi
+movq %rdi, 8(%rsp)
+movq %r12, %rsi
+movq %rdx, 16(%rsp)
+callq 440f
+movq 16(%rsp), %rsi
+movl %eax, %ecx
+movl $25, %eax
+cmpl %ecx, 36(%r15,%rbp)
 jne 240f
-lea rax, [rsi + r12]
-mov qword ptr [r13 + 472], rax
-cmp r12d, r14d
-mov ecx, dword ptr [rsp + 4]
+leaq (%rsi,%r12), %rax
+movq %rax, 472(%r13)
+cmpl %r14d, %r12d
+movl 4(%rsp), %ecx
 jne 235f
-test ecx, ecx
+testl %ecx, %ecx
 jne 235f
-xor eax, eax
-cmp r14d, 8
+xorl %eax, %eax
+cmpl $8, %r14d
 jae 236f
-xor ecx, ecx
+xorl %ecx, %ecx
 jmp 238f
 235:
-mov eax, 26
-cmp ecx, 1
+movl $26, %eax
+cmpl $1, %ecx
 jne 240f
-mov rdi, qword ptr [r13 + 304]
-mov rsi, qword ptr [rsp + 8]
-mov rdx, r12
-mov rcx, rbx
-mov r8, r14
-add rsp, 24
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
+movq 304(%r13), %rdi
+movq 8(%rsp), %rsi
+movq %r12, %rdx
+movq %rbx, %rcx
+movq %r14, %r8
+addq $24, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
 jmp 242f
 236:
-xor edx, edx
-mov rdi, qword ptr [rsp + 8]
+xorl %edx, %edx
+movq 8(%rsp), %rdi
 237:
-mov rcx, qword ptr [rdi + rdx]
-mov qword ptr [rbx + rdx], rcx
-lea rcx, [rdx + 8]
-add rdx, 16
-cmp rdx, r14
-mov rdx, rcx
+movq (%rdi,%rdx), %rcx
+movq %rcx, (%rbx,%rdx)
+leaq 8(%rdx), %rcx
+addq $16, %rdx
+cmpq %r14, %rdx
+movq %rcx, %rdx
 jbe 237b
 238:
-sub r14, rcx
+subq %rcx, %r14
 jbe 240f
-add rbx, rcx
-add rbp, rcx
-add rbp, rsi
+addq %rcx, %rbx
+addq %rcx, %rbp
+addq %rsi, %rbp
 239:
-mov cl, byte ptr [rbp]
-mov byte ptr [rbx], cl
-inc rbx
-inc rbp
-dec r14
+movb (%rbp), %cl
+movb %cl, (%rbx)
+incq %rbx
+incq %rbp
+decq %r14
 jne 239b
 240:
-add rsp, 24
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
-ret
+addq $24, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+retq
 241:
 242:
-push rbp
-push r15
-push r14
-push r13
-push r12
-push rbx
-sub rsp, 120
-mov r14, rdi
-mov rax, -8
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r13
+pushq %r12
+pushq %rbx
+subq $120, %rsp
+movq %rdi, %r14
+movq $-8, %rax
 243:
-mov qword ptr [r14 + rax + 8], 0
-add rax, 8
-cmp rax, 32760
+movq $0, 8(%r14,%rax)
+addq $8, %rax
+cmpq $32760, %rax
 jb 243b
-lea rax, [r14 + 163904]
-mov rdi, -8
+leaq 163904(%r14), %rax
+movq $-8, %rdi
 244:
-mov qword ptr [r14 + rdi + 163912], 0
-add rdi, 8
-cmp rdi, 24
+movq $0, 163912(%r14,%rdi)
+addq $8, %rdi
+cmpq $24, %rdi
 jb 244b
-lea r12, [r14 + 163936]
-cmp rdx, 8
+leaq 163936(%r14), %r12
+cmpq $8, %rdx
 jae 245f
-xor r10d, r10d
+xorl %r10d, %r10d
 jmp 247f
 245:
-xor edi, edi
+xorl %edi, %edi
 246:
-mov r9, qword ptr [rsi + rdi]
-mov qword ptr [r12 + rdi], r9
-lea r10, [rdi + 8]
-add rdi, 16
-cmp rdi, rdx
-mov rdi, r10
+movq (%rsi,%rdi), %r9
+movq %r9, (%r12,%rdi)
+leaq 8(%rdi), %r10
+addq $16, %rdi
+cmpq %rdx, %rdi
+movq %r10, %rdi
 jbe 246b
 247:
-mov rdi, rdx
-sub rdi, r10
+movq %rdx, %rdi
+subq %r10, %rdi
 jbe 249f
-lea r9, [r10 + r14]
-add r9, 163936
-add rsi, r10
+leaq (%r10,%r14), %r9
+addq $163936, %r9
+addq %r10, %rsi
 248:
-mov r10b, byte ptr [rsi]
-mov byte ptr [r9], r10b
-inc r9
-inc rsi
-dec rdi
+movb (%rsi), %r10b
+movb %r10b, (%r9)
+incq %r9
+incq %rsi
+decq %rdi
 jne 248b
 249:
-lea rsi, [r14 + 32768]
-add r12, rdx
-add rdx, r14
-mov rdi, -8
+leaq 32768(%r14), %rsi
+addq %rdx, %r12
+addq %r14, %rdx
+movq $-8, %rdi
 250:
-mov qword ptr [rdx + rdi + 163944], 0
-add rdi, 8
-cmp rdi, 24
+movq $0, 163944(%rdx,%rdi)
+addq $8, %rdi
+cmpq $24, %rdi
 jb 250b
-lea rdx, [r8 + rcx]
-mov qword ptr [r14 + 20928], rax
-mov qword ptr [r14 + 20936], rcx
-mov qword ptr [r14 + 20944], rcx
-mov qword ptr [r14 + 20952], rdx
-mov ecx, 131072
-cmp r8, rcx
-cmovb rcx, r8
-mov qword ptr [r14 + 20960], rsi
-mov qword ptr [r14 + 20968], rcx
-mov qword ptr [r14 + 20896], 1
-mov qword ptr [r14 + 20904], 4
-mov qword ptr [r14 + 20912], 8
-cmp dword ptr [r14 + 163936], -47205080
-mov ebx, 26
+leaq (%r8,%rcx), %rdx
+movq %rax, 20928(%r14)
+movq %rcx, 20936(%r14)
+movq %rcx, 20944(%r14)
+movq %rdx, 20952(%r14)
+movl $131072, %ecx
+cmpq %rcx, %r8
+cmovbq %r8, %rcx
+movq %rsi, 20960(%r14)
+movq %rcx, 20968(%r14)
+movq $1, 20896(%r14)
+movq $4, 20904(%r14)
+movq $8, 20912(%r14)
+cmpl $-47205080, 163936(%r14)
+movl $26, %ebx
 jne 299f
-movzx ecx, byte ptr [r14 + 163940]
-mov edx, ecx
-and edx, 31
+movzbl 163940(%r14), %ecx
+movl %ecx, %edx
+andl $31, %edx
 jne 299f
-sub r12, rax
-mov edi, ecx
-shr edi, 5
-and edi, 1
-mov edx, 38
-sub rdx, rdi
-shr ecx, 6
-lea rsi, [rip + 448f]
-movsxd rcx, dword ptr [rsi + 4*rcx]
-add rcx, rsi
-jmp rcx
+subq %rax, %r12
+movl %ecx, %edi
+shrl $5, %edi
+andl $1, %edi
+movl $38, %edx
+subq %rdi, %rdx
+shrl $6, %ecx
+leaq 448f(%rip), %rsi
+movslq (%rsi,%rcx,4), %rcx
+addq %rsi, %rcx
+jmpq *%rcx
 251:
-cmp r12, 38
+cmpq $38, %r12
 jb 299f
-lea ecx, [8*rdi]
-mov esi, -1
-shl esi, cl
-mov r9d, 38
-test rdi, rdi
+leal (,%rdi,8), %ecx
+movl $-1, %esi
+shll %cl, %esi
+movl $38, %r9d
+testq %rdi, %rdi
 je 256f
-not esi
-and esi, dword ptr [rdx + rax]
+notl %esi
+andl (%rdx,%rax), %esi
 jmp 255f
 252:
-mov r9d, 2
-mov edi, 256
+movl $2, %r9d
+movl $256, %edi
 jmp 254f
 253:
-mov r9d, 4
-xor edi, edi
+movl $4, %r9d
+xorl %edi, %edi
 254:
-lea ecx, [8*r9]
-mov rsi, -1
-shl rsi, cl
-add r9, rdx
-cmp r9, r12
+leal (,%r9,8), %ecx
+movq $-1, %rsi
+shlq %cl, %rsi
+addq %rdx, %r9
+cmpq %r12, %r9
 ja 299f
-not rsi
-and rsi, qword ptr [rdx + rax]
-add rsi, rdi
+notq %rsi
+andq (%rdx,%rax), %rsi
+addq %rdi, %rsi
 255:
-cmp rsi, r8
+cmpq %r8, %rsi
 jne 299f
 256:
-mov eax, 4247762216
-lea rsi, [rip + 449f]
-add rax, 47205080
-mov qword ptr [rsp + 104], rax
+movl $4247762216, %eax
+leaq 449f(%rip), %rsi
+addq $47205080, %rax
+movq %rax, 104(%rsp)
 257:
-lea r13, [r9 + 3]
-mov rax, r12
-sub rax, r13
+leaq 3(%r9), %r13
+movq %r12, %rax
+subq %r13, %rax
 jb 299f
-mov rdi, qword ptr [r14 + 20928]
-mov rdx, qword ptr [rdi + r9]
-mov ecx, edx
-and ecx, 16777215
-mov r10d, ecx
-shr r10d, 3
-mov qword ptr [rsp + 112], rdx
-shr edx
-and edx, 3
-movsxd rdx, dword ptr [rsi + 4*rdx]
-add rdx, rsi
-jmp rdx
+movq 20928(%r14), %rdi
+movq (%rdi,%r9), %rdx
+movl %edx, %ecx
+andl $16777215, %ecx
+movl %ecx, %r10d
+shrl $3, %r10d
+movq %rdx, 112(%rsp)
+shrl %edx
+andl $3, %edx
+movslq (%rsi,%rdx,4), %rdx
+addq %rsi, %rdx
+jmpq *%rdx
 258:
-cmp r10, rax
+cmpq %rax, %r10
 ja 299f
-mov rbx, qword ptr [r14 + 20936]
-mov rax, qword ptr [r14 + 20952]
-sub rax, rbx
-cmp r10, rax
+movq 20936(%r14), %rbx
+movq 20952(%r14), %rax
+subq %rbx, %rax
+cmpq %rax, %r10
 ja 298f
-add rdi, r13
-mov rsi, rbx
-mov rdx, r10
-mov r15, r10
-call 302f
-lea rsi, [rip + 449f]
-mov r10, r15
-mov rax, r15
+addq %r13, %rdi
+movq %rbx, %rsi
+movq %r10, %rdx
+movq %r10, %r15
+callq 302f
+leaq 449f(%rip), %rsi
+movq %r15, %r10
+movq %r15, %rax
 jmp 261f
 259:
-cmp r12, r13
+cmpq %r13, %r12
 je 299f
-mov rbx, qword ptr [r14 + 20936]
-mov rax, qword ptr [r14 + 20952]
-sub rax, rbx
-cmp r10, rax
+movq 20936(%r14), %rbx
+movq 20952(%r14), %rax
+subq %rbx, %rax
+cmpq %rax, %r10
 ja 298f
-mov eax, 1
-test r10, r10
+movl $1, %eax
+testq %r10, %r10
 je 261f
-mov cl, byte ptr [rdi + r13]
-xor edx, edx
+movb (%rdi,%r13), %cl
+xorl %edx, %edx
 260:
-mov byte ptr [rbx + rdx], cl
-inc rdx
-cmp r10, rdx
+movb %cl, (%rbx,%rdx)
+incq %rdx
+cmpq %rdx, %r10
 jne 260b
 261:
-add rbx, r10
-mov qword ptr [r14 + 20936], rbx
-add rax, r13
-mov r9, rax
-mov ebx, 26
+addq %r10, %rbx
+movq %rbx, 20936(%r14)
+addq %r13, %rax
+movq %rax, %r9
+movl $26, %ebx
 262:
-test byte ptr [rsp + 112], 1
+testb $1, 112(%rsp)
 je 257b
 jmp 300f
 263:
-cmp ecx, 1048583
+cmpl $1048583, %ecx
 ja 299f
-cmp r10, rax
+cmpq %rax, %r10
 ja 299f
-add r10, r13
-mov rdx, qword ptr [rdi + r13]
-mov eax, edx
-and eax, 3
-mov r8d, edx
-shr r8d, 2
-and r8d, 3
-cmp rax, 2
-mov qword ptr [rsp + 8], r10
+addq %r13, %r10
+movq (%rdi,%r13), %rdx
+movl %edx, %eax
+andl $3, %eax
+movl %edx, %r8d
+shrl $2, %r8d
+andl $3, %r8d
+cmpq $2, %rax
+movq %r10, 8(%rsp)
 jae 265f
-shl r8d, 3
-lea rcx, [rip + 469f]
-mov cl, byte ptr [r8 + rcx]
-shr rdx, cl
-mov r11, rdx
-lea rcx, [rip + 470f]
-and r11, qword ptr [r8 + rcx]
-lea rcx, [rip + 471f]
-add r13, qword ptr [r8 + rcx]
-mov rcx, qword ptr [r14 + 20968]
-test rax, rax
+shll $3, %r8d
+leaq 469f(%rip), %rcx
+movb (%r8,%rcx), %cl
+shrq %cl, %rdx
+movq %rdx, %r11
+leaq 470f(%rip), %rcx
+andq (%r8,%rcx), %r11
+leaq 471f(%rip), %rcx
+addq (%r8,%rcx), %r13
+movq 20968(%r14), %rcx
+testq %rax, %rax
 je 268f
-cmp r11, rcx
+cmpq %rcx, %r11
 ja 299f
-lea rdx, [r13 + 1]
-cmp rdx, r10
+leaq 1(%r13), %rdx
+cmpq %r10, %rdx
 ja 299f
-test r11, r11
+testq %r11, %r11
 je 269f
-mov rax, qword ptr [r14 + 20960]
-mov cl, byte ptr [r13 + rdi]
-xor esi, esi
+movq 20960(%r14), %rax
+movb (%r13,%rdi), %cl
+xorl %esi, %esi
 264:
-mov byte ptr [rax + rsi], cl
-inc rsi
-cmp r11, rsi
+movb %cl, (%rax,%rsi)
+incq %rsi
+cmpq %rsi, %r11
 jne 264b
 jmp 284f
 265:
-lea rcx, [rip + 468f]
-mov cl, byte ptr [rcx + 4*r8]
-mov r11, rdx
-shr r11, 4
-mov rsi, -1
-shl rsi, cl
-add cl, 4
-shr rdx, cl
-not rsi
-and r11, rsi
-cmp r11, qword ptr [r14 + 20968]
+leaq 468f(%rip), %rcx
+movb (%rcx,%r8,4), %cl
+movq %rdx, %r11
+shrq $4, %r11
+movq $-1, %rsi
+shlq %cl, %rsi
+addb $4, %cl
+shrq %cl, %rdx
+notq %rsi
+andq %rsi, %r11
+cmpq 20968(%r14), %r11
 ja 299f
-and rdx, rsi
-lea rcx, [rip + 467f]
-add r13, qword ptr [rcx + 8*r8]
-add rdx, r13
-cmp rdx, r10
+andq %rsi, %rdx
+leaq 467f(%rip), %rcx
+addq (%rcx,%r8,8), %r13
+addq %r13, %rdx
+cmpq %r10, %rdx
 ja 299f
-cmp eax, 2
-mov qword ptr [rsp + 24], r11
-mov qword ptr [rsp + 40], rdx
+cmpl $2, %eax
+movq %r11, 24(%rsp)
+movq %rdx, 40(%rsp)
 jne 267f
-cmp r13, rdx
+cmpq %rdx, %r13
 jae 299f
-movzx ebx, byte ptr [r13 + rdi]
-test bl, bl
+movzbl (%r13,%rdi), %ebx
+testb %bl, %bl
 js 270f
-lea rcx, [rbx + r13]
-inc rcx
-cmp rcx, rdx
+leaq (%rbx,%r13), %rcx
+incq %rcx
+cmpq %rdx, %rcx
 ja 298f
-mov qword ptr [rsp + 32], r8
-mov rbp, r13
-lea rdx, [r13 + 1]
-lea rdi, [rsp + 72]
-mov rsi, r14
-mov qword ptr [rsp + 16], rcx
-lea r15, [rip + 461f]
-mov r8, r15
-call 322f
-cmp byte ptr [rsp + 72], 0
+movq %r8, 32(%rsp)
+movq %r13, %rbp
+leaq 1(%r13), %rdx
+leaq 72(%rsp), %rdi
+movq %r14, %rsi
+movq %rcx, 16(%rsp)
+leaq 461f(%rip), %r15
+movq %r15, %r8
+callq 322f
+cmpb $0, 72(%rsp)
 je 298f
-mov r13, qword ptr [rsp + 80]
-mov eax, dword ptr [rsp + 88]
-mov rcx, qword ptr [rsp + 96]
-lea rdi, [r14 + 12312]
-mov rsi, r15
-mov r15, rax
-lea rdx, [r14 + 16416]
-mov r8d, r15d
-call 308f
-test al, al
+movq 80(%rsp), %r13
+movl 88(%rsp), %eax
+movq 96(%rsp), %rcx
+leaq 12312(%r14), %rdi
+movq %r15, %rsi
+movq %rax, %r15
+leaq 16416(%r14), %rdx
+movl %r15d, %r8d
+callq 308f
+testb %al, %al
 je 298f
-mov r10, qword ptr [rsp + 16]
-cmp r13, r10
+movq 16(%rsp), %r10
+cmpq %r10, %r13
 jae 298f
-add rbp, rbx
-mov rdi, qword ptr [r14 + 20928]
-movzx eax, byte ptr [rdi + rbp]
-test eax, eax
+addq %rbx, %rbp
+movq 20928(%r14), %rdi
+movzbl (%rdi,%rbp), %eax
+testl %eax, %eax
 je 298f
-shl r13, 3
-lea rdx, [8*r10]
-bsr eax, eax
-xor eax, 31
-sub rdx, rax
-add rdx, 23
-mov rax, rdx
-sub rax, r13
-lea r8, [r15 + r15]
-cmp rax, r8
+shlq $3, %r13
+leaq (,%r10,8), %rdx
+bsrl %eax, %eax
+xorl $31, %eax
+subq %rax, %rdx
+addq $23, %rdx
+movq %rdx, %rax
+subq %r13, %rax
+leaq (%r15,%r15), %r8
+cmpq %r8, %rax
 jb 298f
-mov rax, rdx
-sub rax, r15
-mov rcx, rax
-shr rcx, 3
-mov rsi, qword ptr [rcx + rdi]
-mov ecx, eax
-and cl, 7
-shr rsi, cl
-mov r9, -1
-mov ecx, r15d
-shl r9, cl
-not r9
-sub rax, r15
-mov rcx, rax
-shr rcx, 3
-mov rdi, qword ptr [rcx + rdi]
-and al, 7
-mov ecx, eax
-shr rdi, cl
-and rsi, r9
-and rdi, r9
-sub rdx, r8
-xor ebx, ebx
+movq %rdx, %rax
+subq %r15, %rax
+movq %rax, %rcx
+shrq $3, %rcx
+movq (%rcx,%rdi), %rsi
+movl %eax, %ecx
+andb $7, %cl
+shrq %cl, %rsi
+movq $-1, %r9
+movl %r15d, %ecx
+shlq %cl, %r9
+notq %r9
+subq %r15, %rax
+movq %rax, %rcx
+shrq $3, %rcx
+movq (%rcx,%rdi), %rdi
+andb $7, %al
+movl %eax, %ecx
+shrq %cl, %rdi
+andq %r9, %rsi
+andq %r9, %rdi
+subq %r8, %rdx
+xorl %ebx, %ebx
 266:
-and esi, 511
-mov r8, qword ptr [r14 + 8*rsi + 12312]
-mov rsi, rdi
-mov rax, r8
-shr rax, 32
-mov byte ptr [r14 + rbx + 20640], al
-mov eax, r8d
-shr eax, 16
-movzx ecx, al
-lea rdi, [rcx + r13]
-cmp rdx, rdi
+andl $511, %esi
+movq 12312(%r14,%rsi,8), %r8
+movq %rdi, %rsi
+movq %r8, %rax
+shrq $32, %rax
+movb %al, 20640(%r14,%rbx)
+movl %r8d, %eax
+shrl $16, %eax
+movzbl %al, %ecx
+leaq (%rcx,%r13), %rdi
+cmpq %rdi, %rdx
 jb 272f
-inc rbx
-sub rdx, rcx
-mov rcx, rdx
-shr rcx, 3
-mov rdi, qword ptr [r14 + 20928]
-mov r9, qword ptr [rdi + rcx]
-mov ecx, edx
-and cl, 7
-shr r9, cl
-mov rdi, -1
-mov ecx, eax
-shl rdi, cl
-not rdi
-and rdi, r9
-add rdi, r8
-cmp rbx, 254
+incq %rbx
+subq %rcx, %rdx
+movq %rdx, %rcx
+shrq $3, %rcx
+movq 20928(%r14), %rdi
+movq (%rdi,%rcx), %r9
+movl %edx, %ecx
+andb $7, %cl
+shrq %cl, %r9
+movq $-1, %rdi
+movl %eax, %ecx
+shlq %cl, %rdi
+notq %rdi
+andq %r9, %rdi
+addq %r8, %rdi
+cmpq $254, %rbx
 je 298f
 jmp 266b
 267:
-mov eax, dword ptr [r14 + 20920]
+movl 20920(%r14), %eax
 jmp 279f
 268:
-cmp r11, rcx
+cmpq %rcx, %r11
 ja 299f
-lea rax, [r11 + r13]
-cmp rax, r10
+leaq (%r11,%r13), %rax
+cmpq %r10, %rax
 ja 299f
-add r13, rdi
-mov rsi, qword ptr [r14 + 20960]
-mov rdi, r13
-mov rdx, r11
-mov r15, r11
-mov r13, rax
-call 302f
-mov rdx, r13
-mov r11, r15
-mov r10, qword ptr [rsp + 8]
+addq %rdi, %r13
+movq 20960(%r14), %rsi
+movq %r13, %rdi
+movq %r11, %rdx
+movq %r11, %r15
+movq %rax, %r13
+callq 302f
+movq %r13, %rdx
+movq %r15, %r11
+movq 8(%rsp), %r10
 jmp 284f
 269:
-xor r11d, r11d
+xorl %r11d, %r11d
 jmp 284f
 270:
-lea rax, [rbx - 126]
-shr rax
-lea r10, [rax + r13]
-inc r10
-cmp r10, rdx
+leaq -126(%rbx), %rax
+shrq %rax
+leaq (%rax,%r13), %r10
+incq %r10
+cmpq %rdx, %r10
 ja 298f
-inc r13
-add rbx, -127
-xor eax, eax
-xor edx, edx
+incq %r13
+addq $-127, %rbx
+xorl %eax, %eax
+xorl %edx, %edx
 271:
-mov rcx, rdx
-shr rcx
-add rcx, r13
-mov rsi, qword ptr [r14 + 20928]
-movzx esi, byte ptr [rsi + rcx]
-mov ecx, eax
-not cl
-and cl, 4
-shr rsi, cl
-and sil, 15
-mov byte ptr [r14 + rdx + 20640], sil
-inc rdx
-add rax, 4
-cmp rbx, rdx
+movq %rdx, %rcx
+shrq %rcx
+addq %r13, %rcx
+movq 20928(%r14), %rsi
+movzbl (%rsi,%rcx), %esi
+movl %eax, %ecx
+notb %cl
+andb $4, %cl
+shrq %cl, %rsi
+andb $15, %sil
+movb %sil, 20640(%r14,%rdx)
+incq %rdx
+addq $4, %rax
+cmpq %rdx, %rbx
 jne 271b
 jmp 273f
 272:
-and esi, 511
-mov al, byte ptr [r14 + 8*rsi + 12316]
-mov byte ptr [r14 + rbx + 20641], al
-add rbx, 2
-mov r8, qword ptr [rsp + 32]
+andl $511, %esi
+movb 12316(%r14,%rsi,8), %al
+movb %al, 20641(%r14,%rbx)
+addq $2, %rbx
+movq 32(%rsp), %r8
 273:
-xor esi, esi
-xor eax, eax
+xorl %esi, %esi
+xorl %eax, %eax
 274:
-movzx ecx, al
-movzx ecx, byte ptr [r14 + rcx + 20640]
-cmp ecx, 11
+movzbl %al, %ecx
+movzbl 20640(%r14,%rcx), %ecx
+cmpl $11, %ecx
 ja 298f
-mov edx, 1
-shl edx, cl
-shr edx
-add esi, edx
-inc rax
-cmp rbx, rax
+movl $1, %edx
+shll %cl, %edx
+shrl %edx
+addl %edx, %esi
+incq %rax
+cmpq %rax, %rbx
 jne 274b
-lea eax, [rsi - 2048]
-cmp eax, -2047
+leal -2048(%rsi), %eax
+cmpl $-2047, %eax
 jb 298f
-mov edx, 63
-bsr edx, esi
-xor edx, 31
-mov eax, 32
-sub eax, edx
-mov edi, 1
-mov ecx, eax
-shl edi, cl
-cmp rbx, 255
+movl $63, %edx
+bsrl %esi, %edx
+xorl $31, %edx
+movl $32, %eax
+subl %edx, %eax
+movl $1, %edi
+movl %eax, %ecx
+shll %cl, %edi
+cmpq $255, %rbx
 ja 298f
-mov qword ptr [rsp + 16], r10
-mov qword ptr [rsp + 32], r8
-sub edi, esi
-lea ecx, [rdi - 1]
-and ecx, edi
+movq %r10, 16(%rsp)
+movq %r8, 32(%rsp)
+subl %esi, %edi
+leal -1(%rdi), %ecx
+andl %edi, %ecx
 jne 298f
-mov ecx, 32
-bsf ecx, edi
-inc cl
-mov byte ptr [r14 + rbx + 20640], cl
-cmp eax, 1
-mov esi, eax
-adc esi, 1
-mov edi, 1
-xor r8d, r8d
+movl $32, %ecx
+bsfl %edi, %ecx
+incb %cl
+movb %cl, 20640(%r14,%rbx)
+cmpl $1, %eax
+movl %eax, %esi
+adcl $1, %esi
+movl $1, %edi
+xorl %r8d, %r8d
 275:
-lea ecx, [rdx + rdi]
-shl ecx, 8
-mov r9d, 8448
-sub r9d, ecx
-lea ecx, [rdi - 1]
-mov r10d, 1
-shl r10, cl
-xor ecx, ecx
+leal (%rdx,%rdi), %ecx
+shll $8, %ecx
+movl $8448, %r9d
+subl %ecx, %r9d
+leal -1(%rdi), %ecx
+movl $1, %r10d
+shlq %cl, %r10
+xorl %ecx, %ecx
 276:
-movzx r11d, byte ptr [r14 + rcx + 20640]
-cmp rdi, r11
+movzbl 20640(%r14,%rcx), %r11d
+cmpq %r11, %rdi
 jne 278f
-lea r11, [r8 + r10]
-cmp r8, r11
+leaq (%r8,%r10), %r11
+cmpq %r11, %r8
 jae 278f
-mov ebp, r9d
-or ebp, ecx
-mov r15, r10
+movl %r9d, %ebp
+orl %ecx, %ebp
+movq %r10, %r15
 277:
-mov r13d, r8d
-and r13d, 2047
-mov word ptr [r14 + 2*r13 + 16544], bp
-inc r8
-dec r15
+movl %r8d, %r13d
+andl $2047, %r13d
+movw %bp, 16544(%r14,%r13,2)
+incq %r8
+decq %r15
 jne 277b
-mov r8, r11
+movq %r11, %r8
 278:
-cmp rcx, rbx
-lea rcx, [rcx + 1]
+cmpq %rbx, %rcx
+leaq 1(%rcx), %rcx
 jne 276b
-inc rdi
-cmp rdi, rsi
+incq %rdi
+cmpq %rsi, %rdi
 jne 275b
-mov dword ptr [r14 + 20920], eax
-mov r13, qword ptr [rsp + 16]
-mov ebx, 26
-mov r10, qword ptr [rsp + 8]
-mov r11, qword ptr [rsp + 24]
-mov rdx, qword ptr [rsp + 40]
-mov r8, qword ptr [rsp + 32]
+movl %eax, 20920(%r14)
+movq 16(%rsp), %r13
+movl $26, %ebx
+movq 8(%rsp), %r10
+movq 24(%rsp), %r11
+movq 40(%rsp), %rdx
+movq 32(%rsp), %r8
 279:
-test eax, eax
+testl %eax, %eax
 je 299f
-test r8, r8
+testq %r8, %r8
 je 282f
-cmp r11, 6
+cmpq $6, %r11
 jb 299f
-lea rsi, [r13 + 6]
-cmp rdx, rsi
+leaq 6(%r13), %rsi
+cmpq %rsi, %rdx
 jb 299f
-lea r15, [r11 + 3]
-shr r15, 2
-add r13, qword ptr [r14 + 20928]
-mov qword ptr [rsp + 32], r13
-mov rbx, r15
-neg rbx
-mov qword ptr [rsp + 16], r15
-xor ebp, ebp
+leaq 3(%r11), %r15
+shrq $2, %r15
+addq 20928(%r14), %r13
+movq %r13, 32(%rsp)
+movq %r15, %rbx
+negq %rbx
+movq %r15, 16(%rsp)
+xorl %ebp, %ebp
 280:
-cmp rbp, 8
+cmpq $8, %rbp
 je 283f
-mov r13, rdx
-cmp rbp, 6
+movq %rdx, %r13
+cmpq $6, %rbp
 je 281f
-mov rax, qword ptr [rsp + 32]
-movzx r13d, word ptr [rax + rbp]
-add r13, rsi
+movq 32(%rsp), %rax
+movzwl (%rax,%rbp), %r13d
+addq %rsi, %r13
 281:
-cmp rbp, 6
-mov r8, r15
-cmove r8, r11
-cmp r13, rdx
+cmpq $6, %rbp
+movq %r15, %r8
+cmoveq %r11, %r8
+cmpq %rdx, %r13
 ja 298f
-cmp r8, r11
+cmpq %r11, %r8
 ja 298f
-add rbp, 2
-mov rax, qword ptr [rsp + 16]
-add r15, rax
-add rbx, rax
-mov rdi, r14
-mov rdx, r13
-mov rcx, rbx
-call 355f
-mov rdx, qword ptr [rsp + 40]
-mov r11, qword ptr [rsp + 24]
-mov r10, qword ptr [rsp + 8]
-mov rsi, r13
-test al, al
+addq $2, %rbp
+movq 16(%rsp), %rax
+addq %rax, %r15
+addq %rax, %rbx
+movq %r14, %rdi
+movq %r13, %rdx
+movq %rbx, %rcx
+callq 355f
+movq 40(%rsp), %rdx
+movq 24(%rsp), %r11
+movq 8(%rsp), %r10
+movq %r13, %rsi
+testb %al, %al
 je 298f
 jmp 280b
 282:
-mov rdi, r14
-mov rsi, r13
-xor ecx, ecx
-mov r8, r11
-call 355f
-mov rdx, qword ptr [rsp + 40]
-mov r11, qword ptr [rsp + 24]
-mov r10, qword ptr [rsp + 8]
-test al, al
+movq %r14, %rdi
+movq %r13, %rsi
+xorl %ecx, %ecx
+movq %r11, %r8
+callq 355f
+movq 40(%rsp), %rdx
+movq 24(%rsp), %r11
+movq 8(%rsp), %r10
+testb %al, %al
 je 299f
 jmp 284f
 283:
-mov ebx, 26
+movl $26, %ebx
 284:
-cmp rdx, r10
+cmpq %r10, %rdx
 jae 299f
-mov rax, qword ptr [r14 + 20928]
-movzx ecx, byte ptr [rax + rdx]
-mov r8, rcx
-test cl, cl
+movq 20928(%r14), %rax
+movzbl (%rax,%rdx), %ecx
+movq %rcx, %r8
+testb %cl, %cl
 jns 286f
-movzx edi, byte ptr [rax + rdx + 1]
-cmp ecx, 255
+movzbl 1(%rax,%rdx), %edi
+cmpl $255, %ecx
 je 285f
-mov esi, ecx
-shl esi, 8
-lea r8, [rsi + rdi]
-add r8, -32768
+movl %ecx, %esi
+shll $8, %esi
+leaq (%rsi,%rdi), %r8
+addq $-32768, %r8
 jmp 286f
 285:
-movzx esi, byte ptr [rdx + rax + 2]
-shl esi, 8
-lea r8, [rsi + rdi]
-add r8, 32512
+movzbl 2(%rdx,%rax), %esi
+shll $8, %esi
+leaq (%rsi,%rdi), %r8
+addq $32512, %r8
 286:
-mov esi, ecx
-shr sil, 7
-movzx edi, sil
-xor esi, esi
-cmp rcx, 255
-sete sil
-add rdx, rsi
-lea r15, [rdi + rdx]
-inc r15
-test r8, r8
+movl %ecx, %esi
+shrb $7, %sil
+movzbl %sil, %edi
+xorl %esi, %esi
+cmpq $255, %rcx
+sete %sil
+addq %rsi, %rdx
+leaq (%rdi,%rdx), %r15
+incq %r15
+testq %r8, %r8
 je 297f
-cmp r15, r10
+cmpq %r10, %r15
 jae 299f
-movzx eax, byte ptr [r15 + rax]
-mov qword ptr [rsp + 40], rax
-test al, 3
+movzbl (%r15,%rax), %eax
+movq %rax, 40(%rsp)
+testb $3, %al
 jne 299f
-mov qword ptr [rsp + 16], r8
-inc r15
-mov ebp, 6
-xor r13d, r13d
-mov qword ptr [rsp + 24], r11
+movq %r8, 16(%rsp)
+incq %r15
+movl $6, %ebp
+xorl %r13d, %r13d
+movq %r11, 24(%rsp)
 287:
-mov rdx, qword ptr [rsp + 40]
-mov ecx, ebp
-shr rdx, cl
-and edx, 3
-test r13, r13
+movq 40(%rsp), %rdx
+movl %ebp, %ecx
+shrq %cl, %rdx
+andl $3, %edx
+testq %r13, %r13
 je 288f
-cmp r13, 1
+cmpq $1, %r13
 jne 289f
-movups xmm0, xmmword ptr [rip + 463f]
-movaps xmmword ptr [rsp + 48], xmm0
-mov qword ptr [rsp + 64], 8
-mov r8d, 5
-mov ecx, 29
-mov edi, 32
-mov eax, 1
-mov sil, 1
-lea r11, [rip + 450f]
-movsxd r9, dword ptr [r11 + 4*rdx]
-add r9, r11
-mov r11, qword ptr [rsp + 24]
-lea rbx, [r14 + 4104]
-lea rdx, [rip + 459f]
-jmp r9
+movups 463f(%rip), %xmm0
+movaps %xmm0, 48(%rsp)
+movq $8, 64(%rsp)
+movl $5, %r8d
+movl $29, %ecx
+movl $32, %edi
+movl $1, %eax
+movb $1, %sil
+leaq 450f(%rip), %r11
+movslq (%r11,%rdx,4), %r9
+addq %r11, %r9
+movq 24(%rsp), %r11
+leaq 4104(%r14), %rbx
+leaq 459f(%rip), %rdx
+jmpq *%r9
 288:
-movups xmm0, xmmword ptr [rip + 462f]
-movaps xmmword ptr [rsp + 48], xmm0
-mov qword ptr [rsp + 64], 9
-mov r8d, 6
-mov ecx, 36
-xor eax, eax
-lea rsi, [rip + 450f]
-movsxd r9, dword ptr [rsi + 4*rdx]
-add r9, rsi
-mov rbx, r14
-lea rdx, [rip + 458f]
-mov edi, 36
-xor esi, esi
-jmp r9
+movups 462f(%rip), %xmm0
+movaps %xmm0, 48(%rsp)
+movq $9, 64(%rsp)
+movl $6, %r8d
+movl $36, %ecx
+xorl %eax, %eax
+leaq 450f(%rip), %rsi
+movslq (%rsi,%rdx,4), %r9
+addq %rsi, %r9
+movq %r14, %rbx
+leaq 458f(%rip), %rdx
+movl $36, %edi
+xorl %esi, %esi
+jmpq *%r9
 289:
-movups xmm0, xmmword ptr [rip + 464f]
-movaps xmmword ptr [rsp + 48], xmm0
-mov qword ptr [rsp + 64], 9
-mov r8d, 6
-mov ecx, 53
-mov eax, 2
-xor esi, esi
-lea rdi, [rip + 450f]
-movsxd r9, dword ptr [rdi + 4*rdx]
-add r9, rdi
-lea rbx, [r14 + 8208]
-lea rdx, [rip + 457f]
-mov edi, 53
-jmp r9
+movups 464f(%rip), %xmm0
+movaps %xmm0, 48(%rsp)
+movq $9, 64(%rsp)
+movl $6, %r8d
+movl $53, %ecx
+movl $2, %eax
+xorl %esi, %esi
+leaq 450f(%rip), %rdi
+movslq (%rdi,%rdx,4), %r9
+addq %rdi, %r9
+leaq 8208(%r14), %rbx
+leaq 457f(%rip), %rdx
+movl $53, %edi
+jmpq *%r9
 290:
-mov rdi, rbx
-lea rsi, [rsp + 48]
-call 308f
-mov r11, qword ptr [rsp + 24]
-mov r10, qword ptr [rsp + 8]
-test al, al
+movq %rbx, %rdi
+leaq 48(%rsp), %rsi
+callq 308f
+movq 24(%rsp), %r11
+movq 8(%rsp), %r10
+testb %al, %al
 je 298f
 jmp 296f
 291:
-lea rdi, [rsp + 72]
-mov rsi, r14
-mov rdx, r15
-mov rcx, r10
-lea r15, [rsp + 48]
-mov r8, r15
-call 322f
-cmp byte ptr [rsp + 72], 0
+leaq 72(%rsp), %rdi
+movq %r14, %rsi
+movq %r15, %rdx
+movq %r10, %rcx
+leaq 48(%rsp), %r15
+movq %r15, %r8
+callq 322f
+cmpb $0, 72(%rsp)
 je 298f
-mov rax, qword ptr [rsp + 80]
-mov r8d, dword ptr [rsp + 88]
-mov rcx, qword ptr [rsp + 96]
-mov rdi, rbx
-mov rsi, r15
-mov r15, rax
-lea rdx, [r14 + 16416]
-call 308f
-test al, al
-mov r10, qword ptr [rsp + 8]
-mov r11, qword ptr [rsp + 24]
+movq 80(%rsp), %rax
+movl 88(%rsp), %r8d
+movq 96(%rsp), %rcx
+movq %rbx, %rdi
+movq %r15, %rsi
+movq %rax, %r15
+leaq 16416(%r14), %rdx
+callq 308f
+testb %al, %al
+movq 8(%rsp), %r10
+movq 24(%rsp), %r11
 je 298f
 jmp 296f
 292:
-cmp dword ptr [rbx + 4100], 0
+cmpl $0, 4100(%rbx)
 je 298f
 jmp 296f
 293:
-cmp r15, r10
+cmpq %r10, %r15
 jae 298f
-mov rcx, qword ptr [r14 + 20928]
-movzx ecx, byte ptr [rcx + r15]
-cmp edi, ecx
+movq 20928(%r14), %rcx
+movzbl (%rcx,%r15), %ecx
+cmpl %ecx, %edi
 jbe 298f
-shl eax, 8
-lea rdx, [rip + 460f]
-add rax, rdx
-mov eax, dword ptr [rax + 4*rcx]
-test sil, sil
+shll $8, %eax
+leaq 460f(%rip), %rdx
+addq %rdx, %rax
+movl (%rax,%rcx,4), %eax
+testb %sil, %sil
 je 294f
-and cl, 31
-mov rdx, qword ptr [rsp + 104]
-shl rdx, cl
-or rdx, rax
+andb $31, %cl
+movq 104(%rsp), %rdx
+shlq %cl, %rdx
+orq %rax, %rdx
 jmp 295f
 294:
-mov rdx, rax
-shl rdx, 32
-or rdx, rax
-movabs rax, 72057594021150720
-and rdx, rax
+movq %rax, %rdx
+shlq $32, %rdx
+orq %rax, %rdx
+movabsq $72057594021150720, %rax
+andq %rax, %rdx
 295:
-mov qword ptr [rbx], rdx
-movabs rax, 4294967296
-mov qword ptr [rbx + 4096], rax
-inc r15
+movq %rdx, (%rbx)
+movabsq $4294967296, %rax
+movq %rax, 4096(%rbx)
+incq %r15
 296:
-inc r13
-add rbp, -2
-cmp r13, 3
+incq %r13
+addq $-2, %rbp
+cmpq $3, %r13
 jne 287b
-add r11, qword ptr [r14 + 20960]
-mov rdi, r14
-mov rsi, r15
-mov rdx, r10
-mov rcx, qword ptr [rsp + 16]
-mov r8, r11
-call 331f
-mov r9, qword ptr [rsp + 8]
-test al, al
-mov ebx, 26
-lea rsi, [rip + 449f]
+addq 20960(%r14), %r11
+movq %r14, %rdi
+movq %r15, %rsi
+movq %r10, %rdx
+movq 16(%rsp), %rcx
+movq %r11, %r8
+callq 331f
+movq 8(%rsp), %r9
+testb %al, %al
+movl $26, %ebx
+leaq 449f(%rip), %rsi
 je 299f
 jmp 262b
 297:
-cmp r15, r10
+cmpq %r10, %r15
 jne 299f
-mov rbx, qword ptr [r14 + 20936]
-mov rax, qword ptr [r14 + 20952]
-sub rax, rbx
-cmp r11, rax
+movq 20936(%r14), %rbx
+movq 20952(%r14), %rax
+subq %rbx, %rax
+cmpq %rax, %r11
 ja 298f
-mov rdi, qword ptr [r14 + 20960]
-mov rsi, rbx
-mov rdx, r11
-mov r15, r11
-call 302f
-mov r9, qword ptr [rsp + 8]
-add rbx, r15
-mov qword ptr [r14 + 20936], rbx
-mov ebx, 26
-lea rsi, [rip + 449f]
+movq 20960(%r14), %rdi
+movq %rbx, %rsi
+movq %r11, %rdx
+movq %r11, %r15
+callq 302f
+movq 8(%rsp), %r9
+addq %r15, %rbx
+movq %rbx, 20936(%r14)
+movl $26, %ebx
+leaq 449f(%rip), %rsi
 jmp 262b
 298:
-mov ebx, 26
+movl $26, %ebx
 299:
-mov eax, ebx
-add rsp, 120
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
-ret
+movl %ebx, %eax
+addq $120, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+retq
 300:
-cmp r9, r12
+cmpq %r12, %r9
 jne 299b
-mov rax, qword ptr [r14 + 20936]
-xor ecx, ecx
-cmp rax, qword ptr [r14 + 20952]
-cmove ebx, ecx
+movq 20936(%r14), %rax
+xorl %ecx, %ecx
+cmpq 20952(%r14), %rax
+cmovel %ecx, %ebx
 jmp 299b
 301:
 302:
-mov rax, rdx
-and rax, -16
+movq %rdx, %rax
+andq $-16, %rax
 je 304f
-xor ecx, ecx
+xorl %ecx, %ecx
 303:
-movups xmm0, xmmword ptr [rdi + rcx]
-movups xmmword ptr [rsi + rcx], xmm0
-add rcx, 16
-cmp rcx, rax
+movups (%rdi,%rcx), %xmm0
+movups %xmm0, (%rsi,%rcx)
+addq $16, %rcx
+cmpq %rax, %rcx
 jb 303b
 304:
-and rdx, 15
+andq $15, %rdx
 je 306f
-add rsi, rax
-add rdi, rax
+addq %rax, %rsi
+addq %rax, %rdi
 305:
-mov al, byte ptr [rdi]
-mov byte ptr [rsi], al
-inc rsi
-inc rdi
-dec rdx
+movb (%rdi), %al
+movb %al, (%rsi)
+incq %rsi
+incq %rdi
+decq %rdx
 jne 305b
 306:
-ret
+retq
 307:
 308:
-push rbp
-push r15
-push r14
-push r13
-push r12
-push rbx
-push rax
-mov rax, rcx
-mov r9d, 1
-mov ecx, r8d
-shl r9, cl
-xorps xmm0, xmm0
-movaps xmmword ptr [rsp - 16], xmm0
-movaps xmmword ptr [rsp - 32], xmm0
-movaps xmmword ptr [rsp - 48], xmm0
-movaps xmmword ptr [rsp - 64], xmm0
-movaps xmmword ptr [rsp - 80], xmm0
-movaps xmmword ptr [rsp - 96], xmm0
-movaps xmmword ptr [rsp - 112], xmm0
-movaps xmmword ptr [rsp - 128], xmm0
-test rax, rax
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r13
+pushq %r12
+pushq %rbx
+pushq %rax
+movq %rcx, %rax
+movl $1, %r9d
+movl %r8d, %ecx
+shlq %cl, %r9
+xorps %xmm0, %xmm0
+movaps %xmm0, -16(%rsp)
+movaps %xmm0, -32(%rsp)
+movaps %xmm0, -48(%rsp)
+movaps %xmm0, -64(%rsp)
+movaps %xmm0, -80(%rsp)
+movaps %xmm0, -96(%rsp)
+movaps %xmm0, -112(%rsp)
+movaps %xmm0, -128(%rsp)
+testq %rax, %rax
 je 316f
-xor r10d, r10d
-mov rcx, r9
+xorl %r10d, %r10d
+movq %r9, %rcx
 309:
-mov r11d, r10d
-and r11d, 63
-lea ebx, [r11 + r11]
-movzx ebp, word ptr [rdx + rbx]
-mov word ptr [rsp + rbx - 128], bp
-test bp, bp
+movl %r10d, %r11d
+andl $63, %r11d
+leal (%r11,%r11), %ebx
+movzwl (%rdx,%rbx), %ebp
+movw %bp, -128(%rsp,%rbx)
+testw %bp, %bp
 jns 310f
-test rcx, rcx
+testq %rcx, %rcx
 je 315f
-dec rcx
-mov ebx, ecx
-and ebx, 511
-mov qword ptr [rdi + 8*rbx], r10
-mov word ptr [rsp + 2*r11 - 128], 1
+decq %rcx
+movl %ecx, %ebx
+andl $511, %ebx
+movq %r10, (%rdi,%rbx,8)
+movw $1, -128(%rsp,%r11,2)
 310:
-inc r10
-cmp rax, r10
+incq %r10
+cmpq %r10, %rax
 jne 309b
-mov r11, r9
-shr r11, 3
-mov rbx, r9
-shr rbx
-lea r10, [r9 - 1]
-add r11, rbx
-add r11, 3
-xor ebx, ebx
-xor r14d, r14d
+movq %r9, %r11
+shrq $3, %r11
+movq %r9, %rbx
+shrq %rbx
+leaq -1(%r9), %r10
+addq %rbx, %r11
+addq $3, %r11
+xorl %ebx, %ebx
+xorl %r14d, %r14d
 311:
-mov r15d, ebx
-and r15d, 63
-movzx ebp, word ptr [rdx + 2*r15]
-test bp, bp
+movl %ebx, %r15d
+andl $63, %r15d
+movzwl (%rdx,%r15,2), %ebp
+testw %bp, %bp
 jle 314f
 312:
-mov r15d, r14d
-and r15d, 511
-mov qword ptr [rdi + 8*r15], rbx
+movl %r14d, %r15d
+andl $511, %r15d
+movq %rbx, (%rdi,%r15,8)
 313:
-add r14, r11
-and r14, r10
-cmp r14, rcx
+addq %r11, %r14
+andq %r10, %r14
+cmpq %rcx, %r14
 jae 313b
-dec bp
+decw %bp
 jg 312b
 314:
-inc rbx
-cmp rbx, rax
+incq %rbx
+cmpq %rax, %rbx
 jne 311b
-test r14, r14
+testq %r14, %r14
 je 316f
 315:
-xor eax, eax
+xorl %eax, %eax
 jmp 320f
 316:
-mov rax, qword ptr [rsi + 8]
-mov ecx, eax
-and ecx, 3
-shl ecx, 8
-lea rdx, [rip + 460f]
-add rdx, rcx
-lea esi, [r8 - 31]
-xor r10d, r10d
-movabs r11, 4294967296
-movabs rbx, 72057594021150720
+movq 8(%rsi), %rax
+movl %eax, %ecx
+andl $3, %ecx
+shll $8, %ecx
+leaq 460f(%rip), %rdx
+addq %rcx, %rdx
+leal -31(%r8), %esi
+xorl %r10d, %r10d
+movabsq $4294967296, %r11
+movabsq $72057594021150720, %rbx
 317:
-mov r14d, r10d
-and r14d, 511
-mov ecx, r14d
-mov rcx, qword ptr [rdi + 8*rcx]
-mov r12d, ecx
-and r12d, 63
-movzx r15d, word ptr [rsp + 2*r12 - 128]
-lea ebp, [r15 + 1]
-mov word ptr [rsp + 2*r12 - 128], bp
-mov r13d, dword ptr [rdx + 4*r12]
-cmp rax, 1
+movl %r10d, %r14d
+andl $511, %r14d
+movl %r14d, %ecx
+movq (%rdi,%rcx,8), %rcx
+movl %ecx, %r12d
+andl $63, %r12d
+movzwl -128(%rsp,%r12,2), %r15d
+leal 1(%r15), %ebp
+movw %bp, -128(%rsp,%r12,2)
+movl (%rdx,%r12,4), %r13d
+cmpq $1, %rax
 jne 318f
-and cl, 31
-mov r12, r11
-shl r12, cl
-or r12, r13
+andb $31, %cl
+movq %r11, %r12
+shlq %cl, %r12
+orq %r13, %r12
 jmp 319f
 318:
-mov r12, r13
-shl r12, 32
-or r12, r13
-and r12, rbx
+movq %r13, %r12
+shlq $32, %r12
+orq %r13, %r12
+andq %rbx, %r12
 319:
-mov ecx, 63
-bsr ecx, r15d
-xor ecx, 31
-add ecx, esi
-shl r15d, cl
-sub r15d, r9d
-shl ecx, 16
-or ecx, r15d
-or rcx, r12
-mov qword ptr [rdi + 8*r14], rcx
-inc r10
-cmp r9, r10
+movl $63, %ecx
+bsrl %r15d, %ecx
+xorl $31, %ecx
+addl %esi, %ecx
+shll %cl, %r15d
+subl %r9d, %r15d
+shll $16, %ecx
+orl %r15d, %ecx
+orq %r12, %rcx
+movq %rcx, (%rdi,%r14,8)
+incq %r10
+cmpq %r10, %r9
 jne 317b
-mov dword ptr [rdi + 4096], r8d
-mov dword ptr [rdi + 4100], 1
-mov al, 1
+movl %r8d, 4096(%rdi)
+movl $1, 4100(%rdi)
+movb $1, %al
 320:
-add rsp, 8
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
-ret
+addq $8, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+retq
 321:
 322:
-push rbp
-push r15
-push r14
-push r13
-push r12
-push rbx
-mov r9, rcx
-mov rax, rdi
-xorps xmm0, xmm0
-movups xmmword ptr [rsi + 16528], xmm0
-movups xmmword ptr [rsi + 16512], xmm0
-movups xmmword ptr [rsi + 16496], xmm0
-movups xmmword ptr [rsi + 16480], xmm0
-movups xmmword ptr [rsi + 16464], xmm0
-movups xmmword ptr [rsi + 16448], xmm0
-movups xmmword ptr [rsi + 16432], xmm0
-movups xmmword ptr [rsi + 16416], xmm0
-movabs rcx, 2305843009213693951
-and rcx, rdx
-mov rbx, qword ptr [rsi + 20928]
-mov ecx, dword ptr [rbx + rcx]
-and ecx, 15
-lea edi, [rcx + 5]
-mov qword ptr [rsp - 24], 0
-cmp edi, dword ptr [r8 + 16]
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r13
+pushq %r12
+pushq %rbx
+movq %rcx, %r9
+movq %rdi, %rax
+xorps %xmm0, %xmm0
+movups %xmm0, 16528(%rsi)
+movups %xmm0, 16512(%rsi)
+movups %xmm0, 16496(%rsi)
+movups %xmm0, 16480(%rsi)
+movups %xmm0, 16464(%rsi)
+movups %xmm0, 16448(%rsi)
+movups %xmm0, 16432(%rsi)
+movups %xmm0, 16416(%rsi)
+movabsq $2305843009213693951, %rcx
+andq %rdx, %rcx
+movq 20928(%rsi), %rbx
+movl (%rbx,%rcx), %ecx
+andl $15, %ecx
+leal 5(%rcx), %edi
+movq $0, -24(%rsp)
+cmpl 16(%r8), %edi
 jbe 324f
 323:
-mov rcx, qword ptr [rsp - 24]
-mov qword ptr [rax], rcx
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
-ret
+movq -24(%rsp), %rcx
+movq %rcx, (%rax)
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+retq
 324:
-mov dword ptr [rsp - 12], edi
-add rsi, 16416
-lea rdx, [8*rdx + 4]
-mov r12d, 32
-shl r12d, cl
-mov r14, qword ptr [r8]
-mov qword ptr [rsp - 8], r9
-lea r11, [8*r9]
-xor r15d, r15d
+movl %edi, -12(%rsp)
+addq $16416, %rsi
+leaq 4(,%rdx,8), %rdx
+movl $32, %r12d
+shll %cl, %r12d
+movq (%r8), %r14
+movq %r9, -8(%rsp)
+leaq (,%r9,8), %r11
+xorl %r15d, %r15d
 325:
-cmp rdx, r11
+cmpq %r11, %rdx
 ja 323b
-cmp r15, r14
+cmpq %r14, %r15
 jae 323b
-lea r9d, [r12 + 1]
-bsr r8d, r9d
-lea r13, [r8 + rdx]
-lea edi, [r8 + 1]
-mov rcx, rdx
-shr rcx, 3
-mov rbp, qword ptr [rcx + rbx]
-and dl, 7
-mov ecx, edx
-shr rbp, cl
-mov rdx, -1
-mov ecx, edi
-shl rdx, cl
-not edx
-mov r10d, -1
-mov ecx, r8d
-shl r10d, cl
-and ebp, edx
-not r10d
-mov edx, -1
-mov ecx, edi
-shl edx, cl
-not edx
-sub edx, r9d
-mov ecx, ebp
-and ecx, r10d
-cmp ebp, r10d
-mov edi, 0
-cmovg edi, edx
-sub ebp, edi
-xor edi, edi
-cmp ecx, edx
-cmovl ebp, ecx
-setl dil
-sub r13, rdi
-mov rdx, r13
-inc rdx
-mov ecx, r15d
-and ecx, 63
-lea edi, [rbp - 1]
-mov word ptr [rsi + 2*rcx], di
-mov ecx, ebp
-sub ecx, 1
-mov edi, 1
-cmovb ecx, edi
-sub r12d, ecx
-inc r15
-mov r8, r15
-mov rdi, rdx
+leal 1(%r12), %r9d
+bsrl %r9d, %r8d
+leaq (%r8,%rdx), %r13
+leal 1(%r8), %edi
+movq %rdx, %rcx
+shrq $3, %rcx
+movq (%rcx,%rbx), %rbp
+andb $7, %dl
+movl %edx, %ecx
+shrq %cl, %rbp
+movq $-1, %rdx
+movl %edi, %ecx
+shlq %cl, %rdx
+notl %edx
+movl $-1, %r10d
+movl %r8d, %ecx
+shll %cl, %r10d
+andl %edx, %ebp
+notl %r10d
+movl $-1, %edx
+movl %edi, %ecx
+shll %cl, %edx
+notl %edx
+subl %r9d, %edx
+movl %ebp, %ecx
+andl %r10d, %ecx
+cmpl %r10d, %ebp
+movl $0, %edi
+cmovgl %edx, %edi
+subl %edi, %ebp
+xorl %edi, %edi
+cmpl %edx, %ecx
+cmovll %ecx, %ebp
+setl %dil
+subq %rdi, %r13
+movq %r13, %rdx
+incq %rdx
+movl %r15d, %ecx
+andl $63, %ecx
+leal -1(%rbp), %edi
+movw %di, (%rsi,%rcx,2)
+movl %ebp, %ecx
+subl $1, %ecx
+movl $1, %edi
+cmovbl %edi, %ecx
+subl %ecx, %r12d
+incq %r15
+movq %r15, %r8
+movq %rdx, %rdi
 326:
-cmp ebp, 1
+cmpl $1, %ebp
 jne 328f
-mov rcx, rdi
-shr rcx, 3
-mov r9, qword ptr [rcx + rbx]
-mov ecx, edi
-and cl, 7
-shr r9, cl
-and r9d, 3
-add r8, r9
-add rdi, 2
-cmp r9, 3
+movq %rdi, %rcx
+shrq $3, %rcx
+movq (%rcx,%rbx), %r9
+movl %edi, %ecx
+andb $7, %cl
+shrq %cl, %r9
+andl $3, %r9d
+addq %r9, %r8
+addq $2, %rdi
+cmpq $3, %r9
 jne 327f
-cmp r8, r14
+cmpq %r14, %r8
 jbe 326b
 jmp 323b
 327:
-mov r15, r8
-mov rdx, rdi
+movq %r8, %r15
+movq %rdi, %rdx
 328:
-test r12d, r12d
+testl %r12d, %r12d
 jg 325b
 je 329f
-mov qword ptr [rsp - 24], 0
+movq $0, -24(%rsp)
 jmp 323b
 329:
-add rdx, 7
-shr rdx, 3
-mov qword ptr [rsp - 24], 0
-cmp rdx, qword ptr [rsp - 8]
+addq $7, %rdx
+shrq $3, %rdx
+movq $0, -24(%rsp)
+cmpq -8(%rsp), %rdx
 ja 323b
-cmp r15, r14
+cmpq %r14, %r15
 ja 323b
-mov qword ptr [rax + 8], rdx
-mov ecx, dword ptr [rsp - 12]
-mov dword ptr [rax + 16], ecx
-mov qword ptr [rax + 24], r15
-mov ecx, 1
-mov qword ptr [rsp - 24], rcx
+movq %rdx, 8(%rax)
+movl -12(%rsp), %ecx
+movl %ecx, 16(%rax)
+movq %r15, 24(%rax)
+movl $1, %ecx
+movq %rcx, -24(%rsp)
 jmp 323b
 330:
 331:
-cmp rsi, rdx
+cmpq %rdx, %rsi
 jae 334f
-push rbp
-push r15
-push r14
-push r13
-push r12
-push rbx
-sub rsp, 104
-mov r15, rdi
-mov rax, qword ptr [rdi + 20928]
-mov qword ptr [rsp + 48], rax
-movzx eax, byte ptr [rdx + rax - 1]
-test eax, eax
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r13
+pushq %r12
+pushq %rbx
+subq $104, %rsp
+movq %rdi, %r15
+movq 20928(%rdi), %rax
+movq %rax, 48(%rsp)
+movzbl -1(%rdx,%rax), %eax
+testl %eax, %eax
 je 332f
-mov r14, r8
-mov r9, rcx
-mov r11, rsi
-shl r11, 3
-shl rdx, 3
-bsr eax, eax
-xor eax, 31
-sub rdx, rax
-add rdx, 23
-mov eax, dword ptr [r15 + 4096]
-mov r8d, dword ptr [r15 + 8200]
-mov edi, dword ptr [r15 + 12304]
-mov rcx, rdx
-sub rcx, r11
-lea esi, [r8 + rax]
-add esi, edi
-cmp rcx, rsi
+movq %r8, %r14
+movq %rcx, %r9
+movq %rsi, %r11
+shlq $3, %r11
+shlq $3, %rdx
+bsrl %eax, %eax
+xorl $31, %eax
+subq %rax, %rdx
+addq $23, %rdx
+movl 4096(%r15), %eax
+movl 8200(%r15), %r8d
+movl 12304(%r15), %edi
+movq %rdx, %rcx
+subq %r11, %rcx
+leal (%r8,%rax), %esi
+addl %edi, %esi
+cmpq %rsi, %rcx
 jae 335f
 332:
-xor eax, eax
+xorl %eax, %eax
 333:
-add rsp, 104
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
-ret
+addq $104, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+retq
 334:
-xor eax, eax
-ret
+xorl %eax, %eax
+retq
 335:
-sub rdx, rax
-mov rcx, rdx
-shr rcx, 3
-mov r10, qword ptr [rsp + 48]
-mov rsi, qword ptr [r10 + rcx]
-mov ecx, edx
-and cl, 7
-shr rsi, cl
-mov rbp, -1
-mov ecx, eax
-shl rbp, cl
-mov rbx, -1
-sub rdx, r8
-mov rax, rdx
-shr rax, 3
-mov rax, qword ptr [r10 + rax]
-mov ecx, edx
-and cl, 7
-shr rax, cl
-mov r12, -1
-mov ecx, r8d
-shl r12, cl
-not rbp
-and rbp, rsi
-sub rdx, rdi
-mov rcx, rdx
-shr rcx, 3
-mov rsi, qword ptr [r10 + rcx]
-mov r10, r12
-mov ecx, edx
-and cl, 7
-shr rsi, cl
-mov ecx, edi
-shl rbx, cl
-not r10
-and r10, rax
-not rbx
-and rbx, rsi
-mov r8, rbx
-mov r13, qword ptr [r15 + 20960]
-mov rbx, qword ptr [r15 + 20936]
-mov rax, qword ptr [r15 + 20896]
-mov qword ptr [rsp + 32], rax
-mov rax, qword ptr [r15 + 20904]
-mov qword ptr [rsp], rax
-mov rcx, qword ptr [r15 + 20912]
-mov rax, qword ptr [r15 + 20952]
-mov qword ptr [rsp + 24], rax
-mov rax, qword ptr [r15 + 20944]
-mov qword ptr [rsp + 72], rax
-mov qword ptr [rsp + 80], r14
-mov qword ptr [rsp + 8], r15
-mov qword ptr [rsp + 40], r11
+subq %rax, %rdx
+movq %rdx, %rcx
+shrq $3, %rcx
+movq 48(%rsp), %r10
+movq (%r10,%rcx), %rsi
+movl %edx, %ecx
+andb $7, %cl
+shrq %cl, %rsi
+movq $-1, %rbp
+movl %eax, %ecx
+shlq %cl, %rbp
+movq $-1, %rbx
+subq %r8, %rdx
+movq %rdx, %rax
+shrq $3, %rax
+movq (%r10,%rax), %rax
+movl %edx, %ecx
+andb $7, %cl
+shrq %cl, %rax
+movq $-1, %r12
+movl %r8d, %ecx
+shlq %cl, %r12
+notq %rbp
+andq %rsi, %rbp
+subq %rdi, %rdx
+movq %rdx, %rcx
+shrq $3, %rcx
+movq (%r10,%rcx), %rsi
+movq %r12, %r10
+movl %edx, %ecx
+andb $7, %cl
+shrq %cl, %rsi
+movl %edi, %ecx
+shlq %cl, %rbx
+notq %r10
+andq %rax, %r10
+notq %rbx
+andq %rsi, %rbx
+movq %rbx, %r8
+movq 20960(%r15), %r13
+movq 20936(%r15), %rbx
+movq 20896(%r15), %rax
+movq %rax, 32(%rsp)
+movq 20904(%r15), %rax
+movq %rax, (%rsp)
+movq 20912(%r15), %rcx
+movq 20952(%r15), %rax
+movq %rax, 24(%rsp)
+movq 20944(%r15), %rax
+movq %rax, 72(%rsp)
+movq %r14, 80(%rsp)
+movq %r15, 8(%rsp)
+movq %r11, 40(%rsp)
 336:
-mov qword ptr [rsp + 64], r10
-mov qword ptr [rsp + 88], rbp
-mov qword ptr [rsp + 16], rcx
-mov r12, r13
-mov r11d, ebp
-mov edi, 511
-and r11d, edi
-mov eax, r10d
-and eax, edi
-mov rbp, qword ptr [r15 + 8*rax + 4104]
-lea rcx, [rdx + 7]
-mov rax, rcx
-shr rax, 3
-mov r13, qword ptr [rsp + 48]
-mov r10, qword ptr [r13 + rax - 8]
-and ecx, 56
-sub ecx, edx
-shl r10, cl
-mov esi, r8d
-mov eax, ebp
-shr eax, 24
-and eax, 63
-mov r14, r10
-shr r14
-mov ecx, eax
-not cl
-shr r14, cl
-mov ecx, eax
-shl r10, cl
-and esi, edi
-mov rsi, qword ptr [r15 + 8*rsi + 8208]
-mov edi, esi
-shr edi, 24
-and edi, 63
-shr r10
-mov ecx, edi
-not cl
-shr r10, cl
-add edi, eax
-sub rdx, rdi
-lea rcx, [rdx + 7]
-mov rax, rcx
-shr rax, 3
-mov rdi, qword ptr [r13 + rax - 8]
-and ecx, 56
-sub ecx, edx
-shl rdi, cl
-mov r11, qword ptr [r15 + 8*r11]
-mov eax, r11d
-shr eax, 24
-and eax, 63
-mov r13, rdi
-shr r13
-mov ecx, eax
-not cl
-shr r13, cl
-mov r15, rbx
-sub rdx, rax
-dec r9
-mov qword ptr [rsp + 96], r9
+movq %r10, 64(%rsp)
+movq %rbp, 88(%rsp)
+movq %rcx, 16(%rsp)
+movq %r13, %r12
+movl %ebp, %r11d
+movl $511, %edi
+andl %edi, %r11d
+movl %r10d, %eax
+andl %edi, %eax
+movq 4104(%r15,%rax,8), %rbp
+leaq 7(%rdx), %rcx
+movq %rcx, %rax
+shrq $3, %rax
+movq 48(%rsp), %r13
+movq -8(%r13,%rax), %r10
+andl $56, %ecx
+subl %edx, %ecx
+shlq %cl, %r10
+movl %r8d, %esi
+movl %ebp, %eax
+shrl $24, %eax
+andl $63, %eax
+movq %r10, %r14
+shrq %r14
+movl %eax, %ecx
+notb %cl
+shrq %cl, %r14
+movl %eax, %ecx
+shlq %cl, %r10
+andl %edi, %esi
+movq 8208(%r15,%rsi,8), %rsi
+movl %esi, %edi
+shrl $24, %edi
+andl $63, %edi
+shrq %r10
+movl %edi, %ecx
+notb %cl
+shrq %cl, %r10
+addl %eax, %edi
+subq %rdi, %rdx
+leaq 7(%rdx), %rcx
+movq %rcx, %rax
+shrq $3, %rax
+movq -8(%r13,%rax), %rdi
+andl $56, %ecx
+subl %edx, %ecx
+shlq %cl, %rdi
+movq (%r15,%r11,8), %r11
+movl %r11d, %eax
+shrl $24, %eax
+andl $63, %eax
+movq %rdi, %r13
+shrq %r13
+movl %eax, %ecx
+notb %cl
+shrq %cl, %r13
+movq %rbx, %r15
+subq %rax, %rdx
+decq %r9
+movq %r9, 96(%rsp)
 je 337f
-mov ecx, eax
-shl rdi, cl
-mov eax, r11d
-shr eax, 16
-and eax, 63
-mov r8, rdi
-shr r8
-mov ecx, eax
-not cl
-shr r8, cl
-mov ecx, eax
-shl rdi, cl
-add r8, r11
-mov r9, r8
-mov r8d, esi
-shr r8d, 16
-and r8d, 63
-mov rbx, rdi
-shr rbx
-mov ecx, r8d
-not cl
-shr rbx, cl
-mov ecx, r8d
-shl rdi, cl
-add rbx, rsi
-mov qword ptr [rsp + 56], rbx
-mov ebx, ebp
-shr ebx, 16
-and ebx, 63
-shr rdi
-mov ecx, ebx
-not cl
-shr rdi, cl
-add ebx, eax
-add ebx, r8d
-sub rdx, rbx
-add rdi, rbp
-mov qword ptr [rsp + 64], rdi
+movl %eax, %ecx
+shlq %cl, %rdi
+movl %r11d, %eax
+shrl $16, %eax
+andl $63, %eax
+movq %rdi, %r8
+shrq %r8
+movl %eax, %ecx
+notb %cl
+shrq %cl, %r8
+movl %eax, %ecx
+shlq %cl, %rdi
+addq %r11, %r8
+movq %r8, %r9
+movl %esi, %r8d
+shrl $16, %r8d
+andl $63, %r8d
+movq %rdi, %rbx
+shrq %rbx
+movl %r8d, %ecx
+notb %cl
+shrq %cl, %rbx
+movl %r8d, %ecx
+shlq %cl, %rdi
+addq %rsi, %rbx
+movq %rbx, 56(%rsp)
+movl %ebp, %ebx
+shrl $16, %ebx
+andl $63, %ebx
+shrq %rdi
+movl %ebx, %ecx
+notb %cl
+shrq %cl, %rdi
+addl %eax, %ebx
+addl %r8d, %ebx
+subq %rbx, %rdx
+addq %rbp, %rdi
+movq %rdi, 64(%rsp)
 jmp 338f
 337:
-mov qword ptr [rsp + 56], r8
-mov r9, qword ptr [rsp + 88]
+movq %r8, 56(%rsp)
+movq 88(%rsp), %r9
 338:
-shr rbp, 32
-add r14, rbp
-shr r11, 32
-add r13, r11
-mov rax, r14
-sub rax, 3
-mov r8, qword ptr [rsp + 32]
+shrq $32, %rbp
+addq %rbp, %r14
+shrq $32, %r11
+addq %r11, %r13
+movq %r14, %rax
+subq $3, %rax
+movq 32(%rsp), %r8
 jbe 343f
-mov rcx, qword ptr [rsp]
-mov rbx, r8
-mov r8, rax
-mov r11, qword ptr [rsp + 40]
-mov rbp, r9
+movq (%rsp), %rcx
+movq %r8, %rbx
+movq %rax, %r8
+movq 40(%rsp), %r11
+movq %r9, %rbp
 339:
-xor eax, eax
-cmp rdx, r11
-mov r14, qword ptr [rsp + 80]
+xorl %eax, %eax
+cmpq %r11, %rdx
+movq 80(%rsp), %r14
 jb 333b
-mov rdi, r14
-sub rdi, r12
-cmp r13, rdi
+movq %r14, %rdi
+subq %r12, %rdi
+cmpq %rdi, %r13
 ja 333b
-shr rsi, 32
-add r10, rsi
-lea rsi, [r10 + r13]
-mov rdi, qword ptr [rsp + 24]
-sub rdi, r15
-xor eax, eax
-cmp rsi, rdi
+shrq $32, %rsi
+addq %rsi, %r10
+leaq (%r10,%r13), %rsi
+movq 24(%rsp), %rdi
+subq %r15, %rdi
+xorl %eax, %eax
+cmpq %rdi, %rsi
 ja 333b
-test r8, r8
+testq %r8, %r8
 je 333b
-mov qword ptr [rsp], rbx
-lea rbx, [r15 + r13]
-mov rax, rbx
-sub rax, qword ptr [rsp + 72]
-cmp r8, rax
+movq %rbx, (%rsp)
+leaq (%r15,%r13), %rbx
+movq %rbx, %rax
+subq 72(%rsp), %rax
+cmpq %rax, %r8
 ja 332b
-lea rax, [rbx + r10]
-add rax, 16
-cmp rax, qword ptr [rsp + 24]
+leaq (%rbx,%r10), %rax
+addq $16, %rax
+cmpq 24(%rsp), %rax
 jbe 344f
-test r13, r13
+testq %r13, %r13
 je 341f
-mov rax, r12
-mov rsi, r13
+movq %r12, %rax
+movq %r13, %rsi
 340:
-mov dil, byte ptr [rax]
-mov byte ptr [r15], dil
-inc r15
-inc rax
-dec rsi
+movb (%rax), %dil
+movb %dil, (%r15)
+incq %r15
+incq %rax
+decq %rsi
 jne 340b
 341:
-test r10, r10
-mov r15, qword ptr [rsp + 8]
+testq %r10, %r10
+movq 8(%rsp), %r15
 je 349f
-mov rax, r8
-neg rax
-mov rsi, rbx
-mov rdi, r10
+movq %r8, %rax
+negq %rax
+movq %rbx, %rsi
+movq %r10, %rdi
 342:
-mov r9b, byte ptr [rax + rsi]
-mov byte ptr [rsi], r9b
-inc rsi
-dec rdi
+movb (%rax,%rsi), %r9b
+movb %r9b, (%rsi)
+incq %rsi
+decq %rdi
 jne 342b
 jmp 349f
 343:
-cmp r13, 1
-adc r14, 0
-dec r14
-mov r11, qword ptr [rsp + 40]
-mov rbp, r9
+cmpq $1, %r13
+adcq $0, %r14
+decq %r14
+movq 40(%rsp), %r11
+movq %r9, %rbp
 je 351f
-cmp r14, 2
+cmpq $2, %r14
 je 350f
-cmp r14, 1
+cmpq $1, %r14
 jne 352f
-mov rcx, qword ptr [rsp + 16]
-mov rbx, r8
-mov r8, qword ptr [rsp]
+movq 16(%rsp), %rcx
+movq %r8, %rbx
+movq (%rsp), %r8
 jmp 339b
 344:
-xor eax, eax
+xorl %eax, %eax
 345:
-movups xmm0, xmmword ptr [r12 + rax]
-movups xmmword ptr [r15 + rax], xmm0
-add rax, 16
-cmp rax, r13
+movups (%r12,%rax), %xmm0
+movups %xmm0, (%r15,%rax)
+addq $16, %rax
+cmpq %r13, %rax
 jb 345b
-cmp r8, 16
+cmpq $16, %r8
 jb 347f
-mov rax, rbx
-sub rax, r8
-xor esi, esi
-mov r15, qword ptr [rsp + 8]
+movq %rbx, %rax
+subq %r8, %rax
+xorl %esi, %esi
+movq 8(%rsp), %r15
 346:
-movups xmm0, xmmword ptr [rax + rsi]
-movups xmmword ptr [rbx + rsi], xmm0
-add rsi, 16
-cmp rsi, r10
+movups (%rax,%rsi), %xmm0
+movups %xmm0, (%rbx,%rsi)
+addq $16, %rsi
+cmpq %r10, %rsi
 jb 346b
 jmp 349f
 347:
-test r10, r10
-mov r15, qword ptr [rsp + 8]
+testq %r10, %r10
+movq 8(%rsp), %r15
 je 349f
-mov rax, r8
-neg rax
-mov rsi, rbx
-mov rdi, r10
+movq %r8, %rax
+negq %rax
+movq %rbx, %rsi
+movq %r10, %rdi
 348:
-mov r9b, byte ptr [rax + rsi]
-mov byte ptr [rsi], r9b
-inc rsi
-dec rdi
+movb (%rax,%rsi), %r9b
+movb %r9b, (%rsi)
+incq %rsi
+decq %rdi
 jne 348b
 349:
-mov qword ptr [rsp + 32], r8
-add rbx, r10
-add r13, r12
-mov r9, qword ptr [rsp + 96]
-test r9, r9
-mov r8, qword ptr [rsp + 56]
-mov r10, qword ptr [rsp + 64]
+movq %r8, 32(%rsp)
+addq %r10, %rbx
+addq %r12, %r13
+movq 96(%rsp), %r9
+testq %r9, %r9
+movq 56(%rsp), %r8
+movq 64(%rsp), %r10
 jne 336b
 jmp 353f
 350:
-mov rcx, qword ptr [rsp]
-mov rbx, r8
-mov r8, qword ptr [rsp + 16]
+movq (%rsp), %rcx
+movq %r8, %rbx
+movq 16(%rsp), %r8
 jmp 339b
 351:
-mov rcx, qword ptr [rsp + 16]
-mov rbx, qword ptr [rsp]
+movq 16(%rsp), %rcx
+movq (%rsp), %rbx
 jmp 339b
 352:
-mov rbx, r8
-dec r8
-mov rcx, qword ptr [rsp]
+movq %r8, %rbx
+decq %r8
+movq (%rsp), %rcx
 jmp 339b
 353:
-mov qword ptr [r15 + 20936], rbx
-mov rax, qword ptr [rsp + 32]
-mov qword ptr [r15 + 20896], rax
-mov rax, qword ptr [rsp]
-mov qword ptr [r15 + 20904], rax
-mov qword ptr [r15 + 20912], rcx
-cmp rdx, r11
+movq %rbx, 20936(%r15)
+movq 32(%rsp), %rax
+movq %rax, 20896(%r15)
+movq (%rsp), %rax
+movq %rax, 20904(%r15)
+movq %rcx, 20912(%r15)
+cmpq %r11, %rdx
 jne 332b
-sub r14, r13
-mov rax, qword ptr [rsp + 24]
-sub rax, rbx
-cmp r14, rax
+subq %r13, %r14
+movq 24(%rsp), %rax
+subq %rbx, %rax
+cmpq %rax, %r14
 ja 332b
-mov rdi, r13
-mov rsi, rbx
-mov rdx, r14
-call 302b
-add r14, rbx
-mov qword ptr [r15 + 20936], r14
-mov al, 1
+movq %r13, %rdi
+movq %rbx, %rsi
+movq %r14, %rdx
+callq 302b
+addq %rbx, %r14
+movq %r14, 20936(%r15)
+movb $1, %al
 jmp 333b
 354:
 355:
-cmp rsi, rdx
+cmpq %rdx, %rsi
 jae 360f
-push rbp
-push r15
-push r14
-push r12
-push rbx
-mov rax, rcx
-mov r14, qword ptr [rdi + 20928]
-movzx ecx, byte ptr [rdx + r14 - 1]
-test ecx, ecx
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r12
+pushq %rbx
+movq %rcx, %rax
+movq 20928(%rdi), %r14
+movzbl -1(%rdx,%r14), %ecx
+testl %ecx, %ecx
 je 361f
-shl rdx, 3
-bsr ecx, ecx
-xor ecx, 31
-sub rdx, rcx
-add rdx, 23
-shl rsi, 3
-mov rcx, qword ptr [rdi + 20960]
-add rax, rcx
-add r8, rcx
-cmp rax, r8
+shlq $3, %rdx
+bsrl %ecx, %ecx
+xorl $31, %ecx
+subq %rcx, %rdx
+addq $23, %rdx
+shlq $3, %rsi
+movq 20960(%rdi), %rcx
+addq %rcx, %rax
+addq %rcx, %r8
+cmpq %r8, %rax
 jae 359f
-xor r9d, r9d
-sub r9d, dword ptr [rdi + 20920]
-and r9d, 63
-mov ebp, 2047
+xorl %r9d, %r9d
+subl 20920(%rdi), %r9d
+andl $63, %r9d
+movl $2047, %ebp
 356:
-cmp rdx, rsi
+cmpq %rsi, %rdx
 jb 361f
-lea rcx, [rdx + 7]
-mov r10, rcx
-shr r10, 3
-mov r15, qword ptr [r10 + r14 - 8]
-and ecx, 56
-sub ecx, edx
-shl r15, cl
-mov r10, r15
-mov ecx, r9d
-shr r10, cl
-and r10d, 2047
-movzx ecx, word ptr [rdi + 2*r10 + 16544]
-mov byte ptr [rax], cl
-shr ecx, 8
-sub rdx, rcx
-lea r12, [rax + 5]
-cmp r12, r8
+leaq 7(%rdx), %rcx
+movq %rcx, %r10
+shrq $3, %r10
+movq -8(%r10,%r14), %r15
+andl $56, %ecx
+subl %edx, %ecx
+shlq %cl, %r15
+movq %r15, %r10
+movl %r9d, %ecx
+shrq %cl, %r10
+andl $2047, %r10d
+movzwl 16544(%rdi,%r10,2), %ecx
+movb %cl, (%rax)
+shrl $8, %ecx
+subq %rcx, %rdx
+leaq 5(%rax), %r12
+cmpq %r8, %r12
 jbe 357f
-inc rax
-mov r12, rax
+incq %rax
+movq %rax, %r12
 jmp 358f
 357:
-shl r15, cl
-mov r10, r15
-mov ecx, r9d
-shr r10, cl
-and r10d, ebp
-movzx r10d, word ptr [rdi + 2*r10 + 16544]
-mov byte ptr [rax + 1], r10b
-shr r10d, 8
-mov ecx, r10d
-shl r15, cl
-mov r11, r15
-mov ecx, r9d
-shr r11, cl
-and r11d, ebp
-movzx r11d, word ptr [rdi + 2*r11 + 16544]
-mov byte ptr [rax + 2], r11b
-shr r11d, 8
-mov ecx, r11d
-shl r15, cl
-mov rbx, r15
-mov ecx, r9d
-shr rbx, cl
-and ebx, ebp
-movzx ebx, word ptr [rdi + 2*rbx + 16544]
-mov byte ptr [rax + 3], bl
-shr ebx, 8
-mov ecx, ebx
-shl r15, cl
-mov ecx, r9d
-shr r15, cl
-and r15d, ebp
-add r11d, r10d
-add r11d, ebx
-movzx ecx, word ptr [rdi + 2*r15 + 16544]
-mov byte ptr [rax + 4], cl
-mov eax, ecx
-shr eax, 8
-add eax, r11d
-sub rdx, rax
-mov rax, r12
+shlq %cl, %r15
+movq %r15, %r10
+movl %r9d, %ecx
+shrq %cl, %r10
+andl %ebp, %r10d
+movzwl 16544(%rdi,%r10,2), %r10d
+movb %r10b, 1(%rax)
+shrl $8, %r10d
+movl %r10d, %ecx
+shlq %cl, %r15
+movq %r15, %r11
+movl %r9d, %ecx
+shrq %cl, %r11
+andl %ebp, %r11d
+movzwl 16544(%rdi,%r11,2), %r11d
+movb %r11b, 2(%rax)
+shrl $8, %r11d
+movl %r11d, %ecx
+shlq %cl, %r15
+movq %r15, %rbx
+movl %r9d, %ecx
+shrq %cl, %rbx
+andl %ebp, %ebx
+movzwl 16544(%rdi,%rbx,2), %ebx
+movb %bl, 3(%rax)
+shrl $8, %ebx
+movl %ebx, %ecx
+shlq %cl, %r15
+movl %r9d, %ecx
+shrq %cl, %r15
+andl %ebp, %r15d
+addl %r10d, %r11d
+addl %ebx, %r11d
+movzwl 16544(%rdi,%r15,2), %ecx
+movb %cl, 4(%rax)
+movl %ecx, %eax
+shrl $8, %eax
+addl %r11d, %eax
+subq %rax, %rdx
+movq %r12, %rax
 358:
-cmp r12, r8
+cmpq %r8, %r12
 jb 356b
 359:
-cmp rdx, rsi
-sete al
+cmpq %rsi, %rdx
+sete %al
 jmp 362f
 360:
-xor eax, eax
-ret
+xorl %eax, %eax
+retq
 361:
-xor eax, eax
+xorl %eax, %eax
 362:
-pop rbx
-pop r12
-pop r14
-pop r15
-pop rbp
-ret
+popq %rbx
+popq %r12
+popq %r14
+popq %r15
+popq %rbp
+retq
 363:
 364:
-push rbp
-push r15
-push r14
-push r13
-push r12
-push rbx
-push rax
-mov r15, rdx
-mov rbx, rdi
-mov rbp, qword ptr [rdi + 16]
-mov r14, qword ptr [rdi + 168]
-mov qword ptr [r14 + 416], rbp
-mov rax, qword ptr [rdi + 8]
-and rax, -16
-mov qword ptr [r14 + 576], rax
-mov rax, qword ptr [r14 + 280]
-mov ecx, esi
-lea r12, [rax + 8*rcx]
-movzx eax, byte ptr [r12]
-cmp eax, 148
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r13
+pushq %r12
+pushq %rbx
+pushq %rax
+movq %rdx, %r15
+movq %rdi, %rbx
+movq 16(%rdi), %rbp
+movq 168(%rdi), %r14
+movq %rbp, 416(%r14)
+movq 8(%rdi), %rax
+andq $-16, %rax
+movq %rax, 576(%r14)
+movq 280(%r14), %rax
+movl %esi, %ecx
+leaq (%rax,%rcx,8), %r12
+movzbl (%r12), %eax
+cmpl $148, %eax
 je 366f
-cmp eax, 126
+cmpl $126, %eax
 jne 367f
-mov eax, 10
-cmp rbp, 32
+movl $10, %eax
+cmpq $32, %rbp
 jb 368f
-mov r13d, dword ptr [r12 + 4]
-movzx eax, word ptr [r12 + 2]
-lea r15, [r15 + 8*rax]
-add rbp, -32
-mov qword ptr [r14 + 416], rbp
-lea rax, [rip + 456f]
-movzx ecx, byte ptr [rax + 2*r13]
-mov qword ptr [r14 + 432], 0
-mov rax, r15
-sub rax, qword ptr [r14 + 408]
-shr rax, 3
-mov qword ptr [r14 + 424], rax
-mov rdi, qword ptr [r14 + 464]
-mov esi, r13d
-mov rdx, r15
-call qword ptr [r14 + 448]
-test eax, eax
+movl 4(%r12), %r13d
+movzwl 2(%r12), %eax
+leaq (%r15,%rax,8), %r15
+addq $-32, %rbp
+movq %rbp, 416(%r14)
+leaq 456f(%rip), %rax
+movzbl (%rax,%r13,2), %ecx
+movq $0, 432(%r14)
+movq %r15, %rax
+subq 408(%r14), %rax
+shrq $3, %rax
+movq %rax, 424(%r14)
+movq 464(%r14), %rdi
+movl %r13d, %esi
+movq %r15, %rdx
+callq *448(%r14)
+testl %eax, %eax
 jne 368f
-cmp r13d, 59
+cmpl $59, %r13d
 je 365f
-mov qword ptr [r14 + 416], rbp
+movq %rbp, 416(%r14)
 365:
-xor eax, eax
-movabs rcx, 4612178874514538496
-bt rcx, r13
+xorl %eax, %eax
+movabsq $4612178874514538496, %rcx
+btq %r13, %rcx
 jb 368f
-mov rcx, qword ptr [r14 + 440]
-mov qword ptr [r15], rcx
+movq 440(%r14), %rcx
+movq %rcx, (%r15)
 jmp 368f
 366:
-movzx eax, word ptr [r12 + 4]
-mov rdx, qword ptr [r15 + 8*rax]
-movzx eax, word ptr [r12 + 6]
-mov rcx, qword ptr [r15 + 8*rax]
-mov rdi, qword ptr [r14 + 464]
-movzx esi, byte ptr [r12 + 1]
-call qword ptr [r14 + 456]
-test eax, eax
+movzwl 4(%r12), %eax
+movq (%r15,%rax,8), %rdx
+movzwl 6(%r12), %eax
+movq (%r15,%rax,8), %rcx
+movq 464(%r14), %rdi
+movzbl 1(%r12), %esi
+callq *456(%r14)
+testl %eax, %eax
 jne 368f
-mov rax, qword ptr [r14 + 440]
-movzx ecx, word ptr [r12 + 2]
-mov qword ptr [r15 + 8*rcx], rax
-xor eax, eax
+movq 440(%r14), %rax
+movzwl 2(%r12), %ecx
+movq %rax, (%r15,%rcx,8)
+xorl %eax, %eax
 jmp 368f
 367:
-mov rdi, r14
-mov rsi, r12
-mov rdx, r15
-call 175b
+movq %r14, %rdi
+movq %r12, %rsi
+movq %r15, %rdx
+callq 175b
 368:
-mov rcx, qword ptr [r14 + 416]
-mov qword ptr [rbx + 16], rcx
-mov rcx, qword ptr [r14 + 336]
-mov qword ptr [rbx + 120], rcx
-mov rcx, qword ptr [r14 + 384]
-mov qword ptr [rbx + 56], rcx
-mov rcx, qword ptr [r14 + 392]
-xorps xmm0, xmm0
-movups xmmword ptr [rbx + 80], xmm0
-movups xmmword ptr [rbx + 64], xmm0
-test rcx, rcx
+movq 416(%r14), %rcx
+movq %rcx, 16(%rbx)
+movq 336(%r14), %rcx
+movq %rcx, 120(%rbx)
+movq 384(%r14), %rcx
+movq %rcx, 56(%rbx)
+movq 392(%r14), %rcx
+xorps %xmm0, %xmm0
+movups %xmm0, 80(%rbx)
+movups %xmm0, 64(%rbx)
+testq %rcx, %rcx
 je 369f
-lea rdx, [rcx - 1]
-lea rsi, [rcx - 3]
-mov qword ptr [rbx + 64], rcx
-add rcx, -7
-mov qword ptr [rbx + 72], rdx
-mov qword ptr [rbx + 80], rsi
-mov qword ptr [rbx + 88], rcx
+leaq -1(%rcx), %rdx
+leaq -3(%rcx), %rsi
+movq %rcx, 64(%rbx)
+addq $-7, %rcx
+movq %rdx, 72(%rbx)
+movq %rsi, 80(%rbx)
+movq %rcx, 88(%rbx)
 369:
-add rsp, 8
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
-ret
+addq $8, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+retq
 370:
 371:
-mov rdi, qword ptr [rdi + 168]
-mov esi, esi
+movq 168(%rdi), %rdi
+movl %esi, %esi
 jmp 373f
 372:
 373:
-push rbp
-push r15
-push r14
-push r13
-push r12
-push rbx
-sub rsp, 216
-mov rbx, rdi
-cmp qword ptr [rdi + 504], 0
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r13
+pushq %r12
+pushq %rbx
+subq $216, %rsp
+movq %rdi, %rbx
+cmpq $0, 504(%rdi)
 je 376f
 374:
-cmp rsi, qword ptr [rbx + 152]
+cmpq 152(%rbx), %rsi
 jae 375f
-mov rax, qword ptr [rbx + 32]
-mov ecx, dword ptr [rax + 4]
-add rcx, qword ptr [rbx + 504]
-mov rdx, qword ptr [rbx + 544]
-xor eax, eax
-cmp qword ptr [rdx + 8*rsi], rcx
+movq 32(%rbx), %rax
+movl 4(%rax), %ecx
+addq 504(%rbx), %rcx
+movq 544(%rbx), %rdx
+xorl %eax, %eax
+cmpq %rcx, (%rdx,%rsi,8)
 jne 380f
 375:
-mov rdi, rbx
-mov rbp, rsi
-call 225b
-test eax, eax
+movq %rbx, %rdi
+movq %rsi, %rbp
+callq 225b
+testl %eax, %eax
 jne 380f
-mov r14, qword ptr [rbx + 480]
-mov rdi, qword ptr [rbx + 488]
-mov rax, rbp
-shl rax, 4
-mov rcx, qword ptr [rbx + 144]
-mov rdx, qword ptr [rbx + 280]
-movzx r10d, word ptr [rcx + rax + 8]
-movzx ecx, byte ptr [rdx + 8*rdi - 8]
-lea eax, [rcx - 120]
-cmp eax, 3
+movq 480(%rbx), %r14
+movq 488(%rbx), %rdi
+movq %rbp, %rax
+shlq $4, %rax
+movq 144(%rbx), %rcx
+movq 280(%rbx), %rdx
+movzwl 8(%rcx,%rax), %r10d
+movzbl -8(%rdx,%rdi,8), %ecx
+leal -120(%rcx), %eax
+cmpl $3, %eax
 ja 381f
-cmp eax, 1
+cmpl $1, %eax
 je 381f
-mov eax, 35
-cmp r10d, 32767
+movl $35, %eax
+cmpl $32767, %r10d
 ja 380f
 jmp 382f
 376:
-mov qword ptr [rsp + 72], rsi
-mov rax, qword ptr [rbx + 64]
-mov rcx, qword ptr [rbx + 288]
-lea r13, [rcx + 2*rcx]
-shl r13, 5
-add r13, 1052671
-and r13, -4096
-cmp r13, rax
-cmovae r13, rax
-mov qword ptr [rbx + 512], r13
-mov eax, 9
-mov edx, 3
-mov r10d, 16417
-xor edi, edi
-mov rsi, r13
-mov r8, -1
-xor r9d, r9d
+movq %rsi, 72(%rsp)
+movq 64(%rbx), %rax
+movq 288(%rbx), %rcx
+leaq (%rcx,%rcx,2), %r13
+shlq $5, %r13
+addq $1052671, %r13
+andq $-4096, %r13
+cmpq %rax, %r13
+cmovaeq %rax, %r13
+movq %r13, 512(%rbx)
+movl $9, %eax
+movl $3, %edx
+movl $16417, %r10d
+xorl %edi, %edi
+movq %r13, %rsi
+movq $-1, %r8
+xorl %r9d, %r9d
 syscall
-mov r12, rax
-test rax, rax
+movq %rax, %r12
+testq %rax, %rax
 js 379f
-mov qword ptr [rbx + 496], r12
-mov eax, 25
-mov r10d, 1
-mov rdi, r12
-xor esi, esi
-mov rdx, r13
-xor r8d, r8d
-xor r9d, r9d
+movq %r12, 496(%rbx)
+movl $25, %eax
+movl $1, %r10d
+movq %r12, %rdi
+xorl %esi, %esi
+movq %r13, %rdx
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
-mov rdi, rax
-test rax, rax
+movq %rax, %rdi
+testq %rax, %rax
 js 377f
-mov qword ptr [rbx + 504], rdi
-mov eax, 10
-mov edx, 5
-mov rsi, r13
-xor r10d, r10d
-xor r8d, r8d
-xor r9d, r9d
+movq %rdi, 504(%rbx)
+movl $10, %eax
+movl $5, %edx
+movq %r13, %rsi
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
 syscall
-test rax, rax
+testq %rax, %rax
 js 378f
-mov r8, qword ptr [rbx + 32]
-mov rax, qword ptr [rbx + 40]
-cmp rax, 8
+movq 32(%rbx), %r8
+movq 40(%rbx), %rax
+cmpq $8, %rax
 jae 404f
-xor ecx, ecx
+xorl %ecx, %ecx
 jmp 406f
 377:
-mov r12, rdi
+movq %rdi, %r12
 jmp 379f
 378:
-mov r12, rax
+movq %rax, %r12
 379:
-neg r12
-mov qword ptr [rbx + 472], r12
-mov eax, 18
+negq %r12
+movq %r12, 472(%rbx)
+movl $18, %eax
 380:
-add rsp, 216
-pop rbx
-pop r12
-pop r13
-pop r14
-pop r15
-pop rbp
-ret
+addq $216, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+retq
 381:
-mov eax, 35
-cmp r10d, 32767
+movl $35, %eax
+cmpl $32767, %r10d
 ja 380b
-cmp cl, 124
+cmpb $124, %cl
 jne 380b
 382:
-mov rcx, rdi
-sub rcx, r14
-mov rdx, qword ptr [rbx + 512]
-sub rdx, qword ptr [rbx + 520]
-lea rsi, [rcx + 2*rcx]
-shl rsi, 5
-add rsi, 4096
-mov eax, 16
-cmp rdx, rsi
+movq %rdi, %rcx
+subq %r14, %rcx
+movq 512(%rbx), %rdx
+subq 520(%rbx), %rdx
+leaq (%rcx,%rcx,2), %rsi
+shlq $5, %rsi
+addq $4096, %rsi
+movl $16, %eax
+cmpq %rsi, %rdx
 jb 380b
-lea rax, [r10 - 1]
-xor edx, edx
-test r10d, r10d
-cmovne rdx, rax
-mov rax, qword ptr [rbx + 528]
-mov qword ptr [rax + 1568], rdx
-mov rax, qword ptr [rbx + 280]
-mov rdx, qword ptr [rbx + 496]
-lea r11, [rax + 8*r14]
-mov qword ptr [rsp + 24], rdi
-lea rdi, [rax + 8*rdi]
-mov eax, 32768
-sub rax, r10
-movabs r8, 281479271743488
-imul r8, rax
-mov rax, qword ptr [rbx + 32]
-mov r9d, dword ptr [rax + 12]
-mov esi, dword ptr [rax + 16]
-lea r15, [rsp + 80]
-mov qword ptr [r15], r11
-mov qword ptr [r15 + 8], rdi
-mov rdi, qword ptr [rbx + 520]
-add rdi, rdx
-mov qword ptr [rsp + 16], rdi
-mov qword ptr [r15 + 16], rdi
-mov qword ptr [r15 + 24], rdx
-mov rdx, qword ptr [rbx + 552]
-mov qword ptr [rsp + 40], r11
-mov qword ptr [r15 + 32], r11
-mov qword ptr [r15 + 40], rdx
-mov qword ptr [r15 + 48], r8
-mov qword ptr [rsp + 8], r10
-lea edi, [8*r10]
-sub edi, dword ptr [rbx + 48]
-mov dword ptr [r15 + 56], edi
-add r9, rax
-mov dword ptr [r15 + 60], 150
-mov qword ptr [r15 + 64], r9
-mov rdi, qword ptr [rbx + 528]
-shl rcx, 4
-add rcx, rdx
-mov qword ptr [r15 + 72], rdi
-mov qword ptr [r15 + 80], rcx
-mov qword ptr [r15 + 88], rsi
-mov qword ptr [r15 + 96], r14
-movabs rcx, 9223231297218871296
-mov qword ptr [r15 + 104], rcx
-movabs rcx, -9223231297218936832
-mov qword ptr [r15 + 112], rcx
-mov qword ptr [r15 + 120], 0
-mov qword ptr [r15 + 128], rdx
-mov r12d, dword ptr [rax + 8]
-add r12, qword ptr [rbx + 504]
-lea r13, [rip + 453f]
+leaq -1(%r10), %rax
+xorl %edx, %edx
+testl %r10d, %r10d
+cmovneq %rax, %rdx
+movq 528(%rbx), %rax
+movq %rdx, 1568(%rax)
+movq 280(%rbx), %rax
+movq 496(%rbx), %rdx
+leaq (%rax,%r14,8), %r11
+movq %rdi, 24(%rsp)
+leaq (%rax,%rdi,8), %rdi
+movl $32768, %eax
+subq %r10, %rax
+movabsq $281479271743488, %r8
+imulq %rax, %r8
+movq 32(%rbx), %rax
+movl 12(%rax), %r9d
+movl 16(%rax), %esi
+leaq 80(%rsp), %r15
+movq %r11, (%r15)
+movq %rdi, 8(%r15)
+movq 520(%rbx), %rdi
+addq %rdx, %rdi
+movq %rdi, 16(%rsp)
+movq %rdi, 16(%r15)
+movq %rdx, 24(%r15)
+movq 552(%rbx), %rdx
+movq %r11, 40(%rsp)
+movq %r11, 32(%r15)
+movq %rdx, 40(%r15)
+movq %r8, 48(%r15)
+movq %r10, 8(%rsp)
+leal (,%r10,8), %edi
+subl 48(%rbx), %edi
+movl %edi, 56(%r15)
+addq %rax, %r9
+movl $150, 60(%r15)
+movq %r9, 64(%r15)
+movq 528(%rbx), %rdi
+shlq $4, %rcx
+addq %rdx, %rcx
+movq %rdi, 72(%r15)
+movq %rcx, 80(%r15)
+movq %rsi, 88(%r15)
+movq %r14, 96(%r15)
+movabsq $9223231297218871296, %rcx
+movq %rcx, 104(%r15)
+movabsq $-9223231297218936832, %rcx
+movq %rcx, 112(%r15)
+movq $0, 120(%r15)
+movq %rdx, 128(%r15)
+movl 8(%rax), %r12d
+addq 504(%rbx), %r12
+leaq 453f(%rip), %r13
 383:
-mov rdi, r15
-call r12
-cmp eax, 1
+movq %r15, %rdi
+callq *%r12
+cmpl $1, %eax
 jne 437f
-mov rax, qword ptr [rsp + 80]
-movzx ecx, byte ptr [rax]
-lea rdx, [rip + 465f]
-movzx r11d, byte ptr [rcx + rdx]
-add r11d, -5
-cmp r11d, 21
+movq 80(%rsp), %rax
+movzbl (%rax), %ecx
+leaq 465f(%rip), %rdx
+movzbl (%rcx,%rdx), %r11d
+addl $-5, %r11d
+cmpl $21, %r11d
 ja 438f
-mov r9, rax
-sub r9, qword ptr [rsp + 40]
-shr r9, 3
-lea r8, [r9 + r14]
-inc r8
-movzx edi, word ptr [rax + 4]
-movzx esi, word ptr [rax + 6]
-mov r10d, esi
-shl r10d, 16
-or r10, rdi
-movzx edx, word ptr [rax + 2]
-movzx ecx, byte ptr [rax + 1]
-movsxd r11, dword ptr [r13 + 4*r11]
-add r11, r13
-jmp r11
+movq %rax, %r9
+subq 40(%rsp), %r9
+shrq $3, %r9
+leaq (%r9,%r14), %r8
+incq %r8
+movzwl 4(%rax), %edi
+movzwl 6(%rax), %esi
+movl %esi, %r10d
+shll $16, %r10d
+orq %rdi, %r10
+movzwl 2(%rax), %edx
+movzbl 1(%rax), %ecx
+movslq (%r13,%r11,4), %r11
+addq %r13, %r11
+jmpq *%r11
 384:
-movsx rcx, dx
+movswq %dx, %rcx
 jmp 395f
 385:
-cmp qword ptr [rbx + 136], rcx
+cmpq %rcx, 136(%rbx)
 ja 397f
 jmp 438f
 386:
-cmp r10, qword ptr [rbx + 136]
+cmpq 136(%rbx), %r10
 jae 438f
 jmp 397f
 387:
-cmp cl, 68
+cmpb $68, %cl
 jae 438f
 jmp 397f
 388:
-inc edx
-cmp edx, dword ptr [rsp + 8]
+incl %edx
+cmpl 8(%rsp), %edx
 jae 438f
 jmp 397f
 389:
-add r9, r14
-shl ecx, 16
-lea rsi, [rcx + rdx]
-add rsi, r9
-add rsi, 2
-cmp rsi, qword ptr [rsp + 24]
+addq %r14, %r9
+shll $16, %ecx
+leaq (%rcx,%rdx), %rsi
+addq %r9, %rsi
+addq $2, %rsi
+cmpq 24(%rsp), %rsi
 ja 438f
-cmp r8, rsi
+cmpq %rsi, %r8
 jae 397f
-mov rsi, qword ptr [rbx + 280]
-lea rsi, [rsi + 8*r9]
-add rsi, 8
-add rcx, rdx
-inc rcx
+movq 280(%rbx), %rsi
+leaq (%rsi,%r9,8), %rsi
+addq $8, %rsi
+addq %rdx, %rcx
+incq %rcx
 390:
-cmp byte ptr [rsi], 120
+cmpb $120, (%rsi)
 jne 438f
-add rsi, 8
-dec rcx
+addq $8, %rsi
+decq %rcx
 je 397f
 jmp 390b
 391:
-cmp r10, qword ptr [rbx + 152]
+cmpq 152(%rbx), %r10
 jae 438f
 jmp 397f
 392:
-shl ecx, 16
-or rcx, rsi
-cmp rcx, qword ptr [rbx + 120]
+shll $16, %ecx
+orq %rsi, %rcx
+cmpq 120(%rbx), %rcx
 jae 438f
 jmp 397f
 393:
-cmp r10d, 63
+cmpl $63, %r10d
 ja 438f
-cmp dword ptr [rsp + 8], edx
+cmpl %edx, 8(%rsp)
 jbe 438f
-lea rcx, [rip + 456f]
-movzx ecx, byte ptr [rcx + 2*r10]
-add rcx, rdx
-cmp ecx, dword ptr [rsp + 8]
+leaq 456f(%rip), %rcx
+movzbl (%rcx,%r10,2), %ecx
+addq %rdx, %rcx
+cmpl 8(%rsp), %ecx
 ja 438f
 jmp 397f
 394:
-movsxd rcx, r10d
+movslq %r10d, %rcx
 395:
-add rcx, r8
-cmp rcx, r14
+addq %r8, %rcx
+cmpq %r14, %rcx
 jl 438f
-cmp rcx, qword ptr [rsp + 24]
+cmpq 24(%rsp), %rcx
 jge 438f
 jmp 397f
 396:
-cmp qword ptr [rbx + 168], rcx
+cmpq %rcx, 168(%rbx)
 jbe 438f
-cmp qword ptr [rbx + 240], rsi
+cmpq %rsi, 240(%rbx)
 jbe 438f
 397:
-mov qword ptr [rsp + 200], rax
+movq %rax, 200(%rsp)
 jmp 383b
 398:
-add edx, 3
-cmp edx, dword ptr [rsp + 8]
+addl $3, %edx
+cmpl 8(%rsp), %edx
 ja 438f
-cmp cl, 11
+cmpb $11, %cl
 ja 400f
-lea r8, [rip + 454f]
-movsxd rdx, dword ptr [r8 + 4*rcx]
-add rdx, r8
-jmp rdx
+leaq 454f(%rip), %r8
+movslq (%r8,%rcx,4), %rdx
+addq %r8, %rdx
+jmpq *%rdx
 399:
-cmp qword ptr [rbx + 192], rdi
+cmpq %rdi, 192(%rbx)
 jbe 438f
 jmp 397b
 400:
-cmp cl, 11
+cmpb $11, %cl
 ja 438f
-cmp qword ptr [rbx + 168], rdi
+cmpq %rdi, 168(%rbx)
 jbe 438f
 jmp 397b
 401:
-cmp qword ptr [rbx + 168], rdi
+cmpq %rdi, 168(%rbx)
 jbe 438f
-cmp qword ptr [rbx + 184], rsi
+cmpq %rsi, 184(%rbx)
 jbe 438f
 jmp 397b
 402:
-cmp qword ptr [rbx + 184], rdi
+cmpq %rdi, 184(%rbx)
 jbe 438f
 jmp 397b
 403:
-mov rcx, qword ptr [rbx + 168]
-cmp rcx, rdi
+movq 168(%rbx), %rcx
+cmpq %rdi, %rcx
 jbe 438f
-cmp rcx, rsi
+cmpq %rsi, %rcx
 jbe 438f
 jmp 397b
 404:
-xor edx, edx
+xorl %edx, %edx
 405:
-mov rcx, qword ptr [r8 + rdx]
-mov qword ptr [r12 + rdx], rcx
-lea rcx, [rdx + 8]
-add rdx, 16
-cmp rdx, rax
-mov rdx, rcx
+movq (%r8,%rdx), %rcx
+movq %rcx, (%r12,%rdx)
+leaq 8(%rdx), %rcx
+addq $16, %rdx
+cmpq %rax, %rdx
+movq %rcx, %rdx
 jbe 405b
 406:
-mov qword ptr [rsp + 64], rdi
-mov rdx, rax
-sub rdx, rcx
+movq %rdi, 64(%rsp)
+movq %rax, %rdx
+subq %rcx, %rdx
 jbe 408f
-add r12, rcx
-add rcx, r8
+addq %rcx, %r12
+addq %r8, %rcx
 407:
-mov sil, byte ptr [rcx]
-mov byte ptr [r12], sil
-inc r12
-inc rcx
-dec rdx
+movb (%rcx), %sil
+movb %sil, (%r12)
+incq %r12
+incq %rcx
+decq %rdx
 jne 407b
 408:
-mov qword ptr [rsp + 56], r8
-mov qword ptr [rbx + 520], rax
-mov rcx, qword ptr [rbx + 152]
-mov rax, qword ptr [rbx + 312]
-lea rax, [rax + 4*rax]
-shl rax, 2
-mov qword ptr [rsp + 32], rcx
-lea rsi, [rax + 8*rcx]
-add rsi, 2048
-mov qword ptr [rbx + 536], rsi
-mov r12, -4096
-and rsi, r12
-mov eax, 4096
-add rsi, rax
-xor r15d, r15d
-mov eax, 9
-mov edx, 3
-mov r10d, 16418
-xor edi, edi
-mov r8, -1
-xor r9d, r9d
+movq %r8, 56(%rsp)
+movq %rax, 520(%rbx)
+movq 152(%rbx), %rcx
+movq 312(%rbx), %rax
+leaq (%rax,%rax,4), %rax
+shlq $2, %rax
+movq %rcx, 32(%rsp)
+leaq (%rax,%rcx,8), %rsi
+addq $2048, %rsi
+movq %rsi, 536(%rbx)
+movq $-4096, %r12
+andq %r12, %rsi
+movl $4096, %eax
+addq %rax, %rsi
+xorl %r15d, %r15d
+movl $9, %eax
+movl $3, %edx
+movl $16418, %r10d
+xorl %edi, %edi
+movq $-1, %r8
+xorl %r9d, %r9d
 syscall
-mov r13, rax
-test rax, rax
-mov r14d, 0
-cmovg r14, rax
-mov qword ptr [rbx + 528], r14
-mov rax, qword ptr [rbx + 24]
-lea rbp, [8*rax + 65552]
-mov qword ptr [rbx + 568], rbp
-and r12, rbp
-mov eax, 4096
-add r12, rax
-mov eax, 9
-xor edi, edi
-mov rsi, r12
-xor r9d, r9d
+movq %rax, %r13
+testq %rax, %rax
+movl $0, %r14d
+cmovgq %rax, %r14
+movq %r14, 528(%rbx)
+movq 24(%rbx), %rax
+leaq 65552(,%rax,8), %rbp
+movq %rbp, 568(%rbx)
+andq %rbp, %r12
+movl $4096, %eax
+addq %rax, %r12
+movl $9, %eax
+xorl %edi, %edi
+movq %r12, %rsi
+xorl %r9d, %r9d
 syscall
-mov rcx, rax
-test rax, rax
-cmovg r15, rax
-mov qword ptr [rbx + 560], r15
-mov eax, 12
-test r13, r13
+movq %rax, %rcx
+testq %rax, %rax
+cmovgq %rax, %r15
+movq %r15, 560(%rbx)
+movl $12, %eax
+testq %r13, %r13
 jle 380b
-test rcx, rcx
+testq %rcx, %rcx
 jle 380b
-mov rax, qword ptr [rsp + 32]
-lea rax, [8*rax + 2048]
-lea rcx, [r14 + 2048]
-mov qword ptr [rsp + 48], rcx
-mov qword ptr [rbx + 544], rcx
-add rax, r14
-mov qword ptr [rbx + 552], rax
-add r15, rbp
-and r15, -16
-mov qword ptr [rbx + 576], r15
-mov rax, qword ptr [rbx + 120]
-mov qword ptr [rsp + 40], rax
-mov rax, qword ptr [rbx + 136]
-xor ecx, ecx
-sub ecx, dword ptr [rbx + 48]
-mov dword ptr [rsp + 8], ecx
-shl rax, 3
-mov qword ptr [rsp + 16], rax
-movabs rax, 281479271743488
-imul rax, qword ptr [rbx + 56]
-mov qword ptr [rsp + 24], rax
-xor r9d, r9d
-add r14, 48
-xorps xmm0, xmm0
+movq 32(%rsp), %rax
+leaq 2048(,%rax,8), %rax
+leaq 2048(%r14), %rcx
+movq %rcx, 48(%rsp)
+movq %rcx, 544(%rbx)
+addq %r14, %rax
+movq %rax, 552(%rbx)
+addq %rbp, %r15
+andq $-16, %r15
+movq %r15, 576(%rbx)
+movq 120(%rbx), %rax
+movq %rax, 40(%rsp)
+movq 136(%rbx), %rax
+xorl %ecx, %ecx
+subl 48(%rbx), %ecx
+movl %ecx, 8(%rsp)
+shlq $3, %rax
+movq %rax, 16(%rsp)
+movabsq $281479271743488, %rax
+imulq 56(%rbx), %rax
+movq %rax, 24(%rsp)
+xorl %r9d, %r9d
+addq $48, %r14
+xorps %xmm0, %xmm0
 409:
-cmp r9, 31
-setne al
-mov r10d, r9d
-mov ecx, 2
-cmove r10d, ecx
-cmp r9, 27
-setae cl
-movzx ebp, r10b
-test cl, al
+cmpq $31, %r9
+setne %al
+movl %r9d, %r10d
+movl $2, %ecx
+cmovel %ecx, %r10d
+cmpq $27, %r9
+setae %cl
+movzbl %r10b, %ebp
+testb %al, %cl
 jne 410f
-lea rax, [rip + 466f]
-movzx edx, byte ptr [rbp + rax]
+leaq 466f(%rip), %rax
+movzbl (%rbp,%rax), %edx
 jmp 411f
 410:
-xor edx, edx
+xorl %edx, %edx
 411:
-xor ecx, ecx
-mov rdi, -1
-lea eax, [rbp - 4]
-cmp eax, 22
+xorl %ecx, %ecx
+movq $-1, %rdi
+leal -4(%rbp), %eax
+cmpl $22, %eax
 ja 425f
-lea rsi, [rip + 451f]
-movsxd rax, dword ptr [rsi + 4*rax]
-add rax, rsi
-jmp rax
+leaq 451f(%rip), %rsi
+movslq (%rsi,%rax,4), %rax
+addq %rsi, %rax
+jmpq *%rax
 412:
-mov al, 16
+movb $16, %al
 jmp 416f
 413:
-mov al, 5
-mov esi, 2040
-mov rdi, qword ptr [rsp + 16]
-xor ecx, ecx
+movb $5, %al
+movl $2040, %esi
+movq 16(%rsp), %rdi
+xorl %ecx, %ecx
 jmp 417f
 414:
-mov al, 29
-mov rdi, qword ptr [rsp + 16]
-xor ecx, ecx
-movabs rsi, 34359738360
+movb $29, %al
+movq 16(%rsp), %rdi
+xorl %ecx, %ecx
+movabsq $34359738360, %rsi
 jmp 417f
 415:
-mov al, 48
+movb $48, %al
 416:
-mov esi, 65535
-mov ecx, 16711680
+movl $65535, %esi
+movl $16711680, %ecx
 417:
-xor r12d, r12d
-lea r11d, [rbp - 9]
-cmp r11d, 14
+xorl %r12d, %r12d
+leal -9(%rbp), %r11d
+cmpl $14, %r11d
 ja 420f
-lea r15, [rip + 452f]
-movsxd r11, dword ptr [r15 + 4*r11]
-add r11, r15
-jmp r11
+leaq 452f(%rip), %r15
+movslq (%r15,%r11,4), %r11
+addq %r15, %r11
+jmpq *%r11
 418:
-mov r12b, 3
+movb $3, %r12b
 jmp 422f
 419:
-mov r12b, 1
+movb $1, %r12b
 jmp 422f
 420:
-test ebp, ebp
+testl %ebp, %ebp
 jne 422f
 421:
-mov r12b, 4
+movb $4, %r12b
 422:
-xor r15d, r15d
-cmp r10b, 15
+xorl %r15d, %r15d
+cmpb $15, %r10b
 je 432f
-cmp ebp, 17
+cmpl $17, %ebp
 jne 428f
 jmp 432f
 423:
-mov r12b, 2
+movb $2, %r12b
 jmp 428f
 424:
-mov esi, 65535
-mov al, 16
-xor ecx, ecx
+movl $65535, %esi
+movb $16, %al
+xorl %ecx, %ecx
 jmp 427f
 425:
-xor esi, esi
-xor eax, eax
+xorl %esi, %esi
+xorl %eax, %eax
 jmp 417b
 426:
-mov al, 32
-mov esi, 4294967295
+movb $32, %al
+movl $4294967295, %esi
 427:
-xor r12d, r12d
+xorl %r12d, %r12d
 428:
-mov r15d, dword ptr [rsp + 8]
+movl 8(%rsp), %r15d
 jmp 432f
 429:
-xor ecx, ecx
-mov al, 32
-mov esi, 4294967295
-mov rdi, qword ptr [rsp + 32]
-xor r12d, r12d
+xorl %ecx, %ecx
+movb $32, %al
+movl $4294967295, %esi
+movq 32(%rsp), %rdi
+xorl %r12d, %r12d
 jmp 431f
 430:
-mov r12b, 4
-mov esi, 255
-mov al, 8
+movb $4, %r12b
+movl $255, %esi
+movb $8, %al
 431:
-xor r15d, r15d
+xorl %r15d, %r15d
 432:
-test dl, 1
+testb $1, %dl
 jne 433f
-xor r13d, r13d
+xorl %r13d, %r13d
 jmp 434f
 433:
-mov r11d, 4294967295
-lea r13, [r11 - 65535]
+movl $4294967295, %r11d
+leaq -65535(%r11), %r13
 434:
-lea r11d, [r10 - 15]
-mov rbp, rdx
-shl rbp, 62
-sar rbp, 63
-movabs r8, 281470681743360
-and rbp, r8
-or rbp, r13
-shr edx, 2
-shl rdx, 48
-neg rdx
-or rdx, rbp
-mov r13, rdx
-and r13, qword ptr [rsp + 24]
-test r11b, -3
-setne bpl
-mov r8d, 255
-cmove r13, r8
-cmp r9, 31
-movzx eax, al
-mov r8d, 48
-cmove eax, r8d
-mov r8d, 63
-cmove rsi, r8
-mov r11, qword ptr [rsp + 40]
-cmp r10b, 5
+leal -15(%r10), %r11d
+movq %rdx, %rbp
+shlq $62, %rbp
+sarq $63, %rbp
+movabsq $281470681743360, %r8
+andq %r8, %rbp
+orq %r13, %rbp
+shrl $2, %edx
+shlq $48, %rdx
+negq %rdx
+orq %rbp, %rdx
+movq %rdx, %r13
+andq 24(%rsp), %r13
+testb $-3, %r11b
+setne %bpl
+movl $255, %r8d
+cmoveq %r8, %r13
+cmpq $31, %r9
+movzbl %al, %eax
+movl $48, %r8d
+cmovel %r8d, %eax
+movl $63, %r8d
+cmoveq %r8, %rsi
+movq 40(%rsp), %r11
+cmpb $5, %r10b
 je 435f
-mov r11, rdi
+movq %rdi, %r11
 435:
-shl bpl, 2
-or bpl, 2
-mov qword ptr [r14 - 48], rdx
-mov qword ptr [r14 - 40], r13
-mov qword ptr [r14 - 32], rsi
-mov qword ptr [r14 - 24], rcx
-mov qword ptr [r14 - 16], r11
-mov byte ptr [r14 - 8], al
-mov byte ptr [r14 - 7], bpl
-mov byte ptr [r14 - 6], r12b
-mov byte ptr [r14 - 5], 0
-mov dword ptr [r14 - 4], r15d
-movups xmmword ptr [r14], xmm0
-inc r9
-add r14, 64
-cmp r9, 32
+shlb $2, %bpl
+orb $2, %bpl
+movq %rdx, -48(%r14)
+movq %r13, -40(%r14)
+movq %rsi, -32(%r14)
+movq %rcx, -24(%r14)
+movq %r11, -16(%r14)
+movb %al, -8(%r14)
+movb %bpl, -7(%r14)
+movb %r12b, -6(%r14)
+movb $0, -5(%r14)
+movl %r15d, -4(%r14)
+movups %xmm0, (%r14)
+incq %r9
+addq $64, %r14
+cmpq $32, %r9
 jne 409b
-mov rdx, qword ptr [rsp + 32]
-test rdx, rdx
-mov rsi, qword ptr [rsp + 72]
-mov rcx, qword ptr [rsp + 64]
-mov rdi, qword ptr [rsp + 48]
+movq 32(%rsp), %rdx
+testq %rdx, %rdx
+movq 72(%rsp), %rsi
+movq 64(%rsp), %rcx
+movq 48(%rsp), %rdi
 je 374b
-mov rax, qword ptr [rsp + 56]
-mov eax, dword ptr [rax + 4]
-add rcx, rax
-xor eax, eax
+movq 56(%rsp), %rax
+movl 4(%rax), %eax
+addq %rax, %rcx
+xorl %eax, %eax
 436:
-mov qword ptr [rdi + 8*rax], rcx
-inc rax
-cmp rdx, rax
+movq %rcx, (%rdi,%rax,8)
+incq %rax
+cmpq %rax, %rdx
 jne 436b
 jmp 374b
 437:
-test eax, eax
+testl %eax, %eax
 jne 438f
-mov rax, qword ptr [rsp + 96]
-mov rcx, qword ptr [rbx + 496]
-mov rdx, qword ptr [rbx + 544]
-sub rax, rcx
-add rax, 15
-and rax, -16
-mov qword ptr [rbx + 520], rax
-mov rax, qword ptr [rsp + 16]
-sub rax, rcx
-add rax, qword ptr [rbx + 504]
-mov qword ptr [rdx + 8*rbp], rax
-xor eax, eax
+movq 96(%rsp), %rax
+movq 496(%rbx), %rcx
+movq 544(%rbx), %rdx
+subq %rcx, %rax
+addq $15, %rax
+andq $-16, %rax
+movq %rax, 520(%rbx)
+movq 16(%rsp), %rax
+subq %rcx, %rax
+addq 504(%rbx), %rax
+movq %rax, (%rdx,%rbp,8)
+xorl %eax, %eax
 jmp 380b
 438:
-mov eax, 35
+movl $35, %eax
 jmp 380b
 439:
 440:
-movabs rcx, -49064778989728563
-movabs rax, -7046029254386353131
-xor rax, rsi
-cmp rsi, 8
+movabsq $-49064778989728563, %rcx
+movabsq $-7046029254386353131, %rax
+xorq %rsi, %rax
+cmpq $8, %rsi
 jae 441f
-xor edx, edx
+xorl %edx, %edx
 jmp 443f
 441:
-xor r8d, r8d
-mov r9, rax
+xorl %r8d, %r8d
+movq %rax, %r9
 442:
-xor r9, qword ptr [rdi + r8]
-imul r9, rcx
-mov rax, r9
-shr rax, 32
-xor rax, r9
-lea rdx, [r8 + 8]
-add r8, 16
-mov r9, rax
-cmp r8, rsi
-mov r8, rdx
+xorq (%rdi,%r8), %r9
+imulq %rcx, %r9
+movq %r9, %rax
+shrq $32, %rax
+xorq %r9, %rax
+leaq 8(%r8), %rdx
+addq $16, %r8
+movq %rax, %r9
+cmpq %rsi, %r8
+movq %rdx, %r8
 jbe 442b
 443:
-sub rsi, rdx
+subq %rdx, %rsi
 jbe 445f
-add rdx, rdi
+addq %rdi, %rdx
 444:
-movzx edi, byte ptr [rdx]
-xor rdi, rax
-imul rdi, rcx
-mov rax, rdi
-shr rax, 32
-xor rax, rdi
-inc rdx
-dec rsi
+movzbl (%rdx), %edi
+xorq %rax, %rdi
+imulq %rcx, %rdi
+movq %rdi, %rax
+shrq $32, %rax
+xorq %rdi, %rax
+incq %rdx
+decq %rsi
 jne 444b
 445:
-imul rax, rcx
-shr rax, 32
-ret
+imulq %rcx, %rax
+shrq $32, %rax
+retq
 446:
 .p2align 2, 0x0
 447:
@@ -4206,6 +4206,7 @@ ret
         in("rdx") value,
         lateout("eax") status,
         clobber_abi("sysv64"),
+        options(att_syntax),
     );
     status
 }
