@@ -43,7 +43,7 @@ Usage: cargo xtask TASK [OPTIONS]
   corpus          pack the crates of fixtures/corpus; compare each with its original
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
   fuzz [TARGET]   build and run fuzz targets (all but `differential`, which needs wasmtime)
-  machine         compile runtime/src/inflate/portable.rs to the text beside it
+  machine         compile the runtime's kernel and records to the texts beside them
   suites          run test suites that crates publish, with their macros and with shims
 
 Options:
