@@ -370,42 +370,44 @@ fn returns_end(image: &Image) -> usize {
     (image.returns + image.returns_bytes) & !15
 }
 
-/// Runs function `func` in the frame at slot `base`: arguments and results are its first slots.
-pub unsafe fn run(image: &mut Image, func: usize) -> u32 {
-    check!(prepare(image, func));
+/// Runs function `func` in the frame at slot `base`: arguments and results are its first slots. What it calls uses
+/// the image as well, so there is no reference to it meanwhile.
+pub unsafe fn run(image: *mut Image, func: usize) -> u32 {
+    check!(prepare(&mut *image, func));
     // A run that is not inside another begins at the end.
-    if image.level <= 1 {
-        image.top = returns_end(image);
+    if (*image).level <= 1 {
+        (*image).top = returns_end(&*image);
     }
-    let top = image.top;
+    let top = (*image).top;
+    let fuel = (*image).fuel;
     let mut context = Context {
         host_stack: 0,
         stack: 0,
         // The first function pays for a call as well.
-        fuel: if image.fuel == u64::MAX { image.fuel } else { image.fuel + 1 },
-        frame: image.stack + image.base * 8 + image.begin,
+        fuel: if fuel == u64::MAX { fuel } else { fuel + 1 },
+        frame: (*image).stack + (*image).base * 8 + (*image).begin,
         stack_top: top,
-        stack_min: returns_end(image) - (image.depth_max + 1) * 8,
-        frames_end: image.stack + STACK_SLOTS_MAX as usize * 8,
+        stack_min: returns_end(&*image) - ((*image).depth_max + 1) * 8,
+        frames_end: (*image).stack + STACK_SLOTS_MAX as usize * 8,
         memory: 0,
         ends: [0; 4],
-        globals: image.globals,
-        consts: image.consts,
-        funcs: image.funcs,
+        globals: (*image).globals,
+        consts: (*image).consts,
+        funcs: (*image).funcs,
         tables: 0,
-        entries: image.entries,
-        n_funcs: image.n_funcs as u64,
+        entries: (*image).entries,
+        n_funcs: (*image).n_funcs as u64,
         func: 0,
         slow: slow as *const () as usize,
         compile: compile as *const () as usize,
         image: image,
     };
-    view(&mut context, image);
+    view(&mut context, &*image);
     let enter: extern "C" fn(*mut Context, u32) -> u32 =
-        mem::transmute(image.executable + header(image, 0));
+        mem::transmute((*image).executable + header(&*image, 0));
     let left = enter(&mut context, func as u32);
-    image.fuel = context.fuel;
-    image.top = top;
+    (*image).fuel = context.fuel;
+    (*image).top = top;
     left
 }
 
@@ -423,27 +425,26 @@ unsafe fn view(context: &mut Context, image: &Image) {
 
 /// Called by the stubs: runs instruction number `at`, one of those for which machine code is not worth it.
 unsafe extern "C" fn slow(context: *mut Context, at: u32, frame: *mut u64) -> u32 {
-    let context = &mut *context;
-    let image = &mut *context.image;
-    image.fuel = context.fuel;
-    image.top = context.stack & !15;
+    let image = (*context).image;
+    (*image).fuel = (*context).fuel;
+    (*image).top = (*context).stack & !15;
     // It was checked when its function was compiled.
-    let i = &*(image.code as *const Insn).add(at as usize);
+    let i = &*((*image).code as *const Insn).add(at as usize);
     let status = if i.op == op::CALL_HOST {
         call_host(image, i.b as usize | (i.c as usize) << 16, frame.add(i.a as usize))
     } else if i.op == op::MATH {
         let (x, y) = (*frame.add(i.b as usize), *frame.add(i.c as usize));
-        let math: extern "C" fn(usize, u32, u64, u64) -> u32 = mem::transmute(image.math);
-        let status = math(image.engine, i.x as u32, x, y);
+        let math: extern "C" fn(usize, u32, u64, u64) -> u32 = mem::transmute((*image).math);
+        let status = math((*image).engine, i.x as u32, x, y);
         if status == 0 {
-            *frame.add(i.a as usize) = image.result;
+            *frame.add(i.a as usize) = (*image).result;
         }
         status
     } else {
-        state::run(image, i, frame)
+        state::run(&mut *image, i, frame)
     };
-    context.fuel = image.fuel;
-    view(context, image);
+    (*context).fuel = (*image).fuel;
+    view(&mut *context, &*image);
     status
 }
 

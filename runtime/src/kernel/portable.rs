@@ -28,7 +28,7 @@ tier! {
             0
         }
 
-        pub unsafe fn run(_: &mut Image, _: usize) -> u32 {
+        pub unsafe fn run(_: *mut Image, _: usize) -> u32 {
             0
         }
 
@@ -121,6 +121,9 @@ pub unsafe fn run(what: usize, image: usize, value: usize) -> u32 {
         let range = &*(value as *const [usize; 3]);
         return pages::print(range[0], range[1], range[2]) as u32;
     }
+    if what == RUN {
+        return machine::run(image as *mut Image, value);
+    }
     let image = &mut *(image as *mut Image);
     match what {
         LOAD => load(image),
@@ -134,7 +137,6 @@ pub unsafe fn run(what: usize, image: usize, value: usize) -> u32 {
             state::run(image, &*(parts[0] as *const Insn), parts[1] as *mut u64)
         }
         PREPARE => machine::prepare(image, value),
-        RUN => machine::run(image, value),
         _ => {
             let range = &*(value as *const [usize; 2]);
             image.detail = checksum(range[0], range[1]) as usize;
@@ -166,23 +168,17 @@ unsafe fn load(image: &mut Image) -> u32 {
     image.memory_block = image.memory_bytes + MEMORY_SLACK;
     image.memory = take(image.memory_block);
     image.stack = take(STACK_BYTES);
-    // Of 64 bits there are enough.
-    let side = image.n_tables as u64 * 16
-        + image.table_items as u64 * 8
-        + image.n_globals as u64 * 8 * (LEVELS as u64 + 2)
-        + image.n_funcs as u64 * 4;
+    let side = state::side_bytes(image);
     if side > usize::MAX as u64 / 4 {
         return TOO_LARGE_HERE;
     }
-    image.side_bytes = side as usize + 64;
+    image.side_bytes = side as usize;
     image.side = take(image.side_bytes);
     if image.memory == 0 || image.stack == 0 || image.side == 0 {
         return NO_MEMORY;
     }
-    image.saved = image.side;
-    image.tables = image.saved + image.n_globals * 8 * (LEVELS + 2);
-    image.order = image.tables + image.n_tables * 16 + image.table_items * 8;
-    let mut at = image.tables + image.n_tables * 16;
+    state::lay_out(image);
+    let mut at = state::first_item(image);
     let mut index = 0;
     while index < image.n_tables {
         let len = word(image.table_records, index * TABLE_WORDS);
@@ -546,26 +542,27 @@ unsafe fn locate(image: &mut Image, func: usize) -> u32 {
     OUTSIDE
 }
 
-/// Calls the embedding: arguments from the window on, the result into its first slot.
-pub unsafe fn call_host(image: &mut Image, number: usize, slots: *mut u64) -> u32 {
-    if image.fuel < HOST_CALL {
+/// Calls the embedding: arguments from the window on, the result into its first slot. The embedding uses the image as
+/// well, so there is no reference to it meanwhile.
+pub unsafe fn call_host(image: *mut Image, number: usize, slots: *mut u64) -> u32 {
+    if (*image).fuel < HOST_CALL {
         return FUEL;
     }
-    image.fuel -= HOST_CALL;
+    (*image).fuel -= HOST_CALL;
     let counts = *COUNTS.as_ptr().add(number);
-    let host: extern "C" fn(usize, u32, *mut u64, u32) -> u32 = mem::transmute(image.host);
-    image.work = 0;
-    image.base = (slots as usize - image.stack) / 8;
-    check!(host(image.engine, number as u32, slots, counts.0 as u32));
+    let host: extern "C" fn(usize, u32, *mut u64, u32) -> u32 = mem::transmute((*image).host);
+    (*image).work = 0;
+    (*image).base = (slots as usize - (*image).stack) / 8;
+    check!(host((*image).engine, number as u32, slots, counts.0 as u32));
     if number != ATTEMPT as usize {
-        let cost = image.work >> 6;
-        if image.fuel < cost {
+        let cost = (*image).work >> 6;
+        if (*image).fuel < cost {
             return FUEL;
         }
-        image.fuel -= cost;
+        (*image).fuel -= cost;
     }
     if counts.1 != 0 {
-        *slots = image.result;
+        *slots = (*image).result;
     }
     0
 }

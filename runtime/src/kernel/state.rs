@@ -1,7 +1,7 @@
 //! The rare operations on memory and tables.
 
 use super::super::super::image::{bulk, Insn, TABLE_ITEMS_MAX, TABLE_WORDS};
-use super::super::layout::Image;
+use super::super::layout::{Image, LEVELS};
 use super::{copy, pages, word, FUEL, MEMORY_LIMIT, MEMORY_SLACK, NO_MEMORY, PAGE_BYTES};
 use super::super::super::image::SEGMENT_WORDS;
 
@@ -52,7 +52,8 @@ pub unsafe fn run(image: &mut Image, i: &Insn, frame: *mut u64) -> u32 {
             }
             check!(grow_table(image, b, q, full));
             *window = before as u64;
-            cost = q >> 3;
+            // All items have moved.
+            cost = image.table_items >> 3;
         }
         bulk::TABLE_FILL => {
             let items = check_range(image, b, p, r);
@@ -141,35 +142,55 @@ unsafe fn grow(image: &mut Image, pages: usize, result: *mut u64) -> u32 {
     0
 }
 
-/// Adds items to a table: all of them move to the end of a larger block.
+/// What the second block has to hold, in bytes.
+pub unsafe fn side_bytes(image: &Image) -> u64 {
+    image.n_globals as u64 * 8 * (LEVELS as u64 + 2)
+        + image.n_tables as u64 * 16
+        + image.n_funcs as u64 * 4
+        + image.table_items as u64 * 8
+        + 64
+}
+
+/// Finds the places in the second block; the tables' items are its last.
+pub unsafe fn lay_out(image: &mut Image) {
+    image.saved = image.side;
+    image.tables = image.saved + image.n_globals * 8 * (LEVELS + 2);
+    image.order = image.tables + image.n_tables * 16;
+}
+
+pub unsafe fn first_item(image: &Image) -> usize {
+    (image.order + image.n_funcs * 4 + 7) & !7
+}
+
+/// Adds items to a table: everything moves to another block.
 unsafe fn grow_table(image: &mut Image, table: usize, n: usize, value: u64) -> u32 {
     let (old, old_bytes) = (image.side, image.side_bytes);
-    let bytes = old_bytes + (image.table_items + n) * 8;
-    let side = pages::grow(old, old_bytes, bytes);
-    if side == 0 {
+    let (views, items) = (image.tables, first_item(image));
+    image.table_items += n;
+    image.side_bytes = side_bytes(image) as usize;
+    image.side = pages::take(image.side_bytes);
+    if image.side == 0 {
+        image.side = old;
+        image.side_bytes = old_bytes;
         return NO_MEMORY;
     }
-    image.side = side;
-    image.side_bytes = bytes;
-    image.saved = image.saved - old + side;
-    image.tables = image.tables - old + side;
-    image.order = image.order - old + side;
-    image.table_items += n;
-    let views = image.tables as *mut [usize; 2];
-    let mut at = side + old_bytes;
+    copy(old, image.side, items - old);
+    lay_out(image);
+    let mut at = first_item(image);
     let mut index = 0;
     while index < image.n_tables {
-        let [items, len] = *views.add(index);
-        copy(items - old + side, at, len * 8);
+        let [items, len] = *(views as *const [usize; 2]).add(index);
+        copy(items, at, len * 8);
         let mut grown = len;
         if index == table {
             fill(at + len * 8, n, value);
             grown += n;
         }
-        *views.add(index) = [at, grown];
+        *(image.tables as *mut [usize; 2]).add(index) = [at, grown];
         at += grown * 8;
         index += 1;
     }
+    pages::give(old, old_bytes);
     0
 }
 

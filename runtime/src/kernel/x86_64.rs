@@ -29,12 +29,51 @@ pushq %r12
 pushq %rbx
 subq $184, %rsp
 movq %rdx, %r15
-cmpq $12, %rdi
-je 107f
-cmpq $11, %rdi
-je 103f
-cmpq $10, %rdi
-jne 108f
+movq %rsi, %rbx
+leaq -8(%rdi), %rax
+cmpq $4, %rax
+ja 113f
+leaq 463f(%rip), %rcx
+movslq (%rcx,%rax,4), %rax
+addq %rcx, %rax
+jmpq *%rax
+103:
+movq %rbx, %rdi
+movq %r15, %rsi
+callq 381f
+testl %eax, %eax
+je 128f
+104:
+movl %eax, %r14d
+jmp 164f
+105:
+movq 16(%r15), %rbx
+testq %rbx, %rbx
+je 163f
+movq (%r15), %rdi
+movq 8(%r15), %r14
+xorl %r15d, %r15d
+106:
+leaq (%r15,%r14), %rsi
+movq %rbx, %rdx
+subq %r15, %rdx
+movl $1, %eax
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
+syscall
+testq %rax, %rax
+jle 107f
+addq %rax, %r15
+jmp 108f
+107:
+cmpq $-4, %rax
+jne 132f
+108:
+cmpq %rbx, %r15
+jae 163f
+jmp 106b
+109:
 movq (%r15), %rdi
 movq 8(%r15), %rsi
 movq 16(%r15), %rdx
@@ -47,90 +86,62 @@ popq %r13
 popq %r14
 popq %r15
 popq %rbp
-jmp 242f
-103:
-movq 16(%r15), %rbx
-testq %rbx, %rbx
-je 159f
-movq (%r15), %rdi
-movq 8(%r15), %r14
-xorl %r15d, %r15d
-104:
-leaq (%r15,%r14), %rsi
-movq %rbx, %rdx
-subq %r15, %rdx
-movl $1, %eax
-xorl %r10d, %r10d
-xorl %r8d, %r8d
-xorl %r9d, %r9d
-syscall
-testq %rax, %rax
-jle 105f
-addq %rax, %r15
-jmp 106f
-105:
-cmpq $-4, %rax
-jne 125f
-106:
-cmpq %rbx, %r15
-jae 159f
-jmp 104b
-107:
+jmp 249f
+112:
 movq (%r15), %rax
 movq 8(%r15), %rcx
 movq 16(%r15), %rdx
 xorl %r14d, %r14d
 cmpq $8, %rdx
-jae 121f
+jae 124f
 xorl %esi, %esi
-jmp 123f
-108:
-movq %rsi, %rbx
-cmpq $8, %rdi
-ja 148f
-leaq 455f(%rip), %rax
+jmp 126f
+113:
+cmpq $7, %rdi
+ja 153f
+leaq 464f(%rip), %rax
 movslq (%rax,%rdi,4), %rcx
 addq %rax, %rcx
 jmpq *%rcx
-109:
+114:
 movq 8(%rbx), %r12
 movl $19, %r14d
 cmpq $24, %r12
-jb 160f
+jb 164f
 movq (%rbx), %rbp
 cmpl $1296384848, (%rbp)
-jne 160f
+jne 164f
 movl 4(%rbp), %eax
 movq %rax, 472(%rbx)
 movl $20, %r14d
 cmpq $1, %rax
-jne 160f
+jne 164f
 movl 12(%rbp), %r13d
 movq %r12, %rax
 shrq $4, %rax
 movl $21, %r14d
 cmpq %r13, %rax
-jb 160f
+jb 164f
 cmpl $2, %r13d
-jb 160f
+jb 164f
 movl 8(%rbp), %eax
 cmpq %rax, %r12
-jne 160f
+jne 164f
 movq %r13, %rsi
 shlq $4, %rsi
 leaq 24(%rsi), %rax
 movl $22, %r14d
 cmpq %r12, %rax
-ja 160f
+ja 164f
 cmpl $0, 20(%rbp)
-jne 160f
+jne 164f
 movl 16(%rbp), %eax
 movl %eax, 4(%rsp)
 leaq 24(%rbp), %r15
 movq %r15, %rdi
-callq 440f
+callq 448f
 cmpl %eax, 4(%rsp)
-jne 160f
+jne 164f
 movl 24(%rbp), %esi
 movq %rsi, 88(%rbx)
 movl 40(%rbp), %ecx
@@ -139,32 +150,32 @@ movq $0, 104(%rbx)
 xorl %eax, %eax
 xorl %edi, %edi
 xorl %edx, %edx
-112:
+115:
 cmpq $1, %rdi
-jbe 113f
+jbe 116f
 movl (%r15), %r8d
 movl $536870912, %r9d
 subq %rdx, %r9
 cmpq %r8, %r9
-jb 164f
+jb 165f
 addq %r8, %rdx
 movq %rdx, 104(%rbx)
-113:
+116:
 movl 4(%r15), %r8d
 cmpq %r8, %rax
 cmovbeq %r8, %rax
 incq %rdi
 addq $16, %r15
 cmpq %rdi, %r13
-jne 112b
+jne 115b
 movl $23, %r14d
 cmpl $134217728, %esi
-ja 160f
+ja 164f
 cmpl $536870912, %ecx
-ja 160f
+ja 164f
 movl $24, %r14d
 cmpq %r12, %rax
-ja 160f
+ja 164f
 addl $71, %esi
 andl $536870848, %esi
 addl $71, %ecx
@@ -192,7 +203,7 @@ movq %rax, %r15
 testq %rax, %rax
 cmovleq %r14, %r15
 movq %r15, 72(%rbx)
-jle 165f
+jle 166f
 movq (%rbx), %rax
 movq 88(%rbx), %rcx
 addq $71, %rcx
@@ -215,46 +226,46 @@ addq $24, %rdx
 movq %rbx, %rdi
 xorl %esi, %esi
 movq %r15, %rcx
-callq 234f
+callq 241f
 testl %eax, %eax
-jne 147f
+jne 104b
 movq 272(%rbx), %rcx
 movq 472(%rbx), %rdx
 movl $1, %esi
 movq %rbx, %rdi
-callq 234f
+callq 241f
 testl %eax, %eax
-jne 147f
+jne 104b
 movq 88(%rbx), %rdi
 movq 472(%rbx), %rax
 movq %rax, 296(%rbx)
 movl $27, %r14d
 cmpq $72, %rdi
-jb 160f
+jb 164f
 movl $28, %r14d
 cmpl $1296646992, (%r15)
-jne 160f
+jne 164f
 cmpl $1, 4(%r15)
-jne 160f
+jne 164f
 movl 8(%r15), %eax
 cmpq %rax, %rdi
-jne 160f
+jne 164f
 movl 16(%r15), %eax
 cmpl $67108864, %eax
-ja 160f
+ja 164f
 movl 12(%r15), %ecx
 cmpq %rcx, 96(%rbx)
-jne 160f
+jne 164f
 movl 36(%r15), %edx
 cmpq $256, %rdx
-ja 160f
+ja 164f
 movl 24(%r15), %esi
 cmpq $65535, %rsi
-ja 160f
+ja 164f
 movl 20(%r15), %ecx
 movl 64(%r15), %r8d
 cmpl %ecx, %r8d
-ja 160f
+ja 164f
 movq %rax, 288(%rbx)
 movq %rsi, 240(%rbx)
 movl 52(%r15), %esi
@@ -287,7 +298,7 @@ movq %rdi, %r13
 shrq $2, %r13
 movl $29, %r14d
 cmpq %r13, %r12
-ja 160f
+ja 164f
 addq %r15, %rdi
 movq %rdi, 232(%rbx)
 leaq 72(%r15), %rdi
@@ -312,42 +323,43 @@ movq %r9, 216(%rbx)
 leaq (,%rax,8), %r9
 movl $32, %r14d
 cmpq 104(%rbx), %r9
-ja 160f
+ja 164f
 xorl %r9d, %r9d
 testq %rdx, %rdx
-je 115f
-114:
+je 118f
+117:
 movl (%r8), %r10d
 addq %r10, %r9
 addq $8, %r8
 decq %rdx
-jne 114b
+jne 117b
 movl $30, %r14d
 cmpq $10000000, %r9
-ja 160f
-115:
+ja 164f
+118:
 movq %r9, 344(%rbx)
 testq %rcx, %rcx
-je 118f
+je 121f
 addq $4, %rdi
 movq 312(%rbx), %rdx
-116:
+119:
 movl (%rdi), %r8d
 cmpl %eax, %r8d
-ja 117f
+ja 120f
 cmpq %r8, %rdx
-jae 117f
+jae 120f
 movq %r8, 312(%rbx)
 movq %r8, %rdx
-117:
+120:
 addq $16, %rdi
 decq %rcx
-jne 116b
-118:
+jne 119b
+121:
 shlq $16, %rsi
 movl $13, %r14d
 cmpq 16(%rbx), %rsi
-ja 160f
+ja 164f
+movabsq $4611686018427383808, %r15
 movq %rsi, 392(%rbx)
 movq %rsi, %rax
 orq $64, %rax
@@ -372,54 +384,56 @@ syscall
 testq %rax, %rax
 cmovleq %r14, %rax
 movq %rax, 408(%rbx)
-movq 152(%rbx), %rax
-movq 168(%rbx), %rcx
-shlq $4, %rcx
-movq 344(%rbx), %rdx
-leaq (%rcx,%rdx,8), %rcx
-imulq $528, 136(%rbx), %rdx
-addq %rcx, %rdx
-leaq (%rdx,%rax,4), %rax
-movq %rax, %rcx
-shrq $62, %rcx
-movl $17, %r14d
-jne 160f
+imulq $528, 136(%rbx), %rax
+movq 152(%rbx), %rcx
+movq 168(%rbx), %rdx
+shlq $4, %rdx
+addq %rax, %rdx
+movq 344(%rbx), %rax
+leaq (%rdx,%rcx,4), %rcx
+leaq (%rcx,%rax,8), %rax
 addq $64, %rax
+leaq 4095(%r15), %rcx
+movl $17, %r14d
+cmpq %rcx, %rax
+ja 164f
 movq %rax, 328(%rbx)
-movabsq $9223372036854771712, %rsi
-andq %rax, %rsi
-addq $4096, %rsi
+andq %rax, %r15
+addq $4096, %r15
 xorl %r14d, %r14d
 movl $9, %eax
 movl $3, %edx
 xorl %edi, %edi
+movq %r15, %rsi
 xorl %r9d, %r9d
 syscall
 testq %rax, %rax
 cmovleq %r14, %rax
 movq %rax, 320(%rbx)
-jle 165f
+jle 166f
 cmpq $0, 384(%rbx)
-je 165f
+je 166f
 cmpq $0, 408(%rbx)
 movl $12, %r14d
-je 160f
+je 164f
 movq %rax, 352(%rbx)
 imulq $528, 136(%rbx), %rcx
 addq %rax, %rcx
 movq %rcx, 336(%rbx)
 movq 168(%rbx), %rdx
-movq 344(%rbx), %rsi
 movq %rdx, %rax
 shlq $4, %rax
 addq %rcx, %rax
-leaq (%rax,%rsi,8), %rcx
-movq %rcx, 368(%rbx)
+movq %rax, 368(%rbx)
 testq %rdx, %rdx
-je 120f
+je 123f
+movq 152(%rbx), %rcx
+leaq (%rax,%rcx,4), %rax
+addq $7, %rax
+andq $-8, %rax
 xorl %ecx, %ecx
 xorl %edx, %edx
-119:
+122:
 movq 160(%rbx), %rsi
 movq 336(%rbx), %rdi
 movl (%rcx,%rsi), %esi
@@ -429,8 +443,8 @@ leaq (%rax,%rsi,8), %rax
 incq %rdx
 addq $8, %rcx
 cmpq 168(%rbx), %rdx
-jb 119b
-120:
+jb 122b
+123:
 movq %rbx, %rdi
 addq $184, %rsp
 popq %rbx
@@ -439,344 +453,45 @@ popq %r13
 popq %r14
 popq %r15
 popq %rbp
-jmp 167f
-121:
+jmp 168f
+124:
 xorl %edi, %edi
-122:
+125:
 movq (%rax,%rdi), %rsi
 movq %rsi, (%rcx,%rdi)
 leaq 8(%rdi), %rsi
 addq $16, %rdi
 cmpq %rdx, %rdi
 movq %rsi, %rdi
-jbe 122b
-123:
+jbe 125b
+126:
 subq %rsi, %rdx
-jbe 160f
+jbe 164f
 addq %rsi, %rcx
 addq %rsi, %rax
-124:
+127:
 movb (%rax), %sil
 movb %sil, (%rcx)
 incq %rcx
 incq %rax
 decq %rdx
-jne 124b
-jmp 160f
-125:
-movl $1, %r14d
-jmp 160f
-126:
-movq 360(%rbx), %rax
-movl $11, %r14d
-cmpq $64, %rax
-ja 160f
-movq 128(%rbx), %rcx
-movq 136(%rbx), %rdi
-shlq $3, %rdi
-movq 352(%rbx), %rdx
-movq %rdi, %rsi
-imulq %rax, %rsi
-testq %rdi, %rdi
-je 155f
-leaq (%rdx,%rsi), %r8
-xorl %r10d, %r10d
-127:
-movq (%rcx,%r10), %r9
-movq %r9, (%r8,%r10)
-leaq 8(%r10), %r9
-addq $16, %r10
-cmpq %rdi, %r10
-movq %r9, %r10
-jbe 127b
-jmp 156f
+jne 127b
+jmp 164f
 128:
-movq %rbx, %rdi
-movq %r15, %rsi
-addq $184, %rsp
-popq %rbx
-popq %r12
-popq %r13
-popq %r14
-popq %r15
-popq %rbp
-jmp 225f
-129:
-movq 224(%rbx), %rax
-movl $36, %r14d
-testq %rax, %rax
-je 160f
-movabsq $8589934528, %rcx
-movq 216(%rbx), %r9
-movq 232(%rbx), %rdx
-leaq -8(%rdx), %rsi
-movq (%r15), %rdi
-movq 8(%r15), %r8
-addq $60, %rcx
-130:
-leaq 8(%r9), %r10
-cmpq %rdx, %r10
-ja 160f
-movl 4(%r9), %r11d
-movq %rsi, %r15
-subq %r9, %r15
-cmpq %r11, %r15
-jb 160f
-cmpq %r11, %r8
-jne 133f
-xorl %r15d, %r15d
-testq %r11, %r11
-je 132f
-131:
-movb (%r10,%r15), %bpl
-cmpb (%rdi,%r15), %bpl
-jne 132f
-incq %r15
-cmpq %r15, %r8
-jne 131b
-jmp 149f
-132:
-cmpq %r8, %r15
-je 149f
-133:
-addq $3, %r11
-andq %rcx, %r11
-addq %r10, %r11
-movq %r11, %r9
-decq %rax
-jne 130b
-jmp 160f
-134:
-movq %rbx, %rdi
-movq %r15, %rsi
-addq $184, %rsp
-popq %rbx
-popq %r12
-popq %r13
-popq %r14
-popq %r15
-popq %rbp
-jmp 373f
-135:
-movq 496(%rbx), %rdi
-testq %rdi, %rdi
-je 136f
-movq 512(%rbx), %rsi
-movl $11, %eax
-xorl %edx, %edx
-xorl %r10d, %r10d
-xorl %r8d, %r8d
-xorl %r9d, %r9d
-syscall
-136:
-movq 504(%rbx), %rdi
-testq %rdi, %rdi
-je 137f
-movq 512(%rbx), %rsi
-movl $11, %eax
-xorl %edx, %edx
-xorl %r10d, %r10d
-xorl %r8d, %r8d
-xorl %r9d, %r9d
-syscall
-137:
-movq 528(%rbx), %rdi
-testq %rdi, %rdi
-je 138f
-movq $-4096, %rsi
-andq 536(%rbx), %rsi
-addq $4096, %rsi
-movl $11, %eax
-xorl %edx, %edx
-xorl %r10d, %r10d
-xorl %r8d, %r8d
-xorl %r9d, %r9d
-syscall
-138:
-movq 560(%rbx), %rdi
-testq %rdi, %rdi
-je 139f
-movq $-4096, %rsi
-andq 568(%rbx), %rsi
-addq $4096, %rsi
-movl $11, %eax
-xorl %edx, %edx
-xorl %r10d, %r10d
-xorl %r8d, %r8d
-xorl %r9d, %r9d
-syscall
-139:
-movq 72(%rbx), %rdi
-testq %rdi, %rdi
-je 140f
-movq $-4096, %rsi
-andq 80(%rbx), %rsi
-addq $4096, %rsi
-movl $11, %eax
-xorl %edx, %edx
-xorl %r10d, %r10d
-xorl %r8d, %r8d
-xorl %r9d, %r9d
-syscall
-140:
-movq 384(%rbx), %rdi
-testq %rdi, %rdi
-je 141f
-movq $-4096, %rsi
-andq 400(%rbx), %rsi
-addq $4096, %rsi
-movl $11, %eax
-xorl %edx, %edx
-xorl %r10d, %r10d
-xorl %r8d, %r8d
-xorl %r9d, %r9d
-syscall
-141:
-movq 408(%rbx), %rdi
-testq %rdi, %rdi
-je 142f
-movl $11, %eax
-movl $8916992, %esi
-xorl %edx, %edx
-xorl %r10d, %r10d
-xorl %r8d, %r8d
-xorl %r9d, %r9d
-syscall
-142:
-movq 320(%rbx), %rdi
-testq %rdi, %rdi
-je 159f
-movq $-4096, %rsi
-andq 328(%rbx), %rsi
-addq $4096, %rsi
-xorl %r14d, %r14d
-movl $11, %eax
-xorl %edx, %edx
-xorl %r10d, %r10d
-xorl %r8d, %r8d
-xorl %r9d, %r9d
-syscall
-jmp 160f
-143:
-movq 136(%rbx), %rsi
-movq 360(%rbx), %rdx
-decq %rdx
-movq %rdx, 360(%rbx)
-testq %r15, %r15
-je 159f
-shlq $3, %rsi
-movq 128(%rbx), %rax
-movq 352(%rbx), %rcx
-imulq %rsi, %rdx
-xorl %r14d, %r14d
-testq %rsi, %rsi
-je 152f
-leaq (%rcx,%rdx), %rdi
-xorl %r9d, %r9d
-144:
-movq (%rdi,%r9), %r8
-movq %r8, (%rax,%r9)
-leaq 8(%r9), %r8
-addq $16, %r9
-cmpq %rsi, %r9
-movq %r8, %r9
-jbe 144b
-jmp 153f
-145:
-movq (%r15), %rsi
-movq 8(%r15), %rdx
-movq %rbx, %rdi
-addq $184, %rsp
-popq %rbx
-popq %r12
-popq %r13
-popq %r14
-popq %r15
-popq %rbp
-jmp 175f
-146:
-movq %rbx, %rdi
-movq %r15, %rsi
-callq 373f
-testl %eax, %eax
-je 151f
-147:
-movl %eax, %r14d
-jmp 160f
-148:
-movq (%r15), %rdi
-movq 8(%r15), %rsi
-callq 440f
-movl %eax, %eax
-jmp 150f
-149:
-movl (%r9), %eax
-150:
-movq %rax, 472(%rbx)
-jmp 159f
-151:
 cmpq $2, 360(%rbx)
-jae 161f
+jae 129f
 movq 568(%rbx), %rax
 addq 560(%rbx), %rax
 andq $-16, %rax
 movq %rax, 576(%rbx)
 movq %rax, %r13
-jmp 162f
-152:
-xorl %r8d, %r8d
-153:
-movq %r8, %rdi
-subq %rsi, %rdi
-jae 160f
-addq %r8, %rax
-addq %r8, %rcx
-addq %rdx, %rcx
-154:
-movb (%rcx), %dl
-movb %dl, (%rax)
-incq %rax
-incq %rcx
-incq %rdi
-jne 154b
-jmp 160f
-155:
-xorl %r9d, %r9d
-156:
-movq %r9, %r8
-subq %rdi, %r8
-jae 158f
-addq %r9, %rdx
-addq %rsi, %rdx
-addq %r9, %rcx
-157:
-movb (%rcx), %sil
-movb %sil, (%rdx)
-incq %rdx
-incq %rcx
-incq %r8
-jne 157b
-158:
-incq %rax
-movq %rax, 360(%rbx)
-159:
-xorl %r14d, %r14d
-160:
-movl %r14d, %eax
-addq $184, %rsp
-popq %rbx
-popq %r12
-popq %r13
-popq %r14
-popq %r15
-popq %rbp
-retq
-161:
+jmp 130f
+129:
 movq 568(%rbx), %rax
 movq 576(%rbx), %r13
 addq 560(%rbx), %rax
 andq $-16, %rax
-162:
+130:
 movq 416(%rbx), %rcx
 incq %rcx
 movq $-1, %rdx
@@ -808,9 +523,9 @@ movq %r9, 120(%rsp)
 movq %r10, 136(%rsp)
 movq %r11, 144(%rsp)
 movq $0, 152(%rsp)
-leaq 364f(%rip), %rax
-movq %rax, 160(%rsp)
 leaq 371f(%rip), %rax
+movq %rax, 160(%rsp)
+leaq 379f(%rip), %rax
 movq %rax, 168(%rsp)
 movq %rbx, 176(%rsp)
 movq 336(%rbx), %rax
@@ -821,7 +536,7 @@ movq 392(%rbx), %rax
 movups %xmm0, 88(%rsp)
 movups %xmm0, 72(%rsp)
 testq %rax, %rax
-je 163f
+je 131f
 leaq -1(%rax), %rcx
 leaq -3(%rax), %rdx
 movq %rax, 72(%rsp)
@@ -829,7 +544,7 @@ addq $-7, %rax
 movq %rcx, 80(%rsp)
 movq %rdx, 88(%rsp)
 movq %rax, 96(%rsp)
-163:
+131:
 movq 32(%rbx), %rax
 movl (%rax), %eax
 addq 504(%rbx), %rax
@@ -841,15 +556,305 @@ movl %eax, %r14d
 movq 16(%r12), %rax
 movq %rax, 416(%rbx)
 movq %r13, 576(%rbx)
-jmp 160b
+jmp 164f
+132:
+movl $1, %r14d
+jmp 164f
+133:
+movq 360(%rbx), %rax
+movl $11, %r14d
+cmpq $64, %rax
+ja 164f
+movq 128(%rbx), %rcx
+movq 136(%rbx), %rdi
+shlq $3, %rdi
+movq 352(%rbx), %rdx
+movq %rdi, %rsi
+imulq %rax, %rsi
+testq %rdi, %rdi
+je 159f
+leaq (%rdx,%rsi), %r8
+xorl %r10d, %r10d
+134:
+movq (%rcx,%r10), %r9
+movq %r9, (%r8,%r10)
+leaq 8(%r10), %r9
+addq $16, %r10
+cmpq %rdi, %r10
+movq %r9, %r10
+jbe 134b
+jmp 160f
+135:
+movq %rbx, %rdi
+movq %r15, %rsi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+jmp 232f
+136:
+movq 224(%rbx), %rax
+movl $36, %r14d
+testq %rax, %rax
+je 164f
+movabsq $8589934528, %rcx
+movq 216(%rbx), %r9
+movq 232(%rbx), %rdx
+leaq -8(%rdx), %rsi
+movq (%r15), %rdi
+movq 8(%r15), %r8
+addq $60, %rcx
+137:
+leaq 8(%r9), %r10
+cmpq %rdx, %r10
+ja 164f
+movl 4(%r9), %r11d
+movq %rsi, %r15
+subq %r9, %r15
+cmpq %r11, %r15
+jb 164f
+cmpq %r11, %r8
+jne 140f
+xorl %r15d, %r15d
+testq %r11, %r11
+je 139f
+138:
+movb (%r10,%r15), %bpl
+cmpb (%rdi,%r15), %bpl
+jne 139f
+incq %r15
+cmpq %r15, %r8
+jne 138b
+jmp 154f
+139:
+cmpq %r8, %r15
+je 154f
+140:
+addq $3, %r11
+andq %rcx, %r11
+addq %r10, %r11
+movq %r11, %r9
+decq %rax
+je 164f
+jmp 137b
+141:
+movq %rbx, %rdi
+movq %r15, %rsi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+jmp 381f
+142:
+movq 496(%rbx), %rdi
+testq %rdi, %rdi
+je 143f
+movq 512(%rbx), %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
+syscall
+143:
+movq 504(%rbx), %rdi
+testq %rdi, %rdi
+je 144f
+movq 512(%rbx), %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
+syscall
+144:
+movq 528(%rbx), %rdi
+testq %rdi, %rdi
+je 145f
+movq $-4096, %rsi
+andq 536(%rbx), %rsi
+addq $4096, %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
+syscall
+145:
+movq 560(%rbx), %rdi
+testq %rdi, %rdi
+je 146f
+movq $-4096, %rsi
+andq 568(%rbx), %rsi
+addq $4096, %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
+syscall
+146:
+movq 72(%rbx), %rdi
+testq %rdi, %rdi
+je 147f
+movq $-4096, %rsi
+andq 80(%rbx), %rsi
+addq $4096, %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
+syscall
+147:
+movq 384(%rbx), %rdi
+testq %rdi, %rdi
+je 148f
+movq $-4096, %rsi
+andq 400(%rbx), %rsi
+addq $4096, %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
+syscall
+148:
+movq 408(%rbx), %rdi
+testq %rdi, %rdi
+je 149f
+movl $11, %eax
+movl $8916992, %esi
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
+syscall
+149:
+movq 320(%rbx), %rdi
+testq %rdi, %rdi
+je 163f
+movq $-4096, %rsi
+andq 328(%rbx), %rsi
+addq $4096, %rsi
+xorl %r14d, %r14d
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
+syscall
+jmp 164f
+150:
+movq 136(%rbx), %rsi
+movq 360(%rbx), %rdx
+decq %rdx
+movq %rdx, 360(%rbx)
+testq %r15, %r15
+je 163f
+shlq $3, %rsi
+movq 128(%rbx), %rax
+movq 352(%rbx), %rcx
+imulq %rsi, %rdx
+xorl %r14d, %r14d
+testq %rsi, %rsi
+je 156f
+leaq (%rcx,%rdx), %rdi
+xorl %r9d, %r9d
+151:
+movq (%rdi,%r9), %r8
+movq %r8, (%rax,%r9)
+leaq 8(%r9), %r8
+addq $16, %r9
+cmpq %rsi, %r9
+movq %r8, %r9
+jbe 151b
+jmp 157f
+152:
+movq (%r15), %rsi
+movq 8(%r15), %rdx
+movq %rbx, %rdi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+jmp 176f
+153:
+movq (%r15), %rdi
+movq 8(%r15), %rsi
+callq 448f
+movl %eax, %eax
+jmp 155f
+154:
+movl (%r9), %eax
+155:
+movq %rax, 472(%rbx)
+jmp 163f
+156:
+xorl %r8d, %r8d
+157:
+movq %r8, %rdi
+subq %rsi, %rdi
+jae 164f
+addq %r8, %rax
+addq %r8, %rcx
+addq %rdx, %rcx
+158:
+movb (%rcx), %dl
+movb %dl, (%rax)
+incq %rax
+incq %rcx
+incq %rdi
+jne 158b
+jmp 164f
+159:
+xorl %r9d, %r9d
+160:
+movq %r9, %r8
+subq %rdi, %r8
+jae 162f
+addq %r9, %rdx
+addq %rsi, %rdx
+addq %r9, %rcx
+161:
+movb (%rcx), %sil
+movb %sil, (%rdx)
+incq %rdx
+incq %rcx
+incq %r8
+jne 161b
+162:
+incq %rax
+movq %rax, 360(%rbx)
+163:
+xorl %r14d, %r14d
 164:
-movl $23, %r14d
-jmp 160b
+movl %r14d, %eax
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+retq
 165:
-movl $12, %r14d
-jmp 160b
+movl $23, %r14d
+jmp 164b
 166:
+movl $12, %r14d
+jmp 164b
 167:
+168:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -860,7 +865,7 @@ subq $24, %rsp
 movq 184(%rdi), %r15
 movq 192(%rdi), %r12
 addq %r15, %r12
-je 172f
+je 173f
 movq %rdi, %rbx
 movq 176(%rdi), %r13
 movq 96(%rdi), %rax
@@ -869,7 +874,7 @@ movq 168(%rdi), %rax
 movq %rax, 8(%rsp)
 movq 208(%rdi), %rbp
 xorl %r14d, %r14d
-168:
+169:
 movl (%r13), %edx
 movl 4(%r13), %ecx
 movl 8(%r13), %esi
@@ -877,39 +882,39 @@ movl 12(%r13), %r9d
 addq %r9, %rsi
 movl $31, %eax
 cmpq %r15, %r14
-jae 169f
+jae 170f
 cmpq %rbp, %rsi
-ja 173f
+ja 174f
 cmpq %rdx, 8(%rsp)
-jb 173f
+jb 174f
 testq %rdx, %rdx
-je 171f
+je 172f
 decq %rdx
-jmp 170f
-169:
-cmpl $1, %edx
-ja 173f
-cmpq 16(%rsp), %rsi
-ja 173f
-testq %rdx, %rdx
-je 171f
-xorl %edx, %edx
+jmp 171f
 170:
+cmpl $1, %edx
+ja 174f
+cmpq 16(%rsp), %rsi
+ja 174f
+testq %rdx, %rdx
+je 172f
+xorl %edx, %edx
+171:
 movq %rbx, %rdi
 movq %r14, %rsi
 xorl %r8d, %r8d
-callq 215f
+callq 222f
 testl %eax, %eax
-jne 173f
+jne 174f
 movl $0, 12(%r13)
-171:
+172:
 incq %r14
 addq $16, %r13
 cmpq %r14, %r12
-jne 168b
-172:
-xorl %eax, %eax
+jne 169b
 173:
+xorl %eax, %eax
+174:
 addq $24, %rsp
 popq %rbx
 popq %r12
@@ -918,316 +923,249 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-174:
 175:
+176:
 pushq %rbp
 pushq %r15
 pushq %r14
 pushq %r13
 pushq %r12
 pushq %rbx
-subq $56, %rsp
-movq %rdi, %r8
+subq $88, %rsp
+movq %rdi, %r11
 movzbl 1(%rsi), %eax
 cmpq $11, %rax
-ja 201f
-movq %rdx, %r14
-movzwl 2(%rsi), %edi
-movq (%rdx,%rdi,8), %rbx
-movq 8(%rdx,%rdi,8), %rcx
-movl %ebx, %r13d
-movl %ecx, %r15d
-movl 16(%rdx,%rdi,8), %ebp
+ja 191f
+movq %rdx, %r15
+movzwl 2(%rsi), %ebx
+movq (%rdx,%rbx,8), %r14
+movq 8(%rdx,%rbx,8), %rcx
+movl %r14d, %ebp
+movl %ecx, %r13d
+movl 16(%rdx,%rbx,8), %edi
 movzwl 4(%rsi), %r12d
 movzwl 6(%rsi), %esi
-leaq 447f(%rip), %rdx
+leaq 455f(%rip), %rdx
 movslq (%rdx,%rax,4), %rax
 addq %rdx, %rax
 jmpq *%rax
-176:
-movq 392(%r8), %rax
-shrq $16, %rax
-jmp 200f
 177:
-movq 176(%r8), %rax
-shll $4, %r12d
-jmp 183f
+movq 392(%r11), %rax
+shrq $16, %rax
+jmp 190f
 178:
-movq 336(%r8), %rcx
+movq 176(%r11), %rax
+shll $4, %r12d
+jmp 184f
+179:
+movq 336(%r11), %rcx
 shll $4, %r12d
 movl $3, %eax
-cmpq 8(%rcx,%r12), %r13
-jae 204f
-shlq $3, %r13
-addq (%rcx,%r12), %r13
-je 204f
-movq (%r13), %rax
-jmp 200f
-179:
-movq 336(%r8), %rax
+cmpq 8(%rcx,%r12), %rbp
+jae 194f
+shlq $3, %rbp
+addq (%rcx,%r12), %rbp
+je 194f
+movq (%rbp), %rax
+jmp 190f
+180:
+movq 336(%r11), %rax
 shll $4, %r12d
-movq %rbp, %rcx
-addq %r13, %rcx
-shlq $3, %r13
-addq (%rax,%r12), %r13
+leaq (%rdi,%rbp), %rcx
+shlq $3, %rbp
+addq (%rax,%r12), %rbp
 xorl %edx, %edx
 cmpq 8(%rax,%r12), %rcx
-cmovaq %rdx, %r13
+cmovaq %rdx, %rbp
 shll $4, %esi
-leaq (%r15,%rbp), %rcx
-shlq $3, %r15
-addq (%rax,%rsi), %r15
+leaq (%rdi,%r13), %rcx
+shlq $3, %r13
+addq (%rax,%rsi), %r13
 cmpq 8(%rax,%rsi), %rcx
-cmovaq %rdx, %r15
+cmovaq %rdx, %r13
 movl $3, %eax
-testq %r13, %r13
-je 204f
-testq %r15, %r15
-je 204f
 testq %rbp, %rbp
-je 209f
-leaq -1(%rbp), %rax
+je 194f
+testq %r13, %r13
+je 194f
+testq %rdi, %rdi
+je 199f
+leaq -1(%rdi), %rax
 xorl %ecx, %ecx
-180:
-cmpq %r15, %r13
+181:
+cmpq %r13, %rbp
 movq %rcx, %rdx
 cmovaq %rax, %rdx
-movq (%r15,%rdx,8), %rsi
-movq %rsi, (%r13,%rdx,8)
+movq (%r13,%rdx,8), %rsi
+movq %rsi, (%rbp,%rdx,8)
 incq %rcx
 addq $-1, %rax
-jb 180b
-jmp 209f
-181:
-addq 184(%r8), %r12
-movq %r8, %rdi
+jb 181b
+jmp 199f
+182:
+addq 184(%r11), %r12
+movq %rdi, %r14
+movq %r11, %rdi
 movq %r12, %rsi
 xorl %edx, %edx
-movq %r13, %rcx
-movq %r8, %rbx
-movq %r15, %r8
-movq %rbp, %r9
-callq 215f
+movq %rbp, %rcx
+movq %r13, %r8
+movq %r14, %r9
+movq %r11, %rbx
+callq 222f
 testl %eax, %eax
-jne 204f
-shrl $6, %ebp
-jmp 206f
-182:
-addq 184(%r8), %r12
-movq 176(%r8), %rax
-shlq $4, %r12
+jne 194f
+shrl $6, %r14d
+jmp 196f
 183:
-movl $0, 12(%rax,%r12)
-jmp 201f
+addq 184(%r11), %r12
+movq 176(%r11), %rax
+shlq $4, %r12
 184:
-movq 160(%r8), %rax
-movq 336(%r8), %r13
+movl $0, 12(%rax,%r12)
+jmp 191f
+185:
+movq 160(%r11), %rax
+movq 336(%r11), %rdx
 movl %r12d, %ecx
 shll $4, %ecx
-movq 8(%r13,%rcx), %rdx
+movq %rdx, 80(%rsp)
+movq 8(%rdx,%rcx), %rdx
 movl 4(%rax,%r12,8), %eax
-leaq (%rdx,%r15), %rcx
+leaq (%rdx,%r13), %rcx
 cmpq %rax, %rcx
-ja 211f
-movq 344(%r8), %rcx
+ja 200f
+movq 344(%r11), %rcx
 movl $10000000, %eax
 subq %rcx, %rax
-cmpq %rax, %r15
-ja 211f
-movq %rdx, 32(%rsp)
-movq %rdi, 40(%rsp)
-movq 320(%r8), %rdi
-movq 328(%r8), %rbp
-addq %r15, %rcx
-movq %rcx, 16(%rsp)
-leaq (,%rcx,8), %rcx
-addq %rbp, %rcx
-movq $-4096, %rdx
-movq %rbp, %rsi
-andq %rdx, %rsi
-movl $4096, %eax
-addq %rax, %rsi
-movq %rcx, 8(%rsp)
-andq %rcx, %rdx
-addq %rax, %rdx
-movl $25, %eax
-movl $1, %r10d
-movq %r8, 24(%rsp)
-xorl %r8d, %r8d
+cmpq %rax, %r13
+ja 200f
+movq %rdx, 64(%rsp)
+movq 320(%r11), %rax
+movq %rax, 8(%rsp)
+movq 328(%r11), %rax
+movq %rax, 24(%rsp)
+movq 368(%r11), %rax
+movq %rax, 48(%rsp)
+movq 152(%r11), %rax
+movq 168(%r11), %rbp
+shlq $2, %rax
+addq %r13, %rcx
+movq %rcx, 344(%r11)
+imulq $528, 136(%r11), %rdx
+movq %rbp, 40(%rsp)
+shlq $4, %rbp
+movq %rcx, 72(%rsp)
+movq %rax, 56(%rsp)
+leaq (%rax,%rcx,8), %rax
+movq %rdx, 16(%rsp)
+addq %rdx, %rax
+leaq (%rax,%rbp), %rsi
+addq $64, %rsi
+movq %rsi, 328(%r11)
+andq $-4096, %rsi
+addq $4096, %rsi
+movl $9, %eax
+movl $3, %edx
+movl $16418, %r10d
+xorl %edi, %edi
+movq $-1, %r8
 xorl %r9d, %r9d
+movq %r11, 32(%rsp)
 syscall
+movq 32(%rsp), %r11
 testq %rax, %rax
 movl $0, %ecx
 cmovleq %rcx, %rax
-jle 213f
-movq 24(%rsp), %rdx
-movq %rax, 320(%rdx)
-movq 8(%rsp), %rcx
-movq %rcx, 328(%rdx)
-movq %rax, %rcx
-subq %rdi, %rcx
-addq %rcx, 352(%rdx)
-subq %rdi, %r13
-movq %rax, 8(%rsp)
-addq %rax, %r13
-movq %r13, 336(%rdx)
-movq %rcx, 48(%rsp)
-addq %rcx, 368(%rdx)
-movq 16(%rsp), %rax
-movq %rax, 344(%rdx)
-movq 168(%rdx), %rax
-testq %rax, %rax
-je 195f
-addq 8(%rsp), %rbp
-xorl %esi, %esi
-movq %rdi, 16(%rsp)
-185:
-movq %rsi, %r8
-shlq $4, %r8
-movq (%r13,%r8), %rcx
-movq 8(%r13,%r8), %r9
-leaq (,%r9,8), %r10
-testq %r10, %r10
-je 187f
-movq %rcx, %rdx
-subq %rdi, %rdx
-addq 8(%rsp), %rdx
-xorl %edi, %edi
+movq %rax, 320(%r11)
+jle 202f
+movq 56(%rsp), %r9
+movq 48(%rsp), %rcx
+addq %r9, %rcx
+addq $7, %rcx
+andq $-8, %rcx
+movq %rcx, %rsi
+movq 8(%rsp), %rdx
+subq %rdx, %rsi
+cmpq $8, %rsi
+jae 204f
+xorl %edx, %edx
+jmp 206f
 186:
-movq (%rdx,%rdi), %r11
-movq %r11, (%rbp,%rdi)
-leaq 8(%rdi), %r11
-addq $16, %rdi
-cmpq %r10, %rdi
-movq %r11, %rdi
-jbe 186b
-jmp 188f
-187:
-xorl %r11d, %r11d
-188:
-movq %r11, %rdi
-subq %r10, %rdi
-jae 190f
-leaq (%r11,%rbp), %rdx
-addq 48(%rsp), %r11
-addq %rcx, %r11
-189:
-movb (%r11), %cl
-movb %cl, (%rdx)
-incq %rdx
-incq %r11
-incq %rdi
-jne 189b
-190:
-cmpq %r12, %rsi
-jne 193f
-testq %r15, %r15
-movq 16(%rsp), %rdi
-je 192f
-addq %rbp, %r10
-xorl %ecx, %ecx
-191:
-movq %rbx, (%r10,%rcx,8)
-incq %rcx
-cmpq %rcx, %r15
-jne 191b
-192:
-addq %r15, %r9
-leaq (,%r9,8), %r10
-jmp 194f
-193:
-movq 16(%rsp), %rdi
-194:
-addq %r13, %r8
-movq %rbp, (%r8)
-movq %r9, 8(%r8)
-addq %r10, %rbp
-incq %rsi
-cmpq %rax, %rsi
-jne 185b
-195:
-movq 40(%rsp), %rax
-movq 32(%rsp), %rcx
-movq %rcx, (%r14,%rax,8)
-shrl $3, %r15d
-movq 24(%rsp), %r8
-jmp 210f
-196:
 movl $4294967295, %eax
-movq 392(%r8), %rbx
-shlq $16, %r13
-addq %rbx, %r13
-movq %r13, %rcx
+movq 392(%r11), %r14
+shlq $16, %rbp
+addq %r14, %rbp
+movq %rbp, %rcx
 shrq $62, %rcx
-jne 212f
-movq 256(%r8), %rcx
+jne 201f
+movq 256(%r11), %rcx
 shlq $16, %rcx
-cmpq %rcx, %r13
-ja 212f
+cmpq %rcx, %rbp
+ja 201f
 movl $14, %eax
-cmpq 16(%r8), %r13
-ja 204f
-leaq 64(%r13), %rax
-movq 400(%r8), %rsi
+cmpq 16(%r11), %rbp
+ja 194f
+leaq 64(%rbp), %rax
+movq 400(%r11), %rsi
 cmpq %rsi, %rax
-jbe 197f
-movq %rdi, %rbp
-leaq (%rbx,%rbx), %r15
-cmpq %r13, %r15
-cmovbeq %r13, %r15
-addq $64, %r15
-movq 384(%r8), %rdi
-movq $-4096, %rdx
-andq %rdx, %rsi
+jbe 187f
+leaq (%r14,%r14), %r12
+cmpq %rbp, %r12
+cmovbeq %rbp, %r12
+addq $64, %r12
+movq 384(%r11), %rdi
+movabsq $9223372036854771712, %rax
+andq %rax, %rsi
 movl $4096, %eax
 addq %rax, %rsi
-andq %r15, %rdx
+movq %r12, %rdx
+andq $-4096, %rdx
 addq %rax, %rdx
 movl $25, %eax
 movl $1, %r10d
-movq %r8, %r12
 xorl %r8d, %r8d
 xorl %r9d, %r9d
+movq %r11, %r13
 syscall
 testq %rax, %rax
-jle 213f
-movq %rax, 384(%r12)
-movq %r15, 400(%r12)
-movq %r12, %r8
-movq %rbp, %rdi
-197:
-shrq $16, %rbx
-movq %r13, 392(%r8)
-movq %rbx, %rax
-jmp 212f
-198:
-movq 336(%r8), %rdx
+jle 203f
+movq %rax, 384(%r13)
+movq %r12, 400(%r13)
+movq %r13, %r11
+187:
+shrq $16, %r14
+movq %rbp, 392(%r11)
+movq %r14, %rax
+jmp 201f
+188:
+movq 336(%r11), %rdx
 shll $4, %r12d
 movl $3, %eax
-cmpq 8(%rdx,%r12), %r13
-jae 204f
-shlq $3, %r13
-addq (%rdx,%r12), %r13
-je 204f
-movq %rcx, (%r13)
-jmp 201f
-199:
-movq 336(%r8), %rax
+cmpq 8(%rdx,%r12), %rbp
+jae 194f
+shlq $3, %rbp
+addq (%rdx,%r12), %rbp
+je 194f
+movq %rcx, (%rbp)
+jmp 191f
+189:
+movq 336(%r11), %rax
 shll $4, %r12d
 movq 8(%rax,%r12), %rax
-200:
-movq %rax, (%r14,%rdi,8)
-201:
-movq 416(%r8), %rcx
-addq $416, %r8
-xorl %r15d, %r15d
-202:
-subq %r15, %rcx
-movq %rcx, (%r8)
-203:
+190:
+movq %rax, (%r15,%rbx,8)
+191:
+movq 416(%r11), %rcx
+addq $416, %r11
+xorl %edi, %edi
+192:
+subq %rdi, %rcx
+movq %rcx, (%r11)
+193:
 xorl %eax, %eax
-204:
-addq $56, %rsp
+194:
+addq $88, %rsp
 popq %rbx
 popq %r12
 popq %r13
@@ -1235,60 +1173,179 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-205:
-movq %r8, %rdi
+195:
+movq %rdi, %r14
+movq %r11, %rdi
 movq %r12, %rdx
-movq %r13, %rcx
-movq %r8, %rbx
-movq %r15, %r8
-movq %rbp, %r9
-callq 215f
+movq %rbp, %rcx
+movq %r13, %r8
+movq %r14, %r9
+movq %r11, %rbx
+callq 222f
 testl %eax, %eax
-jne 204b
-shrl $3, %ebp
-206:
-movq %rbp, %r15
-movq %rbx, %r8
-jmp 210f
-207:
-movq 336(%r8), %rdx
+jne 194b
+shrl $3, %r14d
+196:
+movq %rbx, %r11
+movq %r14, %rdi
+jmp 220f
+197:
+movq 336(%r11), %rdx
 shll $4, %r12d
-movq %rbp, %rsi
-addq %r13, %rsi
+leaq (%rdi,%rbp), %rsi
 movl $3, %eax
 cmpq 8(%rdx,%r12), %rsi
-ja 204b
-shlq $3, %r13
-addq (%rdx,%r12), %r13
-je 204b
-testq %rbp, %rbp
-je 209f
+ja 194b
+shlq $3, %rbp
+addq (%rdx,%r12), %rbp
+je 194b
+testq %rdi, %rdi
+je 199f
 xorl %eax, %eax
-208:
-movq %rcx, (%r13,%rax,8)
+198:
+movq %rcx, (%rbp,%rax,8)
 incq %rax
-cmpq %rax, %rbp
-jne 208b
-209:
-shrl $3, %ebp
-movq %rbp, %r15
-210:
-movq 416(%r8), %rcx
-movl $10, %eax
-cmpq %r15, %rcx
-jb 204b
-addq $416, %r8
-jmp 202b
-211:
+cmpq %rax, %rdi
+jne 198b
+199:
+shrl $3, %edi
+jmp 220f
+200:
 movl $4294967295, %eax
-212:
-movq %rax, (%r14,%rdi,8)
-jmp 203b
-213:
+201:
+movq %rax, (%r15,%rbx,8)
+jmp 193b
+202:
+movq 8(%rsp), %rax
+movq %rax, 320(%r11)
+movq 24(%rsp), %rax
+movq %rax, 328(%r11)
+203:
 movl $12, %eax
-jmp 204b
+jmp 194b
+204:
+xorl %edi, %edi
+movq 8(%rsp), %r8
+205:
+movq (%r8,%rdi), %rdx
+movq %rdx, (%rax,%rdi)
+leaq 8(%rdi), %rdx
+addq $16, %rdi
+cmpq %rsi, %rdi
+movq %rdx, %rdi
+jbe 205b
+206:
+cmpq %rsi, %rdx
+jae 208f
+movq 8(%rsp), %rsi
+addq %rdx, %rsi
+addq %rax, %rdx
+207:
+movb (%rsi), %dil
+movb %dil, (%rdx)
+incq %rsi
+incq %rdx
+cmpq %rsi, %rcx
+jne 207b
+208:
+movq %rax, 352(%r11)
+movq 16(%rsp), %rcx
+addq %rax, %rcx
+movq %rcx, 336(%r11)
+movq %rcx, 16(%rsp)
+addq %rcx, %rbp
+movq %rbp, 368(%r11)
+cmpq $0, 40(%rsp)
+je 218f
+addq $7, %r9
+addq %r9, %rbp
+andq $-8, %rbp
+xorl %eax, %eax
+209:
+movq %rax, %rcx
+shlq $4, %rcx
+movq 80(%rsp), %rdx
+movq (%rdx,%rcx), %rdi
+movq 8(%rdx,%rcx), %rdx
+leaq (,%rdx,8), %rsi
+testq %rsi, %rsi
+je 211f
+xorl %r8d, %r8d
+210:
+movq (%rdi,%r8), %r9
+movq %r9, (%rbp,%r8)
+leaq 8(%r8), %r10
+addq $16, %r8
+cmpq %rsi, %r8
+movq %r10, %r8
+jbe 210b
+jmp 212f
+211:
+xorl %r10d, %r10d
+212:
+movq %r10, %r8
+subq %rsi, %r8
+jae 214f
+leaq (%r10,%rbp), %r9
+addq %r10, %rdi
+213:
+movb (%rdi), %r10b
+movb %r10b, (%r9)
+incq %r9
+incq %rdi
+incq %r8
+jne 213b
 214:
+cmpq %r12, %rax
+jne 217f
+testq %r13, %r13
+je 216f
+addq %rbp, %rsi
+xorl %edi, %edi
 215:
+movq %r14, (%rsi,%rdi,8)
+incq %rdi
+cmpq %rdi, %r13
+jne 215b
+216:
+addq %r13, %rdx
+leaq (,%rdx,8), %rsi
+217:
+movq 16(%rsp), %rdi
+movq %rbp, (%rdi,%rcx)
+movq %rdx, 8(%rdi,%rcx)
+addq %rsi, %rbp
+incq %rax
+cmpq 40(%rsp), %rax
+jne 209b
+218:
+movq 8(%rsp), %rdi
+testq %rdi, %rdi
+movq 24(%rsp), %rsi
+je 219f
+andq $-4096, %rsi
+addq $4096, %rsi
+movl $11, %eax
+xorl %edx, %edx
+xorl %r10d, %r10d
+xorl %r8d, %r8d
+xorl %r9d, %r9d
+syscall
+movq 32(%rsp), %r11
+219:
+movq 64(%rsp), %rax
+movq %rax, (%r15,%rbx,8)
+movq 72(%rsp), %rdi
+shrq $3, %rdi
+220:
+movq 416(%r11), %rcx
+movl $10, %eax
+cmpq %rdi, %rcx
+jb 194b
+addq $416, %r11
+jmp 192b
+221:
+222:
 pushq %rbx
 movq 176(%rdi), %rax
 movq %rsi, %rbx
@@ -1298,7 +1355,7 @@ movl 8(%rax,%rbx), %r10d
 movl 12(%rax,%rbx), %ebx
 addq %r8, %r10
 cmpq 184(%rdi), %rsi
-jae 217f
+jae 224f
 movq 336(%rdi), %rax
 shlq $4, %rdx
 leaq (%r9,%rcx), %r8
@@ -1309,71 +1366,71 @@ cmpq 8(%rax,%rdx), %r8
 cmovbeq %rcx, %rsi
 movl $3, %eax
 cmpq %rbx, %r11
-ja 223f
+ja 230f
 testq %rsi, %rsi
-je 223f
+je 230f
 testq %r9, %r9
-je 218f
+je 225f
 shlq $2, %r9
 shlq $2, %r10
 addq 200(%rdi), %r10
 xorl %eax, %eax
 xorl %ecx, %ecx
-216:
+223:
 movl (%r10,%rcx), %edx
 movq %rdx, (%rsi,%rcx,2)
 addq $4, %rcx
 cmpq %rcx, %r9
-jne 216b
-jmp 223f
-217:
+jne 223b
+jmp 230f
+224:
 movl $2, %eax
 cmpq %rbx, %r11
-ja 223f
+ja 230f
 leaq (%r9,%rcx), %rdx
 cmpq 392(%rdi), %rdx
-ja 223f
+ja 230f
 movq 272(%rdi), %rdx
 movq 384(%rdi), %rsi
 xorl %eax, %eax
 cmpq $8, %r9
-jae 219f
+jae 226f
 xorl %edi, %edi
-jmp 221f
-218:
+jmp 228f
+225:
 xorl %eax, %eax
-jmp 223f
-219:
+jmp 230f
+226:
 leaq (%rdx,%r10), %r8
 leaq (%rsi,%rcx), %r11
 xorl %ebx, %ebx
-220:
+227:
 movq (%r8,%rbx), %rdi
 movq %rdi, (%r11,%rbx)
 leaq 8(%rbx), %rdi
 addq $16, %rbx
 cmpq %r9, %rbx
 movq %rdi, %rbx
-jbe 220b
-221:
+jbe 227b
+228:
 subq %rdi, %r9
-jbe 223f
+jbe 230f
 addq %rdi, %rsi
 addq %rcx, %rsi
 addq %rdi, %rdx
 addq %r10, %rdx
-222:
+229:
 movb (%rdx), %cl
 movb %cl, (%rsi)
 incq %rsi
 incq %rdx
 decq %r9
-jne 222b
-223:
+jne 229b
+230:
 popq %rbx
 retq
-224:
-225:
+231:
+232:
 pushq %r15
 pushq %r14
 pushq %rbx
@@ -1381,7 +1438,7 @@ movq %rsi, 472(%rdi)
 movq 152(%rdi), %rcx
 movl $34, %eax
 cmpq %rcx, %rsi
-jae 229f
+jae 236f
 movq %rsi, %rbx
 movq %rdi, %r14
 movq 144(%rdi), %rax
@@ -1391,7 +1448,7 @@ movl (%rax,%rdx), %edi
 movq %rdi, 480(%r14)
 movl 4(%rax,%rdx), %eax
 testq %rax, %rax
-je 226f
+je 233f
 movq 288(%r14), %r8
 movq %r8, %rdx
 subq %rdi, %rdx
@@ -1399,46 +1456,46 @@ setb %sil
 cmpq %rax, %rdx
 setb %dl
 orb %sil, %dl
-je 227f
-226:
+je 234f
+233:
 movl $33, %eax
-jmp 229f
-227:
+jmp 236f
+234:
 addq %rdi, %rax
 movq %rax, 488(%r14)
 movq 376(%r14), %rax
 cmpq %rcx, %rax
-jae 228f
+jae 235f
 movq 368(%r14), %rcx
 movl %ebx, (%rcx,%rax,4)
 incq %rax
 movq %rax, 376(%r14)
-228:
+235:
 movq 280(%r14), %r9
 xorl %eax, %eax
 cmpq $0, (%r9,%rdi,8)
-je 230f
-229:
+je 237f
+236:
 popq %rbx
 popq %r14
 popq %r15
 retq
-230:
+237:
 movq (%r14), %rax
 movl 12(%rax), %r10d
 cmpq $3, %r10
-jb 226b
+jb 233b
 shlq $3, %rdi
 movq 296(%r14), %rdx
 addq $60, %rax
 movl $2, %esi
 xorl %ecx, %ecx
 movq $-1, %r11
-231:
+238:
 movl -4(%rax), %r15d
 addq %rcx, %r15
 cmpq %rdi, %r15
-ja 232f
+ja 239f
 movl (%rax), %ecx
 addq %rcx, %rdx
 cmovbq %r11, %rdx
@@ -1446,9 +1503,9 @@ incq %rsi
 addq $16, %rax
 movq %r15, %rcx
 cmpq %rsi, %r10
-je 226b
-jmp 231b
-232:
+je 233b
+jmp 238b
+239:
 testb $7, %cl
 setne %al
 shlq $3, %r8
@@ -1456,14 +1513,14 @@ cmpq %r8, %r15
 seta %dil
 orb %al, %dil
 movl $32, %eax
-jne 229b
+jne 236b
 addq %r9, %rcx
 movq %r14, %rdi
-callq 234f
+callq 241f
 movq %rbx, 472(%r14)
-jmp 229b
-233:
-234:
+jmp 236b
+240:
+241:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -1475,14 +1532,14 @@ movq %rcx, %rbx
 movq 8(%rdi), %rcx
 movl $24, %eax
 subq %rdx, %rcx
-jb 240f
+jb 247f
 movq %rsi, %r15
 movq %rdi, %r13
 movq (%rdi), %rbp
 shlq $4, %r15
 movl 28(%r15,%rbp), %r12d
 cmpq %r12, %rcx
-jb 240f
+jb 247f
 movl 24(%r15,%rbp), %r14d
 movl 32(%r15,%rbp), %eax
 movl %eax, 4(%rsp)
@@ -1490,28 +1547,28 @@ leaq (%rdx,%rbp), %rdi
 movq %rdi, 8(%rsp)
 movq %r12, %rsi
 movq %rdx, 16(%rsp)
-callq 440f
+callq 448f
 movq 16(%rsp), %rsi
 movl %eax, %ecx
 movl $25, %eax
 cmpl %ecx, 36(%r15,%rbp)
-jne 240f
+jne 247f
 leaq (%rsi,%r12), %rax
 movq %rax, 472(%r13)
 cmpl %r14d, %r12d
 movl 4(%rsp), %ecx
-jne 235f
+jne 242f
 testl %ecx, %ecx
-jne 235f
+jne 242f
 xorl %eax, %eax
 cmpl $8, %r14d
-jae 236f
+jae 243f
 xorl %ecx, %ecx
-jmp 238f
-235:
+jmp 245f
+242:
 movl $26, %eax
 cmpl $1, %ecx
-jne 240f
+jne 247f
 movq 304(%r13), %rdi
 movq 8(%rsp), %rsi
 movq %r12, %rdx
@@ -1524,32 +1581,32 @@ popq %r13
 popq %r14
 popq %r15
 popq %rbp
-jmp 242f
-236:
+jmp 249f
+243:
 xorl %edx, %edx
 movq 8(%rsp), %rdi
-237:
+244:
 movq (%rdi,%rdx), %rcx
 movq %rcx, (%rbx,%rdx)
 leaq 8(%rdx), %rcx
 addq $16, %rdx
 cmpq %r14, %rdx
 movq %rcx, %rdx
-jbe 237b
-238:
+jbe 244b
+245:
 subq %rcx, %r14
-jbe 240f
+jbe 247f
 addq %rcx, %rbx
 addq %rcx, %rbp
 addq %rsi, %rbp
-239:
+246:
 movb (%rbp), %cl
 movb %cl, (%rbx)
 incq %rbx
 incq %rbp
 decq %r14
-jne 239b
-240:
+jne 246b
+247:
 addq $24, %rsp
 popq %rbx
 popq %r12
@@ -1558,8 +1615,8 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-241:
-242:
+248:
+249:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -1569,57 +1626,57 @@ pushq %rbx
 subq $120, %rsp
 movq %rdi, %r14
 movq $-8, %rax
-243:
+250:
 movq $0, 8(%r14,%rax)
 addq $8, %rax
 cmpq $32760, %rax
-jb 243b
+jb 250b
 leaq 163904(%r14), %rax
 movq $-8, %rdi
-244:
+251:
 movq $0, 163912(%r14,%rdi)
 addq $8, %rdi
 cmpq $24, %rdi
-jb 244b
+jb 251b
 leaq 163936(%r14), %r12
 cmpq $8, %rdx
-jae 245f
+jae 252f
 xorl %r10d, %r10d
-jmp 247f
-245:
+jmp 254f
+252:
 xorl %edi, %edi
-246:
+253:
 movq (%rsi,%rdi), %r9
 movq %r9, (%r12,%rdi)
 leaq 8(%rdi), %r10
 addq $16, %rdi
 cmpq %rdx, %rdi
 movq %r10, %rdi
-jbe 246b
-247:
+jbe 253b
+254:
 movq %rdx, %rdi
 subq %r10, %rdi
-jbe 249f
+jbe 256f
 leaq (%r10,%r14), %r9
 addq $163936, %r9
 addq %r10, %rsi
-248:
+255:
 movb (%rsi), %r10b
 movb %r10b, (%r9)
 incq %r9
 incq %rsi
 decq %rdi
-jne 248b
-249:
+jne 255b
+256:
 leaq 32768(%r14), %rsi
 addq %rdx, %r12
 addq %r14, %rdx
 movq $-8, %rdi
-250:
+257:
 movq $0, 163944(%rdx,%rdi)
 addq $8, %rdi
 cmpq $24, %rdi
-jb 250b
+jb 257b
 leaq (%r8,%rcx), %rdx
 movq %rax, 20928(%r14)
 movq %rcx, 20936(%r14)
@@ -1635,11 +1692,11 @@ movq $4, 20904(%r14)
 movq $8, 20912(%r14)
 cmpl $-47205080, 163936(%r14)
 movl $26, %ebx
-jne 299f
+jne 306f
 movzbl 163940(%r14), %ecx
 movl %ecx, %edx
 andl $31, %edx
-jne 299f
+jne 306f
 subq %rax, %r12
 movl %ecx, %edi
 shrl $5, %edi
@@ -1647,52 +1704,52 @@ andl $1, %edi
 movl $38, %edx
 subq %rdi, %rdx
 shrl $6, %ecx
-leaq 448f(%rip), %rsi
+leaq 456f(%rip), %rsi
 movslq (%rsi,%rcx,4), %rcx
 addq %rsi, %rcx
 jmpq *%rcx
-251:
+258:
 cmpq $38, %r12
-jb 299f
+jb 306f
 leal (,%rdi,8), %ecx
 movl $-1, %esi
 shll %cl, %esi
 movl $38, %r9d
 testq %rdi, %rdi
-je 256f
+je 263f
 notl %esi
 andl (%rdx,%rax), %esi
-jmp 255f
-252:
+jmp 262f
+259:
 movl $2, %r9d
 movl $256, %edi
-jmp 254f
-253:
+jmp 261f
+260:
 movl $4, %r9d
 xorl %edi, %edi
-254:
+261:
 leal (,%r9,8), %ecx
 movq $-1, %rsi
 shlq %cl, %rsi
 addq %rdx, %r9
 cmpq %r12, %r9
-ja 299f
+ja 306f
 notq %rsi
 andq (%rdx,%rax), %rsi
 addq %rdi, %rsi
-255:
+262:
 cmpq %r8, %rsi
-jne 299f
-256:
+jne 306f
+263:
 movl $4247762216, %eax
-leaq 449f(%rip), %rsi
+leaq 457f(%rip), %rsi
 addq $47205080, %rax
 movq %rax, 104(%rsp)
-257:
+264:
 leaq 3(%r9), %r13
 movq %r12, %rax
 subq %r13, %rax
-jb 299f
+jb 306f
 movq 20928(%r14), %rdi
 movq (%rdi,%r9), %rdx
 movl %edx, %ecx
@@ -1705,56 +1762,56 @@ andl $3, %edx
 movslq (%rsi,%rdx,4), %rdx
 addq %rsi, %rdx
 jmpq *%rdx
-258:
+265:
 cmpq %rax, %r10
-ja 299f
+ja 306f
 movq 20936(%r14), %rbx
 movq 20952(%r14), %rax
 subq %rbx, %rax
 cmpq %rax, %r10
-ja 298f
+ja 305f
 addq %r13, %rdi
 movq %rbx, %rsi
 movq %r10, %rdx
 movq %r10, %r15
-callq 302f
-leaq 449f(%rip), %rsi
+callq 309f
+leaq 457f(%rip), %rsi
 movq %r15, %r10
 movq %r15, %rax
-jmp 261f
-259:
+jmp 268f
+266:
 cmpq %r13, %r12
-je 299f
+je 306f
 movq 20936(%r14), %rbx
 movq 20952(%r14), %rax
 subq %rbx, %rax
 cmpq %rax, %r10
-ja 298f
+ja 305f
 movl $1, %eax
 testq %r10, %r10
-je 261f
+je 268f
 movb (%rdi,%r13), %cl
 xorl %edx, %edx
-260:
+267:
 movb %cl, (%rbx,%rdx)
 incq %rdx
 cmpq %rdx, %r10
-jne 260b
-261:
+jne 267b
+268:
 addq %r10, %rbx
 movq %rbx, 20936(%r14)
 addq %r13, %rax
 movq %rax, %r9
 movl $26, %ebx
-262:
+269:
 testb $1, 112(%rsp)
-je 257b
-jmp 300f
-263:
+je 264b
+jmp 307f
+270:
 cmpl $1048583, %ecx
-ja 299f
+ja 306f
 cmpq %rax, %r10
-ja 299f
+ja 306f
 addq %r13, %r10
 movq (%rdi,%r13), %rdx
 movl %edx, %eax
@@ -1764,37 +1821,37 @@ shrl $2, %r8d
 andl $3, %r8d
 cmpq $2, %rax
 movq %r10, 8(%rsp)
-jae 265f
+jae 272f
 shll $3, %r8d
-leaq 469f(%rip), %rcx
+leaq 478f(%rip), %rcx
 movb (%r8,%rcx), %cl
 shrq %cl, %rdx
 movq %rdx, %r11
-leaq 470f(%rip), %rcx
+leaq 479f(%rip), %rcx
 andq (%r8,%rcx), %r11
-leaq 471f(%rip), %rcx
+leaq 480f(%rip), %rcx
 addq (%r8,%rcx), %r13
 movq 20968(%r14), %rcx
 testq %rax, %rax
-je 268f
+je 275f
 cmpq %rcx, %r11
-ja 299f
+ja 306f
 leaq 1(%r13), %rdx
 cmpq %r10, %rdx
-ja 299f
+ja 306f
 testq %r11, %r11
-je 269f
+je 276f
 movq 20960(%r14), %rax
 movb (%r13,%rdi), %cl
 xorl %esi, %esi
-264:
+271:
 movb %cl, (%rax,%rsi)
 incq %rsi
 cmpq %rsi, %r11
-jne 264b
-jmp 284f
-265:
-leaq 468f(%rip), %rcx
+jne 271b
+jmp 291f
+272:
+leaq 477f(%rip), %rcx
 movb (%rcx,%r8,4), %cl
 movq %rdx, %r11
 shrq $4, %r11
@@ -1805,37 +1862,37 @@ shrq %cl, %rdx
 notq %rsi
 andq %rsi, %r11
 cmpq 20968(%r14), %r11
-ja 299f
+ja 306f
 andq %rsi, %rdx
-leaq 467f(%rip), %rcx
+leaq 476f(%rip), %rcx
 addq (%rcx,%r8,8), %r13
 addq %r13, %rdx
 cmpq %r10, %rdx
-ja 299f
+ja 306f
 cmpl $2, %eax
 movq %r11, 24(%rsp)
 movq %rdx, 40(%rsp)
-jne 267f
+jne 274f
 cmpq %rdx, %r13
-jae 299f
+jae 306f
 movzbl (%r13,%rdi), %ebx
 testb %bl, %bl
-js 270f
+js 277f
 leaq (%rbx,%r13), %rcx
 incq %rcx
 cmpq %rdx, %rcx
-ja 298f
+ja 305f
 movq %r8, 32(%rsp)
 movq %r13, %rbp
 leaq 1(%r13), %rdx
 leaq 72(%rsp), %rdi
 movq %r14, %rsi
 movq %rcx, 16(%rsp)
-leaq 461f(%rip), %r15
+leaq 470f(%rip), %r15
 movq %r15, %r8
-callq 322f
+callq 329f
 cmpb $0, 72(%rsp)
-je 298f
+je 305f
 movq 80(%rsp), %r13
 movl 88(%rsp), %eax
 movq 96(%rsp), %rcx
@@ -1844,17 +1901,17 @@ movq %r15, %rsi
 movq %rax, %r15
 leaq 16416(%r14), %rdx
 movl %r15d, %r8d
-callq 308f
+callq 315f
 testb %al, %al
-je 298f
+je 305f
 movq 16(%rsp), %r10
 cmpq %r10, %r13
-jae 298f
+jae 305f
 addq %rbx, %rbp
 movq 20928(%r14), %rdi
 movzbl (%rdi,%rbp), %eax
 testl %eax, %eax
-je 298f
+je 305f
 shlq $3, %r13
 leaq (,%r10,8), %rdx
 bsrl %eax, %eax
@@ -1865,7 +1922,7 @@ movq %rdx, %rax
 subq %r13, %rax
 leaq (%r15,%r15), %r8
 cmpq %r8, %rax
-jb 298f
+jb 305f
 movq %rdx, %rax
 subq %r15, %rax
 movq %rax, %rcx
@@ -1889,7 +1946,7 @@ andq %r9, %rsi
 andq %r9, %rdi
 subq %r8, %rdx
 xorl %ebx, %ebx
-266:
+273:
 andl $511, %esi
 movq 12312(%r14,%rsi,8), %r8
 movq %rdi, %rsi
@@ -1901,7 +1958,7 @@ shrl $16, %eax
 movzbl %al, %ecx
 leaq (%rcx,%r13), %rdi
 cmpq %rdi, %rdx
-jb 272f
+jb 279f
 incq %rbx
 subq %rcx, %rdx
 movq %rdx, %rcx
@@ -1918,43 +1975,43 @@ notq %rdi
 andq %r9, %rdi
 addq %r8, %rdi
 cmpq $254, %rbx
-je 298f
-jmp 266b
-267:
+je 305f
+jmp 273b
+274:
 movl 20920(%r14), %eax
-jmp 279f
-268:
+jmp 286f
+275:
 cmpq %rcx, %r11
-ja 299f
+ja 306f
 leaq (%r11,%r13), %rax
 cmpq %r10, %rax
-ja 299f
+ja 306f
 addq %rdi, %r13
 movq 20960(%r14), %rsi
 movq %r13, %rdi
 movq %r11, %rdx
 movq %r11, %r15
 movq %rax, %r13
-callq 302f
+callq 309f
 movq %r13, %rdx
 movq %r15, %r11
 movq 8(%rsp), %r10
-jmp 284f
-269:
+jmp 291f
+276:
 xorl %r11d, %r11d
-jmp 284f
-270:
+jmp 291f
+277:
 leaq -126(%rbx), %rax
 shrq %rax
 leaq (%rax,%r13), %r10
 incq %r10
 cmpq %rdx, %r10
-ja 298f
+ja 305f
 incq %r13
 addq $-127, %rbx
 xorl %eax, %eax
 xorl %edx, %edx
-271:
+278:
 movq %rdx, %rcx
 shrq %rcx
 addq %r13, %rcx
@@ -1969,32 +2026,32 @@ movb %sil, 20640(%r14,%rdx)
 incq %rdx
 addq $4, %rax
 cmpq %rdx, %rbx
-jne 271b
-jmp 273f
-272:
+jne 278b
+jmp 280f
+279:
 andl $511, %esi
 movb 12316(%r14,%rsi,8), %al
 movb %al, 20641(%r14,%rbx)
 addq $2, %rbx
 movq 32(%rsp), %r8
-273:
+280:
 xorl %esi, %esi
 xorl %eax, %eax
-274:
+281:
 movzbl %al, %ecx
 movzbl 20640(%r14,%rcx), %ecx
 cmpl $11, %ecx
-ja 298f
+ja 305f
 movl $1, %edx
 shll %cl, %edx
 shrl %edx
 addl %edx, %esi
 incq %rax
 cmpq %rax, %rbx
-jne 274b
+jne 281b
 leal -2048(%rsi), %eax
 cmpl $-2047, %eax
-jb 298f
+jb 305f
 movl $63, %edx
 bsrl %esi, %edx
 xorl $31, %edx
@@ -2004,13 +2061,13 @@ movl $1, %edi
 movl %eax, %ecx
 shll %cl, %edi
 cmpq $255, %rbx
-ja 298f
+ja 305f
 movq %r10, 16(%rsp)
 movq %r8, 32(%rsp)
 subl %esi, %edi
 leal -1(%rdi), %ecx
 andl %edi, %ecx
-jne 298f
+jne 305f
 movl $32, %ecx
 bsfl %edi, %ecx
 incb %cl
@@ -2020,7 +2077,7 @@ movl %eax, %esi
 adcl $1, %esi
 movl $1, %edi
 xorl %r8d, %r8d
-275:
+282:
 leal (%rdx,%rdi), %ecx
 shll $8, %ecx
 movl $8448, %r9d
@@ -2029,31 +2086,31 @@ leal -1(%rdi), %ecx
 movl $1, %r10d
 shlq %cl, %r10
 xorl %ecx, %ecx
-276:
+283:
 movzbl 20640(%r14,%rcx), %r11d
 cmpq %r11, %rdi
-jne 278f
+jne 285f
 leaq (%r8,%r10), %r11
 cmpq %r11, %r8
-jae 278f
+jae 285f
 movl %r9d, %ebp
 orl %ecx, %ebp
 movq %r10, %r15
-277:
+284:
 movl %r8d, %r13d
 andl $2047, %r13d
 movw %bp, 16544(%r14,%r13,2)
 incq %r8
 decq %r15
-jne 277b
+jne 284b
 movq %r11, %r8
-278:
+285:
 cmpq %rbx, %rcx
 leaq 1(%rcx), %rcx
-jne 276b
+jne 283b
 incq %rdi
 cmpq %rsi, %rdi
-jne 275b
+jne 282b
 movl %eax, 20920(%r14)
 movq 16(%rsp), %r13
 movl $26, %ebx
@@ -2061,16 +2118,16 @@ movq 8(%rsp), %r10
 movq 24(%rsp), %r11
 movq 40(%rsp), %rdx
 movq 32(%rsp), %r8
-279:
+286:
 testl %eax, %eax
-je 299f
+je 306f
 testq %r8, %r8
-je 282f
+je 289f
 cmpq $6, %r11
-jb 299f
+jb 306f
 leaq 6(%r13), %rsi
 cmpq %rsi, %rdx
-jb 299f
+jb 306f
 leaq 3(%r11), %r15
 shrq $2, %r15
 addq 20928(%r14), %r13
@@ -2079,23 +2136,23 @@ movq %r15, %rbx
 negq %rbx
 movq %r15, 16(%rsp)
 xorl %ebp, %ebp
-280:
+287:
 cmpq $8, %rbp
-je 283f
+je 290f
 movq %rdx, %r13
 cmpq $6, %rbp
-je 281f
+je 288f
 movq 32(%rsp), %rax
 movzwl (%rax,%rbp), %r13d
 addq %rsi, %r13
-281:
+288:
 cmpq $6, %rbp
 movq %r15, %r8
 cmoveq %r11, %r8
 cmpq %rdx, %r13
-ja 298f
+ja 305f
 cmpq %r11, %r8
-ja 298f
+ja 305f
 addq $2, %rbp
 movq 16(%rsp), %rax
 addq %rax, %r15
@@ -2103,50 +2160,50 @@ addq %rax, %rbx
 movq %r14, %rdi
 movq %r13, %rdx
 movq %rbx, %rcx
-callq 355f
+callq 362f
 movq 40(%rsp), %rdx
 movq 24(%rsp), %r11
 movq 8(%rsp), %r10
 movq %r13, %rsi
 testb %al, %al
-je 298f
-jmp 280b
-282:
+je 305f
+jmp 287b
+289:
 movq %r14, %rdi
 movq %r13, %rsi
 xorl %ecx, %ecx
 movq %r11, %r8
-callq 355f
+callq 362f
 movq 40(%rsp), %rdx
 movq 24(%rsp), %r11
 movq 8(%rsp), %r10
 testb %al, %al
-je 299f
-jmp 284f
-283:
+je 306f
+jmp 291f
+290:
 movl $26, %ebx
-284:
+291:
 cmpq %r10, %rdx
-jae 299f
+jae 306f
 movq 20928(%r14), %rax
 movzbl (%rax,%rdx), %ecx
 movq %rcx, %r8
 testb %cl, %cl
-jns 286f
+jns 293f
 movzbl 1(%rax,%rdx), %edi
 cmpl $255, %ecx
-je 285f
+je 292f
 movl %ecx, %esi
 shll $8, %esi
 leaq (%rsi,%rdi), %r8
 addq $-32768, %r8
-jmp 286f
-285:
+jmp 293f
+292:
 movzbl 2(%rdx,%rax), %esi
 shll $8, %esi
 leaq (%rsi,%rdi), %r8
 addq $32512, %r8
-286:
+293:
 movl %ecx, %esi
 shrb $7, %sil
 movzbl %sil, %edi
@@ -2157,28 +2214,28 @@ addq %rsi, %rdx
 leaq (%rdi,%rdx), %r15
 incq %r15
 testq %r8, %r8
-je 297f
+je 304f
 cmpq %r10, %r15
-jae 299f
+jae 306f
 movzbl (%r15,%rax), %eax
 movq %rax, 40(%rsp)
 testb $3, %al
-jne 299f
+jne 306f
 movq %r8, 16(%rsp)
 incq %r15
 movl $6, %ebp
 xorl %r13d, %r13d
 movq %r11, 24(%rsp)
-287:
+294:
 movq 40(%rsp), %rdx
 movl %ebp, %ecx
 shrq %cl, %rdx
 andl $3, %edx
 testq %r13, %r13
-je 288f
+je 295f
 cmpq $1, %r13
-jne 289f
-movups 463f(%rip), %xmm0
+jne 296f
+movups 472f(%rip), %xmm0
 movaps %xmm0, 48(%rsp)
 movq $8, 64(%rsp)
 movl $5, %r8d
@@ -2186,62 +2243,62 @@ movl $29, %ecx
 movl $32, %edi
 movl $1, %eax
 movb $1, %sil
-leaq 450f(%rip), %r11
+leaq 458f(%rip), %r11
 movslq (%r11,%rdx,4), %r9
 addq %r11, %r9
 movq 24(%rsp), %r11
 leaq 4104(%r14), %rbx
-leaq 459f(%rip), %rdx
+leaq 468f(%rip), %rdx
 jmpq *%r9
-288:
-movups 462f(%rip), %xmm0
+295:
+movups 471f(%rip), %xmm0
 movaps %xmm0, 48(%rsp)
 movq $9, 64(%rsp)
 movl $6, %r8d
 movl $36, %ecx
 xorl %eax, %eax
-leaq 450f(%rip), %rsi
+leaq 458f(%rip), %rsi
 movslq (%rsi,%rdx,4), %r9
 addq %rsi, %r9
 movq %r14, %rbx
-leaq 458f(%rip), %rdx
+leaq 467f(%rip), %rdx
 movl $36, %edi
 xorl %esi, %esi
 jmpq *%r9
-289:
-movups 464f(%rip), %xmm0
+296:
+movups 473f(%rip), %xmm0
 movaps %xmm0, 48(%rsp)
 movq $9, 64(%rsp)
 movl $6, %r8d
 movl $53, %ecx
 movl $2, %eax
 xorl %esi, %esi
-leaq 450f(%rip), %rdi
+leaq 458f(%rip), %rdi
 movslq (%rdi,%rdx,4), %r9
 addq %rdi, %r9
 leaq 8208(%r14), %rbx
-leaq 457f(%rip), %rdx
+leaq 466f(%rip), %rdx
 movl $53, %edi
 jmpq *%r9
-290:
+297:
 movq %rbx, %rdi
 leaq 48(%rsp), %rsi
-callq 308f
+callq 315f
 movq 24(%rsp), %r11
 movq 8(%rsp), %r10
 testb %al, %al
-je 298f
-jmp 296f
-291:
+je 305f
+jmp 303f
+298:
 leaq 72(%rsp), %rdi
 movq %r14, %rsi
 movq %r15, %rdx
 movq %r10, %rcx
 leaq 48(%rsp), %r15
 movq %r15, %r8
-callq 322f
+callq 329f
 cmpb $0, 72(%rsp)
-je 298f
+je 305f
 movq 80(%rsp), %rax
 movl 88(%rsp), %r8d
 movq 96(%rsp), %rcx
@@ -2249,85 +2306,85 @@ movq %rbx, %rdi
 movq %r15, %rsi
 movq %rax, %r15
 leaq 16416(%r14), %rdx
-callq 308f
+callq 315f
 testb %al, %al
 movq 8(%rsp), %r10
 movq 24(%rsp), %r11
-je 298f
-jmp 296f
-292:
+je 305f
+jmp 303f
+299:
 cmpl $0, 4100(%rbx)
-je 298f
-jmp 296f
-293:
+je 305f
+jmp 303f
+300:
 cmpq %r10, %r15
-jae 298f
+jae 305f
 movq 20928(%r14), %rcx
 movzbl (%rcx,%r15), %ecx
 cmpl %ecx, %edi
-jbe 298f
+jbe 305f
 shll $8, %eax
-leaq 460f(%rip), %rdx
+leaq 469f(%rip), %rdx
 addq %rdx, %rax
 movl (%rax,%rcx,4), %eax
 testb %sil, %sil
-je 294f
+je 301f
 andb $31, %cl
 movq 104(%rsp), %rdx
 shlq %cl, %rdx
 orq %rax, %rdx
-jmp 295f
-294:
+jmp 302f
+301:
 movq %rax, %rdx
 shlq $32, %rdx
 orq %rax, %rdx
 movabsq $72057594021150720, %rax
 andq %rax, %rdx
-295:
+302:
 movq %rdx, (%rbx)
 movabsq $4294967296, %rax
 movq %rax, 4096(%rbx)
 incq %r15
-296:
+303:
 incq %r13
 addq $-2, %rbp
 cmpq $3, %r13
-jne 287b
+jne 294b
 addq 20960(%r14), %r11
 movq %r14, %rdi
 movq %r15, %rsi
 movq %r10, %rdx
 movq 16(%rsp), %rcx
 movq %r11, %r8
-callq 331f
+callq 338f
 movq 8(%rsp), %r9
 testb %al, %al
 movl $26, %ebx
-leaq 449f(%rip), %rsi
-je 299f
-jmp 262b
-297:
+leaq 457f(%rip), %rsi
+je 306f
+jmp 269b
+304:
 cmpq %r10, %r15
-jne 299f
+jne 306f
 movq 20936(%r14), %rbx
 movq 20952(%r14), %rax
 subq %rbx, %rax
 cmpq %rax, %r11
-ja 298f
+ja 305f
 movq 20960(%r14), %rdi
 movq %rbx, %rsi
 movq %r11, %rdx
 movq %r11, %r15
-callq 302f
+callq 309f
 movq 8(%rsp), %r9
 addq %r15, %rbx
 movq %rbx, 20936(%r14)
 movl $26, %ebx
-leaq 449f(%rip), %rsi
-jmp 262b
-298:
+leaq 457f(%rip), %rsi
+jmp 269b
+305:
 movl $26, %ebx
-299:
+306:
 movl %ebx, %eax
 addq $120, %rsp
 popq %rbx
@@ -2337,42 +2394,42 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-300:
+307:
 cmpq %r12, %r9
-jne 299b
+jne 306b
 movq 20936(%r14), %rax
 xorl %ecx, %ecx
 cmpq 20952(%r14), %rax
 cmovel %ecx, %ebx
-jmp 299b
-301:
-302:
+jmp 306b
+308:
+309:
 movq %rdx, %rax
 andq $-16, %rax
-je 304f
+je 311f
 xorl %ecx, %ecx
-303:
+310:
 movups (%rdi,%rcx), %xmm0
 movups %xmm0, (%rsi,%rcx)
 addq $16, %rcx
 cmpq %rax, %rcx
-jb 303b
-304:
+jb 310b
+311:
 andq $15, %rdx
-je 306f
+je 313f
 addq %rax, %rsi
 addq %rax, %rdi
-305:
+312:
 movb (%rdi), %al
 movb %al, (%rsi)
 incq %rsi
 incq %rdi
 decq %rdx
-jne 305b
-306:
+jne 312b
+313:
 retq
-307:
-308:
+314:
+315:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -2394,28 +2451,28 @@ movaps %xmm0, -96(%rsp)
 movaps %xmm0, -112(%rsp)
 movaps %xmm0, -128(%rsp)
 testq %rax, %rax
-je 316f
+je 323f
 xorl %r10d, %r10d
 movq %r9, %rcx
-309:
+316:
 movl %r10d, %r11d
 andl $63, %r11d
 leal (%r11,%r11), %ebx
 movzwl (%rdx,%rbx), %ebp
 movw %bp, -128(%rsp,%rbx)
 testw %bp, %bp
-jns 310f
+jns 317f
 testq %rcx, %rcx
-je 315f
+je 322f
 decq %rcx
 movl %ecx, %ebx
 andl $511, %ebx
 movq %r10, (%rdi,%rbx,8)
 movw $1, -128(%rsp,%r11,2)
-310:
+317:
 incq %r10
 cmpq %r10, %rax
-jne 309b
+jne 316b
 movq %r9, %r11
 shrq $3, %r11
 movq %r9, %rbx
@@ -2425,44 +2482,44 @@ addq %rbx, %r11
 addq $3, %r11
 xorl %ebx, %ebx
 xorl %r14d, %r14d
-311:
+318:
 movl %ebx, %r15d
 andl $63, %r15d
 movzwl (%rdx,%r15,2), %ebp
 testw %bp, %bp
-jle 314f
-312:
+jle 321f
+319:
 movl %r14d, %r15d
 andl $511, %r15d
 movq %rbx, (%rdi,%r15,8)
-313:
+320:
 addq %r11, %r14
 andq %r10, %r14
 cmpq %rcx, %r14
-jae 313b
+jae 320b
 decw %bp
-jg 312b
-314:
+jg 319b
+321:
 incq %rbx
 cmpq %rax, %rbx
-jne 311b
+jne 318b
 testq %r14, %r14
-je 316f
-315:
+je 323f
+322:
 xorl %eax, %eax
-jmp 320f
-316:
+jmp 327f
+323:
 movq 8(%rsi), %rax
 movl %eax, %ecx
 andl $3, %ecx
 shll $8, %ecx
-leaq 460f(%rip), %rdx
+leaq 469f(%rip), %rdx
 addq %rcx, %rdx
 leal -31(%r8), %esi
 xorl %r10d, %r10d
 movabsq $4294967296, %r11
 movabsq $72057594021150720, %rbx
-317:
+324:
 movl %r10d, %r14d
 andl $511, %r14d
 movl %r14d, %ecx
@@ -2474,18 +2531,18 @@ leal 1(%r15), %ebp
 movw %bp, -128(%rsp,%r12,2)
 movl (%rdx,%r12,4), %r13d
 cmpq $1, %rax
-jne 318f
+jne 325f
 andb $31, %cl
 movq %r11, %r12
 shlq %cl, %r12
 orq %r13, %r12
-jmp 319f
-318:
+jmp 326f
+325:
 movq %r13, %r12
 shlq $32, %r12
 orq %r13, %r12
 andq %rbx, %r12
-319:
+326:
 movl $63, %ecx
 bsrl %r15d, %ecx
 xorl $31, %ecx
@@ -2498,11 +2555,11 @@ orq %r12, %rcx
 movq %rcx, (%rdi,%r14,8)
 incq %r10
 cmpq %r10, %r9
-jne 317b
+jne 324b
 movl %r8d, 4096(%rdi)
 movl $1, 4100(%rdi)
 movb $1, %al
-320:
+327:
 addq $8, %rsp
 popq %rbx
 popq %r12
@@ -2511,8 +2568,8 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-321:
-322:
+328:
+329:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -2538,8 +2595,8 @@ andl $15, %ecx
 leal 5(%rcx), %edi
 movq $0, -24(%rsp)
 cmpl 16(%r8), %edi
-jbe 324f
-323:
+jbe 331f
+330:
 movq -24(%rsp), %rcx
 movq %rcx, (%rax)
 popq %rbx
@@ -2549,7 +2606,7 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-324:
+331:
 movl %edi, -12(%rsp)
 addq $16416, %rsi
 leaq 4(,%rdx,8), %rdx
@@ -2559,11 +2616,11 @@ movq (%r8), %r14
 movq %r9, -8(%rsp)
 leaq (,%r9,8), %r11
 xorl %r15d, %r15d
-325:
+332:
 cmpq %r11, %rdx
-ja 323b
+ja 330b
 cmpq %r14, %r15
-jae 323b
+jae 330b
 leal 1(%r12), %r9d
 bsrl %r9d, %r8d
 leaq (%r8,%rdx), %r13
@@ -2613,9 +2670,9 @@ subl %ecx, %r12d
 incq %r15
 movq %r15, %r8
 movq %rdx, %rdi
-326:
+333:
 cmpl $1, %ebp
-jne 328f
+jne 335f
 movq %rdi, %rcx
 shrq $3, %rcx
 movq (%rcx,%rbx), %r9
@@ -2626,38 +2683,38 @@ andl $3, %r9d
 addq %r9, %r8
 addq $2, %rdi
 cmpq $3, %r9
-jne 327f
+jne 334f
 cmpq %r14, %r8
-jbe 326b
-jmp 323b
-327:
+jbe 333b
+jmp 330b
+334:
 movq %r8, %r15
 movq %rdi, %rdx
-328:
+335:
 testl %r12d, %r12d
-jg 325b
-je 329f
+jg 332b
+je 336f
 movq $0, -24(%rsp)
-jmp 323b
-329:
+jmp 330b
+336:
 addq $7, %rdx
 shrq $3, %rdx
 movq $0, -24(%rsp)
 cmpq -8(%rsp), %rdx
-ja 323b
+ja 330b
 cmpq %r14, %r15
-ja 323b
+ja 330b
 movq %rdx, 8(%rax)
 movl -12(%rsp), %ecx
 movl %ecx, 16(%rax)
 movq %r15, 24(%rax)
 movl $1, %ecx
 movq %rcx, -24(%rsp)
-jmp 323b
-330:
-331:
+jmp 330b
+337:
+338:
 cmpq %rdx, %rsi
-jae 334f
+jae 341f
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -2670,7 +2727,7 @@ movq 20928(%rdi), %rax
 movq %rax, 48(%rsp)
 movzbl -1(%rdx,%rax), %eax
 testl %eax, %eax
-je 332f
+je 339f
 movq %r8, %r14
 movq %rcx, %r9
 movq %rsi, %r11
@@ -2688,10 +2745,10 @@ subq %r11, %rcx
 leal (%r8,%rax), %esi
 addl %edi, %esi
 cmpq %rsi, %rcx
-jae 335f
-332:
+jae 342f
+339:
 xorl %eax, %eax
-333:
+340:
 addq $104, %rsp
 popq %rbx
 popq %r12
@@ -2700,10 +2757,10 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-334:
+341:
 xorl %eax, %eax
 retq
-335:
+342:
 subq %rax, %rdx
 movq %rdx, %rcx
 shrq $3, %rcx
@@ -2757,7 +2814,7 @@ movq %rax, 72(%rsp)
 movq %r14, 80(%rsp)
 movq %r15, 8(%rsp)
 movq %r11, 40(%rsp)
-336:
+343:
 movq %r10, 64(%rsp)
 movq %rbp, 88(%rsp)
 movq %rcx, 16(%rsp)
@@ -2818,7 +2875,7 @@ movq %rbx, %r15
 subq %rax, %rdx
 decq %r9
 movq %r9, 96(%rsp)
-je 337f
+je 344f
 movl %eax, %ecx
 shlq %cl, %rdi
 movl %r11d, %eax
@@ -2857,11 +2914,11 @@ addl %r8d, %ebx
 subq %rbx, %rdx
 addq %rbp, %rdi
 movq %rdi, 64(%rsp)
-jmp 338f
-337:
+jmp 345f
+344:
 movq %r8, 56(%rsp)
 movq 88(%rsp), %r9
-338:
+345:
 shrq $32, %rbp
 addq %rbp, %r14
 shrq $32, %r11
@@ -2869,21 +2926,21 @@ addq %r11, %r13
 movq %r14, %rax
 subq $3, %rax
 movq 32(%rsp), %r8
-jbe 343f
+jbe 350f
 movq (%rsp), %rcx
 movq %r8, %rbx
 movq %rax, %r8
 movq 40(%rsp), %r11
 movq %r9, %rbp
-339:
+346:
 xorl %eax, %eax
 cmpq %r11, %rdx
 movq 80(%rsp), %r14
-jb 333b
+jb 340b
 movq %r14, %rdi
 subq %r12, %rdi
 cmpq %rdi, %r13
-ja 333b
+ja 340b
 shrq $32, %rsi
 addq %rsi, %r10
 leaq (%r10,%r13), %rsi
@@ -2891,96 +2948,96 @@ movq 24(%rsp), %rdi
 subq %r15, %rdi
 xorl %eax, %eax
 cmpq %rdi, %rsi
-ja 333b
+ja 340b
 testq %r8, %r8
-je 333b
+je 340b
 movq %rbx, (%rsp)
 leaq (%r15,%r13), %rbx
 movq %rbx, %rax
 subq 72(%rsp), %rax
 cmpq %rax, %r8
-ja 332b
+ja 339b
 leaq (%rbx,%r10), %rax
 addq $16, %rax
 cmpq 24(%rsp), %rax
-jbe 344f
+jbe 351f
 testq %r13, %r13
-je 341f
+je 348f
 movq %r12, %rax
 movq %r13, %rsi
-340:
+347:
 movb (%rax), %dil
 movb %dil, (%r15)
 incq %r15
 incq %rax
 decq %rsi
-jne 340b
-341:
+jne 347b
+348:
 testq %r10, %r10
 movq 8(%rsp), %r15
-je 349f
+je 356f
 movq %r8, %rax
 negq %rax
 movq %rbx, %rsi
 movq %r10, %rdi
-342:
+349:
 movb (%rax,%rsi), %r9b
 movb %r9b, (%rsi)
 incq %rsi
 decq %rdi
-jne 342b
-jmp 349f
-343:
+jne 349b
+jmp 356f
+350:
 cmpq $1, %r13
 adcq $0, %r14
 decq %r14
 movq 40(%rsp), %r11
 movq %r9, %rbp
-je 351f
+je 358f
 cmpq $2, %r14
-je 350f
+je 357f
 cmpq $1, %r14
-jne 352f
+jne 359f
 movq 16(%rsp), %rcx
 movq %r8, %rbx
 movq (%rsp), %r8
-jmp 339b
-344:
+jmp 346b
+351:
 xorl %eax, %eax
-345:
+352:
 movups (%r12,%rax), %xmm0
 movups %xmm0, (%r15,%rax)
 addq $16, %rax
 cmpq %r13, %rax
-jb 345b
+jb 352b
 cmpq $16, %r8
-jb 347f
+jb 354f
 movq %rbx, %rax
 subq %r8, %rax
 xorl %esi, %esi
 movq 8(%rsp), %r15
-346:
+353:
 movups (%rax,%rsi), %xmm0
 movups %xmm0, (%rbx,%rsi)
 addq $16, %rsi
 cmpq %r10, %rsi
-jb 346b
-jmp 349f
-347:
+jb 353b
+jmp 356f
+354:
 testq %r10, %r10
 movq 8(%rsp), %r15
-je 349f
+je 356f
 movq %r8, %rax
 negq %rax
 movq %rbx, %rsi
 movq %r10, %rdi
-348:
+355:
 movb (%rax,%rsi), %r9b
 movb %r9b, (%rsi)
 incq %rsi
 decq %rdi
-jne 348b
-349:
+jne 355b
+356:
 movq %r8, 32(%rsp)
 addq %r10, %rbx
 addq %r12, %r13
@@ -2988,23 +3045,23 @@ movq 96(%rsp), %r9
 testq %r9, %r9
 movq 56(%rsp), %r8
 movq 64(%rsp), %r10
-jne 336b
-jmp 353f
-350:
+jne 343b
+jmp 360f
+357:
 movq (%rsp), %rcx
 movq %r8, %rbx
 movq 16(%rsp), %r8
-jmp 339b
-351:
+jmp 346b
+358:
 movq 16(%rsp), %rcx
 movq (%rsp), %rbx
-jmp 339b
-352:
+jmp 346b
+359:
 movq %r8, %rbx
 decq %r8
 movq (%rsp), %rcx
-jmp 339b
-353:
+jmp 346b
+360:
 movq %rbx, 20936(%r15)
 movq 32(%rsp), %rax
 movq %rax, 20896(%r15)
@@ -3012,24 +3069,24 @@ movq (%rsp), %rax
 movq %rax, 20904(%r15)
 movq %rcx, 20912(%r15)
 cmpq %r11, %rdx
-jne 332b
+jne 339b
 subq %r13, %r14
 movq 24(%rsp), %rax
 subq %rbx, %rax
 cmpq %rax, %r14
-ja 332b
+ja 339b
 movq %r13, %rdi
 movq %rbx, %rsi
 movq %r14, %rdx
-callq 302b
+callq 309b
 addq %rbx, %r14
 movq %r14, 20936(%r15)
 movb $1, %al
-jmp 333b
-354:
-355:
+jmp 340b
+361:
+362:
 cmpq %rdx, %rsi
-jae 360f
+jae 367f
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3039,7 +3096,7 @@ movq %rcx, %rax
 movq 20928(%rdi), %r14
 movzbl -1(%rdx,%r14), %ecx
 testl %ecx, %ecx
-je 361f
+je 368f
 shlq $3, %rdx
 bsrl %ecx, %ecx
 xorl $31, %ecx
@@ -3050,14 +3107,14 @@ movq 20960(%rdi), %rcx
 addq %rcx, %rax
 addq %rcx, %r8
 cmpq %r8, %rax
-jae 359f
+jae 366f
 xorl %r9d, %r9d
 subl 20920(%rdi), %r9d
 andl $63, %r9d
 movl $2047, %ebp
-356:
+363:
 cmpq %rsi, %rdx
-jb 361f
+jb 368f
 leaq 7(%rdx), %rcx
 movq %rcx, %r10
 shrq $3, %r10
@@ -3075,11 +3132,11 @@ shrl $8, %ecx
 subq %rcx, %rdx
 leaq 5(%rax), %r12
 cmpq %r8, %r12
-jbe 357f
+jbe 364f
 incq %rax
 movq %rax, %r12
-jmp 358f
-357:
+jmp 365f
+364:
 shlq %cl, %r15
 movq %r15, %r10
 movl %r9d, %ecx
@@ -3120,27 +3177,27 @@ shrl $8, %eax
 addl %r11d, %eax
 subq %rax, %rdx
 movq %r12, %rax
-358:
+365:
 cmpq %r8, %r12
-jb 356b
-359:
+jb 363b
+366:
 cmpq %rsi, %rdx
 sete %al
-jmp 362f
-360:
+jmp 369f
+367:
 xorl %eax, %eax
 retq
-361:
+368:
 xorl %eax, %eax
-362:
+369:
 popq %rbx
 popq %r12
 popq %r14
 popq %r15
 popq %rbp
 retq
-363:
-364:
+370:
+371:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3150,93 +3207,101 @@ pushq %rbx
 pushq %rax
 movq %rdx, %r15
 movq %rdi, %rbx
-movq 16(%rdi), %rbp
+movq 16(%rdi), %rax
 movq 168(%rdi), %r14
-movq %rbp, 416(%r14)
-movq 8(%rdi), %rax
-andq $-16, %rax
-movq %rax, 576(%r14)
-movq 280(%r14), %rax
-movl %esi, %ecx
-leaq (%rax,%rcx,8), %r12
-movzbl (%r12), %eax
-cmpl $148, %eax
-je 366f
-cmpl $126, %eax
-jne 367f
-movl $10, %eax
-cmpq $32, %rbp
-jb 368f
-movl 4(%r12), %r13d
-movzwl 2(%r12), %eax
-leaq (%r15,%rax,8), %r15
-addq $-32, %rbp
-movq %rbp, 416(%r14)
-leaq 456f(%rip), %rax
-movzbl (%rax,%r13,2), %ecx
+movq %rax, 416(%r14)
+movq 8(%rdi), %rcx
+andq $-16, %rcx
+movq %rcx, 576(%r14)
+movq 280(%r14), %rcx
+movl %esi, %edx
+leaq (%rcx,%rdx,8), %r13
+movzbl (%r13), %ecx
+cmpl $148, %ecx
+je 373f
+cmpl $126, %ecx
+jne 374f
+movl $10, %ebp
+cmpq $32, %rax
+jb 376f
+movl 4(%r13), %r12d
+movzwl 2(%r13), %ecx
+leaq (%r15,%rcx,8), %r15
+addq $-32, %rax
+movq %rax, 416(%r14)
+leaq 465f(%rip), %rax
+movzbl (%rax,%r12,2), %ecx
 movq $0, 432(%r14)
 movq %r15, %rax
 subq 408(%r14), %rax
 shrq $3, %rax
 movq %rax, 424(%r14)
 movq 464(%r14), %rdi
-movl %r13d, %esi
+movl %r12d, %esi
 movq %r15, %rdx
 callq *448(%r14)
 testl %eax, %eax
-jne 368f
-cmpl $59, %r13d
-je 365f
-movq %rbp, 416(%r14)
-365:
-xorl %eax, %eax
-movabsq $4612178874514538496, %rcx
-btq %r13, %rcx
-jb 368f
-movq 440(%r14), %rcx
-movq %rcx, (%r15)
-jmp 368f
-366:
-movzwl 4(%r12), %eax
+jne 375f
+cmpl $59, %r12d
+je 372f
+movq 416(%r14), %rax
+movq 432(%r14), %rcx
+shrq $6, %rcx
+subq %rcx, %rax
+jb 376f
+movq %rax, 416(%r14)
+372:
+xorl %ebp, %ebp
+movabsq $4612178874514538496, %rax
+btq %r12, %rax
+jb 376f
+movq 440(%r14), %rax
+movq %rax, (%r15)
+jmp 376f
+373:
+movzwl 4(%r13), %eax
 movq (%r15,%rax,8), %rdx
-movzwl 6(%r12), %eax
+movzwl 6(%r13), %eax
 movq (%r15,%rax,8), %rcx
 movq 464(%r14), %rdi
-movzbl 1(%r12), %esi
+movzbl 1(%r13), %esi
 callq *456(%r14)
 testl %eax, %eax
-jne 368f
+jne 375f
 movq 440(%r14), %rax
-movzwl 2(%r12), %ecx
+movzwl 2(%r13), %ecx
 movq %rax, (%r15,%rcx,8)
-xorl %eax, %eax
-jmp 368f
-367:
+xorl %ebp, %ebp
+jmp 376f
+374:
 movq %r14, %rdi
-movq %r12, %rsi
+movq %r13, %rsi
 movq %r15, %rdx
-callq 175b
-368:
-movq 416(%r14), %rcx
-movq %rcx, 16(%rbx)
-movq 336(%r14), %rcx
-movq %rcx, 120(%rbx)
-movq 384(%r14), %rcx
-movq %rcx, 56(%rbx)
-movq 392(%r14), %rcx
+callq 176b
+375:
+movl %eax, %ebp
+376:
+movq 416(%r14), %rax
+movq %rax, 16(%rbx)
+movq 336(%r14), %rax
+movq %rax, 120(%rbx)
+movq 384(%r14), %rax
+movq %rax, 56(%rbx)
+movq 392(%r14), %rax
 xorps %xmm0, %xmm0
 movups %xmm0, 80(%rbx)
 movups %xmm0, 64(%rbx)
-testq %rcx, %rcx
-je 369f
-leaq -1(%rcx), %rdx
-leaq -3(%rcx), %rsi
-movq %rcx, 64(%rbx)
-addq $-7, %rcx
-movq %rdx, 72(%rbx)
-movq %rsi, 80(%rbx)
-movq %rcx, 88(%rbx)
-369:
+testq %rax, %rax
+je 377f
+leaq -1(%rax), %rcx
+leaq -3(%rax), %rdx
+movq %rax, 64(%rbx)
+addq $-7, %rax
+movq %rcx, 72(%rbx)
+movq %rdx, 80(%rbx)
+movq %rax, 88(%rbx)
+377:
+movl %ebp, %eax
 addq $8, %rsp
 popq %rbx
 popq %r12
@@ -3245,13 +3310,13 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-370:
-371:
+378:
+379:
 movq 168(%rdi), %rdi
 movl %esi, %esi
-jmp 373f
-372:
-373:
+jmp 381f
+380:
+381:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3261,23 +3326,23 @@ pushq %rbx
 subq $216, %rsp
 movq %rdi, %rbx
 cmpq $0, 504(%rdi)
-je 376f
-374:
+je 384f
+382:
 cmpq 152(%rbx), %rsi
-jae 375f
+jae 383f
 movq 32(%rbx), %rax
 movl 4(%rax), %ecx
 addq 504(%rbx), %rcx
 movq 544(%rbx), %rdx
 xorl %eax, %eax
 cmpq %rcx, (%rdx,%rsi,8)
-jne 380f
-375:
+jne 388f
+383:
 movq %rbx, %rdi
 movq %rsi, %rbp
-callq 225b
+callq 232b
 testl %eax, %eax
-jne 380f
+jne 388f
 movq 480(%rbx), %r14
 movq 488(%rbx), %rdi
 movq %rbp, %rax
@@ -3288,14 +3353,14 @@ movzwl 8(%rcx,%rax), %r10d
 movzbl -8(%rdx,%rdi,8), %ecx
 leal -120(%rcx), %eax
 cmpl $3, %eax
-ja 381f
+ja 389f
 cmpl $1, %eax
-je 381f
+je 389f
 movl $35, %eax
 cmpl $32767, %r10d
-ja 380f
-jmp 382f
-376:
+ja 388f
+jmp 390f
+384:
 movq %rsi, 72(%rsp)
 movq 64(%rbx), %rax
 movq 288(%rbx), %rcx
@@ -3316,7 +3381,7 @@ xorl %r9d, %r9d
 syscall
 movq %rax, %r12
 testq %rax, %rax
-js 379f
+js 387f
 movq %r12, 496(%rbx)
 movl $25, %eax
 movl $1, %r10d
@@ -3328,7 +3393,7 @@ xorl %r9d, %r9d
 syscall
 movq %rax, %rdi
 testq %rax, %rax
-js 377f
+js 385f
 movq %rdi, 504(%rbx)
 movl $10, %eax
 movl $5, %edx
@@ -3338,23 +3403,23 @@ xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
 testq %rax, %rax
-js 378f
+js 386f
 movq 32(%rbx), %r8
 movq 40(%rbx), %rax
 cmpq $8, %rax
-jae 404f
+jae 412f
 xorl %ecx, %ecx
-jmp 406f
-377:
+jmp 414f
+385:
 movq %rdi, %r12
-jmp 379f
-378:
+jmp 387f
+386:
 movq %rax, %r12
-379:
+387:
 negq %r12
 movq %r12, 472(%rbx)
 movl $18, %eax
-380:
+388:
 addq $216, %rsp
 popq %rbx
 popq %r12
@@ -3363,13 +3428,13 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-381:
+389:
 movl $35, %eax
 cmpl $32767, %r10d
-ja 380b
+ja 388b
 cmpb $124, %cl
-jne 380b
-382:
+jne 388b
+390:
 movq %rdi, %rcx
 subq %r14, %rcx
 movq 512(%rbx), %rdx
@@ -3379,7 +3444,7 @@ shlq $5, %rsi
 addq $4096, %rsi
 movl $16, %eax
 cmpq %rsi, %rdx
-jb 380b
+jb 388b
 leaq -1(%r10), %rax
 xorl %edx, %edx
 testl %r10d, %r10d
@@ -3433,19 +3498,19 @@ movq $0, 120(%r15)
 movq %rdx, 128(%r15)
 movl 8(%rax), %r12d
 addq 504(%rbx), %r12
-leaq 453f(%rip), %r13
-383:
+leaq 461f(%rip), %r13
+391:
 movq %r15, %rdi
 callq *%r12
 cmpl $1, %eax
-jne 437f
+jne 445f
 movq 80(%rsp), %rax
 movzbl (%rax), %ecx
-leaq 465f(%rip), %rdx
+leaq 474f(%rip), %rdx
 movzbl (%rcx,%rdx), %r11d
 addl $-5, %r11d
 cmpl $21, %r11d
-ja 438f
+ja 446f
 movq %rax, %r9
 subq 40(%rsp), %r9
 shrq $3, %r9
@@ -3461,148 +3526,148 @@ movzbl 1(%rax), %ecx
 movslq (%r13,%r11,4), %r11
 addq %r13, %r11
 jmpq *%r11
-384:
+392:
 movswq %dx, %rcx
-jmp 395f
-385:
+jmp 403f
+393:
 cmpq %rcx, 136(%rbx)
-ja 397f
-jmp 438f
-386:
+ja 405f
+jmp 446f
+394:
 cmpq 136(%rbx), %r10
-jae 438f
-jmp 397f
-387:
+jae 446f
+jmp 405f
+395:
 cmpb $68, %cl
-jae 438f
-jmp 397f
-388:
+jae 446f
+jmp 405f
+396:
 incl %edx
 cmpl 8(%rsp), %edx
-jae 438f
-jmp 397f
-389:
+jae 446f
+jmp 405f
+397:
 addq %r14, %r9
 shll $16, %ecx
 leaq (%rcx,%rdx), %rsi
 addq %r9, %rsi
 addq $2, %rsi
 cmpq 24(%rsp), %rsi
-ja 438f
+ja 446f
 cmpq %rsi, %r8
-jae 397f
+jae 405f
 movq 280(%rbx), %rsi
 leaq (%rsi,%r9,8), %rsi
 addq $8, %rsi
 addq %rdx, %rcx
 incq %rcx
-390:
+398:
 cmpb $120, (%rsi)
-jne 438f
+jne 446f
 addq $8, %rsi
 decq %rcx
-je 397f
-jmp 390b
-391:
+je 405f
+jmp 398b
+399:
 cmpq 152(%rbx), %r10
-jae 438f
-jmp 397f
-392:
+jae 446f
+jmp 405f
+400:
 shll $16, %ecx
 orq %rsi, %rcx
 cmpq 120(%rbx), %rcx
-jae 438f
-jmp 397f
-393:
+jae 446f
+jmp 405f
+401:
 cmpl $63, %r10d
-ja 438f
+ja 446f
 cmpl %edx, 8(%rsp)
-jbe 438f
-leaq 456f(%rip), %rcx
+jbe 446f
+leaq 465f(%rip), %rcx
 movzbl (%rcx,%r10,2), %ecx
 addq %rdx, %rcx
 cmpl 8(%rsp), %ecx
-ja 438f
-jmp 397f
-394:
+ja 446f
+jmp 405f
+402:
 movslq %r10d, %rcx
-395:
+403:
 addq %r8, %rcx
 cmpq %r14, %rcx
-jl 438f
+jl 446f
 cmpq 24(%rsp), %rcx
-jge 438f
-jmp 397f
-396:
+jge 446f
+jmp 405f
+404:
 cmpq %rcx, 168(%rbx)
-jbe 438f
+jbe 446f
 cmpq %rsi, 240(%rbx)
-jbe 438f
-397:
+jbe 446f
+405:
 movq %rax, 200(%rsp)
-jmp 383b
-398:
+jmp 391b
+406:
 addl $3, %edx
 cmpl 8(%rsp), %edx
-ja 438f
+ja 446f
 cmpb $11, %cl
-ja 400f
-leaq 454f(%rip), %r8
+ja 408f
+leaq 462f(%rip), %r8
 movslq (%r8,%rcx,4), %rdx
 addq %r8, %rdx
 jmpq *%rdx
-399:
+407:
 cmpq %rdi, 192(%rbx)
-jbe 438f
-jmp 397b
-400:
+jbe 446f
+jmp 405b
+408:
 cmpb $11, %cl
-ja 438f
+ja 446f
 cmpq %rdi, 168(%rbx)
-jbe 438f
-jmp 397b
-401:
+jbe 446f
+jmp 405b
+409:
 cmpq %rdi, 168(%rbx)
-jbe 438f
+jbe 446f
 cmpq %rsi, 184(%rbx)
-jbe 438f
-jmp 397b
-402:
+jbe 446f
+jmp 405b
+410:
 cmpq %rdi, 184(%rbx)
-jbe 438f
-jmp 397b
-403:
+jbe 446f
+jmp 405b
+411:
 movq 168(%rbx), %rcx
 cmpq %rdi, %rcx
-jbe 438f
+jbe 446f
 cmpq %rsi, %rcx
-jbe 438f
-jmp 397b
-404:
+jbe 446f
+jmp 405b
+412:
 xorl %edx, %edx
-405:
+413:
 movq (%r8,%rdx), %rcx
 movq %rcx, (%r12,%rdx)
 leaq 8(%rdx), %rcx
 addq $16, %rdx
 cmpq %rax, %rdx
 movq %rcx, %rdx
-jbe 405b
-406:
+jbe 413b
+414:
 movq %rdi, 64(%rsp)
 movq %rax, %rdx
 subq %rcx, %rdx
-jbe 408f
+jbe 416f
 addq %rcx, %r12
 addq %r8, %rcx
-407:
+415:
 movb (%rcx), %sil
 movb %sil, (%r12)
 incq %r12
 incq %rcx
 decq %rdx
-jne 407b
-408:
+jne 415b
+416:
 movq %r8, 56(%rsp)
 movq %rax, 520(%rbx)
 movq 152(%rbx), %rcx
@@ -3647,9 +3712,9 @@ cmovgq %rax, %r15
 movq %r15, 560(%rbx)
 movl $12, %eax
 testq %r13, %r13
-jle 380b
+jle 388b
 testq %rcx, %rcx
-jle 380b
+jle 388b
 movq 32(%rsp), %rax
 leaq 2048(,%rax,8), %rax
 leaq 2048(%r14), %rcx
@@ -3674,7 +3739,7 @@ movq %rax, 24(%rsp)
 xorl %r9d, %r9d
 addq $48, %r14
 xorps %xmm0, %xmm0
-409:
+417:
 cmpq $31, %r9
 setne %al
 movl %r9d, %r10d
@@ -3684,111 +3749,111 @@ cmpq $27, %r9
 setae %cl
 movzbl %r10b, %ebp
 testb %al, %cl
-jne 410f
-leaq 466f(%rip), %rax
+jne 418f
+leaq 475f(%rip), %rax
 movzbl (%rbp,%rax), %edx
-jmp 411f
-410:
+jmp 419f
+418:
 xorl %edx, %edx
-411:
+419:
 xorl %ecx, %ecx
 movq $-1, %rdi
 leal -4(%rbp), %eax
 cmpl $22, %eax
-ja 425f
-leaq 451f(%rip), %rsi
+ja 433f
+leaq 459f(%rip), %rsi
 movslq (%rsi,%rax,4), %rax
 addq %rsi, %rax
 jmpq *%rax
-412:
+420:
 movb $16, %al
-jmp 416f
-413:
+jmp 424f
+421:
 movb $5, %al
 movl $2040, %esi
 movq 16(%rsp), %rdi
 xorl %ecx, %ecx
-jmp 417f
-414:
+jmp 425f
+422:
 movb $29, %al
 movq 16(%rsp), %rdi
 xorl %ecx, %ecx
 movabsq $34359738360, %rsi
-jmp 417f
-415:
+jmp 425f
+423:
 movb $48, %al
-416:
+424:
 movl $65535, %esi
 movl $16711680, %ecx
-417:
+425:
 xorl %r12d, %r12d
 leal -9(%rbp), %r11d
 cmpl $14, %r11d
-ja 420f
-leaq 452f(%rip), %r15
+ja 428f
+leaq 460f(%rip), %r15
 movslq (%r15,%r11,4), %r11
 addq %r15, %r11
 jmpq *%r11
-418:
+426:
 movb $3, %r12b
-jmp 422f
-419:
+jmp 430f
+427:
 movb $1, %r12b
-jmp 422f
-420:
+jmp 430f
+428:
 testl %ebp, %ebp
-jne 422f
-421:
+jne 430f
+429:
 movb $4, %r12b
-422:
+430:
 xorl %r15d, %r15d
 cmpb $15, %r10b
-je 432f
+je 440f
 cmpl $17, %ebp
-jne 428f
-jmp 432f
-423:
+jne 436f
+jmp 440f
+431:
 movb $2, %r12b
-jmp 428f
-424:
+jmp 436f
+432:
 movl $65535, %esi
 movb $16, %al
 xorl %ecx, %ecx
-jmp 427f
-425:
+jmp 435f
+433:
 xorl %esi, %esi
 xorl %eax, %eax
-jmp 417b
-426:
+jmp 425b
+434:
 movb $32, %al
 movl $4294967295, %esi
-427:
+435:
 xorl %r12d, %r12d
-428:
+436:
 movl 8(%rsp), %r15d
-jmp 432f
-429:
+jmp 440f
+437:
 xorl %ecx, %ecx
 movb $32, %al
 movl $4294967295, %esi
 movq 32(%rsp), %rdi
 xorl %r12d, %r12d
-jmp 431f
-430:
+jmp 439f
+438:
 movb $4, %r12b
 movl $255, %esi
 movb $8, %al
-431:
+439:
 xorl %r15d, %r15d
-432:
+440:
 testb $1, %dl
-jne 433f
+jne 441f
 xorl %r13d, %r13d
-jmp 434f
-433:
+jmp 442f
+441:
 movl $4294967295, %r11d
 leaq -65535(%r11), %r13
-434:
+442:
 leal -15(%r10), %r11d
 movq %rdx, %rbp
 shlq $62, %rbp
@@ -3814,9 +3879,9 @@ movl $63, %r8d
 cmoveq %r8, %rsi
 movq 40(%rsp), %r11
 cmpb $5, %r10b
-je 435f
+je 443f
 movq %rdi, %r11
-435:
+443:
 shlb $2, %bpl
 orb $2, %bpl
 movq %rdx, -48(%r14)
@@ -3833,26 +3898,26 @@ movups %xmm0, (%r14)
 incq %r9
 addq $64, %r14
 cmpq $32, %r9
-jne 409b
+jne 417b
 movq 32(%rsp), %rdx
 testq %rdx, %rdx
 movq 72(%rsp), %rsi
 movq 64(%rsp), %rcx
 movq 48(%rsp), %rdi
-je 374b
+je 382b
 movq 56(%rsp), %rax
 movl 4(%rax), %eax
 addq %rax, %rcx
 xorl %eax, %eax
-436:
+444:
 movq %rcx, (%rdi,%rax,8)
 incq %rax
 cmpq %rax, %rdx
-jne 436b
-jmp 374b
-437:
+jne 444b
+jmp 382b
+445:
 testl %eax, %eax
-jne 438f
+jne 446f
 movq 96(%rsp), %rax
 movq 496(%rbx), %rcx
 movq 544(%rbx), %rdx
@@ -3865,23 +3930,23 @@ subq %rcx, %rax
 addq 504(%rbx), %rax
 movq %rax, (%rdx,%rbp,8)
 xorl %eax, %eax
-jmp 380b
-438:
+jmp 388b
+446:
 movl $35, %eax
-jmp 380b
-439:
-440:
+jmp 388b
+447:
+448:
 movabsq $-49064778989728563, %rcx
 movabsq $-7046029254386353131, %rax
 xorq %rsi, %rax
 cmpq $8, %rsi
-jae 441f
+jae 449f
 xorl %edx, %edx
-jmp 443f
-441:
+jmp 451f
+449:
 xorl %r8d, %r8d
 movq %rax, %r9
-442:
+450:
 xorq (%rdi,%r8), %r9
 imulq %rcx, %r9
 movq %r9, %rax
@@ -3892,12 +3957,12 @@ addq $16, %r8
 movq %rax, %r9
 cmpq %rsi, %r8
 movq %rdx, %r8
-jbe 442b
-443:
+jbe 450b
+451:
 subq %rdx, %rsi
-jbe 445f
+jbe 453f
 addq %rdi, %rdx
-444:
+452:
 movzbl (%rdx), %edi
 xorq %rax, %rdi
 imulq %rcx, %rdi
@@ -3906,131 +3971,136 @@ shrq $32, %rax
 xorq %rdi, %rax
 incq %rdx
 decq %rsi
-jne 444b
-445:
+jne 452b
+453:
 imulq %rcx, %rax
 shrq $32, %rax
 retq
-446:
-.p2align 2, 0x0
-447:
-.long 176b-447b
-.long 196b-447b
-.long 181b-447b
-.long 182b-447b
-.long 178b-447b
-.long 198b-447b
-.long 199b-447b
-.long 184b-447b
-.long 207b-447b
-.long 179b-447b
-.long 205b-447b
-.long 177b-447b
-.p2align 2, 0x0
-448:
-.long 251b-448b
-.long 252b-448b
-.long 253b-448b
-.long 299b-448b
-449:
-.long 258b-449b
-.long 259b-449b
-.long 263b-449b
-.long 299b-449b
-450:
-.long 290b-450b
-.long 293b-450b
-.long 291b-450b
-.long 292b-450b
-.p2align 2, 0x0
-451:
-.long 426b-451b
-.long 415b-451b
-.long 415b-451b
-.long 412b-451b
-.long 412b-451b
-.long 425b-451b
-.long 425b-451b
-.long 425b-451b
-.long 412b-451b
-.long 425b-451b
-.long 425b-451b
-.long 429b-451b
-.long 425b-451b
-.long 430b-451b
-.long 414b-451b
-.long 414b-451b
-.long 425b-451b
-.long 425b-451b
-.long 425b-451b
-.long 425b-451b
-.long 424b-451b
-.long 413b-451b
-.long 413b-451b
-452:
-.long 419b-452b
-.long 419b-452b
-.long 423b-452b
-.long 421b-452b
-.long 422b-452b
-.long 422b-452b
-.long 422b-452b
-.long 418b-452b
-.long 421b-452b
-.long 422b-452b
-.long 422b-452b
-.long 422b-452b
-.long 422b-452b
-.long 418b-452b
-.long 418b-452b
-453:
-.long 392b-453b
-.long 438b-453b
-.long 438b-453b
-.long 438b-453b
-.long 384b-453b
-.long 384b-453b
-.long 394b-453b
-.long 389b-453b
-.long 397b-453b
-.long 397b-453b
-.long 391b-453b
-.long 393b-453b
-.long 396b-453b
-.long 386b-453b
-.long 386b-453b
-.long 397b-453b
-.long 397b-453b
-.long 387b-453b
-.long 398b-453b
-.long 388b-453b
-.long 385b-453b
-.long 385b-453b
 454:
-.long 397b-454b
-.long 397b-454b
-.long 399b-454b
-.long 399b-454b
-.long 400b-454b
-.long 400b-454b
-.long 400b-454b
-.long 400b-454b
-.long 400b-454b
-.long 403b-454b
-.long 401b-454b
-.long 402b-454b
 .p2align 2, 0x0
 455:
-.long 109b-455b
-.long 135b-455b
-.long 128b-455b
-.long 129b-455b
-.long 126b-455b
-.long 143b-455b
-.long 145b-455b
-.long 134b-455b
-.long 146b-455b
+.long 177b-455b
+.long 186b-455b
+.long 182b-455b
+.long 183b-455b
+.long 179b-455b
+.long 188b-455b
+.long 189b-455b
+.long 185b-455b
+.long 197b-455b
+.long 180b-455b
+.long 195b-455b
+.long 178b-455b
+.p2align 2, 0x0
 456:
+.long 258b-456b
+.long 259b-456b
+.long 260b-456b
+.long 306b-456b
+457:
+.long 265b-457b
+.long 266b-457b
+.long 270b-457b
+.long 306b-457b
+458:
+.long 297b-458b
+.long 300b-458b
+.long 298b-458b
+.long 299b-458b
+.p2align 2, 0x0
+459:
+.long 434b-459b
+.long 423b-459b
+.long 423b-459b
+.long 420b-459b
+.long 420b-459b
+.long 433b-459b
+.long 433b-459b
+.long 433b-459b
+.long 420b-459b
+.long 433b-459b
+.long 433b-459b
+.long 437b-459b
+.long 433b-459b
+.long 438b-459b
+.long 422b-459b
+.long 422b-459b
+.long 433b-459b
+.long 433b-459b
+.long 433b-459b
+.long 433b-459b
+.long 432b-459b
+.long 421b-459b
+.long 421b-459b
+460:
+.long 427b-460b
+.long 427b-460b
+.long 431b-460b
+.long 429b-460b
+.long 430b-460b
+.long 430b-460b
+.long 430b-460b
+.long 426b-460b
+.long 429b-460b
+.long 430b-460b
+.long 430b-460b
+.long 430b-460b
+.long 430b-460b
+.long 426b-460b
+.long 426b-460b
+461:
+.long 400b-461b
+.long 446b-461b
+.long 446b-461b
+.long 446b-461b
+.long 392b-461b
+.long 392b-461b
+.long 402b-461b
+.long 397b-461b
+.long 405b-461b
+.long 405b-461b
+.long 399b-461b
+.long 401b-461b
+.long 404b-461b
+.long 394b-461b
+.long 394b-461b
+.long 405b-461b
+.long 405b-461b
+.long 395b-461b
+.long 406b-461b
+.long 396b-461b
+.long 393b-461b
+.long 393b-461b
+462:
+.long 405b-462b
+.long 405b-462b
+.long 407b-462b
+.long 407b-462b
+.long 408b-462b
+.long 408b-462b
+.long 408b-462b
+.long 408b-462b
+.long 408b-462b
+.long 411b-462b
+.long 409b-462b
+.long 410b-462b
+.p2align 2, 0x0
+463:
+.long 103b-463b
+.long 113b-463b
+.long 109b-463b
+.long 105b-463b
+.long 112b-463b
+464:
+.long 114b-464b
+.long 142b-464b
+.long 135b-464b
+.long 136b-464b
+.long 133b-464b
+.long 150b-464b
+.long 152b-464b
+.long 141b-464b
+465:
 .byte 2,1,2,1,2,1,2,1,2,1,3,1,4,1,3,1
 .byte 1,1,1,1,2,1,2,1,3,1,2,1,2,1,4,1
 .byte 5,1,2,1,3,1,5,1,4,1,5,1,2,1,4,1
@@ -4040,7 +4110,7 @@ retq
 .byte 1,0,2,1,2,1,1,1,3,1,1,1,1,1,3,1
 .byte 2,1,2,1,3,1,2,1,0,1,4,1,2,0,2,1
 .p2align 1, 0x0
-457:
+466:
 .byte 1,0,4,0,3,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4050,7 +4120,7 @@ retq
 .byte 255,255,255,255,255,255,255,255,255,255,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-458:
+467:
 .byte 4,0,3,0,2,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,2,0,2,0,2,0,2,0,1,0,1,0,1,0
 .byte 2,0,2,0,2,0,2,0,2,0,2,0,2,0,2,0
@@ -4060,7 +4130,7 @@ retq
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-459:
+468:
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4070,7 +4140,7 @@ retq
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 2, 0x0
-460:
+469:
 .byte 0,0,0,0,1,0,0,0,2,0,0,0,3,0,0,0
 .byte 4,0,0,0,5,0,0,0,6,0,0,0,7,0,0,0
 .byte 8,0,0,0,9,0,0,0,10,0,0,0,11,0,0,0
@@ -4136,26 +4206,26 @@ retq
 .byte 56,0,0,0,57,0,0,0,58,0,0,0,59,0,0,0
 .byte 60,0,0,0,61,0,0,0,62,0,0,0,63,0,0,0
 .p2align 3, 0x0
-461:
+470:
 .byte 12,0,0,0,0,0,0,0,3,0,0,0,0,0,0,0
 .byte 6,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-462:
+471:
 .byte 36,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 9,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-463:
+472:
 .byte 32,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0
 .byte 8,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-464:
+473:
 .byte 53,0,0,0,0,0,0,0,2,0,0,0,0,0,0,0
 .byte 9,0,0,0
 .byte 0,0,0,0
-465:
+474:
 .byte 0,3,24,4,4,5,18,19,25,26,20,20,1,1,1,1
 .byte 1,1,1,1,1,1,1,2,2,2,2,2,2,2,2,2
 .byte 1,1,1,1,3,3,3,3,3,1,1,1,1,1,1,1
@@ -4166,35 +4236,35 @@ retq
 .byte 10,10,10,10,10,10,10,10,11,12,13,14,13,15,16,17
 .byte 6,6,6,6,6,6,6,6,6,7,7,7,7,8,8,8
 .byte 8,5,21,21,22,23
-466:
+475:
 .byte 0,7,3,3,1,3,3,6,2,6,2,0,2,0,2,1
 .byte 1,3,1,1,7,7,7,1,7,1,2
 .p2align 3, 0x0
-467:
+476:
 .quad 3
 .quad 3
 .quad 4
 .quad 5
 .p2align 2, 0x0
-468:
+477:
 .long 10
 .long 10
 .long 14
 .long 18
 .p2align 3, 0x0
-469:
+478:
 .quad 3
 .quad 4
 .quad 3
 .quad 4
 .p2align 3, 0x0
-470:
+479:
 .quad 31
 .quad 4095
 .quad 31
 .quad 1048575
 .p2align 3, 0x0
-471:
+480:
 .quad 1
 .quad 2
 .quad 1
