@@ -48,11 +48,6 @@ use super::kernel::{Image, CALLER, EXPORT, LOAD, RESTORE, SAVE};
 use super::memory::Memory;
 
 use self::tier::Tier;
-#[cfg(target_arch = "aarch64")]
-tier! {
-    pub use self::tier::publish;
-    use self::tier::Tier as _;
-}
 
 /// As many slots as a 16-bit operand can name; the stack has that many after its last frame.
 const FRAME: usize = 65536;
@@ -122,11 +117,8 @@ impl Engine {
         result
     }
 
-    /// Asks the kernel for what may call the embedding.
-    ///
-    /// # Safety
-    /// As for `Image::ask`.
-    unsafe fn result(&mut self, status: u32) -> Result<(), Fault> {
+    /// What a status means of a call in which the embedding may have been asked.
+    fn result(&mut self, status: u32) -> Result<(), Fault> {
         match status {
             0 => Ok(()),
             CALLER => {

@@ -16,9 +16,6 @@ use super::super::kernel::PREPARE;
 use super::super::kernel::{Image, RUN};
 use super::Engine;
 
-#[cfg(target_arch = "aarch64")]
-pub use self::code::publish;
-
 /// This tier keeps nothing in an engine: the image has it.
 pub type Tier = ();
 pub const NEW: Tier = ();

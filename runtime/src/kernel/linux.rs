@@ -110,3 +110,46 @@ pub unsafe fn print(fd: usize, at: usize, bytes: usize) -> usize {
     }
     0
 }
+
+/// Lets the processor see code that was written.
+#[inline(always)]
+#[cfg(target_arch = "aarch64")]
+pub fn publish(writable: usize, executable: usize, bytes: usize) {
+    // SAFETY: both ranges are mapped, and show the same bytes.
+    unsafe {
+        asm!(
+            "mrs {sizes}, ctr_el0",
+            "ubfx {line}, {sizes}, #16, #4",
+            "mov {step}, #4",
+            "lsl {step}, {step}, {line}",
+            "sub {line}, {step}, #1",
+            "bic {from}, {from}, {line}",
+            "2:",
+            "dc cvau, {from}",
+            "add {from}, {from}, {step}",
+            "cmp {from}, {stop}",
+            "b.lo 2b",
+            "dsb ish",
+            "and {line}, {sizes}, #15",
+            "mov {step}, #4",
+            "lsl {step}, {step}, {line}",
+            "sub {line}, {step}, #1",
+            "bic {code}, {code}, {line}",
+            "2:",
+            "ic ivau, {code}",
+            "add {code}, {code}, {step}",
+            "cmp {code}, {end}",
+            "b.lo 2b",
+            "dsb ish",
+            "isb",
+            sizes = out(reg) _,
+            line = out(reg) _,
+            step = out(reg) _,
+            from = inout(reg) writable => _,
+            code = inout(reg) executable => _,
+            stop = in(reg) writable + bytes,
+            end = in(reg) executable + bytes,
+            options(nostack),
+        );
+    }
+}

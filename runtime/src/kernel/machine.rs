@@ -210,7 +210,7 @@ unsafe fn publish(_: &Image, _: usize, _: usize) {}
 
 #[cfg(target_arch = "aarch64")]
 unsafe fn publish(image: &Image, at: usize, bytes: usize) {
-    super::super::super::engine::publish(at, image.executable + (at - image.writable), bytes);
+    pages::publish(at, image.executable + (at - image.writable), bytes);
 }
 
 /// What differs from class to class.

@@ -6,7 +6,7 @@
 //! compiler's, x18 is the system's. Between two instructions of the image nothing else is kept.
 //!
 //! A record is 56 bytes of code and 8 of description: its length, the offsets of the instructions
-//! with the fields a, b and c, the immediate c and the index, nothing, and its class (`jit.rs`).
+//! with the fields a, b and c, the immediate c and the index, nothing, and its class (`kernel/machine.rs`).
 //! A field that a record does not have is set behind its code, where the next record will be written.
 
 use std::arch::asm;
@@ -21,48 +21,6 @@ pub const BEGIN: usize = 0;
 pub const FAR: u64 = 0xf000;
 /// A region's size: how far a jump reaches.
 pub const REACH: usize = 1 << 27;
-
-/// Lets the processor see code that was written.
-#[inline(always)]
-pub fn publish(writable: usize, executable: usize, bytes: usize) {
-    // SAFETY: both ranges are mapped, and show the same bytes.
-    unsafe {
-        asm!(
-            "mrs {sizes}, ctr_el0",
-            "ubfx {line}, {sizes}, #16, #4",
-            "mov {step}, #4",
-            "lsl {step}, {step}, {line}",
-            "sub {line}, {step}, #1",
-            "bic {from}, {from}, {line}",
-            "2:",
-            "dc cvau, {from}",
-            "add {from}, {from}, {step}",
-            "cmp {from}, {stop}",
-            "b.lo 2b",
-            "dsb ish",
-            "and {line}, {sizes}, #15",
-            "mov {step}, #4",
-            "lsl {step}, {step}, {line}",
-            "sub {line}, {step}, #1",
-            "bic {code}, {code}, {line}",
-            "2:",
-            "ic ivau, {code}",
-            "add {code}, {code}, {step}",
-            "cmp {code}, {end}",
-            "b.lo 2b",
-            "dsb ish",
-            "isb",
-            sizes = out(reg) _,
-            line = out(reg) _,
-            step = out(reg) _,
-            from = inout(reg) writable => _,
-            code = inout(reg) executable => _,
-            stop = in(reg) writable + bytes,
-            end = in(reg) executable + bytes,
-            options(nostack),
-        );
-    }
-}
 
 /// The address of the text.
 #[inline(always)]

@@ -10,7 +10,7 @@
 //! Between two instructions of the image nothing else is kept in a register.
 //!
 //! A record is 56 bytes of code and 8 of description: its length, the offsets of the fields a, b
-//! and c, of the immediate c, of the index, of the jump to a stub, and its class (`jit.rs`). The
+//! and c, of the immediate c, of the index, of the jump to a stub, and its class (`kernel/machine.rs`). The
 //! placeholder of a field that a record does not have lies behind its code, where the next
 //! record will be written. Records are written in `x86_64/records.s` and compiled as numbers, `x86_64/records.inc`,
 //! which `cargo xtask machine` assembles from it.
