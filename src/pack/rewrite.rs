@@ -453,9 +453,18 @@ mod tests {
     use super::rewrite;
     use crate::manifest::Kind;
 
+    fn rewritten(source: &str) -> String {
+        rewrite(source).map_or_else(|| source.to_owned(), |file| file.text)
+    }
+
+    /// The whole text, exports and all.
+    pub fn check_text(source: &str, expected: &str) {
+        assert_eq!(rewritten(source), expected);
+    }
+
     /// The rewritten text, with each export shortened to its attributes, symbol and call.
     fn shown(source: &str) -> String {
-        let text = rewrite(source).map_or_else(|| source.to_owned(), |file| file.text);
+        let text = rewritten(source);
         assert_eq!(text.lines().count(), source.lines().count(), "lines stay");
         let text = text.replace(" const _: () = { ", "«").replace(" }};", "»");
         let text = text.replace("#[unsafe(export_name = ", "").replace(

@@ -115,10 +115,7 @@ fn uses<'a>(source: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a 
 
 #[cfg(test)]
 mod tests {
-    fn check(source: &str, expected: &str) {
-        let text = super::super::rewrite(source).map_or_else(|| source.into(), |file| file.text);
-        assert_eq!(text, expected);
-    }
+    use super::super::tests::check_text as check;
 
     #[test]
     fn paths_to_the_hasher() {

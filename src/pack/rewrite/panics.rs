@@ -93,10 +93,7 @@ pub fn opaque(tokens: &[TokenTree]) -> Option<TokenStream> {
 
 #[cfg(test)]
 mod tests {
-    fn check(source: &str, expected: &str) {
-        let text = super::super::rewrite(source).map_or_else(|| source.into(), |file| file.text);
-        assert_eq!(text, expected);
-    }
+    use super::super::tests::check_text as check;
 
     #[test]
     fn paths_into_std_panic() {
