@@ -128,7 +128,6 @@ unsafe fn take(image: &mut Image) -> u32 {
     }
     image.entries = image.classes + entries;
     image.branches = image.classes + branches;
-    image.top = returns_end(image);
     let mut index = 0;
     while index < CLASSES {
         describe(image, index);

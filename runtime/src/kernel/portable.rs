@@ -145,14 +145,9 @@ pub unsafe fn run(what: usize, image: usize, value: usize) -> u32 {
     }
 }
 
-/// A block of zeros; 0 if there is none.
-unsafe fn take(bytes: usize) -> usize {
-    pages::take(bytes)
-}
-
 unsafe fn load(image: &mut Image) -> u32 {
     check!(open(image));
-    image.block = take(image.block_bytes);
+    image.block = pages::take(image.block_bytes);
     if image.block == 0 {
         return NO_MEMORY;
     }
@@ -166,14 +161,14 @@ unsafe fn load(image: &mut Image) -> u32 {
     }
     image.memory_bytes = memory as usize;
     image.memory_block = image.memory_bytes + MEMORY_SLACK;
-    image.memory = take(image.memory_block);
-    image.stack = take(STACK_BYTES);
+    image.memory = pages::take(image.memory_block);
+    image.stack = pages::take(STACK_BYTES);
     let side = state::side_bytes(image);
     if side > usize::MAX as u64 / 4 {
         return TOO_LARGE_HERE;
     }
     image.side_bytes = side as usize;
-    image.side = take(image.side_bytes);
+    image.side = pages::take(image.side_bytes);
     if image.memory == 0 || image.stack == 0 || image.side == 0 {
         return NO_MEMORY;
     }

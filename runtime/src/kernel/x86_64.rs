@@ -3324,28 +3324,29 @@ pushq %r13
 pushq %r12
 pushq %rbx
 subq $216, %rsp
+movq %rsi, %r15
 movq %rdi, %rbx
 cmpq $0, 504(%rdi)
 je 384f
 382:
-cmpq 152(%rbx), %rsi
+cmpq 152(%rbx), %r15
 jae 383f
 movq 32(%rbx), %rax
 movl 4(%rax), %ecx
 addq 504(%rbx), %rcx
 movq 544(%rbx), %rdx
 xorl %eax, %eax
-cmpq %rcx, (%rdx,%rsi,8)
+cmpq %rcx, (%rdx,%r15,8)
 jne 388f
 383:
 movq %rbx, %rdi
-movq %rsi, %rbp
+movq %r15, %rsi
 callq 232b
 testl %eax, %eax
 jne 388f
 movq 480(%rbx), %r14
 movq 488(%rbx), %rdi
-movq %rbp, %rax
+movq %r15, %rax
 shlq $4, %rax
 movq 144(%rbx), %rcx
 movq 280(%rbx), %rdx
@@ -3361,7 +3362,7 @@ cmpl $32767, %r10d
 ja 388f
 jmp 390f
 384:
-movq %rsi, 72(%rsp)
+movq %r15, 32(%rsp)
 movq 64(%rbx), %rax
 movq 288(%rbx), %rcx
 leaq (%rcx,%rcx,2), %r13
@@ -3445,6 +3446,7 @@ addq $4096, %rsi
 movl $16, %eax
 cmpq %rsi, %rdx
 jb 388b
+movq %r15, 32(%rsp)
 leaq -1(%r10), %rax
 xorl %edx, %edx
 testl %r10d, %r10d
@@ -3453,8 +3455,8 @@ movq 528(%rbx), %rax
 movq %rdx, 1568(%rax)
 movq 280(%rbx), %rax
 movq 496(%rbx), %rdx
-leaq (%rax,%r14,8), %r11
-movq %rdi, 24(%rsp)
+leaq (%rax,%r14,8), %rbp
+movq %rdi, 16(%rsp)
 leaq (%rax,%rdi,8), %rdi
 movl $32768, %eax
 subq %r10, %rax
@@ -3464,16 +3466,15 @@ movq 32(%rbx), %rax
 movl 12(%rax), %r9d
 movl 16(%rax), %esi
 leaq 80(%rsp), %r15
-movq %r11, (%r15)
+movq %rbp, (%r15)
 movq %rdi, 8(%r15)
 movq 520(%rbx), %rdi
 addq %rdx, %rdi
-movq %rdi, 16(%rsp)
+movq %rdi, 40(%rsp)
 movq %rdi, 16(%r15)
 movq %rdx, 24(%r15)
 movq 552(%rbx), %rdx
-movq %r11, 40(%rsp)
-movq %r11, 32(%r15)
+movq %rbp, 32(%r15)
 movq %rdx, 40(%r15)
 movq %r8, 48(%r15)
 movq %r10, 8(%rsp)
@@ -3512,7 +3513,7 @@ addl $-5, %r11d
 cmpl $21, %r11d
 ja 446f
 movq %rax, %r9
-subq 40(%rsp), %r9
+subq %rbp, %r9
 shrq $3, %r9
 leaq (%r9,%r14), %r8
 incq %r8
@@ -3552,7 +3553,7 @@ shll $16, %ecx
 leaq (%rcx,%rdx), %rsi
 addq %r9, %rsi
 addq $2, %rsi
-cmpq 24(%rsp), %rsi
+cmpq 16(%rsp), %rsi
 ja 446f
 cmpq %rsi, %r8
 jae 405f
@@ -3595,7 +3596,7 @@ movslq %r10d, %rcx
 addq %r8, %rcx
 cmpq %r14, %rcx
 jl 446f
-cmpq 24(%rsp), %rcx
+cmpq 16(%rsp), %rcx
 jge 446f
 jmp 405f
 404:
@@ -3654,7 +3655,7 @@ cmpq %rax, %rdx
 movq %rcx, %rdx
 jbe 413b
 414:
-movq %rdi, 64(%rsp)
+movq %rdi, 72(%rsp)
 movq %rax, %rdx
 subq %rcx, %rdx
 jbe 416f
@@ -3668,20 +3669,20 @@ incq %rcx
 decq %rdx
 jne 415b
 416:
-movq %r8, 56(%rsp)
+movq %r8, 64(%rsp)
 movq %rax, 520(%rbx)
 movq 152(%rbx), %rcx
 movq 312(%rbx), %rax
 leaq (%rax,%rax,4), %rax
 shlq $2, %rax
-movq %rcx, 32(%rsp)
+movq %rcx, 24(%rsp)
 leaq (%rax,%rcx,8), %rsi
 addq $2048, %rsi
 movq %rsi, 536(%rbx)
-movq $-4096, %r12
-andq %r12, %rsi
-movl $4096, %eax
-addq %rax, %rsi
+movq $-4096, %r13
+andq %r13, %rsi
+movl $4096, %ebp
+addq %rbp, %rsi
 xorl %r15d, %r15d
 movl $9, %eax
 movl $3, %edx
@@ -3690,20 +3691,18 @@ xorl %edi, %edi
 movq $-1, %r8
 xorl %r9d, %r9d
 syscall
-movq %rax, %r13
+movq %rax, %r12
 testq %rax, %rax
 movl $0, %r14d
 cmovgq %rax, %r14
 movq %r14, 528(%rbx)
 movq 24(%rbx), %rax
-leaq 65552(,%rax,8), %rbp
-movq %rbp, 568(%rbx)
-andq %rbp, %r12
-movl $4096, %eax
-addq %rax, %r12
+leaq 65552(,%rax,8), %rsi
+movq %rsi, 568(%rbx)
+andq %r13, %rsi
+addq %rbp, %rsi
 movl $9, %eax
 xorl %edi, %edi
-movq %r12, %rsi
 xorl %r9d, %r9d
 syscall
 movq %rax, %rcx
@@ -3711,83 +3710,80 @@ testq %rax, %rax
 cmovgq %rax, %r15
 movq %r15, 560(%rbx)
 movl $12, %eax
-testq %r13, %r13
+testq %r12, %r12
 jle 388b
 testq %rcx, %rcx
 jle 388b
-movq 32(%rsp), %rax
+movq 24(%rsp), %rax
 leaq 2048(,%rax,8), %rax
 leaq 2048(%r14), %rcx
-movq %rcx, 48(%rsp)
+movq %rcx, 56(%rsp)
 movq %rcx, 544(%rbx)
 addq %r14, %rax
 movq %rax, 552(%rbx)
-addq %rbp, %r15
-andq $-16, %r15
-movq %r15, 576(%rbx)
 movq 120(%rbx), %rax
-movq %rax, 40(%rsp)
+movq %rax, 16(%rsp)
 movq 136(%rbx), %rax
 xorl %ecx, %ecx
 subl 48(%rbx), %ecx
-movl %ecx, 8(%rsp)
+movl %ecx, 40(%rsp)
 shlq $3, %rax
-movq %rax, 16(%rsp)
+movq %rax, 48(%rsp)
 movabsq $281479271743488, %rax
 imulq 56(%rbx), %rax
-movq %rax, 24(%rsp)
+movq %rax, 8(%rsp)
 xorl %r9d, %r9d
 addq $48, %r14
 xorps %xmm0, %xmm0
 417:
 cmpq $31, %r9
 setne %al
-movl %r9d, %r10d
-movl $2, %ecx
-cmovel %ecx, %r10d
+movl %r9d, %ecx
+movl $2, %edx
+cmovel %edx, %ecx
 cmpq $27, %r9
-setae %cl
-movzbl %r10b, %ebp
-testb %al, %cl
+setae %dl
+movzbl %cl, %r13d
+testb %al, %dl
 jne 418f
 leaq 475f(%rip), %rax
-movzbl (%rbp,%rax), %edx
+movzbl (%r13,%rax), %edx
 jmp 419f
 418:
 xorl %edx, %edx
 419:
-xorl %ecx, %ecx
-movq $-1, %rdi
-leal -4(%rbp), %eax
+xorl %esi, %esi
+movq $-1, %r10
+leal -4(%r13), %eax
 cmpl $22, %eax
 ja 433f
-leaq 459f(%rip), %rsi
-movslq (%rsi,%rax,4), %rax
-addq %rsi, %rax
+leaq 459f(%rip), %rdi
+movslq (%rdi,%rax,4), %rax
+addq %rdi, %rax
 jmpq *%rax
 420:
 movb $16, %al
 jmp 424f
 421:
 movb $5, %al
-movl $2040, %esi
-movq 16(%rsp), %rdi
-xorl %ecx, %ecx
+movl $2040, %edi
+movq 48(%rsp), %r10
+xorl %esi, %esi
 jmp 425f
 422:
 movb $29, %al
-movq 16(%rsp), %rdi
-xorl %ecx, %ecx
-movabsq $34359738360, %rsi
+movq 48(%rsp), %r10
+xorl %esi, %esi
+movabsq $34359738360, %rdi
 jmp 425f
 423:
 movb $48, %al
 424:
-movl $65535, %esi
-movl $16711680, %ecx
+movl $65535, %edi
+movl $16711680, %esi
 425:
 xorl %r12d, %r12d
-leal -9(%rbp), %r11d
+leal -9(%r13), %r11d
 cmpl $14, %r11d
 ja 428f
 leaq 460f(%rip), %r15
@@ -3801,96 +3797,96 @@ jmp 430f
 movb $1, %r12b
 jmp 430f
 428:
-testl %ebp, %ebp
+testl %r13d, %r13d
 jne 430f
 429:
 movb $4, %r12b
 430:
 xorl %r15d, %r15d
-cmpb $15, %r10b
+cmpb $15, %cl
 je 440f
-cmpl $17, %ebp
+cmpl $17, %r13d
 jne 436f
 jmp 440f
 431:
 movb $2, %r12b
 jmp 436f
 432:
-movl $65535, %esi
+movl $65535, %edi
 movb $16, %al
-xorl %ecx, %ecx
+xorl %esi, %esi
 jmp 435f
 433:
-xorl %esi, %esi
+xorl %edi, %edi
 xorl %eax, %eax
 jmp 425b
 434:
 movb $32, %al
-movl $4294967295, %esi
+movl $4294967295, %edi
 435:
 xorl %r12d, %r12d
 436:
-movl 8(%rsp), %r15d
+movl 40(%rsp), %r15d
 jmp 440f
 437:
-xorl %ecx, %ecx
+xorl %esi, %esi
 movb $32, %al
-movl $4294967295, %esi
-movq 32(%rsp), %rdi
+movl $4294967295, %edi
+movq 24(%rsp), %r10
 xorl %r12d, %r12d
 jmp 439f
 438:
 movb $4, %r12b
-movl $255, %esi
+movl $255, %edi
 movb $8, %al
 439:
 xorl %r15d, %r15d
 440:
 testb $1, %dl
 jne 441f
-xorl %r13d, %r13d
+xorl %r11d, %r11d
 jmp 442f
 441:
 movl $4294967295, %r11d
-leaq -65535(%r11), %r13
+addq $-65535, %r11
 442:
-leal -15(%r10), %r11d
-movq %rdx, %rbp
-shlq $62, %rbp
-sarq $63, %rbp
+leal -15(%rcx), %ebp
+movq %rdx, %r13
+shlq $62, %r13
+sarq $63, %r13
 movabsq $281470681743360, %r8
-andq %r8, %rbp
-orq %r13, %rbp
+andq %r8, %r13
+orq %r11, %r13
 shrl $2, %edx
 shlq $48, %rdx
 negq %rdx
-orq %rbp, %rdx
-movq %rdx, %r13
-andq 24(%rsp), %r13
-testb $-3, %r11b
-setne %bpl
+orq %r13, %rdx
+movq %rdx, %r11
+andq 8(%rsp), %r11
+testb $-3, %bpl
+setne %r13b
 movl $255, %r8d
-cmoveq %r8, %r13
+cmoveq %r8, %r11
 cmpq $31, %r9
 movzbl %al, %eax
 movl $48, %r8d
 cmovel %r8d, %eax
 movl $63, %r8d
-cmoveq %r8, %rsi
-movq 40(%rsp), %r11
-cmpb $5, %r10b
+cmoveq %r8, %rdi
+movq 16(%rsp), %rbp
+cmpb $5, %cl
 je 443f
-movq %rdi, %r11
+movq %r10, %rbp
 443:
-shlb $2, %bpl
-orb $2, %bpl
+shlb $2, %r13b
+orb $2, %r13b
 movq %rdx, -48(%r14)
-movq %r13, -40(%r14)
-movq %rsi, -32(%r14)
-movq %rcx, -24(%r14)
-movq %r11, -16(%r14)
+movq %r11, -40(%r14)
+movq %rdi, -32(%r14)
+movq %rsi, -24(%r14)
+movq %rbp, -16(%r14)
 movb %al, -8(%r14)
-movb %bpl, -7(%r14)
+movb %r13b, -7(%r14)
 movb %r12b, -6(%r14)
 movb $0, -5(%r14)
 movl %r15d, -4(%r14)
@@ -3899,18 +3895,18 @@ incq %r9
 addq $64, %r14
 cmpq $32, %r9
 jne 417b
-movq 32(%rsp), %rdx
+movq 24(%rsp), %rdx
 testq %rdx, %rdx
-movq 72(%rsp), %rsi
-movq 64(%rsp), %rcx
-movq 48(%rsp), %rdi
+movq 32(%rsp), %r15
+movq 72(%rsp), %rcx
+movq 56(%rsp), %rsi
 je 382b
-movq 56(%rsp), %rax
+movq 64(%rsp), %rax
 movl 4(%rax), %eax
 addq %rax, %rcx
 xorl %eax, %eax
 444:
-movq %rcx, (%rdi,%rax,8)
+movq %rcx, (%rsi,%rax,8)
 incq %rax
 cmpq %rax, %rdx
 jne 444b
@@ -3925,10 +3921,11 @@ subq %rcx, %rax
 addq $15, %rax
 andq $-16, %rax
 movq %rax, 520(%rbx)
-movq 16(%rsp), %rax
-subq %rcx, %rax
-addq 504(%rbx), %rax
-movq %rax, (%rdx,%rbp,8)
+movq 40(%rsp), %rsi
+subq %rcx, %rsi
+addq 504(%rbx), %rsi
+movq 32(%rsp), %rax
+movq %rsi, (%rdx,%rax,8)
 xorl %eax, %eax
 jmp 388b
 446:
