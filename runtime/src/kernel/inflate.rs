@@ -2,6 +2,8 @@
 //!
 //! So it calls nothing, allocates nothing and cannot panic: indices are masked, addresses are checked.
 
+use std::mem;
+
 /// Zero bytes around the input and behind the literals, so that wide reads stay inside.
 const SLACK: usize = 32;
 /// The largest block the format allows, in bytes.
@@ -11,20 +13,23 @@ const MAGIC: usize = 0xfd2f_b528;
 const HUFFMAN_BITS_MAX: u32 = 11;
 
 /// Largest accuracy and number of symbols of the three sequence codes, and of the weights' code.
-const LENGTHS: Code = Code { log_max: 9, symbols: 36, values: 0 };
-const OFFSETS: Code = Code { log_max: 8, symbols: 32, values: 1 };
-const MATCHES: Code = Code { log_max: 9, symbols: 53, values: 2 };
-const WEIGHTS: Code = Code { log_max: 6, symbols: 12, values: 3 };
+const LENGTHS: Code = Code { log_max: 9, symbols: 36, number: 0, entries: 0 };
+const OFFSETS: Code = Code { log_max: 8, symbols: 32, number: 1, entries: 1024 };
+const MATCHES: Code = Code { log_max: 9, symbols: 53, number: 2, entries: 512 };
+const WEIGHTS: Code = Code { log_max: 6, symbols: 12, number: 3, entries: 1280 };
+const ENTRIES: usize = 1280 + 64;
 
 struct Code {
     log_max: u32,
     symbols: usize,
-    /// Which of `VALUES`.
-    values: usize,
+    /// Which of `VALUES`, and of a decoder's tables.
+    number: usize,
+    /// Where its table begins among the decoder's entries.
+    entries: usize,
 }
 
 /// What the symbols of the four codes mean: the least value, and in the high byte the bits that are
-/// added. An offset's least value is a power of two, which `value` adds.
+/// added. An offset's least value is made of its symbol (`meaning`).
 #[rustfmt::skip]
 static VALUES: [[u32; 64]; 4] = [
     [
@@ -80,24 +85,23 @@ struct Eight(u64);
 #[repr(C, packed)]
 struct Sixteen(u128);
 
-/// An FSE table. An entry is the next state's base, from bit 16 on the bits to add to that, from 24
-/// on the bits to add to the value, and from 32 on the value.
+/// An entry of an FSE table: what its symbol means, and the next state's base, with the bits to add to the
+/// value from bit 16 on, and those to add to the state from 24 on.
 #[repr(C)]
-struct Fse {
-    entries: [u64; 512],
-    log: u32,
-    ready: u32,
+struct Entry {
+    next: u32,
+    value: u32,
 }
 
-/// A decoder at work, all zero at first. The tables outlive a block: later ones may repeat them.
+/// A decoder at work. The tables outlive a block: later ones may repeat them.
 #[repr(C)]
 struct Decoder {
-    lengths: Fse,
-    offsets: Fse,
-    matches: Fse,
-    weights_code: Fse,
+    /// The FSE tables.
+    entries: [Entry; ENTRIES],
+    /// Their accuracies, plus one; 0 while there is no table.
+    logs: [u32; 4],
     counts: Counts,
-    /// symbol | bits << 8, by the next `huffman_bits` bits.
+    /// bits | symbol << 8, by the next `HUFFMAN_BITS_MAX` bits.
     huffman: [u16; 1 << HUFFMAN_BITS_MAX],
     weights: [u8; 256],
     repeats: [usize; 3],
@@ -116,7 +120,7 @@ struct Decoder {
 /// Decodes the frame in `frame..end`, which must fill `out..out_end` exactly; `true` if it does.
 ///
 /// # Safety
-/// `decoder` is the address of one that is zero. The frame has `SLACK` bytes on both sides, and there is room for as many
+/// `decoder` is the address of one, with any bytes. The frame has `SLACK` bytes on both sides, and there is room for as many
 /// literals as `out` has bytes, at most `BLOCK_BYTES_MAX`, and `SLACK` more.
 pub unsafe fn decode(
     decoder: usize,
@@ -138,7 +142,20 @@ pub unsafe fn decode(
         decoder.literals_max = BLOCK_BYTES_MAX;
     }
     decoder.repeats = [1, 4, 8];
+    decoder.logs = [0; 4];
+    decoder.huffman_bits = 0;
     decoder.frame(end - decoder.input)
+}
+
+/// Decodes one symbol from the high bits of a word. This and what else is done for each symbol or sequence calls
+/// nothing, for it is also compiled without optimisation.
+macro_rules! symbol {
+    ($decoder:expr, $word:ident, $to:expr) => {
+        let index = ($word >> (64 - HUFFMAN_BITS_MAX)) as usize;
+        let entry = $decoder.huffman[index & ((1 << HUFFMAN_BITS_MAX) - 1)];
+        $word <<= entry & 63;
+        *(($to) as *mut u8) = (entry >> 8) as u8;
+    };
 }
 
 impl Decoder {
@@ -276,7 +293,7 @@ impl Decoder {
 
     /// Writes the literals in `from..to`, which follow the last sequence.
     unsafe fn rest(&mut self, from: usize, to: usize) -> bool {
-        if to - from > self.out_end - self.out {
+        if from > to || to - from > self.out_end - self.out {
             return false;
         }
         copy(from, self.out, to - from);
@@ -325,24 +342,87 @@ impl Decoder {
             return None;
         }
         if format == 0 {
-            return if self.stream(at, next, 0, size) { Some((next, size)) } else { None };
+            let stream = Stream { cursor: self.last_bit(at, next)?, start: at * 8 };
+            return if self.finish(stream, 0, size) { Some((next, size)) } else { None };
         }
-        if next < at + 6 || size < 6 {
+        if next < at + 6 || size < 6 || !self.streams(at, next, size) {
             return None;
         }
-        let part = (size + 3) / 4;
-        let mut from = at + 6;
-        let mut i = 0;
-        while i < 4 {
-            let to = if i == 3 { next } else { from + self.little(at + 2 * i, 2) };
-            let last = if i == 3 { size } else { part * (i + 1) };
-            if to > next || last > size || !self.stream(from, to, part * i, last) {
-                return None;
-            }
-            from = to;
-            i += 1;
-        }
         Some((next, size))
+    }
+
+    /// Decodes the literals from the four streams in `at..end`, with the jump table before them.
+    unsafe fn streams(&mut self, at: usize, end: usize, size: usize) -> bool {
+        let part = (size + 3) / 4;
+        let second = at + 6 + self.little(at, 2);
+        let third = second + self.little(at + 2, 2);
+        let fourth = third + self.little(at + 4, 2);
+        if fourth > end || part * 3 > size {
+            return false;
+        }
+        macro_rules! stream {
+            ($at:expr, $end:expr) => {
+                match self.last_bit($at, $end) {
+                    Some(cursor) => Stream { cursor: cursor, start: $at * 8 },
+                    None => return false,
+                }
+            };
+        }
+        let mut a = stream!(at + 6, second);
+        let mut b = stream!(second, third);
+        let mut c = stream!(third, fourth);
+        let mut d = stream!(fourth, end);
+        // All four in turn, for each waits for what it has read; five symbols a round.
+        let out = self.literals;
+        let (mut done, last) = (0, size - part * 3);
+        while done + 5 <= last
+            && a.cursor >= a.start
+            && b.cursor >= b.start
+            && c.cursor >= c.start
+            && d.cursor >= d.start
+        {
+            let (mut first, mut second) = (self.word(&a), self.word(&b));
+            let (mut third, mut fourth) = (self.word(&c), self.word(&d));
+            let stop = done + 5;
+            while done < stop {
+                let to = out + done;
+                symbol!(self, first, to);
+                symbol!(self, second, to + part);
+                symbol!(self, third, to + part * 2);
+                symbol!(self, fourth, to + part * 3);
+                done += 1;
+            }
+            a.cursor -= first.trailing_zeros() as usize;
+            b.cursor -= second.trailing_zeros() as usize;
+            c.cursor -= third.trailing_zeros() as usize;
+            d.cursor -= fourth.trailing_zeros() as usize;
+        }
+        self.finish(a, done, part)
+            && self.finish(b, part + done, part * 2)
+            && self.finish(c, part * 2 + done, part * 3)
+            && self.finish(d, part * 3 + done, size)
+    }
+
+    /// The eight bytes that end with a cursor's: at least 57 bits, of which 56 are to be read. The lowest
+    /// one becomes 1, so that the zeros below it count those that are shifted out.
+    unsafe fn word(&self, stream: &Stream) -> u64 {
+        let byte = (stream.cursor + 7) >> 3;
+        self.eight(byte - 8) << (byte * 8 - stream.cursor & 63) | 1
+    }
+
+    /// Decodes the rest of a Huffman stream into the literals `from..to`.
+    unsafe fn finish(&self, mut stream: Stream, from: usize, to: usize) -> bool {
+        let (mut out, stop) = (self.literals + from, self.literals + to);
+        while out < stop {
+            if stream.cursor < stream.start {
+                return false;
+            }
+            let mut word = self.word(&stream);
+            symbol!(self, word, out);
+            stream.cursor -= word.trailing_zeros() as usize;
+            out += 1;
+        }
+        stream.cursor == stream.start
     }
 
     /// Reads a Huffman table; gives the place behind it.
@@ -395,92 +475,63 @@ impl Decoder {
             return false;
         }
         self.weights[count & 255] = left.trailing_zeros() as u8 + 1;
-        let mut place = 0;
-        let mut weight = 1;
-        while weight <= bits {
-            let mut symbol = 0;
-            while symbol <= count {
-                if self.weights[symbol & 255] as u32 == weight {
-                    let entry = symbol as u16 | ((bits + 1 - weight) as u16) << 8;
-                    let stop = place + (1 << (weight - 1));
-                    while place < stop {
-                        self.huffman[place & ((1 << HUFFMAN_BITS_MAX) - 1)] = entry;
-                        place += 1;
-                    }
-                }
-                symbol += 1;
+        // Shorter codes fill the table as well: all are looked up by the same number of bits.
+        let scale = HUFFMAN_BITS_MAX - bits;
+        let mut places = [0; 16];
+        i = 0;
+        while i <= count {
+            let weight = self.weights[i & 255] as usize & 15;
+            places[weight + 1 & 15] += 1 << weight >> 1 << scale;
+            i += 1;
+        }
+        i = 2;
+        while i < 16 {
+            places[i] += places[i - 1];
+            i += 1;
+        }
+        let mut symbol = 0;
+        while symbol <= count {
+            let weight = self.weights[symbol & 255] as usize & 15;
+            let entry = (bits + 1 - weight as u32) as u16 | (symbol as u16) << 8;
+            let mut left = 1 << weight >> 1 << scale;
+            while left != 0 {
+                self.huffman[places[weight] & ((1 << HUFFMAN_BITS_MAX) - 1)] = entry;
+                places[weight] += 1;
+                left -= 1;
             }
-            weight += 1;
+            symbol += 1;
         }
         self.huffman_bits = bits;
         true
     }
 
-    /// Decodes the Huffman stream `at..end` into the literals `from..to`.
-    #[allow(unused_assignments)]
-    unsafe fn stream(&mut self, at: usize, end: usize, from: usize, to: usize) -> bool {
-        let mut cursor = match self.last_bit(at, end) {
-            Some(cursor) => cursor,
-            None => return false,
-        };
-        let start = at * 8;
-        let shift = 64 - self.huffman_bits;
-        let (mut out, stop) = (self.literals + from, self.literals + to);
-        let mut word: u64;
-        macro_rules! symbol {
-            () => {
-                let entry = self.huffman[(word >> shift) as usize & ((1 << HUFFMAN_BITS_MAX) - 1)];
-                word <<= entry >> 8 & 63;
-                cursor -= (entry >> 8) as usize;
-                *(out as *mut u8) = entry as u8;
-                out += 1;
-            };
-        }
-        while out < stop {
-            if cursor < start {
-                return false;
-            }
-            // The eight bytes that end with the cursor's give at least 57 bits: five symbols.
-            let byte = (cursor + 7) >> 3;
-            word = self.eight(byte - 8);
-            word <<= byte * 8 - cursor & 63;
-            symbol!();
-            if out + 4 <= stop {
-                symbol!();
-                symbol!();
-                symbol!();
-                symbol!();
-            }
-        }
-        cursor == start
-    }
-
     /// Makes one of the three sequence tables by its mode; gives the place behind its description.
     unsafe fn table(&mut self, which: usize, mode: usize, at: usize, end: usize) -> Option<usize> {
-        let (code, fse, default, log, n) = match which {
-            0 => (LENGTHS, &mut self.lengths, &LENGTH_COUNTS, 6, 36),
-            1 => (OFFSETS, &mut self.offsets, &OFFSET_COUNTS, 5, 29),
-            _ => (MATCHES, &mut self.matches, &MATCH_COUNTS, 6, 53),
+        let (code, default, log, n) = match which {
+            0 => (LENGTHS, &LENGTH_COUNTS, 6, 36),
+            1 => (OFFSETS, &OFFSET_COUNTS, 5, 29),
+            _ => (MATCHES, &MATCH_COUNTS, 6, 53),
         };
-        let fse: *mut Fse = fse;
         if mode == 0 {
-            return if build(&mut *fse, &code, default, n, log) { Some(at) } else { None };
+            let counts = &mut self.counts as *mut Counts as usize;
+            copy_wide(default as *const Counts as usize, counts, mem::size_of::<Counts>());
+            return if self.build(&code, n, log) { Some(at) } else { None };
         }
         if mode == 1 {
             let symbol = self.byte(at);
             if at >= end || symbol >= code.symbols {
                 return None;
             }
-            (*fse).entries[0] = value(&code, symbol);
-            (*fse).log = 0;
-            (*fse).ready = 1;
+            let Entry { next, value } = meaning(&code, symbol);
+            self.entries[code.entries] = Entry { next: next & 0xff_0000, value: value };
+            self.logs[code.number & 3] = 1;
             return Some(at + 1);
         }
         if mode == 2 {
             let (next, log, n) = self.read_counts(at, end, &code)?;
-            return if build(&mut *fse, &code, &self.counts, n, log) { Some(next) } else { None };
+            return if self.build(&code, n, log) { Some(next) } else { None };
         }
-        if (*fse).ready != 0 {
+        if self.logs[code.number & 3] != 0 {
             Some(at)
         } else {
             None
@@ -543,7 +594,7 @@ impl Decoder {
     /// Reads the weights of a Huffman table, FSE-coded with two states in turn; gives their number.
     unsafe fn read_weights(&mut self, at: usize, end: usize) -> Option<usize> {
         let (at, log, n) = self.read_counts(at, end, &WEIGHTS)?;
-        if !build(&mut self.weights_code, &WEIGHTS, &self.counts, n, log) {
+        if !self.build(&WEIGHTS, n, log) {
             return None;
         }
         let start = at * 8;
@@ -556,17 +607,17 @@ impl Decoder {
         cursor -= 2 * log as usize;
         let mut count = 0;
         while count < 254 {
-            let entry = self.weights_code.entries[state & 511];
-            self.weights[count & 255] = (entry >> 32) as u8;
+            let entry = &self.entries[WEIGHTS.entries + (state & 63)];
+            self.weights[count & 255] = entry.value as u8;
             count += 1;
-            let bits = (entry >> 16) as u32 & 0xff;
+            let (next, bits) = (entry.next as u16 as usize, entry.next >> 24);
             if cursor < start + bits as usize {
-                let entry = self.weights_code.entries[other & 511];
-                self.weights[count & 255] = (entry >> 32) as u8;
+                let entry = &self.entries[WEIGHTS.entries + (other & 63)];
+                self.weights[count & 255] = entry.value as u8;
                 return Some(count + 1);
             }
             state = other;
-            other = (entry & 0xffff) as usize + self.peek(cursor, bits);
+            other = next + self.peek(cursor, bits);
             cursor -= bits as usize;
         }
         None
@@ -580,7 +631,8 @@ impl Decoder {
             Some(cursor) => cursor,
             None => return false,
         };
-        let (lengths, offsets, matches) = (self.lengths.log, self.offsets.log, self.matches.log);
+        let [lengths, offsets, matches, _] = self.logs;
+        let (lengths, offsets, matches) = (lengths - 1, offsets - 1, matches - 1);
         if cursor - start < (lengths + offsets + matches) as usize {
             return false;
         }
@@ -591,7 +643,14 @@ impl Decoder {
         let mut match_state = self.peek(cursor, matches);
         cursor -= matches as usize;
         let (mut literal, mut out) = (self.literals, self.out);
-        let [mut near, mut middle, mut far] = self.repeats;
+        // No block has more, and so there is room for as many literals.
+        let mut limit = self.out_end;
+        if limit - out > BLOCK_BYTES_MAX {
+            limit = out + BLOCK_BYTES_MAX;
+        }
+        // The three last distances, one less than the last, and a new one.
+        let [near, middle, far] = self.repeats;
+        let mut distances = [near, middle, far, 0, 0, 0, 0, 0];
         let mut left = sequences;
         let mut word;
         // The 57 bits below the cursor, or more, become the high ones of the word.
@@ -601,142 +660,152 @@ impl Decoder {
                 word = self.eight(byte - 8) << (byte * 8 - cursor & 63);
             };
         }
+        // As many of them as the low six bits of a number say.
         macro_rules! read {
             ($bits:expr) => {{
-                let bits = $bits as u32 & 63;
+                let bits = $bits;
                 let value = word >> 1 >> (!bits & 63);
-                word <<= bits;
-                cursor -= bits as usize;
+                word <<= bits & 63;
                 value as usize
             }};
         }
         while left != 0 {
             left -= 1;
-            let length_entry = self.lengths.entries[length_state & 511];
-            let offset_entry = self.offsets.entries[offset_state & 511];
-            let match_entry = self.matches.entries[match_state & 511];
-            // Up to 31 and 16 bits.
+            let lengths = &self.entries[LENGTHS.entries + (length_state & 511)];
+            let offsets = &self.entries[OFFSETS.entries + (offset_state & 255)];
+            let matches = &self.entries[MATCHES.entries + (match_state & 511)];
             load!();
-            let value = (offset_entry >> 32) as usize + read!(offset_entry >> 24);
-            let size = (match_entry >> 32) as usize + read!(match_entry >> 24);
-            // Up to 16 bits, and 9, 9 and 8 for the states.
-            load!();
-            let length = (length_entry >> 32) as usize + read!(length_entry >> 24);
+            let value = offsets.value as usize + read!(offsets.next >> 16);
+            let more = (offsets.next >> 16 & 63) as usize;
+            cursor -= more;
+            let (mut length, mut size) = (lengths.value as usize, matches.value as usize);
+            // Few have more bits: up to 16 each, beside up to 31 of the offset and 26 of the states.
+            if (matches.next | lengths.next) & 0xff_0000 != 0 {
+                size += read!(matches.next >> 16);
+                cursor -= (matches.next >> 16 & 63) as usize;
+                load!();
+                length += read!(lengths.next >> 16);
+                cursor -= (lengths.next >> 16 & 63) as usize;
+            }
             if left != 0 {
-                length_state = length_entry as u16 as usize + read!(length_entry >> 16);
-                match_state = match_entry as u16 as usize + read!(match_entry >> 16);
-                offset_state = offset_entry as u16 as usize + read!(offset_entry >> 16);
+                let bits = (lengths.next + matches.next + offsets.next) >> 24;
+                length_state = lengths.next as u16 as usize + read!(lengths.next >> 24);
+                match_state = matches.next as u16 as usize + read!(matches.next >> 24);
+                offset_state = offsets.next as u16 as usize + read!(offsets.next >> 24);
+                cursor -= bits as usize;
             }
-            let mut offset = value.wrapping_sub(3);
-            if value > 3 {
-                far = middle;
-                middle = near;
-                near = offset;
-            } else {
-                // One of the three last distances, which comes to the front.
-                let which = value - 1 + (length == 0) as usize;
-                offset = near;
-                if which != 0 {
-                    offset = middle;
-                    if which != 1 {
-                        offset = if which == 2 { far } else { near.wrapping_sub(1) };
-                        far = middle;
-                    }
-                    middle = near;
-                    near = offset;
-                }
+            // Without branches, for nothing foretells which distance it is. It comes to the front.
+            let mut which = value - 1 + (length == 0) as usize;
+            if more >= 2 {
+                which = 4;
             }
+            distances[3] = distances[0] - 1;
+            distances[4] = value;
+            let offset = distances[which & 7];
+            distances[2] = distances[if which < 2 { 2 } else { 1 }];
+            distances[1] = distances[(which == 0) as usize];
+            distances[0] = offset;
             // A sequence reads less than 90 bits: the slack before the input covers the excess.
-            if cursor < start
-                || length > literal_end - literal
-                || length + size > self.out_end - out
-                || offset == 0
-                || offset > out - self.out_start + length
-            {
+            let total = length + size;
+            if cursor < start || offset == 0 || offset > out - self.out_start + length {
                 return false;
             }
-            if out + length + size + 16 <= self.out_end {
+            if total + 16 <= limit - out {
                 copy_wide(literal, out, length);
-                out += length;
                 // Near copies repeat what they have written.
                 if offset >= 16 {
-                    copy_wide(out - offset, out, size);
+                    copy_wide(out + length - offset, out + length, size);
                 } else {
-                    copy_bytes(out - offset, out, size);
+                    repeat(out + length, offset, size);
                 }
             } else {
+                if total > limit - out {
+                    return false;
+                }
                 copy_bytes(literal, out, length);
-                out += length;
-                copy_bytes(out - offset, out, size);
+                copy_bytes(out + length - offset, out + length, size);
             }
-            out += size;
+            out += total;
             literal += length;
         }
         self.out = out;
-        self.repeats = [near, middle, far];
+        self.repeats = [distances[0], distances[1], distances[2]];
         cursor == start && self.rest(literal, literal_end)
     }
-}
 
-/// Builds a decoding table from the normalized counts of `n` symbols, whose sum must be `1 << log`.
-fn build(fse: &mut Fse, code: &Code, counts: &Counts, n: usize, log: u32) -> bool {
-    let size = 1usize << log;
-    let mut next = [0u16; 64];
-    let mut high = size;
-    let mut symbol = 0;
-    while symbol < n {
-        let count = counts[symbol & 63];
-        next[symbol & 63] = count as u16;
-        if count < 0 {
-            if high == 0 {
-                return false;
+    /// Builds a decoding table from the normalized counts of `n` symbols, whose sum must be `1 << log`.
+    unsafe fn build(&mut self, code: &Code, n: usize, log: u32) -> bool {
+        let size = 1usize << log;
+        // The table is that of the code, and no index is beyond its largest accuracy.
+        let table = &mut self.entries as *mut [Entry; ENTRIES] as usize + code.entries * 8;
+        let mask = (1 << code.log_max) - 1;
+        let mut next = [0u16; 64];
+        let mut high = size;
+        let mut symbol = 0;
+        while symbol < n {
+            let count = self.counts[symbol & 63];
+            next[symbol & 63] = count as u16;
+            if count < 0 {
+                if high == 0 {
+                    return false;
+                }
+                high -= 1;
+                *((table + (high & mask) * 8) as *mut Entry) = meaning(code, symbol);
+                next[symbol & 63] = 1;
             }
-            high -= 1;
-            fse.entries[high & 511] = symbol as u64;
-            next[symbol & 63] = 1;
+            symbol += 1;
         }
-        symbol += 1;
-    }
-    let step = (size >> 1) + (size >> 3) + 3;
-    let mut place = 0;
-    symbol = 0;
-    while symbol < n {
-        let mut left = counts[symbol & 63];
-        while left > 0 {
-            fse.entries[place & 511] = symbol as u64;
-            place = (place + step) & (size - 1);
-            while place >= high {
+        let step = (size >> 1) + (size >> 3) + 3;
+        let mut place = 0;
+        symbol = 0;
+        while symbol < n {
+            let Entry { next, value } = meaning(code, symbol);
+            let mut left = self.counts[symbol & 63];
+            while left > 0 {
+                *((table + (place & mask) * 8) as *mut Entry) = Entry { next: next, value: value };
                 place = (place + step) & (size - 1);
+                while place >= high {
+                    place = (place + step) & (size - 1);
+                }
+                left -= 1;
             }
-            left -= 1;
+            symbol += 1;
         }
-        symbol += 1;
+        if place != 0 {
+            return false;
+        }
+        let mut i = 0;
+        while i < size {
+            let entry = &mut *((table + (i & mask) * 8) as *mut Entry);
+            let symbol = entry.next as usize & 63;
+            let x = next[symbol] as u32;
+            next[symbol] += 1;
+            let bits = log - (31 - x.leading_zeros());
+            let state = (x << bits) - size as u32;
+            entry.next = entry.next & 0xff_0000 | state | bits << 24;
+            i += 1;
+        }
+        self.logs[code.number & 3] = log + 1;
+        true
     }
-    if place != 0 {
-        return false;
-    }
-    let mut i = 0;
-    while i < size {
-        let symbol = fse.entries[i & 511] as usize & 63;
-        let x = next[symbol] as u32;
-        next[symbol] += 1;
-        let bits = log - (31 - x.leading_zeros());
-        let state = (x << bits) - size as u32;
-        fse.entries[i & 511] = (state | bits << 16) as u64 | value(code, symbol);
-        i += 1;
-    }
-    fse.log = log;
-    fse.ready = 1;
-    true
 }
 
-/// What a symbol means, as an entry has it.
-fn value(code: &Code, symbol: usize) -> u64 {
-    let value = VALUES[code.values & 3][symbol & 63] as u64;
-    if code.values == OFFSETS.values {
-        return value | 1 << (32 + (symbol & 31));
+/// A Huffman stream: the bit behind those that are left, and its first one.
+struct Stream {
+    cursor: usize,
+    start: usize,
+}
+
+/// What a symbol means, with the symbol in the state's place.
+fn meaning(code: &Code, symbol: usize) -> Entry {
+    let value = VALUES[code.number & 3][symbol & 63];
+    let next = symbol as u32 | value >> 24 << 16;
+    if code.number == OFFSETS.number {
+        // The least distance, but of the symbols that name one of the last.
+        let bias = if symbol < 2 { 0 } else { 3 };
+        return Entry { next: next, value: (1 << (symbol & 31)) - bias };
     }
-    value & 0xff00_0000 | (value & 0xff_ffff) << 32
+    Entry { next: next, value: value & 0xff_ffff }
 }
 
 /// Copies forward, byte by byte.
@@ -745,6 +814,21 @@ unsafe fn copy_bytes(from: usize, to: usize, bytes: usize) {
     while i < bytes {
         *((to + i) as *mut u8) = *((from + i) as *const u8);
         i += 1;
+    }
+}
+
+/// Repeats the `offset` bytes before `out`, less than 16 of them, with room for eight bytes more.
+unsafe fn repeat(out: usize, offset: usize, bytes: usize) {
+    // Eight bytes at a time, from as many whole periods before.
+    let mut period = offset;
+    while period < 8 {
+        period += offset;
+    }
+    let mut done = period - offset;
+    copy_bytes(out - offset, out, done);
+    while done < bytes {
+        (*((out + done) as *mut Eight)).0 = (*((out + done - period) as *const Eight)).0;
+        done += 8;
     }
 }
 

@@ -106,7 +106,7 @@ pub struct Image {
 }
 
 /// For the decoder and the literals of a block, with what wide reads touch beside them.
-pub const SCRATCH_BYTES: usize = (1 << 15) + (1 << 17) + 4 * 32;
+pub const SCRATCH_BYTES: usize = (1 << 14) + (1 << 17) + 4 * 32;
 /// Runs inside runs: each takes a part of the compiler's own stack.
 pub const LEVELS: usize = 64;
 

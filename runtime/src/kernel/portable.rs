@@ -83,7 +83,7 @@ struct Eight(u64);
 
 /// Zero bytes around a frame and behind the literals, for wide reads.
 const SLACK: usize = 32;
-const DECODER_BYTES: usize = 1 << 15;
+const DECODER_BYTES: usize = 1 << 14;
 
 const PAGE_BYTES: u64 = 65536;
 /// Bytes after the last addressable one, so that an empty memory has a block as well.
@@ -267,7 +267,6 @@ unsafe fn checksum(at: usize, bytes: usize) -> u32 {
 
 /// Decodes a frame, which must fill the output exactly.
 unsafe fn inflate(scratch: usize, frame: usize, bytes: usize, out: usize, out_bytes: usize) -> u32 {
-    clear(scratch, DECODER_BYTES);
     let literals = scratch + DECODER_BYTES;
     let at = scratch + SCRATCH_BYTES - SLACK;
     clear(at - SLACK, SLACK);

@@ -33,14 +33,14 @@ movq %rsi, %rbx
 leaq -8(%rdi), %rax
 cmpq $4, %rax
 ja 113f
-leaq 463f(%rip), %rcx
+leaq 464f(%rip), %rcx
 movslq (%rcx,%rax,4), %rax
 addq %rcx, %rax
 jmpq *%rax
 103:
 movq %rbx, %rdi
 movq %r15, %rsi
-callq 381f
+callq 382f
 testl %eax, %eax
 je 128f
 104:
@@ -99,7 +99,7 @@ jmp 126f
 113:
 cmpq $7, %rdi
 ja 153f
-leaq 464f(%rip), %rax
+leaq 465f(%rip), %rax
 movslq (%rax,%rdi,4), %rcx
 addq %rax, %rcx
 jmpq *%rcx
@@ -139,7 +139,7 @@ movl 16(%rbp), %eax
 movl %eax, 4(%rsp)
 leaq 24(%rbp), %r15
 movq %r15, %rdi
-callq 448f
+callq 449f
 cmpl %eax, 4(%rsp)
 jne 164f
 movl 24(%rbp), %esi
@@ -184,7 +184,7 @@ addq %rsi, %rcx
 addq $71, %rdx
 andq $-64, %rdx
 addq %rcx, %rdx
-addq $164039, %rax
+addq $147655, %rax
 movabsq $8589934528, %rsi
 andq %rax, %rsi
 addq %rdx, %rsi
@@ -523,9 +523,9 @@ movq %r9, 120(%rsp)
 movq %r10, 136(%rsp)
 movq %r11, 144(%rsp)
 movq $0, 152(%rsp)
-leaq 371f(%rip), %rax
+leaq 372f(%rip), %rax
 movq %rax, 160(%rsp)
-leaq 379f(%rip), %rax
+leaq 380f(%rip), %rax
 movq %rax, 168(%rsp)
 movq %rbx, 176(%rsp)
 movq 336(%rbx), %rax
@@ -650,7 +650,7 @@ popq %r13
 popq %r14
 popq %r15
 popq %rbp
-jmp 381f
+jmp 382f
 142:
 movq 496(%rbx), %rdi
 testq %rdi, %rdi
@@ -791,7 +791,7 @@ jmp 176f
 153:
 movq (%r15), %rdi
 movq 8(%r15), %rsi
-callq 448f
+callq 449f
 movl %eax, %eax
 jmp 155f
 154:
@@ -945,7 +945,7 @@ movl %ecx, %r13d
 movl 16(%rdx,%rbx,8), %edi
 movzwl 4(%rsi), %r12d
 movzwl 6(%rsi), %esi
-leaq 455f(%rip), %rdx
+leaq 456f(%rip), %rdx
 movslq (%rdx,%rax,4), %rax
 addq %rdx, %rax
 jmpq *%rax
@@ -1547,7 +1547,7 @@ leaq (%rdx,%rbp), %rdi
 movq %rdi, 8(%rsp)
 movq %r12, %rsi
 movq %rdx, 16(%rsp)
-callq 448f
+callq 449f
 movq 16(%rsp), %rsi
 movl %eax, %ecx
 movl $25, %eax
@@ -1623,308 +1623,297 @@ pushq %r14
 pushq %r13
 pushq %r12
 pushq %rbx
-subq $120, %rsp
+subq $312, %rsp
 movq %rdi, %r14
-movq $-8, %rax
-250:
-movq $0, 8(%r14,%rax)
-addq $8, %rax
-cmpq $32760, %rax
-jb 250b
-leaq 163904(%r14), %rax
+leaq 147520(%rdi), %rax
 movq $-8, %rdi
-251:
-movq $0, 163912(%r14,%rdi)
+250:
+movq $0, 147528(%r14,%rdi)
 addq $8, %rdi
 cmpq $24, %rdi
-jb 251b
-leaq 163936(%r14), %r12
+jb 250b
+leaq 147552(%r14), %r13
 cmpq $8, %rdx
-jae 252f
+jae 251f
 xorl %r10d, %r10d
-jmp 254f
-252:
+jmp 253f
+251:
 xorl %edi, %edi
-253:
+252:
 movq (%rsi,%rdi), %r9
-movq %r9, (%r12,%rdi)
+movq %r9, (%r13,%rdi)
 leaq 8(%rdi), %r10
 addq $16, %rdi
 cmpq %rdx, %rdi
 movq %r10, %rdi
-jbe 253b
-254:
+jbe 252b
+253:
 movq %rdx, %rdi
 subq %r10, %rdi
-jbe 256f
+jbe 255f
 leaq (%r10,%r14), %r9
-addq $163936, %r9
+addq $147552, %r9
 addq %r10, %rsi
-255:
+254:
 movb (%rsi), %r10b
 movb %r10b, (%r9)
 incq %r9
 incq %rsi
 decq %rdi
-jne 255b
-256:
-leaq 32768(%r14), %rsi
-addq %rdx, %r12
+jne 254b
+255:
+leaq 16384(%r14), %rsi
+addq %rdx, %r13
 addq %r14, %rdx
 movq $-8, %rdi
-257:
-movq $0, 163944(%rdx,%rdi)
+256:
+movq $0, 147560(%rdx,%rdi)
 addq $8, %rdi
 cmpq $24, %rdi
-jb 257b
+jb 256b
 leaq (%r8,%rcx), %rdx
-movq %rax, 20928(%r14)
-movq %rcx, 20936(%r14)
-movq %rcx, 20944(%r14)
-movq %rdx, 20952(%r14)
+movq %rax, 15280(%r14)
+movq %rcx, 15288(%r14)
+movq %rcx, 15296(%r14)
+movq %rdx, 15304(%r14)
+movq %rsi, 15312(%r14)
 movl $131072, %ecx
 cmpq %rcx, %r8
 cmovbq %r8, %rcx
-movq %rsi, 20960(%r14)
-movq %rcx, 20968(%r14)
-movq $1, 20896(%r14)
-movq $4, 20904(%r14)
-movq $8, 20912(%r14)
-cmpl $-47205080, 163936(%r14)
-movl $26, %ebx
-jne 306f
-movzbl 163940(%r14), %ecx
+movq %rcx, 15320(%r14)
+movq $1, 15248(%r14)
+movq $4, 15256(%r14)
+movq $8, 15264(%r14)
+xorps %xmm0, %xmm0
+movups %xmm0, 10752(%r14)
+movl $0, 15272(%r14)
+cmpl $-47205080, 147552(%r14)
+movl $26, %r15d
+jne 327f
+movzbl 147556(%r14), %ecx
 movl %ecx, %edx
 andl $31, %edx
-jne 306f
-subq %rax, %r12
+jne 327f
+subq %rax, %r13
 movl %ecx, %edi
 shrl $5, %edi
 andl $1, %edi
 movl $38, %edx
 subq %rdi, %rdx
 shrl $6, %ecx
-leaq 456f(%rip), %rsi
+leaq 457f(%rip), %rsi
 movslq (%rsi,%rcx,4), %rcx
 addq %rsi, %rcx
 jmpq *%rcx
-258:
-cmpq $38, %r12
-jb 306f
+257:
+cmpq $38, %r13
+jb 327f
 leal (,%rdi,8), %ecx
 movl $-1, %esi
 shll %cl, %esi
-movl $38, %r9d
+movl $38, %ebp
 testq %rdi, %rdi
-je 263f
+je 262f
 notl %esi
 andl (%rdx,%rax), %esi
-jmp 262f
-259:
-movl $2, %r9d
-movl $256, %edi
 jmp 261f
-260:
-movl $4, %r9d
+258:
+movl $2, %ebp
+movl $256, %edi
+jmp 260f
+259:
+movl $4, %ebp
 xorl %edi, %edi
-261:
-leal (,%r9,8), %ecx
+260:
+leal (,%rbp,8), %ecx
 movq $-1, %rsi
 shlq %cl, %rsi
-addq %rdx, %r9
-cmpq %r12, %r9
-ja 306f
+addq %rdx, %rbp
+cmpq %r13, %rbp
+ja 327f
 notq %rsi
 andq (%rdx,%rax), %rsi
 addq %rdi, %rsi
-262:
+261:
 cmpq %r8, %rsi
-jne 306f
-263:
-movl $4247762216, %eax
-leaq 457f(%rip), %rsi
-addq $47205080, %rax
-movq %rax, 104(%rsp)
-264:
-leaq 3(%r9), %r13
-movq %r12, %rax
-subq %r13, %rax
-jb 306f
-movq 20928(%r14), %rdi
-movq (%rdi,%r9), %rdx
-movl %edx, %ecx
+jne 327f
+262:
+leaq 3(%rbp), %rbx
+movq %r13, %rax
+subq %rbx, %rax
+jb 327f
+movq 15280(%r14), %rdi
+movq (%rdi,%rbp), %rbp
+movl %ebp, %ecx
 andl $16777215, %ecx
-movl %ecx, %r10d
-shrl $3, %r10d
-movq %rdx, 112(%rsp)
+movl %ecx, %r12d
+shrl $3, %r12d
+movl %ebp, %edx
 shrl %edx
 andl $3, %edx
+leaq 458f(%rip), %rsi
 movslq (%rsi,%rdx,4), %rdx
 addq %rsi, %rdx
+movq %rbp, 272(%rsp)
 jmpq *%rdx
-265:
-cmpq %rax, %r10
-ja 306f
-movq 20936(%r14), %rbx
-movq 20952(%r14), %rax
-subq %rbx, %rax
-cmpq %rax, %r10
-ja 305f
-addq %r13, %rdi
-movq %rbx, %rsi
-movq %r10, %rdx
-movq %r10, %r15
-callq 309f
-leaq 457f(%rip), %rsi
-movq %r15, %r10
-movq %r15, %rax
-jmp 268f
-266:
-cmpq %r13, %r12
-je 306f
-movq 20936(%r14), %rbx
-movq 20952(%r14), %rax
-subq %rbx, %rax
-cmpq %rax, %r10
-ja 305f
+263:
+cmpq %rax, %r12
+ja 327f
+movq 15288(%r14), %rsi
+movq 15304(%r14), %rax
+subq %rsi, %rax
+cmpq %rax, %r12
+ja 327f
+addq %rbx, %rdi
+movq %r12, %rdx
+callq 330f
+movq %r12, %rax
+jmp 266f
+264:
+cmpq %rbx, %r13
+je 327f
+movq 15288(%r14), %rcx
+movq 15304(%r14), %rax
+subq %rcx, %rax
+cmpq %rax, %r12
+ja 327f
 movl $1, %eax
-testq %r10, %r10
-je 268f
-movb (%rdi,%r13), %cl
-xorl %edx, %edx
-267:
-movb %cl, (%rbx,%rdx)
-incq %rdx
-cmpq %rdx, %r10
-jne 267b
-268:
-addq %r10, %rbx
-movq %rbx, 20936(%r14)
-addq %r13, %rax
-movq %rax, %r9
-movl $26, %ebx
-269:
-testb $1, 112(%rsp)
-je 264b
-jmp 307f
-270:
-cmpl $1048583, %ecx
-ja 306f
-cmpq %rax, %r10
-ja 306f
-addq %r13, %r10
-movq (%rdi,%r13), %rdx
-movl %edx, %eax
-andl $3, %eax
-movl %edx, %r8d
-shrl $2, %r8d
-andl $3, %r8d
-cmpq $2, %rax
-movq %r10, 8(%rsp)
-jae 272f
-shll $3, %r8d
-leaq 478f(%rip), %rcx
-movb (%r8,%rcx), %cl
-shrq %cl, %rdx
-movq %rdx, %r11
-leaq 479f(%rip), %rcx
-andq (%r8,%rcx), %r11
-leaq 480f(%rip), %rcx
-addq (%r8,%rcx), %r13
-movq 20968(%r14), %rcx
-testq %rax, %rax
-je 275f
-cmpq %rcx, %r11
-ja 306f
-leaq 1(%r13), %rdx
-cmpq %r10, %rdx
-ja 306f
-testq %r11, %r11
-je 276f
-movq 20960(%r14), %rax
-movb (%r13,%rdi), %cl
-xorl %esi, %esi
-271:
-movb %cl, (%rax,%rsi)
-incq %rsi
-cmpq %rsi, %r11
-jne 271b
-jmp 291f
-272:
-leaq 477f(%rip), %rcx
-movb (%rcx,%r8,4), %cl
-movq %rdx, %r11
-shrq $4, %r11
-movq $-1, %rsi
-shlq %cl, %rsi
-addb $4, %cl
-shrq %cl, %rdx
-notq %rsi
-andq %rsi, %r11
-cmpq 20968(%r14), %r11
-ja 306f
-andq %rsi, %rdx
-leaq 476f(%rip), %rcx
-addq (%rcx,%r8,8), %r13
-addq %r13, %rdx
-cmpq %r10, %rdx
-ja 306f
-cmpl $2, %eax
-movq %r11, 24(%rsp)
-movq %rdx, 40(%rsp)
-jne 274f
-cmpq %rdx, %r13
-jae 306f
-movzbl (%r13,%rdi), %ebx
-testb %bl, %bl
-js 277f
-leaq (%rbx,%r13), %rcx
+testq %r12, %r12
+je 266f
+movb (%rdi,%rbx), %dl
+movq %r12, %rsi
+265:
+movb %dl, (%rcx)
 incq %rcx
-cmpq %rdx, %rcx
-ja 305f
+decq %rsi
+jne 265b
+266:
+addq %r12, 15288(%r14)
+addq %rbx, %rax
+movq %rax, %rbp
+267:
+testb $1, 272(%rsp)
+je 262b
+jmp 328f
+268:
+cmpl $1048583, %ecx
+ja 327f
+cmpq %rax, %r12
+ja 327f
+addq %rbx, %r12
+movq %r12, 24(%rsp)
+movq (%rdi,%rbx), %r9
+movl %r9d, %eax
+andl $3, %eax
+movl %r9d, %r10d
+shrl $2, %r10d
+andl $3, %r10d
+cmpq $2, %rax
+jae 270f
+shll $3, %r10d
+leaq 479f(%rip), %rcx
+movb (%r10,%rcx), %cl
+shrq %cl, %r9
+movq %r9, %rsi
+leaq 480f(%rip), %rcx
+andq (%r10,%rcx), %rsi
+leaq 481f(%rip), %rcx
+addq (%r10,%rcx), %rbx
+movq 15320(%r14), %rcx
+testq %rax, %rax
+je 273f
+cmpq %rcx, %rsi
+movq 24(%rsp), %rbp
+ja 327f
+leaq 1(%rbx), %r8
+cmpq %rbp, %r8
+ja 327f
+testq %rsi, %rsi
+je 274f
+movq 15312(%r14), %rax
+movb (%rbx,%rdi), %cl
+xorl %edx, %edx
+269:
+movb %cl, (%rax,%rdx)
+incq %rdx
+cmpq %rdx, %rsi
+jne 269b
+movq %rsi, 32(%rsp)
+jmp 275f
+270:
+leaq 478f(%rip), %rcx
+movb (%rcx,%r10,4), %cl
+movq %r9, %r8
+shrq $4, %r8
+movq $-1, %rdx
+shlq %cl, %rdx
+addb $4, %cl
+shrq %cl, %r9
+notq %rdx
+andq %rdx, %r8
+cmpq 15320(%r14), %r8
+ja 327f
+andq %rdx, %r9
+leaq 477f(%rip), %rcx
+addq (%rcx,%r10,8), %rbx
+addq %rbx, %r9
+cmpq 24(%rsp), %r9
+ja 327f
+cmpl $2, %eax
 movq %r8, 32(%rsp)
-movq %r13, %rbp
-leaq 1(%r13), %rdx
-leaq 72(%rsp), %rdi
+jne 272f
+cmpq %r9, %rbx
+jae 327f
+movq %r10, 16(%rsp)
+movzbl (%rbx,%rdi), %r12d
+testb %r12b, %r12b
+js 308f
+leaq (%rbx,%r12), %rcx
+incq %rcx
+cmpq %r9, %rcx
+ja 327f
+movq %r9, 40(%rsp)
+leaq 1(%rbx), %rdx
+leaq 112(%rsp), %rdi
 movq %r14, %rsi
-movq %rcx, 16(%rsp)
-leaq 470f(%rip), %r15
-movq %r15, %r8
-callq 329f
-cmpb $0, 72(%rsp)
-je 305f
-movq 80(%rsp), %r13
-movl 88(%rsp), %eax
-movq 96(%rsp), %rcx
-leaq 12312(%r14), %rdi
-movq %r15, %rsi
-movq %rax, %r15
-leaq 16416(%r14), %rdx
-movl %r15d, %r8d
-callq 315f
+movq %rcx, 8(%rsp)
+leaq 471f(%rip), %rbp
+movq %rbp, %r8
+callq 336f
+cmpb $0, 112(%rsp)
+je 327f
+movq 120(%rsp), %r15
+movl 128(%rsp), %eax
+movq 136(%rsp), %rdx
+movq %r14, %rdi
+movq %rbp, %rsi
+movq %rax, %rbp
+movl %ebp, %ecx
+callq 350f
 testb %al, %al
-je 305f
-movq 16(%rsp), %r10
-cmpq %r10, %r13
-jae 305f
-addq %rbx, %rbp
-movq 20928(%r14), %rdi
-movzbl (%rdi,%rbp), %eax
+je 326f
+leaq (%rbx,%r12), %rcx
+incq %rcx
+cmpq %rcx, %r15
+jae 326f
+addq %r12, %rbx
+movq 15280(%r14), %rdi
+movzbl (%rdi,%rbx), %eax
 testl %eax, %eax
-je 305f
-shlq $3, %r13
-leaq (,%r10,8), %rdx
+je 326f
+shlq $3, %r15
+leaq (,%rcx,8), %rdx
 bsrl %eax, %eax
 xorl $31, %eax
 subq %rax, %rdx
 addq $23, %rdx
 movq %rdx, %rax
-subq %r13, %rax
-leaq (%r15,%r15), %r8
-cmpq %r8, %rax
-jb 305f
-movq %rdx, %rax
 subq %r15, %rax
+leaq (,%rbp,2), %r8
+cmpq %r8, %rax
+jb 326f
+movq %rdx, %rax
+subq %rbp, %rax
 movq %rax, %rcx
 shrq $3, %rcx
 movq (%rcx,%rdi), %rsi
@@ -1932,10 +1921,10 @@ movl %eax, %ecx
 andb $7, %cl
 shrq %cl, %rsi
 movq $-1, %r9
-movl %r15d, %ecx
+movl %ebp, %ecx
 shlq %cl, %r9
 notq %r9
-subq %r15, %rax
+subq %rbp, %rax
 movq %rax, %rcx
 shrq $3, %rcx
 movq (%rcx,%rdi), %rdi
@@ -1945,25 +1934,23 @@ shrq %cl, %rdi
 andq %r9, %rsi
 andq %r9, %rdi
 subq %r8, %rdx
-xorl %ebx, %ebx
-273:
-andl $511, %esi
-movq 12312(%r14,%rsi,8), %r8
+xorl %r12d, %r12d
+271:
+andl $63, %esi
+movb 10244(%r14,%rsi,8), %al
+movb %al, 14992(%r14,%r12)
+movl 10240(%r14,%rsi,8), %r8d
 movq %rdi, %rsi
-movq %r8, %rax
-shrq $32, %rax
-movb %al, 20640(%r14,%rbx)
 movl %r8d, %eax
-shrl $16, %eax
-movzbl %al, %ecx
-leaq (%rcx,%r13), %rdi
-cmpq %rdi, %rdx
-jb 279f
-incq %rbx
-subq %rcx, %rdx
+shrl $24, %eax
+leaq (%r15,%rax), %rcx
+cmpq %rcx, %rdx
+jb 310f
+incq %r12
+subq %rax, %rdx
 movq %rdx, %rcx
 shrq $3, %rcx
-movq 20928(%r14), %rdi
+movq 15280(%r14), %rdi
 movq (%rdi,%rcx), %r9
 movl %edx, %ecx
 andb $7, %cl
@@ -1974,593 +1961,998 @@ shlq %cl, %rdi
 notq %rdi
 andq %r9, %rdi
 addq %r8, %rdi
-cmpq $254, %rbx
-je 305f
-jmp 273b
+cmpq $254, %r12
+jne 271b
+jmp 326f
+272:
+movl 15272(%r14), %eax
+jmp 318f
+273:
+cmpq %rcx, %rsi
+movq 24(%rsp), %rbp
+ja 327f
+leaq (%rbx,%rsi), %rcx
+cmpq %rbp, %rcx
+ja 327f
+addq %rdi, %rbx
+movq %rsi, %rdx
+movq 15312(%r14), %rsi
+movq %rbx, %rdi
+movq %rdx, 32(%rsp)
+movq %rcx, %rbx
+callq 330f
+movq %rbx, %r8
+jmp 275f
 274:
-movl 20920(%r14), %eax
-jmp 286f
+movq $0, 32(%rsp)
 275:
-cmpq %rcx, %r11
-ja 306f
-leaq (%r11,%r13), %rax
-cmpq %r10, %rax
-ja 306f
-addq %rdi, %r13
-movq 20960(%r14), %rsi
-movq %r13, %rdi
-movq %r11, %rdx
-movq %r11, %r15
-movq %rax, %r13
-callq 309f
-movq %r13, %rdx
-movq %r15, %r11
-movq 8(%rsp), %r10
-jmp 291f
+leaq 459f(%rip), %rbx
 276:
-xorl %r11d, %r11d
-jmp 291f
+cmpq %rbp, %r8
+jae 327f
+movq 15280(%r14), %rax
+movzbl (%rax,%r8), %ecx
+movq %rcx, %rdi
+testb %cl, %cl
+jns 278f
+movzbl 1(%rax,%r8), %edx
+cmpl $255, %ecx
+je 277f
+movl %ecx, %esi
+shll $8, %esi
+leaq (%rsi,%rdx), %rdi
+addq $-32768, %rdi
+jmp 278f
 277:
-leaq -126(%rbx), %rax
-shrq %rax
-leaq (%rax,%r13), %r10
+movzbl 2(%r8,%rax), %esi
+shll $8, %esi
+leaq (%rsi,%rdx), %rdi
+addq $32512, %rdi
+278:
+movl %ecx, %edx
+shrb $7, %dl
+movzbl %dl, %edx
+xorl %esi, %esi
+cmpq $255, %rcx
+sete %sil
+addq %rsi, %r8
+leaq (%rdx,%r8), %rcx
+incq %rcx
+testq %rdi, %rdi
+je 307f
+cmpq %rbp, %rcx
+jae 327f
+movzbl (%rcx,%rax), %r11d
+testb $3, %r11b
+jne 326f
+movq %rcx, %r15
+movq %rdi, 16(%rsp)
+incq %r15
+xorl %r12d, %r12d
+movq %r11, 8(%rsp)
+279:
+leal (%r12,%r12), %eax
+movb $6, %cl
+subb %al, %cl
+movq %r11, %r8
+shrq %cl, %r8
+andl $3, %r8d
+testq %r12, %r12
+je 280f
+cmpq $1, %r12
+jne 281f
+movups 473f+16(%rip), %xmm0
+movaps %xmm0, 128(%rsp)
+movups 473f(%rip), %xmm0
+movaps %xmm0, 112(%rsp)
+movl $5, %ecx
+movl $29, %edx
+movl $1, %eax
+movb $1, %dil
+movl $32, %r9d
+movl $1024, %esi
+movslq (%rbx,%r8,4), %r10
+addq %rbx, %r10
+leaq 469f(%rip), %r8
+jmpq *%r10
+280:
+movups 472f+16(%rip), %xmm0
+movaps %xmm0, 128(%rsp)
+movups 472f(%rip), %xmm0
+movaps %xmm0, 112(%rsp)
+movl $6, %ecx
+movl $36, %edx
+xorl %eax, %eax
+movslq (%rbx,%r8,4), %r10
+addq %rbx, %r10
+leaq 468f(%rip), %r8
+xorl %edi, %edi
+movl $36, %r9d
+xorl %esi, %esi
+jmpq *%r10
+281:
+movups 474f+16(%rip), %xmm0
+movaps %xmm0, 128(%rsp)
+movups 474f(%rip), %xmm0
+movaps %xmm0, 112(%rsp)
+movl $6, %ecx
+movl $2, %eax
+movl $53, %edx
+movl $512, %esi
+xorl %edi, %edi
+movslq (%rbx,%r8,4), %r10
+addq %rbx, %r10
+leaq 467f(%rip), %r8
+movl $53, %r9d
+jmpq *%r10
+282:
+xorl %eax, %eax
+283:
+movups (%r8,%rax), %xmm0
+movups %xmm0, 10768(%r14,%rax)
+cmpq $112, %rax
+leaq 16(%rax), %rax
+jb 283b
+movq %r14, %rdi
+leaq 112(%rsp), %rsi
+jmp 285f
+284:
+leaq 280(%rsp), %rdi
+movq %r14, %rsi
+movq %r15, %rdx
+movq %rbp, %rcx
+leaq 112(%rsp), %r15
+movq %r15, %r8
+callq 336f
+cmpb $0, 280(%rsp)
+je 326f
+movq 288(%rsp), %rax
+movl 296(%rsp), %ecx
+movq 304(%rsp), %rdx
+movq %r14, %rdi
+movq %r15, %rsi
+movq %rax, %r15
+285:
+callq 350f
+testb %al, %al
+movq 8(%rsp), %r11
+je 326f
+jmp 290f
+286:
+leaq 10752(%r14), %rcx
+cmpl $0, (%rcx,%rax,4)
+je 326f
+jmp 290f
+287:
+cmpq %rbp, %r15
+jae 326f
+movq 15280(%r14), %rcx
+movzbl (%rcx,%r15), %ecx
+cmpl %ecx, %r9d
+jbe 326f
+movl %eax, %edx
+shll $8, %edx
+leaq 470f(%rip), %r8
+addq %r8, %rdx
+movl (%rdx,%rcx,4), %edx
+testb %dil, %dil
+je 288f
+xorl %edi, %edi
+cmpb $2, %cl
+setb %dil
+leal (%rdi,%rdi,2), %edi
+movl $1, %r8d
+shll %cl, %r8d
+leal (%r8,%rdi), %ecx
+addl $-3, %ecx
+jmp 289f
+288:
+movl %edx, %ecx
+andl $16777215, %ecx
+289:
+shrl $8, %edx
+andl $16711680, %edx
+movl %edx, (%r14,%rsi,8)
+movl %ecx, 4(%r14,%rsi,8)
+movl $1, 10752(%r14,%rax,4)
+incq %r15
+290:
+incq %r12
+cmpq $3, %r12
+jne 279b
+cmpq %rbp, %r15
+jae 326f
+movq %r15, %rcx
+movq 15280(%r14), %r10
+movzbl -1(%rbp,%r10), %eax
+testl %eax, %eax
+movl $26, %r15d
+je 327f
+movq %rcx, %rsi
+shlq $3, %rsi
+leaq (,%rbp,8), %r11
+bsrl %eax, %eax
+xorl $31, %eax
+subq %rax, %r11
+addq $23, %r11
+movl 10752(%r14), %edi
+movl 10756(%r14), %edx
+movl 10760(%r14), %eax
+movq %r11, %rcx
+movq %rsi, 104(%rsp)
+subq %rsi, %rcx
+leal (%rdx,%rdi), %esi
+addl $-2, %esi
+addl %eax, %esi
+decl %esi
+cmpq %rsi, %rcx
+jb 327f
+movq 15312(%r14), %rsi
+addq %rsi, 32(%rsp)
+decl %edi
+decl %edx
+movl %edi, %ecx
+subq %rcx, %r11
+movq %r11, %rcx
+shrq $3, %rcx
+movq (%rcx,%r10), %r8
+movl %r11d, %ecx
+andb $7, %cl
+shrq %cl, %r8
+movq $-1, %r9
+movl %edi, %ecx
+shlq %cl, %r9
+decl %eax
+movl %edx, %ecx
+subq %rcx, %r11
+movq %r11, %rcx
+shrq $3, %rcx
+movq (%rcx,%r10), %rdi
+movl %r11d, %ecx
+andb $7, %cl
+shrq %cl, %rdi
+notq %r9
+andq %r8, %r9
+movq %r9, 72(%rsp)
+movq $-1, %r9
+movl %edx, %ecx
+shlq %cl, %r9
+notq %r9
+movl %eax, %ecx
+subq %rcx, %r11
+movq %r11, %rcx
+shrq $3, %rcx
+movq (%rcx,%r10), %rdx
+movl %r11d, %ecx
+andb $7, %cl
+shrq %cl, %rdx
+movq $-1, %r8
+movl %eax, %ecx
+shlq %cl, %r8
+andq %rdi, %r9
+movq %r9, 40(%rsp)
+notq %r8
+andq %rdx, %r8
+movq %r8, 88(%rsp)
+movq 15288(%r14), %rdx
+movq 15304(%r14), %rax
+movq %rax, %rcx
+subq %rdx, %rcx
+leaq 131072(%rdx), %rdi
+cmpq $131073, %rcx
+cmovbq %rax, %rdi
+movq %rdi, 248(%rsp)
+movq 15248(%r14), %rcx
+movq 15256(%r14), %rdi
+movq 15264(%r14), %rax
+movq %rcx, 112(%rsp)
+movq %rdi, 120(%rsp)
+movq %rax, 64(%rsp)
+movq %rax, 128(%rsp)
+xorps %xmm0, %xmm0
+movups %xmm0, 152(%rsp)
+movq $0, 168(%rsp)
+movq 15296(%r14), %rax
+movq %rax, 256(%rsp)
+movq 16(%rsp), %r12
+movq %r10, 240(%rsp)
+291:
+movq %r12, 16(%rsp)
+movq %rdi, 80(%rsp)
+movq %rcx, 8(%rsp)
+movq %rdx, %rdi
+movq %rsi, %r8
+movq 72(%rsp), %rdx
+movl $511, %eax
+andl %eax, %edx
+movq 88(%rsp), %r15
+andl %eax, %r15d
+movzbl 40(%rsp), %esi
+leaq 7(%r11), %rcx
+movq %rcx, %rax
+shrq $3, %rax
+movq %r10, %r12
+movq -8(%rax,%r10), %r10
+andl $56, %ecx
+subl %r11d, %ecx
+shlq %cl, %r10
+movq %rsi, 48(%rsp)
+movl 8192(%r14,%rsi,8), %eax
+movq %rax, 96(%rsp)
+shrl $16, %eax
+movq %r10, %rbx
+shrq %rbx
+andl $63, %eax
+movl %eax, %ecx
+notb %cl
+shrq %cl, %rbx
+movl %eax, %ecx
+shlq %cl, %r10
+subq %rax, %r11
+movl (%r14,%rdx,8), %ebp
+movl 4(%r14,%rdx,8), %esi
+movq %r11, %r9
+movl 4096(%r14,%r15,8), %r11d
+movl 4100(%r14,%r15,8), %r15d
+movl %ebp, %ecx
+orl %r11d, %ecx
+testl $16711680, %ecx
+movq %rbp, 264(%rsp)
+je 292f
+movl %r11d, %edx
+shrl $16, %edx
+shrq %r10
+andl $63, %edx
+movl %edx, %ecx
+notb %cl
+shrq %cl, %r10
+subq %rdx, %r9
+addq %r10, %r15
+leaq 7(%r9), %rcx
+movq %rcx, %rdx
+shrq $3, %rdx
+movq -8(%rdx,%r12), %r10
+andl $56, %ecx
+subl %r9d, %ecx
+shlq %cl, %r10
+shrl $16, %ebp
+movq %r10, %r12
+shrq %r12
+andl $63, %ebp
+movl %ebp, %ecx
+notb %cl
+shrq %cl, %r12
+movl %ebp, %ecx
+shlq %cl, %r10
+addq %r12, %rsi
+movq 16(%rsp), %r12
+subq %rbp, %r9
+movq %r9, 56(%rsp)
+jmp 293f
+292:
+movq %r9, 56(%rsp)
+movq 16(%rsp), %r12
+293:
+decq %r12
+movq 48(%rsp), %rcx
+movl 8196(%r14,%rcx,8), %ecx
+addq %rcx, %rbx
+testq %r12, %r12
+je 294f
+movq 96(%rsp), %rbp
+leal (%r11,%rbp), %ecx
+movq %r12, 16(%rsp)
+movq %r8, 48(%rsp)
+movq 264(%rsp), %r8
+leal (%r8,%rcx), %r12d
+shrl $24, %r12d
+movl %r8d, %edx
+shrl $24, %edx
+movq %r11, %r9
+movq %r10, %r11
+shrq %r11
+andl $63, %edx
+movl %edx, %ecx
+notb %cl
+shrq %cl, %r11
+movl %edx, %ecx
+shlq %cl, %r10
+addq %r8, %r11
+movq 48(%rsp), %r8
+movq %r11, 72(%rsp)
+movl %r9d, %edx
+shrl $24, %edx
+movq %r10, %r11
+shrq %r11
+andl $63, %edx
+movl %edx, %ecx
+notb %cl
+shrq %cl, %r11
+movl %edx, %ecx
+shlq %cl, %r10
+movl %ebp, %ecx
+shrl $24, %ecx
+shrq %r10
+notb %cl
+shrq %cl, %r10
+addq %r9, %r11
+movq %r11, 88(%rsp)
+addq %rbp, %r10
+movq 56(%rsp), %r11
+subq %r12, %r11
+movq 16(%rsp), %r12
+movq %r10, 40(%rsp)
+movq 24(%rsp), %rbp
+jmp 295f
+294:
+movq 24(%rsp), %rbp
+movq 56(%rsp), %r11
+295:
+cmpq $1, %rsi
+movq %rbx, %rdx
+adcq $-1, %rdx
+cmpl $2, %eax
+movl $4, %eax
+cmovaeq %rax, %rdx
+movq 8(%rsp), %r9
+leaq -1(%r9), %rax
+movq %rax, 136(%rsp)
+movq %rbx, 144(%rsp)
+movl %edx, %eax
+andl $7, %eax
+cmpq $2, %rdx
+movq 64(%rsp), %rbx
+movq 80(%rsp), %r10
+cmovaeq %r10, %rbx
+movq 112(%rsp,%rax,8), %rcx
+testq %rdx, %rdx
+cmoveq %r10, %r9
+movq %rbx, 128(%rsp)
+movq %r9, 8(%rsp)
+movq %r9, 120(%rsp)
+movq %rcx, 112(%rsp)
+cmpq 104(%rsp), %r11
+jb 326f
+testq %rcx, %rcx
+je 326f
+leaq (%rsi,%rdi), %r10
+movq %r10, %rax
+subq 256(%rsp), %rax
+cmpq %rax, %rcx
+ja 326f
+movq %r11, %r9
+leaq (%rsi,%r15), %rdx
+leaq 16(%rdx), %r11
+movq 248(%rsp), %rax
+subq %rdi, %rax
+cmpq %rax, %r11
+movq %rbx, 64(%rsp)
+jbe 299f
+cmpq %rax, %rdx
+ja 326f
+testq %rsi, %rsi
+je 297f
+movq %r8, %rax
+movq %rdi, %r11
+movq %rsi, %rbx
+296:
+movb (%rax), %bpl
+movb %bpl, (%r11)
+incq %r11
+incq %rax
+decq %rbx
+jne 296b
+297:
+testq %r15, %r15
+movq 24(%rsp), %rbp
+je 306f
+movq %rcx, %rax
+negq %rax
+298:
+movb (%rax,%r10), %r11b
+movb %r11b, (%r10)
 incq %r10
-cmpq %rdx, %r10
-ja 305f
-incq %r13
-addq $-127, %rbx
+decq %r15
+jne 298b
+jmp 306f
+299:
+xorl %eax, %eax
+300:
+movups (%r8,%rax), %xmm0
+movups %xmm0, (%rdi,%rax)
+addq $16, %rax
+cmpq %rsi, %rax
+jb 300b
+cmpq $15, %rcx
+jbe 302f
+movq %r10, %rax
+subq %rcx, %rax
+xorl %r11d, %r11d
+301:
+movups (%rax,%r11), %xmm0
+movups %xmm0, (%r10,%r11)
+addq $16, %r11
+cmpq %r15, %r11
+jb 301b
+jmp 306f
+302:
+movq %r12, 16(%rsp)
+movb $7, %al
+movzbl %al, %eax
+divb %cl
+movzbl %al, %eax
+imulq %rcx, %rax
+cmpq $7, %rcx
+ja 304f
+movq %rcx, %r11
+negq %r11
+movq %r10, %rbx
+movq %rax, %r12
+303:
+movb (%r11,%rbx), %bpl
+movb %bpl, (%rbx)
+incq %rbx
+decq %r12
+jne 303b
+304:
+cmpq %r15, %rax
+movq 24(%rsp), %rbp
+movq 16(%rsp), %r12
+jae 306f
+leaq (%rsi,%rdi), %r11
+subq %rcx, %r11
+305:
+movq (%r11), %rbx
+movq %rbx, (%rax,%r10)
+addq $8, %rax
+addq $8, %r11
+cmpq %r15, %rax
+jb 305b
+306:
+addq %rdi, %rdx
+addq %r8, %rsi
+testq %r12, %r12
+movq %r9, %r11
+movq 8(%rsp), %rdi
+movq 240(%rsp), %r10
+jne 291b
+movq %rdx, 15288(%r14)
+movq %rcx, 15248(%r14)
+movq %rdi, 15256(%r14)
+movq 64(%rsp), %rax
+movq %rax, 15264(%r14)
+cmpq 104(%rsp), %r11
+jne 326f
+movq %r14, %rdi
+movq 32(%rsp), %rdx
+callq 345f
+testb %al, %al
+movl $26, %r15d
+je 327f
+jmp 267b
+307:
+cmpq %rbp, %rcx
+jne 327f
+movq 15312(%r14), %rsi
+movq 32(%rsp), %rdx
+addq %rsi, %rdx
+movq %r14, %rdi
+callq 345f
+testb %al, %al
+je 327f
+jmp 267b
+308:
+leaq -126(%r12), %rax
+shrq %rax
+addq %rbx, %rax
+incq %rax
+cmpq %r9, %rax
+ja 327f
+movq %rax, 8(%rsp)
+incq %rbx
+addq $-127, %r12
 xorl %eax, %eax
 xorl %edx, %edx
-278:
+309:
 movq %rdx, %rcx
 shrq %rcx
-addq %r13, %rcx
-movq 20928(%r14), %rsi
+addq %rbx, %rcx
+movq 15280(%r14), %rsi
 movzbl (%rsi,%rcx), %esi
 movl %eax, %ecx
 notb %cl
 andb $4, %cl
 shrq %cl, %rsi
 andb $15, %sil
-movb %sil, 20640(%r14,%rdx)
+movb %sil, 14992(%r14,%rdx)
 incq %rdx
 addq $4, %rax
-cmpq %rdx, %rbx
-jne 278b
-jmp 280f
-279:
-andl $511, %esi
-movb 12316(%r14,%rsi,8), %al
-movb %al, 20641(%r14,%rbx)
-addq $2, %rbx
-movq 32(%rsp), %r8
-280:
-xorl %esi, %esi
-xorl %eax, %eax
-281:
-movzbl %al, %ecx
-movzbl 20640(%r14,%rcx), %ecx
-cmpl $11, %ecx
-ja 305f
-movl $1, %edx
-shll %cl, %edx
-shrl %edx
-addl %edx, %esi
-incq %rax
-cmpq %rax, %rbx
-jne 281b
-leal -2048(%rsi), %eax
-cmpl $-2047, %eax
-jb 305f
-movl $63, %edx
-bsrl %esi, %edx
-xorl $31, %edx
-movl $32, %eax
-subl %edx, %eax
-movl $1, %edi
-movl %eax, %ecx
-shll %cl, %edi
-cmpq $255, %rbx
-ja 305f
-movq %r10, 16(%rsp)
-movq %r8, 32(%rsp)
-subl %esi, %edi
-leal -1(%rdi), %ecx
-andl %edi, %ecx
-jne 305f
-movl $32, %ecx
-bsfl %edi, %ecx
-incb %cl
-movb %cl, 20640(%r14,%rbx)
-cmpl $1, %eax
-movl %eax, %esi
-adcl $1, %esi
-movl $1, %edi
-xorl %r8d, %r8d
-282:
-leal (%rdx,%rdi), %ecx
-shll $8, %ecx
-movl $8448, %r9d
-subl %ecx, %r9d
-leal -1(%rdi), %ecx
-movl $1, %r10d
-shlq %cl, %r10
-xorl %ecx, %ecx
-283:
-movzbl 20640(%r14,%rcx), %r11d
-cmpq %r11, %rdi
-jne 285f
-leaq (%r8,%r10), %r11
-cmpq %r11, %r8
-jae 285f
-movl %r9d, %ebp
-orl %ecx, %ebp
-movq %r10, %r15
-284:
-movl %r8d, %r13d
-andl $2047, %r13d
-movw %bp, 16544(%r14,%r13,2)
-incq %r8
-decq %r15
-jne 284b
-movq %r11, %r8
-285:
-cmpq %rbx, %rcx
-leaq 1(%rcx), %rcx
-jne 283b
-incq %rdi
-cmpq %rsi, %rdi
-jne 282b
-movl %eax, 20920(%r14)
-movq 16(%rsp), %r13
-movl $26, %ebx
-movq 8(%rsp), %r10
-movq 24(%rsp), %r11
-movq 40(%rsp), %rdx
-movq 32(%rsp), %r8
-286:
-testl %eax, %eax
-je 306f
-testq %r8, %r8
-je 289f
-cmpq $6, %r11
-jb 306f
-leaq 6(%r13), %rsi
-cmpq %rsi, %rdx
-jb 306f
-leaq 3(%r11), %r15
-shrq $2, %r15
-addq 20928(%r14), %r13
-movq %r13, 32(%rsp)
-movq %r15, %rbx
-negq %rbx
-movq %r15, 16(%rsp)
-xorl %ebp, %ebp
-287:
-cmpq $8, %rbp
-je 290f
-movq %rdx, %r13
-cmpq $6, %rbp
-je 288f
-movq 32(%rsp), %rax
-movzwl (%rax,%rbp), %r13d
-addq %rsi, %r13
-288:
-cmpq $6, %rbp
-movq %r15, %r8
-cmoveq %r11, %r8
-cmpq %rdx, %r13
-ja 305f
-cmpq %r11, %r8
-ja 305f
-addq $2, %rbp
-movq 16(%rsp), %rax
-addq %rax, %r15
-addq %rax, %rbx
-movq %r14, %rdi
-movq %r13, %rdx
-movq %rbx, %rcx
-callq 362f
-movq 40(%rsp), %rdx
-movq 24(%rsp), %r11
-movq 8(%rsp), %r10
-movq %r13, %rsi
-testb %al, %al
-je 305f
-jmp 287b
-289:
-movq %r14, %rdi
-movq %r13, %rsi
-xorl %ecx, %ecx
-movq %r11, %r8
-callq 362f
-movq 40(%rsp), %rdx
-movq 24(%rsp), %r11
-movq 8(%rsp), %r10
-testb %al, %al
-je 306f
-jmp 291f
-290:
-movl $26, %ebx
-291:
-cmpq %r10, %rdx
-jae 306f
-movq 20928(%r14), %rax
-movzbl (%rax,%rdx), %ecx
-movq %rcx, %r8
-testb %cl, %cl
-jns 293f
-movzbl 1(%rax,%rdx), %edi
-cmpl $255, %ecx
-je 292f
-movl %ecx, %esi
-shll $8, %esi
-leaq (%rsi,%rdi), %r8
-addq $-32768, %r8
-jmp 293f
-292:
-movzbl 2(%rdx,%rax), %esi
-shll $8, %esi
-leaq (%rsi,%rdi), %r8
-addq $32512, %r8
-293:
-movl %ecx, %esi
-shrb $7, %sil
-movzbl %sil, %edi
-xorl %esi, %esi
-cmpq $255, %rcx
-sete %sil
-addq %rsi, %rdx
-leaq (%rdi,%rdx), %r15
-incq %r15
-testq %r8, %r8
-je 304f
-cmpq %r10, %r15
-jae 306f
-movzbl (%r15,%rax), %eax
-movq %rax, 40(%rsp)
-testb $3, %al
-jne 306f
-movq %r8, 16(%rsp)
-incq %r15
-movl $6, %ebp
-xorl %r13d, %r13d
-movq %r11, 24(%rsp)
-294:
-movq 40(%rsp), %rdx
-movl %ebp, %ecx
-shrq %cl, %rdx
-andl $3, %edx
-testq %r13, %r13
-je 295f
-cmpq $1, %r13
-jne 296f
-movups 472f(%rip), %xmm0
-movaps %xmm0, 48(%rsp)
-movq $8, 64(%rsp)
-movl $5, %r8d
-movl $29, %ecx
-movl $32, %edi
-movl $1, %eax
-movb $1, %sil
-leaq 458f(%rip), %r11
-movslq (%r11,%rdx,4), %r9
-addq %r11, %r9
-movq 24(%rsp), %r11
-leaq 4104(%r14), %rbx
-leaq 468f(%rip), %rdx
-jmpq *%r9
-295:
-movups 471f(%rip), %xmm0
-movaps %xmm0, 48(%rsp)
-movq $9, 64(%rsp)
-movl $6, %r8d
-movl $36, %ecx
-xorl %eax, %eax
-leaq 458f(%rip), %rsi
-movslq (%rsi,%rdx,4), %r9
-addq %rsi, %r9
-movq %r14, %rbx
-leaq 467f(%rip), %rdx
-movl $36, %edi
-xorl %esi, %esi
-jmpq *%r9
-296:
-movups 473f(%rip), %xmm0
-movaps %xmm0, 48(%rsp)
-movq $9, 64(%rsp)
-movl $6, %r8d
-movl $53, %ecx
-movl $2, %eax
-xorl %esi, %esi
-leaq 458f(%rip), %rdi
-movslq (%rdi,%rdx,4), %r9
-addq %rdi, %r9
-leaq 8208(%r14), %rbx
-leaq 466f(%rip), %rdx
-movl $53, %edi
-jmpq *%r9
-297:
-movq %rbx, %rdi
-leaq 48(%rsp), %rsi
-callq 315f
-movq 24(%rsp), %r11
-movq 8(%rsp), %r10
-testb %al, %al
-je 305f
-jmp 303f
-298:
-leaq 72(%rsp), %rdi
-movq %r14, %rsi
-movq %r15, %rdx
-movq %r10, %rcx
-leaq 48(%rsp), %r15
-movq %r15, %r8
-callq 329f
-cmpb $0, 72(%rsp)
-je 305f
-movq 80(%rsp), %rax
-movl 88(%rsp), %r8d
-movq 96(%rsp), %rcx
-movq %rbx, %rdi
-movq %r15, %rsi
-movq %rax, %r15
-leaq 16416(%r14), %rdx
-callq 315f
-testb %al, %al
-movq 8(%rsp), %r10
-movq 24(%rsp), %r11
-je 305f
-jmp 303f
-299:
-cmpl $0, 4100(%rbx)
-je 305f
-jmp 303f
-300:
-cmpq %r10, %r15
-jae 305f
-movq 20928(%r14), %rcx
-movzbl (%rcx,%r15), %ecx
-cmpl %ecx, %edi
-jbe 305f
-shll $8, %eax
-leaq 469f(%rip), %rdx
-addq %rdx, %rax
-movl (%rax,%rcx,4), %eax
-testb %sil, %sil
-je 301f
-andb $31, %cl
-movq 104(%rsp), %rdx
-shlq %cl, %rdx
-orq %rax, %rdx
-jmp 302f
-301:
-movq %rax, %rdx
-shlq $32, %rdx
-orq %rax, %rdx
-movabsq $72057594021150720, %rax
-andq %rax, %rdx
-302:
-movq %rdx, (%rbx)
-movabsq $4294967296, %rax
-movq %rax, 4096(%rbx)
-incq %r15
-303:
-incq %r13
-addq $-2, %rbp
-cmpq $3, %r13
-jne 294b
-addq 20960(%r14), %r11
-movq %r14, %rdi
-movq %r15, %rsi
-movq %r10, %rdx
-movq 16(%rsp), %rcx
-movq %r11, %r8
-callq 338f
-movq 8(%rsp), %r9
-testb %al, %al
-movl $26, %ebx
-leaq 457f(%rip), %rsi
-je 306f
-jmp 269b
-304:
-cmpq %r10, %r15
-jne 306f
-movq 20936(%r14), %rbx
-movq 20952(%r14), %rax
-subq %rbx, %rax
-cmpq %rax, %r11
-ja 305f
-movq 20960(%r14), %rdi
-movq %rbx, %rsi
-movq %r11, %rdx
-movq %r11, %r15
-callq 309f
-movq 8(%rsp), %r9
-addq %r15, %rbx
-movq %rbx, 20936(%r14)
-movl $26, %ebx
-leaq 457f(%rip), %rsi
-jmp 269b
-305:
-movl $26, %ebx
-306:
-movl %ebx, %eax
-addq $120, %rsp
-popq %rbx
-popq %r12
-popq %r13
-popq %r14
-popq %r15
-popq %rbp
-retq
-307:
-cmpq %r12, %r9
-jne 306b
-movq 20936(%r14), %rax
-xorl %ecx, %ecx
-cmpq 20952(%r14), %rax
-cmovel %ecx, %ebx
-jmp 306b
-308:
-309:
-movq %rdx, %rax
-andq $-16, %rax
-je 311f
-xorl %ecx, %ecx
+cmpq %rdx, %r12
+jne 309b
+jmp 311f
 310:
-movups (%rdi,%rcx), %xmm0
-movups %xmm0, (%rsi,%rcx)
-addq $16, %rcx
-cmpq %rax, %rcx
-jb 310b
+andl $63, %esi
+movb 10244(%r14,%rsi,8), %al
+movb %al, 14993(%r14,%r12)
+addq $2, %r12
+movl $26, %r15d
+movq 40(%rsp), %r9
 311:
-andq $15, %rdx
-je 313f
-addq %rax, %rsi
-addq %rax, %rdi
-312:
-movb (%rdi), %al
-movb %al, (%rsi)
-incq %rsi
-incq %rdi
-decq %rdx
-jne 312b
-313:
-retq
-314:
-315:
-pushq %rbp
-pushq %r15
-pushq %r14
-pushq %r13
-pushq %r12
-pushq %rbx
-pushq %rax
-movq %rcx, %rax
-movl $1, %r9d
-movl %r8d, %ecx
-shlq %cl, %r9
-xorps %xmm0, %xmm0
-movaps %xmm0, -16(%rsp)
-movaps %xmm0, -32(%rsp)
-movaps %xmm0, -48(%rsp)
-movaps %xmm0, -64(%rsp)
-movaps %xmm0, -80(%rsp)
-movaps %xmm0, -96(%rsp)
-movaps %xmm0, -112(%rsp)
-movaps %xmm0, -128(%rsp)
-testq %rax, %rax
-je 323f
-xorl %r10d, %r10d
-movq %r9, %rcx
-316:
-movl %r10d, %r11d
-andl $63, %r11d
-leal (%r11,%r11), %ebx
-movzwl (%rdx,%rbx), %ebp
-movw %bp, -128(%rsp,%rbx)
-testw %bp, %bp
-jns 317f
-testq %rcx, %rcx
-je 322f
-decq %rcx
-movl %ecx, %ebx
-andl $511, %ebx
-movq %r10, (%rdi,%rbx,8)
-movw $1, -128(%rsp,%r11,2)
-317:
-incq %r10
-cmpq %r10, %rax
-jne 316b
-movq %r9, %r11
-shrq $3, %r11
-movq %r9, %rbx
-shrq %rbx
-leaq -1(%r9), %r10
-addq %rbx, %r11
-addq $3, %r11
-xorl %ebx, %ebx
-xorl %r14d, %r14d
-318:
-movl %ebx, %r15d
-andl $63, %r15d
-movzwl (%rdx,%r15,2), %ebp
-testw %bp, %bp
-jle 321f
-319:
-movl %r14d, %r15d
-andl $511, %r15d
-movq %rbx, (%rdi,%r15,8)
-320:
-addq %r11, %r14
-andq %r10, %r14
-cmpq %rcx, %r14
-jae 320b
-decw %bp
-jg 319b
-321:
-incq %rbx
-cmpq %rax, %rbx
-jne 318b
-testq %r14, %r14
-je 323f
-322:
+xorl %edx, %edx
 xorl %eax, %eax
-jmp 327f
-323:
-movq 8(%rsi), %rax
+312:
+movzbl %al, %ecx
+movzbl 14992(%r14,%rcx), %ecx
+cmpl $11, %ecx
+ja 327f
+movl $1, %esi
+shll %cl, %esi
+shrl %esi
+addl %esi, %edx
+incq %rax
+cmpq %rax, %r12
+jne 312b
+leal -2048(%rdx), %eax
+cmpl $-2047, %eax
+jb 327f
+movl $63, %edi
+bsrl %edx, %edi
+xorl $31, %edi
+movl $32, %eax
+subl %edi, %eax
+movl $1, %esi
 movl %eax, %ecx
-andl $3, %ecx
-shll $8, %ecx
-leaq 469f(%rip), %rdx
-addq %rcx, %rdx
-leal -31(%r8), %esi
-xorl %r10d, %r10d
-movabsq $4294967296, %r11
-movabsq $72057594021150720, %rbx
-324:
-movl %r10d, %r14d
-andl $511, %r14d
-movl %r14d, %ecx
-movq (%rdi,%rcx,8), %rcx
-movl %ecx, %r12d
-andl $63, %r12d
-movzwl -128(%rsp,%r12,2), %r15d
-leal 1(%r15), %ebp
-movw %bp, -128(%rsp,%r12,2)
-movl (%rdx,%r12,4), %r13d
-cmpq $1, %rax
-jne 325f
-andb $31, %cl
-movq %r11, %r12
-shlq %cl, %r12
-orq %r13, %r12
-jmp 326f
-325:
-movq %r13, %r12
-shlq $32, %r12
-orq %r13, %r12
-andq %rbx, %r12
-326:
-movl $63, %ecx
-bsrl %r15d, %ecx
+shll %cl, %esi
+cmpq $255, %r12
+ja 327f
+subl %edx, %esi
+leal -1(%rsi), %ecx
+andl %esi, %ecx
+jne 327f
+movq %r9, 40(%rsp)
+movl $32, %ecx
+bsfl %esi, %ecx
+incb %cl
+movb %cl, 14992(%r14,%r12)
+leal -21(%rdi), %edx
+xorps %xmm0, %xmm0
+movaps %xmm0, 224(%rsp)
+movaps %xmm0, 208(%rsp)
+movaps %xmm0, 192(%rsp)
+movaps %xmm0, 176(%rsp)
+movaps %xmm0, 160(%rsp)
+movaps %xmm0, 144(%rsp)
+movaps %xmm0, 128(%rsp)
+movaps %xmm0, 112(%rsp)
+movq $-1, %rsi
+313:
+movzbl 14993(%r14,%rsi), %ecx
+leal 1(%rcx), %r8d
+andb $15, %cl
+movl $1, %r9d
+shll %cl, %r9d
+shrl %r9d
+movl %edx, %ecx
+shlq %cl, %r9
+andl $15, %r8d
+addq %r9, 112(%rsp,%r8,8)
+incq %rsi
+cmpq %rsi, %r12
+jne 313b
+movl $2, %ecx
+movq 120(%rsp), %rsi
+314:
+addq 112(%rsp,%rcx,8), %rsi
+movq %rsi, 112(%rsp,%rcx,8)
+incq %rcx
+cmpq $16, %rcx
+jne 314b
+xorl %r8d, %r8d
+315:
+movzbl 14992(%r14,%r8), %esi
+andl $15, %esi
+movl $1, %r9d
+movl %esi, %ecx
+shll %cl, %r9d
+shrl %r9d
+je 317f
+movl $33, %r11d
+subl %edi, %r11d
+subl %esi, %r11d
+movl %r8d, %r10d
+shll $8, %r10d
+orl %r11d, %r10d
+movl %edx, %ecx
+shll %cl, %r9d
+movq 112(%rsp,%rsi,8), %rcx
+316:
+movl %ecx, %r11d
+andl $2047, %r11d
+movw %r10w, 10896(%r14,%r11,2)
+incq %rcx
+decl %r9d
+jne 316b
+movq %rcx, 112(%rsp,%rsi,8)
+317:
+cmpq %r12, %r8
+leaq 1(%r8), %r8
+jne 315b
+movl %eax, 15272(%r14)
+movq 8(%rsp), %rbx
+movq 32(%rsp), %r8
+movq 40(%rsp), %r9
+movq 16(%rsp), %r10
+318:
+testl %eax, %eax
+je 327f
+testq %r10, %r10
+je 322f
+cmpq $6, %r8
+jb 327f
+leaq 6(%rbx), %r12
+cmpq %r12, %r9
+jb 327f
+movq 15280(%r14), %rdx
+movzwl (%rdx,%rbx), %eax
+addq %r12, %rax
+movzwl 2(%rdx,%rbx), %r11d
+addq %rax, %r11
+movq %rdx, 8(%rsp)
+movzwl 4(%rdx,%rbx), %r10d
+addq %r11, %r10
+cmpq %r9, %r10
+ja 327f
+movq %rax, %rcx
+leaq 3(%r8), %rbx
+shrq $2, %rbx
+leaq (%rbx,%rbx,2), %rax
+movq %r8, %rdx
+movq %rax, 96(%rsp)
+subq %rax, %rdx
+movq %rdx, 64(%rsp)
+jb 327f
+cmpq %rcx, %r12
+jae 327f
+movq 8(%rsp), %rax
+movzbl -1(%rax,%rcx), %esi
+testl %esi, %esi
+je 327f
+cmpq %r11, %rcx
+jae 327f
+movq 8(%rsp), %rax
+movzbl -1(%r11,%rax), %edi
+testl %edi, %edi
+je 327f
+cmpq %r10, %r11
+jae 327f
+movq 8(%rsp), %rax
+movzbl -1(%r10,%rax), %edx
+testl %edx, %edx
+je 327f
+cmpq %r9, %r10
+jae 327f
+movq %rcx, %r8
+movq 8(%rsp), %rax
+movzbl -1(%rax,%r9), %ecx
+testl %ecx, %ecx
+je 327f
+movq %r8, %rax
+shlq $3, %rax
+bsrl %esi, %r8d
+xorl $31, %r8d
+movq %rax, %rsi
+subq %r8, %rsi
+addq $23, %rsi
+shlq $3, %r12
+shlq $3, %r11
+bsrl %edi, %edi
+xorl $31, %edi
+movq %r11, %r15
+subq %rdi, %r15
+addq $23, %r15
+shlq $3, %r10
+bsrl %edx, %edx
+xorl $31, %edx
+movq %r12, %rdi
+movq %r10, %r12
+subq %rdx, %r12
+addq $23, %r12
+leaq (,%r9,8), %rdx
+bsrl %ecx, %ecx
 xorl $31, %ecx
-addl %esi, %ecx
-shll %cl, %r15d
-subl %r9d, %r15d
-shll $16, %ecx
-orl %r15d, %ecx
-orq %r12, %rcx
-movq %rcx, (%rdi,%r14,8)
-incq %r10
-cmpq %r10, %r9
-jne 324b
-movl %r8d, 4096(%rdi)
-movl $1, 4100(%rdi)
-movb $1, %al
+subq %rcx, %rdx
+addq $23, %rdx
+movq %rdx, %rcx
+cmpq $5, 64(%rsp)
+movq %r10, 48(%rsp)
+movq %rax, 80(%rsp)
+movq %r9, 40(%rsp)
+movq %r11, 72(%rsp)
+movq %rdi, 56(%rsp)
+jb 324f
+cmpq %rdi, %rsi
+jb 324f
+cmpq %rax, %r15
+jb 324f
+cmpq %r11, %r12
+jb 324f
+movq %rcx, %r9
+cmpq %r10, %rcx
+jb 323f
+movq 15312(%r14), %rcx
+movq %rcx, 88(%rsp)
+movl $5, %edx
+xorl %ebp, %ebp
+319:
+leaq 7(%rsi), %rcx
+movq %rcx, %rdi
+shrq $3, %rdi
+movq 8(%rsp), %rax
+movq -8(%rdi,%rax), %r10
+andl $56, %ecx
+subl %esi, %ecx
+shlq %cl, %r10
+leaq 7(%r15), %rcx
+movq %rcx, %rdi
+shrq $3, %rdi
+movq -8(%rdi,%rax), %r11
+andl $56, %ecx
+subl %r15d, %ecx
+shlq %cl, %r11
+leaq 7(%r12), %rcx
+movq %rcx, %rdi
+shrq $3, %rdi
+movq -8(%rdi,%rax), %r8
+andl $56, %ecx
+subl %r12d, %ecx
+shlq %cl, %r8
+orq $1, %r10
+orq $1, %r11
+leaq 7(%r9), %rcx
+movq %rcx, %rdi
+shrq $3, %rdi
+movq -8(%rdi,%rax), %rdi
+andl $56, %ecx
+movq %r9, 16(%rsp)
+subl %r9d, %ecx
+shlq %cl, %rdi
+orq $1, %r8
+orq $1, %rdi
+movq %rdx, %r9
+subq %rbp, %r9
+jbe 321f
+addq 88(%rsp), %rbp
+leaq (%rbx,%rbx,2), %rax
+320:
+movq %r10, %rcx
+shrq $53, %rcx
+movzwl 10896(%r14,%rcx,2), %ecx
+shlq %cl, %r10
+movb %ch, (%rbp)
+movq %r11, %rcx
+shrq $53, %rcx
+movzwl 10896(%r14,%rcx,2), %ecx
+shlq %cl, %r11
+movb %ch, (%rbx,%rbp)
+movq %r8, %rcx
+shrq $53, %rcx
+movzwl 10896(%r14,%rcx,2), %ecx
+shlq %cl, %r8
+movb %ch, (%rbp,%rbx,2)
+movq %rdi, %rcx
+shrq $53, %rcx
+movzwl 10896(%r14,%rcx,2), %ecx
+shlq %cl, %rdi
+movb %ch, (%rax,%rbp)
+incq %rbp
+decq %r9
+jne 320b
+movq %rdx, %rbp
+321:
+movq 80(%rsp), %rax
+movl $64, %ecx
+bsfq %r10, %rcx
+subq %rcx, %rsi
+movl $64, %ecx
+bsfq %r11, %rcx
+subq %rcx, %r15
+movl $64, %ecx
+bsfq %r8, %rcx
+subq %rcx, %r12
+movl $64, %ecx
+bsfq %rdi, %rcx
+movq 16(%rsp), %r9
+subq %rcx, %r9
+leaq 5(%rbp), %rdx
+cmpq 64(%rsp), %rdx
+ja 325f
+cmpq 56(%rsp), %rsi
+movq 48(%rsp), %rcx
+jb 325f
+cmpq %rax, %r15
+jb 325f
+cmpq 72(%rsp), %r12
+jb 325f
+cmpq %rcx, %r9
+jb 325f
+jmp 319b
+322:
+cmpq %r9, %rbx
+movq 24(%rsp), %rbp
+jae 327f
+movq 15280(%r14), %rax
+movzbl -1(%r9,%rax), %eax
+testl %eax, %eax
+je 327f
+leaq (,%r9,8), %rsi
+bsrl %eax, %eax
+xorl $31, %eax
+subq %rax, %rsi
+addq $23, %rsi
+shlq $3, %rbx
+movq %r14, %rdi
+movq %rbx, %rdx
+xorl %ecx, %ecx
+movq %r9, %rbx
+callq 363f
+movq %rbx, %r8
+testb %al, %al
+leaq 459f(%rip), %rbx
+je 327f
+jmp 276b
+323:
+xorl %ebp, %ebp
+jmp 325f
+324:
+xorl %ebp, %ebp
+movq %rcx, %r9
+325:
+movq %r9, 16(%rsp)
+movq %r14, %rdi
+movq 56(%rsp), %rdx
+movq %rbp, %rcx
+movq %rbx, %r8
+callq 363f
+testb %al, %al
+je 326f
+leaq (%rbx,%rbp), %rcx
+addq %rbx, %rbx
+movq %r14, %rdi
+movq %r15, %rsi
+movq 80(%rsp), %rdx
+movq %rbx, %r8
+callq 363f
+testb %al, %al
+je 326f
+addq %rbp, %rbx
+movq %r14, %rdi
+movq %r12, %rsi
+movq 72(%rsp), %rdx
+movq %rbx, %rcx
+movq 96(%rsp), %rbx
+movq %rbx, %r8
+callq 363f
+testb %al, %al
+movl $26, %r15d
+je 327f
+addq %rbx, %rbp
+movq %r14, %rdi
+movq 16(%rsp), %rsi
+movq 48(%rsp), %rdx
+movq %rbp, %rcx
+movq 32(%rsp), %r8
+callq 363f
+testb %al, %al
+movq 24(%rsp), %rbp
+leaq 459f(%rip), %rbx
+movq 40(%rsp), %r8
+je 327f
+jmp 276b
+326:
+movl $26, %r15d
 327:
-addq $8, %rsp
+movl %r15d, %eax
+addq $312, %rsp
 popq %rbx
 popq %r12
 popq %r13
@@ -2569,7 +2961,42 @@ popq %r15
 popq %rbp
 retq
 328:
+cmpq %r13, %rbp
+jne 327b
+movq 15288(%r14), %rax
+xorl %ecx, %ecx
+cmpq 15304(%r14), %rax
+movl $26, %r15d
+cmovel %ecx, %r15d
+jmp 327b
 329:
+330:
+movq %rdx, %rax
+andq $-16, %rax
+je 332f
+xorl %ecx, %ecx
+331:
+movups (%rdi,%rcx), %xmm0
+movups %xmm0, (%rsi,%rcx)
+addq $16, %rcx
+cmpq %rax, %rcx
+jb 331b
+332:
+andq $15, %rdx
+je 334f
+addq %rax, %rsi
+addq %rax, %rdi
+333:
+movb (%rdi), %al
+movb %al, (%rsi)
+incq %rsi
+incq %rdi
+decq %rdx
+jne 333b
+334:
+retq
+335:
+336:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -2579,24 +3006,24 @@ pushq %rbx
 movq %rcx, %r9
 movq %rdi, %rax
 xorps %xmm0, %xmm0
-movups %xmm0, 16528(%rsi)
-movups %xmm0, 16512(%rsi)
-movups %xmm0, 16496(%rsi)
-movups %xmm0, 16480(%rsi)
-movups %xmm0, 16464(%rsi)
-movups %xmm0, 16448(%rsi)
-movups %xmm0, 16432(%rsi)
-movups %xmm0, 16416(%rsi)
+movups %xmm0, 10880(%rsi)
+movups %xmm0, 10864(%rsi)
+movups %xmm0, 10848(%rsi)
+movups %xmm0, 10832(%rsi)
+movups %xmm0, 10816(%rsi)
+movups %xmm0, 10800(%rsi)
+movups %xmm0, 10784(%rsi)
+movups %xmm0, 10768(%rsi)
 movabsq $2305843009213693951, %rcx
 andq %rdx, %rcx
-movq 20928(%rsi), %rbx
+movq 15280(%rsi), %rbx
 movl (%rbx,%rcx), %ecx
 andl $15, %ecx
 leal 5(%rcx), %edi
 movq $0, -24(%rsp)
-cmpl 16(%r8), %edi
-jbe 331f
-330:
+cmpl 24(%r8), %edi
+jbe 338f
+337:
 movq -24(%rsp), %rcx
 movq %rcx, (%rax)
 popq %rbx
@@ -2606,9 +3033,9 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-331:
+338:
 movl %edi, -12(%rsp)
-addq $16416, %rsi
+addq $10768, %rsi
 leaq 4(,%rdx,8), %rdx
 movl $32, %r12d
 shll %cl, %r12d
@@ -2616,11 +3043,11 @@ movq (%r8), %r14
 movq %r9, -8(%rsp)
 leaq (,%r9,8), %r11
 xorl %r15d, %r15d
-332:
+339:
 cmpq %r11, %rdx
-ja 330b
+ja 337b
 cmpq %r14, %r15
-jae 330b
+jae 337b
 leal 1(%r12), %r9d
 bsrl %r9d, %r8d
 leaq (%r8,%rdx), %r13
@@ -2670,9 +3097,9 @@ subl %ecx, %r12d
 incq %r15
 movq %r15, %r8
 movq %rdx, %rdi
-333:
+340:
 cmpl $1, %ebp
-jne 335f
+jne 342f
 movq %rdi, %rcx
 shrq $3, %rcx
 movq (%rcx,%rbx), %r9
@@ -2683,73 +3110,208 @@ andl $3, %r9d
 addq %r9, %r8
 addq $2, %rdi
 cmpq $3, %r9
-jne 334f
+jne 341f
 cmpq %r14, %r8
-jbe 333b
-jmp 330b
-334:
+jbe 340b
+jmp 337b
+341:
 movq %r8, %r15
 movq %rdi, %rdx
-335:
+342:
 testl %r12d, %r12d
-jg 332b
-je 336f
+jg 339b
+je 343f
 movq $0, -24(%rsp)
-jmp 330b
-336:
+jmp 337b
+343:
 addq $7, %rdx
 shrq $3, %rdx
 movq $0, -24(%rsp)
 cmpq -8(%rsp), %rdx
-ja 330b
+ja 337b
 cmpq %r14, %r15
-ja 330b
+ja 337b
 movq %rdx, 8(%rax)
 movl -12(%rsp), %ecx
 movl %ecx, 16(%rax)
 movq %r15, 24(%rax)
 movl $1, %ecx
 movq %rcx, -24(%rsp)
-jmp 330b
-337:
-338:
-cmpq %rdx, %rsi
-jae 341f
+jmp 337b
+344:
+345:
+pushq %r15
+pushq %r14
+pushq %rbx
+movq %rdx, %rbx
+subq %rsi, %rbx
+jb 346f
+movq %rdi, %r14
+movq 15288(%rdi), %r15
+movq 15304(%rdi), %rax
+subq %r15, %rax
+cmpq %rax, %rbx
+jbe 347f
+346:
+xorl %eax, %eax
+jmp 348f
+347:
+movq %rsi, %rdi
+movq %r15, %rsi
+movq %rbx, %rdx
+callq 330b
+addq %rbx, %r15
+movq %r15, 15288(%r14)
+movb $1, %al
+348:
+popq %rbx
+popq %r14
+popq %r15
+retq
+349:
+350:
 pushq %rbp
 pushq %r15
 pushq %r14
 pushq %r13
 pushq %r12
 pushq %rbx
-subq $104, %rsp
-movq %rdi, %r15
-movq 20928(%rdi), %rax
-movq %rax, 48(%rsp)
-movzbl -1(%rdx,%rax), %eax
-testl %eax, %eax
-je 339f
-movq %r8, %r14
-movq %rcx, %r9
-movq %rsi, %r11
-shlq $3, %r11
-shlq $3, %rdx
-bsrl %eax, %eax
-xorl $31, %eax
-subq %rax, %rdx
-addq $23, %rdx
-movl 4096(%r15), %eax
-movl 8200(%r15), %r8d
-movl 12304(%r15), %edi
-movq %rdx, %rcx
-subq %r11, %rcx
-leal (%r8,%rax), %esi
-addl %edi, %esi
-cmpq %rsi, %rcx
-jae 342f
-339:
+subq $184, %rsp
+movl %ecx, %r15d
+movl $1, %r12d
+shlq %cl, %r12
+movq %rdi, %r14
+movb 24(%rsi), %cl
+movq $-1, %r10
+shlq %cl, %r10
+movq %rsi, 16(%rsp)
+movq 16(%rsi), %r11
+notq %r10
+xorps %xmm0, %xmm0
+movaps %xmm0, 160(%rsp)
+movaps %xmm0, 144(%rsp)
+movaps %xmm0, 128(%rsp)
+movaps %xmm0, 112(%rsp)
+movaps %xmm0, 96(%rsp)
+movaps %xmm0, 80(%rsp)
+movaps %xmm0, 64(%rsp)
+movaps %xmm0, 48(%rsp)
+movq %rdx, 24(%rsp)
+testq %rdx, %rdx
+je 359f
+xorl %r13d, %r13d
+movq %r12, %rbp
+movq %r10, 8(%rsp)
+movq %r11, (%rsp)
+351:
+movl %r13d, %ebx
+andl $63, %ebx
+leal (%rbx,%rbx), %eax
+movzwl 10768(%r14,%rax), %ecx
+movw %cx, 48(%rsp,%rax)
+testw %cx, %cx
+jns 352f
+testq %rbp, %rbp
+je 358f
+decq %rbp
+movq 16(%rsp), %rdi
+movq %r13, %rsi
+callq 368f
+movq %rbp, %rcx
+andq 8(%rsp), %rcx
+addq (%rsp), %rcx
+movl %eax, (%r14,%rcx,8)
+movl %edx, 4(%r14,%rcx,8)
+movw $1, 48(%rsp,%rbx,2)
+352:
+incq %r13
+cmpq %r13, 24(%rsp)
+jne 351b
+movq %r15, 40(%rsp)
+movq %r12, %rax
+shrq $3, %rax
+movq %r12, %rcx
+shrq %rcx
+movq %r12, 32(%rsp)
+decq %r12
+leaq (%rax,%rcx), %rbx
+addq $3, %rbx
+xorl %r13d, %r13d
+xorl %r15d, %r15d
+353:
+movq 16(%rsp), %rdi
+movq %r13, %rsi
+callq 368f
+movl %r13d, %ecx
+andl $63, %ecx
+movzwl 10768(%r14,%rcx,2), %ecx
+testw %cx, %cx
+jle 356f
+movq 8(%rsp), %r10
+movq (%rsp), %r11
+354:
+movq %r15, %rsi
+andq %r10, %rsi
+addq %r11, %rsi
+movl %eax, (%r14,%rsi,8)
+movl %edx, 4(%r14,%rsi,8)
+355:
+addq %rbx, %r15
+andq %r12, %r15
+cmpq %rbp, %r15
+jae 355b
+decw %cx
+jg 354b
+jmp 357f
+356:
+movq 8(%rsp), %r10
+movq (%rsp), %r11
+357:
+incq %r13
+cmpq 24(%rsp), %r13
+jne 353b
+testq %r15, %r15
+movq 40(%rsp), %r15
+movq 32(%rsp), %r12
+je 359f
+358:
 xorl %eax, %eax
-340:
-addq $104, %rsp
+jmp 361f
+359:
+leal -31(%r15), %eax
+xorl %edx, %edx
+360:
+movq %rdx, %rsi
+andq %r10, %rsi
+addq %r11, %rsi
+movl (%r14,%rsi,8), %edi
+movl %edi, %ecx
+andl $63, %ecx
+movzwl 48(%rsp,%rcx,2), %r8d
+leal 1(%r8), %r9d
+movw %r9w, 48(%rsp,%rcx,2)
+movl $63, %ecx
+bsrl %r8d, %ecx
+xorl $31, %ecx
+addl %eax, %ecx
+shll %cl, %r8d
+subl %r12d, %r8d
+andl $16711680, %edi
+shll $24, %ecx
+orl %edi, %ecx
+orl %r8d, %ecx
+movl %ecx, (%r14,%rsi,8)
+incq %rdx
+cmpq %rdx, %r12
+jne 360b
+movq 16(%rsp), %rax
+movl 8(%rax), %eax
+andl $3, %eax
+incl %r15d
+movl %r15d, 10752(%r14,%rax,4)
+movb $1, %al
+361:
+addq $184, %rsp
 popq %rbx
 popq %r12
 popq %r13
@@ -2757,447 +3319,76 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-341:
-xorl %eax, %eax
-retq
-342:
-subq %rax, %rdx
-movq %rdx, %rcx
-shrq $3, %rcx
-movq 48(%rsp), %r10
-movq (%r10,%rcx), %rsi
-movl %edx, %ecx
-andb $7, %cl
-shrq %cl, %rsi
-movq $-1, %rbp
-movl %eax, %ecx
-shlq %cl, %rbp
-movq $-1, %rbx
-subq %r8, %rdx
-movq %rdx, %rax
-shrq $3, %rax
-movq (%r10,%rax), %rax
-movl %edx, %ecx
-andb $7, %cl
-shrq %cl, %rax
-movq $-1, %r12
-movl %r8d, %ecx
-shlq %cl, %r12
-notq %rbp
-andq %rsi, %rbp
-subq %rdi, %rdx
-movq %rdx, %rcx
-shrq $3, %rcx
-movq (%r10,%rcx), %rsi
-movq %r12, %r10
-movl %edx, %ecx
-andb $7, %cl
-shrq %cl, %rsi
-movl %edi, %ecx
-shlq %cl, %rbx
-notq %r10
-andq %rax, %r10
-notq %rbx
-andq %rsi, %rbx
-movq %rbx, %r8
-movq 20960(%r15), %r13
-movq 20936(%r15), %rbx
-movq 20896(%r15), %rax
-movq %rax, 32(%rsp)
-movq 20904(%r15), %rax
-movq %rax, (%rsp)
-movq 20912(%r15), %rcx
-movq 20952(%r15), %rax
-movq %rax, 24(%rsp)
-movq 20944(%r15), %rax
-movq %rax, 72(%rsp)
-movq %r14, 80(%rsp)
-movq %r15, 8(%rsp)
-movq %r11, 40(%rsp)
-343:
-movq %r10, 64(%rsp)
-movq %rbp, 88(%rsp)
-movq %rcx, 16(%rsp)
-movq %r13, %r12
-movl %ebp, %r11d
-movl $511, %edi
-andl %edi, %r11d
-movl %r10d, %eax
-andl %edi, %eax
-movq 4104(%r15,%rax,8), %rbp
-leaq 7(%rdx), %rcx
-movq %rcx, %rax
-shrq $3, %rax
-movq 48(%rsp), %r13
-movq -8(%r13,%rax), %r10
-andl $56, %ecx
-subl %edx, %ecx
-shlq %cl, %r10
-movl %r8d, %esi
-movl %ebp, %eax
-shrl $24, %eax
-andl $63, %eax
-movq %r10, %r14
-shrq %r14
-movl %eax, %ecx
-notb %cl
-shrq %cl, %r14
-movl %eax, %ecx
-shlq %cl, %r10
-andl %edi, %esi
-movq 8208(%r15,%rsi,8), %rsi
-movl %esi, %edi
-shrl $24, %edi
-andl $63, %edi
-shrq %r10
-movl %edi, %ecx
-notb %cl
-shrq %cl, %r10
-addl %eax, %edi
-subq %rdi, %rdx
-leaq 7(%rdx), %rcx
-movq %rcx, %rax
-shrq $3, %rax
-movq -8(%r13,%rax), %rdi
-andl $56, %ecx
-subl %edx, %ecx
-shlq %cl, %rdi
-movq (%r15,%r11,8), %r11
-movl %r11d, %eax
-shrl $24, %eax
-andl $63, %eax
-movq %rdi, %r13
-shrq %r13
-movl %eax, %ecx
-notb %cl
-shrq %cl, %r13
-movq %rbx, %r15
-subq %rax, %rdx
-decq %r9
-movq %r9, 96(%rsp)
-je 344f
-movl %eax, %ecx
-shlq %cl, %rdi
-movl %r11d, %eax
-shrl $16, %eax
-andl $63, %eax
-movq %rdi, %r8
-shrq %r8
-movl %eax, %ecx
-notb %cl
-shrq %cl, %r8
-movl %eax, %ecx
-shlq %cl, %rdi
-addq %r11, %r8
-movq %r8, %r9
-movl %esi, %r8d
-shrl $16, %r8d
-andl $63, %r8d
-movq %rdi, %rbx
-shrq %rbx
-movl %r8d, %ecx
-notb %cl
-shrq %cl, %rbx
-movl %r8d, %ecx
-shlq %cl, %rdi
-addq %rsi, %rbx
-movq %rbx, 56(%rsp)
-movl %ebp, %ebx
-shrl $16, %ebx
-andl $63, %ebx
-shrq %rdi
-movl %ebx, %ecx
-notb %cl
-shrq %cl, %rdi
-addl %eax, %ebx
-addl %r8d, %ebx
-subq %rbx, %rdx
-addq %rbp, %rdi
-movq %rdi, 64(%rsp)
-jmp 345f
-344:
-movq %r8, 56(%rsp)
-movq 88(%rsp), %r9
-345:
-shrq $32, %rbp
-addq %rbp, %r14
-shrq $32, %r11
-addq %r11, %r13
-movq %r14, %rax
-subq $3, %rax
-movq 32(%rsp), %r8
-jbe 350f
-movq (%rsp), %rcx
-movq %r8, %rbx
-movq %rax, %r8
-movq 40(%rsp), %r11
-movq %r9, %rbp
-346:
-xorl %eax, %eax
-cmpq %r11, %rdx
-movq 80(%rsp), %r14
-jb 340b
-movq %r14, %rdi
-subq %r12, %rdi
-cmpq %rdi, %r13
-ja 340b
-shrq $32, %rsi
-addq %rsi, %r10
-leaq (%r10,%r13), %rsi
-movq 24(%rsp), %rdi
-subq %r15, %rdi
-xorl %eax, %eax
-cmpq %rdi, %rsi
-ja 340b
-testq %r8, %r8
-je 340b
-movq %rbx, (%rsp)
-leaq (%r15,%r13), %rbx
-movq %rbx, %rax
-subq 72(%rsp), %rax
-cmpq %rax, %r8
-ja 339b
-leaq (%rbx,%r10), %rax
-addq $16, %rax
-cmpq 24(%rsp), %rax
-jbe 351f
-testq %r13, %r13
-je 348f
-movq %r12, %rax
-movq %r13, %rsi
-347:
-movb (%rax), %dil
-movb %dil, (%r15)
-incq %r15
-incq %rax
-decq %rsi
-jne 347b
-348:
-testq %r10, %r10
-movq 8(%rsp), %r15
-je 356f
-movq %r8, %rax
-negq %rax
-movq %rbx, %rsi
-movq %r10, %rdi
-349:
-movb (%rax,%rsi), %r9b
-movb %r9b, (%rsi)
-incq %rsi
-decq %rdi
-jne 349b
-jmp 356f
-350:
-cmpq $1, %r13
-adcq $0, %r14
-decq %r14
-movq 40(%rsp), %r11
-movq %r9, %rbp
-je 358f
-cmpq $2, %r14
-je 357f
-cmpq $1, %r14
-jne 359f
-movq 16(%rsp), %rcx
-movq %r8, %rbx
-movq (%rsp), %r8
-jmp 346b
-351:
-xorl %eax, %eax
-352:
-movups (%r12,%rax), %xmm0
-movups %xmm0, (%r15,%rax)
-addq $16, %rax
-cmpq %r13, %rax
-jb 352b
-cmpq $16, %r8
-jb 354f
-movq %rbx, %rax
-subq %r8, %rax
-xorl %esi, %esi
-movq 8(%rsp), %r15
-353:
-movups (%rax,%rsi), %xmm0
-movups %xmm0, (%rbx,%rsi)
-addq $16, %rsi
-cmpq %r10, %rsi
-jb 353b
-jmp 356f
-354:
-testq %r10, %r10
-movq 8(%rsp), %r15
-je 356f
-movq %r8, %rax
-negq %rax
-movq %rbx, %rsi
-movq %r10, %rdi
-355:
-movb (%rax,%rsi), %r9b
-movb %r9b, (%rsi)
-incq %rsi
-decq %rdi
-jne 355b
-356:
-movq %r8, 32(%rsp)
-addq %r10, %rbx
-addq %r12, %r13
-movq 96(%rsp), %r9
-testq %r9, %r9
-movq 56(%rsp), %r8
-movq 64(%rsp), %r10
-jne 343b
-jmp 360f
-357:
-movq (%rsp), %rcx
-movq %r8, %rbx
-movq 16(%rsp), %r8
-jmp 346b
-358:
-movq 16(%rsp), %rcx
-movq (%rsp), %rbx
-jmp 346b
-359:
-movq %r8, %rbx
-decq %r8
-movq (%rsp), %rcx
-jmp 346b
-360:
-movq %rbx, 20936(%r15)
-movq 32(%rsp), %rax
-movq %rax, 20896(%r15)
-movq (%rsp), %rax
-movq %rax, 20904(%r15)
-movq %rcx, 20912(%r15)
-cmpq %r11, %rdx
-jne 339b
-subq %r13, %r14
-movq 24(%rsp), %rax
-subq %rbx, %rax
-cmpq %rax, %r14
-ja 339b
-movq %r13, %rdi
-movq %rbx, %rsi
-movq %r14, %rdx
-callq 309b
-addq %rbx, %r14
-movq %r14, 20936(%r15)
-movb $1, %al
-jmp 340b
-361:
 362:
-cmpq %rdx, %rsi
-jae 367f
-pushq %rbp
-pushq %r15
-pushq %r14
-pushq %r12
-pushq %rbx
-movq %rcx, %rax
-movq 20928(%rdi), %r14
-movzbl -1(%rdx,%r14), %ecx
-testl %ecx, %ecx
-je 368f
-shlq $3, %rdx
-bsrl %ecx, %ecx
-xorl $31, %ecx
-subq %rcx, %rdx
-addq $23, %rdx
-shlq $3, %rsi
-movq 20960(%rdi), %rcx
-addq %rcx, %rax
-addq %rcx, %r8
-cmpq %r8, %rax
-jae 366f
-xorl %r9d, %r9d
-subl 20920(%rdi), %r9d
-andl $63, %r9d
-movl $2047, %ebp
 363:
-cmpq %rsi, %rdx
-jb 368f
-leaq 7(%rdx), %rcx
+movq 15312(%rdi), %r9
+leaq (%r9,%rcx), %rax
+addq %r8, %r9
+cmpq %r9, %rax
+jae 365f
+movq 15280(%rdi), %r9
+subq %rcx, %r8
+364:
+cmpq %rdx, %rsi
+jb 366f
+leaq 7(%rsi), %rcx
 movq %rcx, %r10
 shrq $3, %r10
-movq -8(%r10,%r14), %r15
+movq -8(%r10,%r9), %r10
 andl $56, %ecx
-subl %edx, %ecx
-shlq %cl, %r15
-movq %r15, %r10
-movl %r9d, %ecx
-shrq %cl, %r10
-andl $2047, %r10d
-movzwl 16544(%rdi,%r10,2), %ecx
-movb %cl, (%rax)
-shrl $8, %ecx
-subq %rcx, %rdx
-leaq 5(%rax), %r12
-cmpq %r8, %r12
-jbe 364f
+subl %esi, %ecx
+shlq %cl, %r10
+movq %r10, %r11
+orq $1, %r11
+shrq $53, %r10
+movzwl 10896(%rdi,%r10,2), %ecx
+shlq %cl, %r11
+bsfq %r11, %r10
+movb %ch, (%rax)
+subq %r10, %rsi
 incq %rax
-movq %rax, %r12
-jmp 365f
-364:
-shlq %cl, %r15
-movq %r15, %r10
-movl %r9d, %ecx
-shrq %cl, %r10
-andl %ebp, %r10d
-movzwl 16544(%rdi,%r10,2), %r10d
-movb %r10b, 1(%rax)
-shrl $8, %r10d
-movl %r10d, %ecx
-shlq %cl, %r15
-movq %r15, %r11
-movl %r9d, %ecx
-shrq %cl, %r11
-andl %ebp, %r11d
-movzwl 16544(%rdi,%r11,2), %r11d
-movb %r11b, 2(%rax)
-shrl $8, %r11d
-movl %r11d, %ecx
-shlq %cl, %r15
-movq %r15, %rbx
-movl %r9d, %ecx
-shrq %cl, %rbx
-andl %ebp, %ebx
-movzwl 16544(%rdi,%rbx,2), %ebx
-movb %bl, 3(%rax)
-shrl $8, %ebx
-movl %ebx, %ecx
-shlq %cl, %r15
-movl %r9d, %ecx
-shrq %cl, %r15
-andl %ebp, %r15d
-addl %r10d, %r11d
-addl %ebx, %r11d
-movzwl 16544(%rdi,%r15,2), %ecx
-movb %cl, 4(%rax)
-movl %ecx, %eax
-shrl $8, %eax
-addl %r11d, %eax
-subq %rax, %rdx
-movq %r12, %rax
+decq %r8
+jne 364b
 365:
-cmpq %r8, %r12
-jb 363b
-366:
-cmpq %rsi, %rdx
+cmpq %rdx, %rsi
 sete %al
-jmp 369f
+retq
+366:
+xorl %eax, %eax
+retq
 367:
-xorl %eax, %eax
-retq
 368:
-xorl %eax, %eax
+movq 8(%rdi), %rcx
+movl %ecx, %eax
+andl $3, %eax
+movl %esi, %edx
+andl $63, %edx
+shll $8, %eax
+leaq 470f(%rip), %rdi
+addq %rax, %rdi
+movl (%rdi,%rdx,4), %eax
+cmpq $1, %rcx
+jne 369f
+xorl %ecx, %ecx
+cmpq $2, %rsi
+setb %cl
+leal (%rcx,%rcx,2), %edx
+movl $1, %edi
+movl %esi, %ecx
+shll %cl, %edi
+addl %edi, %edx
+addl $-3, %edx
+jmp 370f
 369:
-popq %rbx
-popq %r12
-popq %r14
-popq %r15
-popq %rbp
-retq
+movl %eax, %edx
+andl $16777215, %edx
 370:
+shrl $8, %eax
+andl $16711680, %eax
+orl %esi, %eax
+retq
 371:
+372:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3218,18 +3409,18 @@ movl %esi, %edx
 leaq (%rcx,%rdx,8), %r13
 movzbl (%r13), %ecx
 cmpl $148, %ecx
-je 373f
+je 374f
 cmpl $126, %ecx
-jne 374f
+jne 375f
 movl $10, %ebp
 cmpq $32, %rax
-jb 376f
+jb 377f
 movl 4(%r13), %r12d
 movzwl 2(%r13), %ecx
 leaq (%r15,%rcx,8), %r15
 addq $-32, %rax
 movq %rax, 416(%r14)
-leaq 465f(%rip), %rax
+leaq 466f(%rip), %rax
 movzbl (%rax,%r12,2), %ecx
 movq $0, 432(%r14)
 movq %r15, %rax
@@ -3241,24 +3432,24 @@ movl %r12d, %esi
 movq %r15, %rdx
 callq *448(%r14)
 testl %eax, %eax
-jne 375f
+jne 376f
 cmpl $59, %r12d
-je 372f
+je 373f
 movq 416(%r14), %rax
 movq 432(%r14), %rcx
 shrq $6, %rcx
 subq %rcx, %rax
-jb 376f
+jb 377f
 movq %rax, 416(%r14)
-372:
+373:
 xorl %ebp, %ebp
 movabsq $4612178874514538496, %rax
 btq %r12, %rax
-jb 376f
+jb 377f
 movq 440(%r14), %rax
 movq %rax, (%r15)
-jmp 376f
-373:
+jmp 377f
+374:
 movzwl 4(%r13), %eax
 movq (%r15,%rax,8), %rdx
 movzwl 6(%r13), %eax
@@ -3267,20 +3458,20 @@ movq 464(%r14), %rdi
 movzbl 1(%r13), %esi
 callq *456(%r14)
 testl %eax, %eax
-jne 375f
+jne 376f
 movq 440(%r14), %rax
 movzwl 2(%r13), %ecx
 movq %rax, (%r15,%rcx,8)
 xorl %ebp, %ebp
-jmp 376f
-374:
+jmp 377f
+375:
 movq %r14, %rdi
 movq %r13, %rsi
 movq %r15, %rdx
 callq 176b
-375:
-movl %eax, %ebp
 376:
+movl %eax, %ebp
+377:
 movq 416(%r14), %rax
 movq %rax, 16(%rbx)
 movq 336(%r14), %rax
@@ -3292,7 +3483,7 @@ xorps %xmm0, %xmm0
 movups %xmm0, 80(%rbx)
 movups %xmm0, 64(%rbx)
 testq %rax, %rax
-je 377f
+je 378f
 leaq -1(%rax), %rcx
 leaq -3(%rax), %rdx
 movq %rax, 64(%rbx)
@@ -3300,7 +3491,7 @@ addq $-7, %rax
 movq %rcx, 72(%rbx)
 movq %rdx, 80(%rbx)
 movq %rax, 88(%rbx)
-377:
+378:
 movl %ebp, %eax
 addq $8, %rsp
 popq %rbx
@@ -3310,13 +3501,13 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-378:
 379:
+380:
 movq 168(%rdi), %rdi
 movl %esi, %esi
-jmp 381f
-380:
+jmp 382f
 381:
+382:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3327,23 +3518,23 @@ subq $216, %rsp
 movq %rsi, %r15
 movq %rdi, %rbx
 cmpq $0, 504(%rdi)
-je 384f
-382:
+je 385f
+383:
 cmpq 152(%rbx), %r15
-jae 383f
+jae 384f
 movq 32(%rbx), %rax
 movl 4(%rax), %ecx
 addq 504(%rbx), %rcx
 movq 544(%rbx), %rdx
 xorl %eax, %eax
 cmpq %rcx, (%rdx,%r15,8)
-jne 388f
-383:
+jne 389f
+384:
 movq %rbx, %rdi
 movq %r15, %rsi
 callq 232b
 testl %eax, %eax
-jne 388f
+jne 389f
 movq 480(%rbx), %r14
 movq 488(%rbx), %rdi
 movq %r15, %rax
@@ -3354,14 +3545,14 @@ movzwl 8(%rcx,%rax), %r10d
 movzbl -8(%rdx,%rdi,8), %ecx
 leal -120(%rcx), %eax
 cmpl $3, %eax
-ja 389f
+ja 390f
 cmpl $1, %eax
-je 389f
+je 390f
 movl $35, %eax
 cmpl $32767, %r10d
-ja 388f
-jmp 390f
-384:
+ja 389f
+jmp 391f
+385:
 movq %r15, 32(%rsp)
 movq 64(%rbx), %rax
 movq 288(%rbx), %rcx
@@ -3382,7 +3573,7 @@ xorl %r9d, %r9d
 syscall
 movq %rax, %r12
 testq %rax, %rax
-js 387f
+js 388f
 movq %r12, 496(%rbx)
 movl $25, %eax
 movl $1, %r10d
@@ -3394,7 +3585,7 @@ xorl %r9d, %r9d
 syscall
 movq %rax, %rdi
 testq %rax, %rax
-js 385f
+js 386f
 movq %rdi, 504(%rbx)
 movl $10, %eax
 movl $5, %edx
@@ -3404,23 +3595,23 @@ xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
 testq %rax, %rax
-js 386f
+js 387f
 movq 32(%rbx), %r8
 movq 40(%rbx), %rax
 cmpq $8, %rax
-jae 412f
+jae 413f
 xorl %ecx, %ecx
-jmp 414f
-385:
-movq %rdi, %r12
-jmp 387f
+jmp 415f
 386:
-movq %rax, %r12
+movq %rdi, %r12
+jmp 388f
 387:
+movq %rax, %r12
+388:
 negq %r12
 movq %r12, 472(%rbx)
 movl $18, %eax
-388:
+389:
 addq $216, %rsp
 popq %rbx
 popq %r12
@@ -3429,13 +3620,13 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-389:
+390:
 movl $35, %eax
 cmpl $32767, %r10d
-ja 388b
+ja 389b
 cmpb $124, %cl
-jne 388b
-390:
+jne 389b
+391:
 movq %rdi, %rcx
 subq %r14, %rcx
 movq 512(%rbx), %rdx
@@ -3445,7 +3636,7 @@ shlq $5, %rsi
 addq $4096, %rsi
 movl $16, %eax
 cmpq %rsi, %rdx
-jb 388b
+jb 389b
 movq %r15, 32(%rsp)
 leaq -1(%r10), %rax
 xorl %edx, %edx
@@ -3499,19 +3690,19 @@ movq $0, 120(%r15)
 movq %rdx, 128(%r15)
 movl 8(%rax), %r12d
 addq 504(%rbx), %r12
-leaq 461f(%rip), %r13
-391:
+leaq 462f(%rip), %r13
+392:
 movq %r15, %rdi
 callq *%r12
 cmpl $1, %eax
-jne 445f
+jne 446f
 movq 80(%rsp), %rax
 movzbl (%rax), %ecx
-leaq 474f(%rip), %rdx
+leaq 475f(%rip), %rdx
 movzbl (%rcx,%rdx), %r11d
 addl $-5, %r11d
 cmpl $21, %r11d
-ja 446f
+ja 447f
 movq %rax, %r9
 subq %rbp, %r9
 shrq $3, %r9
@@ -3527,148 +3718,148 @@ movzbl 1(%rax), %ecx
 movslq (%r13,%r11,4), %r11
 addq %r13, %r11
 jmpq *%r11
-392:
-movswq %dx, %rcx
-jmp 403f
 393:
-cmpq %rcx, 136(%rbx)
-ja 405f
-jmp 446f
+movswq %dx, %rcx
+jmp 404f
 394:
-cmpq 136(%rbx), %r10
-jae 446f
-jmp 405f
+cmpq %rcx, 136(%rbx)
+ja 406f
+jmp 447f
 395:
-cmpb $68, %cl
-jae 446f
-jmp 405f
+cmpq 136(%rbx), %r10
+jae 447f
+jmp 406f
 396:
+cmpb $68, %cl
+jae 447f
+jmp 406f
+397:
 incl %edx
 cmpl 8(%rsp), %edx
-jae 446f
-jmp 405f
-397:
+jae 447f
+jmp 406f
+398:
 addq %r14, %r9
 shll $16, %ecx
 leaq (%rcx,%rdx), %rsi
 addq %r9, %rsi
 addq $2, %rsi
 cmpq 16(%rsp), %rsi
-ja 446f
+ja 447f
 cmpq %rsi, %r8
-jae 405f
+jae 406f
 movq 280(%rbx), %rsi
 leaq (%rsi,%r9,8), %rsi
 addq $8, %rsi
 addq %rdx, %rcx
 incq %rcx
-398:
+399:
 cmpb $120, (%rsi)
-jne 446f
+jne 447f
 addq $8, %rsi
 decq %rcx
-je 405f
-jmp 398b
-399:
-cmpq 152(%rbx), %r10
-jae 446f
-jmp 405f
+je 406f
+jmp 399b
 400:
+cmpq 152(%rbx), %r10
+jae 447f
+jmp 406f
+401:
 shll $16, %ecx
 orq %rsi, %rcx
 cmpq 120(%rbx), %rcx
-jae 446f
-jmp 405f
-401:
+jae 447f
+jmp 406f
+402:
 cmpl $63, %r10d
-ja 446f
+ja 447f
 cmpl %edx, 8(%rsp)
-jbe 446f
-leaq 465f(%rip), %rcx
+jbe 447f
+leaq 466f(%rip), %rcx
 movzbl (%rcx,%r10,2), %ecx
 addq %rdx, %rcx
 cmpl 8(%rsp), %ecx
-ja 446f
-jmp 405f
-402:
-movslq %r10d, %rcx
+ja 447f
+jmp 406f
 403:
+movslq %r10d, %rcx
+404:
 addq %r8, %rcx
 cmpq %r14, %rcx
-jl 446f
+jl 447f
 cmpq 16(%rsp), %rcx
-jge 446f
-jmp 405f
-404:
-cmpq %rcx, 168(%rbx)
-jbe 446f
-cmpq %rsi, 240(%rbx)
-jbe 446f
+jge 447f
+jmp 406f
 405:
-movq %rax, 200(%rsp)
-jmp 391b
+cmpq %rcx, 168(%rbx)
+jbe 447f
+cmpq %rsi, 240(%rbx)
+jbe 447f
 406:
+movq %rax, 200(%rsp)
+jmp 392b
+407:
 addl $3, %edx
 cmpl 8(%rsp), %edx
-ja 446f
+ja 447f
 cmpb $11, %cl
-ja 408f
-leaq 462f(%rip), %r8
+ja 409f
+leaq 463f(%rip), %r8
 movslq (%r8,%rcx,4), %rdx
 addq %r8, %rdx
 jmpq *%rdx
-407:
-cmpq %rdi, 192(%rbx)
-jbe 446f
-jmp 405b
 408:
-cmpb $11, %cl
-ja 446f
-cmpq %rdi, 168(%rbx)
-jbe 446f
-jmp 405b
+cmpq %rdi, 192(%rbx)
+jbe 447f
+jmp 406b
 409:
+cmpb $11, %cl
+ja 447f
 cmpq %rdi, 168(%rbx)
-jbe 446f
-cmpq %rsi, 184(%rbx)
-jbe 446f
-jmp 405b
+jbe 447f
+jmp 406b
 410:
-cmpq %rdi, 184(%rbx)
-jbe 446f
-jmp 405b
+cmpq %rdi, 168(%rbx)
+jbe 447f
+cmpq %rsi, 184(%rbx)
+jbe 447f
+jmp 406b
 411:
+cmpq %rdi, 184(%rbx)
+jbe 447f
+jmp 406b
+412:
 movq 168(%rbx), %rcx
 cmpq %rdi, %rcx
-jbe 446f
+jbe 447f
 cmpq %rsi, %rcx
-jbe 446f
-jmp 405b
-412:
-xorl %edx, %edx
+jbe 447f
+jmp 406b
 413:
+xorl %edx, %edx
+414:
 movq (%r8,%rdx), %rcx
 movq %rcx, (%r12,%rdx)
 leaq 8(%rdx), %rcx
 addq $16, %rdx
 cmpq %rax, %rdx
 movq %rcx, %rdx
-jbe 413b
-414:
+jbe 414b
+415:
 movq %rdi, 72(%rsp)
 movq %rax, %rdx
 subq %rcx, %rdx
-jbe 416f
+jbe 417f
 addq %rcx, %r12
 addq %r8, %rcx
-415:
+416:
 movb (%rcx), %sil
 movb %sil, (%r12)
 incq %r12
 incq %rcx
 decq %rdx
-jne 415b
-416:
+jne 416b
+417:
 movq %r8, 64(%rsp)
 movq %rax, 520(%rbx)
 movq 152(%rbx), %rcx
@@ -3711,9 +3902,9 @@ cmovgq %rax, %r15
 movq %r15, 560(%rbx)
 movl $12, %eax
 testq %r12, %r12
-jle 388b
+jle 389b
 testq %rcx, %rcx
-jle 388b
+jle 389b
 movq 24(%rsp), %rax
 leaq 2048(,%rax,8), %rax
 leaq 2048(%r14), %rcx
@@ -3735,7 +3926,7 @@ movq %rax, 8(%rsp)
 xorl %r9d, %r9d
 addq $48, %r14
 xorps %xmm0, %xmm0
-417:
+418:
 cmpq $31, %r9
 setne %al
 movl %r9d, %ecx
@@ -3745,111 +3936,111 @@ cmpq $27, %r9
 setae %dl
 movzbl %cl, %r13d
 testb %al, %dl
-jne 418f
-leaq 475f(%rip), %rax
+jne 419f
+leaq 476f(%rip), %rax
 movzbl (%r13,%rax), %edx
-jmp 419f
-418:
-xorl %edx, %edx
+jmp 420f
 419:
+xorl %edx, %edx
+420:
 xorl %esi, %esi
 movq $-1, %r10
 leal -4(%r13), %eax
 cmpl $22, %eax
-ja 433f
-leaq 459f(%rip), %rdi
+ja 434f
+leaq 460f(%rip), %rdi
 movslq (%rdi,%rax,4), %rax
 addq %rdi, %rax
 jmpq *%rax
-420:
-movb $16, %al
-jmp 424f
 421:
+movb $16, %al
+jmp 425f
+422:
 movb $5, %al
 movl $2040, %edi
 movq 48(%rsp), %r10
 xorl %esi, %esi
-jmp 425f
-422:
+jmp 426f
+423:
 movb $29, %al
 movq 48(%rsp), %r10
 xorl %esi, %esi
 movabsq $34359738360, %rdi
-jmp 425f
-423:
-movb $48, %al
+jmp 426f
 424:
+movb $48, %al
+425:
 movl $65535, %edi
 movl $16711680, %esi
-425:
+426:
 xorl %r12d, %r12d
 leal -9(%r13), %r11d
 cmpl $14, %r11d
-ja 428f
-leaq 460f(%rip), %r15
+ja 429f
+leaq 461f(%rip), %r15
 movslq (%r15,%r11,4), %r11
 addq %r15, %r11
 jmpq *%r11
-426:
-movb $3, %r12b
-jmp 430f
 427:
-movb $1, %r12b
-jmp 430f
+movb $3, %r12b
+jmp 431f
 428:
-testl %r13d, %r13d
-jne 430f
+movb $1, %r12b
+jmp 431f
 429:
-movb $4, %r12b
+testl %r13d, %r13d
+jne 431f
 430:
+movb $4, %r12b
+431:
 xorl %r15d, %r15d
 cmpb $15, %cl
-je 440f
+je 441f
 cmpl $17, %r13d
-jne 436f
-jmp 440f
-431:
-movb $2, %r12b
-jmp 436f
+jne 437f
+jmp 441f
 432:
+movb $2, %r12b
+jmp 437f
+433:
 movl $65535, %edi
 movb $16, %al
 xorl %esi, %esi
-jmp 435f
-433:
+jmp 436f
+434:
 xorl %edi, %edi
 xorl %eax, %eax
-jmp 425b
-434:
+jmp 426b
+435:
 movb $32, %al
 movl $4294967295, %edi
-435:
-xorl %r12d, %r12d
 436:
-movl 40(%rsp), %r15d
-jmp 440f
+xorl %r12d, %r12d
 437:
+movl 40(%rsp), %r15d
+jmp 441f
+438:
 xorl %esi, %esi
 movb $32, %al
 movl $4294967295, %edi
 movq 24(%rsp), %r10
 xorl %r12d, %r12d
-jmp 439f
-438:
+jmp 440f
+439:
 movb $4, %r12b
 movl $255, %edi
 movb $8, %al
-439:
-xorl %r15d, %r15d
 440:
-testb $1, %dl
-jne 441f
-xorl %r11d, %r11d
-jmp 442f
+xorl %r15d, %r15d
 441:
+testb $1, %dl
+jne 442f
+xorl %r11d, %r11d
+jmp 443f
+442:
 movl $4294967295, %r11d
 addq $-65535, %r11
-442:
+443:
 leal -15(%rcx), %ebp
 movq %rdx, %r13
 shlq $62, %r13
@@ -3875,9 +4066,9 @@ movl $63, %r8d
 cmoveq %r8, %rdi
 movq 16(%rsp), %rbp
 cmpb $5, %cl
-je 443f
+je 444f
 movq %r10, %rbp
-443:
+444:
 shlb $2, %r13b
 orb $2, %r13b
 movq %rdx, -48(%r14)
@@ -3894,26 +4085,26 @@ movups %xmm0, (%r14)
 incq %r9
 addq $64, %r14
 cmpq $32, %r9
-jne 417b
+jne 418b
 movq 24(%rsp), %rdx
 testq %rdx, %rdx
 movq 32(%rsp), %r15
 movq 72(%rsp), %rcx
 movq 56(%rsp), %rsi
-je 382b
+je 383b
 movq 64(%rsp), %rax
 movl 4(%rax), %eax
 addq %rax, %rcx
 xorl %eax, %eax
-444:
+445:
 movq %rcx, (%rsi,%rax,8)
 incq %rax
 cmpq %rax, %rdx
-jne 444b
-jmp 382b
-445:
+jne 445b
+jmp 383b
+446:
 testl %eax, %eax
-jne 446f
+jne 447f
 movq 96(%rsp), %rax
 movq 496(%rbx), %rcx
 movq 544(%rbx), %rdx
@@ -3927,23 +4118,23 @@ addq 504(%rbx), %rsi
 movq 32(%rsp), %rax
 movq %rsi, (%rdx,%rax,8)
 xorl %eax, %eax
-jmp 388b
-446:
-movl $35, %eax
-jmp 388b
+jmp 389b
 447:
+movl $35, %eax
+jmp 389b
 448:
+449:
 movabsq $-49064778989728563, %rcx
 movabsq $-7046029254386353131, %rax
 xorq %rsi, %rax
 cmpq $8, %rsi
-jae 449f
+jae 450f
 xorl %edx, %edx
-jmp 451f
-449:
+jmp 452f
+450:
 xorl %r8d, %r8d
 movq %rax, %r9
-450:
+451:
 xorq (%rdi,%r8), %r9
 imulq %rcx, %r9
 movq %r9, %rax
@@ -3954,12 +4145,12 @@ addq $16, %r8
 movq %rax, %r9
 cmpq %rsi, %r8
 movq %rdx, %r8
-jbe 450b
-451:
-subq %rdx, %rsi
-jbe 453f
-addq %rdi, %rdx
+jbe 451b
 452:
+subq %rdx, %rsi
+jbe 454f
+addq %rdi, %rdx
+453:
 movzbl (%rdx), %edi
 xorq %rax, %rdi
 imulq %rcx, %rdi
@@ -3968,136 +4159,136 @@ shrq $32, %rax
 xorq %rdi, %rax
 incq %rdx
 decq %rsi
-jne 452b
-453:
+jne 453b
+454:
 imulq %rcx, %rax
 shrq $32, %rax
 retq
-454:
-.p2align 2, 0x0
 455:
-.long 177b-455b
-.long 186b-455b
-.long 182b-455b
-.long 183b-455b
-.long 179b-455b
-.long 188b-455b
-.long 189b-455b
-.long 185b-455b
-.long 197b-455b
-.long 180b-455b
-.long 195b-455b
-.long 178b-455b
 .p2align 2, 0x0
 456:
-.long 258b-456b
-.long 259b-456b
-.long 260b-456b
-.long 306b-456b
+.long 177b-456b
+.long 186b-456b
+.long 182b-456b
+.long 183b-456b
+.long 179b-456b
+.long 188b-456b
+.long 189b-456b
+.long 185b-456b
+.long 197b-456b
+.long 180b-456b
+.long 195b-456b
+.long 178b-456b
+.p2align 2, 0x0
 457:
-.long 265b-457b
-.long 266b-457b
-.long 270b-457b
-.long 306b-457b
+.long 257b-457b
+.long 258b-457b
+.long 259b-457b
+.long 327b-457b
 458:
-.long 297b-458b
-.long 300b-458b
-.long 298b-458b
-.long 299b-458b
-.p2align 2, 0x0
+.long 263b-458b
+.long 264b-458b
+.long 268b-458b
+.long 327b-458b
 459:
-.long 434b-459b
-.long 423b-459b
-.long 423b-459b
-.long 420b-459b
-.long 420b-459b
-.long 433b-459b
-.long 433b-459b
-.long 433b-459b
-.long 420b-459b
-.long 433b-459b
-.long 433b-459b
-.long 437b-459b
-.long 433b-459b
-.long 438b-459b
-.long 422b-459b
-.long 422b-459b
-.long 433b-459b
-.long 433b-459b
-.long 433b-459b
-.long 433b-459b
-.long 432b-459b
-.long 421b-459b
-.long 421b-459b
-460:
-.long 427b-460b
-.long 427b-460b
-.long 431b-460b
-.long 429b-460b
-.long 430b-460b
-.long 430b-460b
-.long 430b-460b
-.long 426b-460b
-.long 429b-460b
-.long 430b-460b
-.long 430b-460b
-.long 430b-460b
-.long 430b-460b
-.long 426b-460b
-.long 426b-460b
-461:
-.long 400b-461b
-.long 446b-461b
-.long 446b-461b
-.long 446b-461b
-.long 392b-461b
-.long 392b-461b
-.long 402b-461b
-.long 397b-461b
-.long 405b-461b
-.long 405b-461b
-.long 399b-461b
-.long 401b-461b
-.long 404b-461b
-.long 394b-461b
-.long 394b-461b
-.long 405b-461b
-.long 405b-461b
-.long 395b-461b
-.long 406b-461b
-.long 396b-461b
-.long 393b-461b
-.long 393b-461b
-462:
-.long 405b-462b
-.long 405b-462b
-.long 407b-462b
-.long 407b-462b
-.long 408b-462b
-.long 408b-462b
-.long 408b-462b
-.long 408b-462b
-.long 408b-462b
-.long 411b-462b
-.long 409b-462b
-.long 410b-462b
+.long 282b-459b
+.long 287b-459b
+.long 284b-459b
+.long 286b-459b
 .p2align 2, 0x0
+460:
+.long 435b-460b
+.long 424b-460b
+.long 424b-460b
+.long 421b-460b
+.long 421b-460b
+.long 434b-460b
+.long 434b-460b
+.long 434b-460b
+.long 421b-460b
+.long 434b-460b
+.long 434b-460b
+.long 438b-460b
+.long 434b-460b
+.long 439b-460b
+.long 423b-460b
+.long 423b-460b
+.long 434b-460b
+.long 434b-460b
+.long 434b-460b
+.long 434b-460b
+.long 433b-460b
+.long 422b-460b
+.long 422b-460b
+461:
+.long 428b-461b
+.long 428b-461b
+.long 432b-461b
+.long 430b-461b
+.long 431b-461b
+.long 431b-461b
+.long 431b-461b
+.long 427b-461b
+.long 430b-461b
+.long 431b-461b
+.long 431b-461b
+.long 431b-461b
+.long 431b-461b
+.long 427b-461b
+.long 427b-461b
+462:
+.long 401b-462b
+.long 447b-462b
+.long 447b-462b
+.long 447b-462b
+.long 393b-462b
+.long 393b-462b
+.long 403b-462b
+.long 398b-462b
+.long 406b-462b
+.long 406b-462b
+.long 400b-462b
+.long 402b-462b
+.long 405b-462b
+.long 395b-462b
+.long 395b-462b
+.long 406b-462b
+.long 406b-462b
+.long 396b-462b
+.long 407b-462b
+.long 397b-462b
+.long 394b-462b
+.long 394b-462b
 463:
-.long 103b-463b
-.long 113b-463b
-.long 109b-463b
-.long 105b-463b
-.long 112b-463b
+.long 406b-463b
+.long 406b-463b
+.long 408b-463b
+.long 408b-463b
+.long 409b-463b
+.long 409b-463b
+.long 409b-463b
+.long 409b-463b
+.long 409b-463b
+.long 412b-463b
+.long 410b-463b
+.long 411b-463b
+.p2align 2, 0x0
 464:
-.long 114b-464b
-.long 142b-464b
-.long 135b-464b
-.long 136b-464b
-.long 133b-464b
-.long 150b-464b
-.long 152b-464b
-.long 141b-464b
+.long 103b-464b
+.long 113b-464b
+.long 109b-464b
+.long 105b-464b
+.long 112b-464b
 465:
+.long 114b-465b
+.long 142b-465b
+.long 135b-465b
+.long 136b-465b
+.long 133b-465b
+.long 150b-465b
+.long 152b-465b
+.long 141b-465b
+466:
 .byte 2,1,2,1,2,1,2,1,2,1,3,1,4,1,3,1
 .byte 1,1,1,1,2,1,2,1,3,1,2,1,2,1,4,1
 .byte 5,1,2,1,3,1,5,1,4,1,5,1,2,1,4,1
@@ -4107,7 +4298,7 @@ retq
 .byte 1,0,2,1,2,1,1,1,3,1,1,1,1,1,3,1
 .byte 2,1,2,1,3,1,2,1,0,1,4,1,2,0,2,1
 .p2align 1, 0x0
-466:
+467:
 .byte 1,0,4,0,3,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4117,7 +4308,7 @@ retq
 .byte 255,255,255,255,255,255,255,255,255,255,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-467:
+468:
 .byte 4,0,3,0,2,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,2,0,2,0,2,0,2,0,1,0,1,0,1,0
 .byte 2,0,2,0,2,0,2,0,2,0,2,0,2,0,2,0
@@ -4127,7 +4318,7 @@ retq
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-468:
+469:
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4137,7 +4328,7 @@ retq
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 2, 0x0
-469:
+470:
 .byte 0,0,0,0,1,0,0,0,2,0,0,0,3,0,0,0
 .byte 4,0,0,0,5,0,0,0,6,0,0,0,7,0,0,0
 .byte 8,0,0,0,9,0,0,0,10,0,0,0,11,0,0,0
@@ -4203,26 +4394,26 @@ retq
 .byte 56,0,0,0,57,0,0,0,58,0,0,0,59,0,0,0
 .byte 60,0,0,0,61,0,0,0,62,0,0,0,63,0,0,0
 .p2align 3, 0x0
-470:
-.byte 12,0,0,0,0,0,0,0,3,0,0,0,0,0,0,0
-.byte 6,0,0,0
-.byte 0,0,0,0
-.p2align 3, 0x0
 471:
-.byte 36,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
-.byte 9,0,0,0
+.byte 12,0,0,0,0,0,0,0,3,0,0,0,0,0,0,0
+.byte 0,5,0,0,0,0,0,0,6,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
 472:
-.byte 32,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0
-.byte 8,0,0,0
+.byte 36,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
+.byte 0,0,0,0,0,0,0,0,9,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
 473:
-.byte 53,0,0,0,0,0,0,0,2,0,0,0,0,0,0,0
-.byte 9,0,0,0
+.byte 32,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0
+.byte 0,4,0,0,0,0,0,0,8,0,0,0
 .byte 0,0,0,0
+.p2align 3, 0x0
 474:
+.byte 53,0,0,0,0,0,0,0,2,0,0,0,0,0,0,0
+.byte 0,2,0,0,0,0,0,0,9,0,0,0
+.byte 0,0,0,0
+475:
 .byte 0,3,24,4,4,5,18,19,25,26,20,20,1,1,1,1
 .byte 1,1,1,1,1,1,1,2,2,2,2,2,2,2,2,2
 .byte 1,1,1,1,3,3,3,3,3,1,1,1,1,1,1,1
@@ -4233,35 +4424,35 @@ retq
 .byte 10,10,10,10,10,10,10,10,11,12,13,14,13,15,16,17
 .byte 6,6,6,6,6,6,6,6,6,7,7,7,7,8,8,8
 .byte 8,5,21,21,22,23
-475:
+476:
 .byte 0,7,3,3,1,3,3,6,2,6,2,0,2,0,2,1
 .byte 1,3,1,1,7,7,7,1,7,1,2
 .p2align 3, 0x0
-476:
+477:
 .quad 3
 .quad 3
 .quad 4
 .quad 5
 .p2align 2, 0x0
-477:
+478:
 .long 10
 .long 10
 .long 14
 .long 18
 .p2align 3, 0x0
-478:
+479:
 .quad 3
 .quad 4
 .quad 3
 .quad 4
 .p2align 3, 0x0
-479:
+480:
 .quad 31
 .quad 4095
 .quad 31
 .quad 1048575
 .p2align 3, 0x0
-480:
+481:
 .quad 1
 .quad 2
 .quad 1
