@@ -110,7 +110,8 @@ impl Image {
 pub unsafe fn run(what: usize, image: usize, value: usize) -> u32 {
     if what == INFLATE {
         let range = &*(value as *const [usize; 5]);
-        return inflate(range[0], range[1], range[2], range[3], range[4]);
+        let at = surround(range[0], range[1], range[2]);
+        return inflate(range[0], at, range[2], range[3], range[4]);
     }
     if what == COPY {
         let range = &*(value as *const [usize; 3]);
@@ -181,7 +182,11 @@ unsafe fn load(image: &mut Image) -> u32 {
         at += len * 8;
         index += 1;
     }
-    apply(image)
+    check!(apply(image));
+    if image.data == image.code {
+        clear(image.code, image.data_bytes);
+    }
+    0
 }
 
 unsafe fn close(image: &mut Image) -> u32 {
@@ -265,13 +270,18 @@ unsafe fn checksum(at: usize, bytes: usize) -> u32 {
     (sum.wrapping_mul(0xff51_afd7_ed55_8ccd) >> 32) as u32
 }
 
-/// Decodes a frame, which must fill the output exactly.
-unsafe fn inflate(scratch: usize, frame: usize, bytes: usize, out: usize, out_bytes: usize) -> u32 {
-    let literals = scratch + DECODER_BYTES;
+/// Copies a frame to where it has zeros on both sides.
+unsafe fn surround(scratch: usize, frame: usize, bytes: usize) -> usize {
     let at = scratch + SCRATCH_BYTES - SLACK;
     clear(at - SLACK, SLACK);
     copy(frame, at, bytes);
     clear(at + bytes, SLACK);
+    at
+}
+
+/// Decodes a frame, which must fill the output exactly.
+unsafe fn inflate(scratch: usize, at: usize, bytes: usize, out: usize, out_bytes: usize) -> u32 {
+    let literals = scratch + DECODER_BYTES;
     match inflate::decode(scratch, at, at + bytes, out, out + out_bytes, literals) {
         true => 0,
         false => CHUNK,
@@ -356,7 +366,12 @@ unsafe fn unpack(image: &mut Image, index: usize, at: usize, out: usize) -> u32 
     if method != 1 {
         return CHUNK;
     }
-    inflate(image.scratch, from, packed, out, raw)
+    // The directory stands before all chunks, but behind the last one there is nothing.
+    let mut frame = from;
+    if image.embedded_bytes - at - packed < SLACK {
+        frame = surround(image.scratch, from, packed);
+    }
+    inflate(image.scratch, frame, packed, out, raw)
 }
 
 /// Lays out the block, decodes head and data into it, and finds the head's tables.
@@ -368,9 +383,6 @@ unsafe fn read(image: &mut Image) -> u32 {
     let n = word(image.embedded, 3);
     check!(unpack(image, 0, (EMBEDDED_WORDS + n * CHUNK_WORDS) * 4, head));
     let at = image.detail;
-    let data = image.data;
-    check!(unpack(image, 1, at, data));
-    image.code_chunks = image.detail;
     if image.head_bytes < head::WORDS * 4 {
         return HEAD_CUT_OFF;
     }
@@ -439,6 +451,22 @@ unsafe fn read(image: &mut Image) -> u32 {
         }
         index += 1;
     }
+    // Nobody asks again for data of active segments: it lies where code will be, until they are applied, for a page that is
+    // touched first costs as much as decoding a kilobyte.
+    let mut place = image.code;
+    if image.data_bytes > image.code_bytes {
+        place = image.data;
+    }
+    index = image.n_elems;
+    while index < image.n_elems + image.n_datas {
+        if word(image.segments, index * SEGMENT_WORDS) == 0 {
+            place = image.data;
+        }
+        index += 1;
+    }
+    image.data = place;
+    check!(unpack(image, 1, at, place));
+    image.code_chunks = image.detail;
     0
 }
 

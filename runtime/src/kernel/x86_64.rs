@@ -27,29 +27,29 @@ pushq %r14
 pushq %r13
 pushq %r12
 pushq %rbx
-subq $184, %rsp
+subq $200, %rsp
 movq %rdx, %r15
 movq %rsi, %rbx
 leaq -8(%rdi), %rax
 cmpq $4, %rax
 ja 113f
-leaq 464f(%rip), %rcx
+leaq 469f(%rip), %rcx
 movslq (%rcx,%rax,4), %rax
 addq %rcx, %rax
 jmpq *%rax
 103:
 movq %rbx, %rdi
 movq %r15, %rsi
-callq 382f
+callq 378f
 testl %eax, %eax
-je 128f
+je 132f
 104:
 movl %eax, %r14d
-jmp 164f
+jmp 168f
 105:
 movq 16(%r15), %rbx
 testq %rbx, %rbx
-je 163f
+je 167f
 movq (%r15), %rdi
 movq 8(%r15), %r14
 xorl %r15d, %r15d
@@ -68,38 +68,42 @@ addq %rax, %r15
 jmp 108f
 107:
 cmpq $-4, %rax
-jne 132f
+jne 136f
 108:
 cmpq %rbx, %r15
-jae 163f
+jae 167f
 jmp 106b
 109:
 movq (%r15), %rdi
 movq 8(%r15), %rsi
 movq 16(%r15), %rdx
+callq 452f
+movq (%r15), %rdi
+movq 16(%r15), %rdx
 movq 24(%r15), %rcx
 movq 32(%r15), %r8
-addq $184, %rsp
+movq %rax, %rsi
+addq $200, %rsp
 popq %rbx
 popq %r12
 popq %r13
 popq %r14
 popq %r15
 popq %rbp
-jmp 249f
+jmp 255f
 112:
 movq (%r15), %rax
 movq 8(%r15), %rcx
 movq 16(%r15), %rdx
 xorl %r14d, %r14d
 cmpq $8, %rdx
-jae 124f
+jae 128f
 xorl %esi, %esi
-jmp 126f
+jmp 130f
 113:
 cmpq $7, %rdi
-ja 153f
-leaq 465f(%rip), %rax
+ja 157f
+leaq 470f(%rip), %rax
 movslq (%rax,%rdi,4), %rcx
 addq %rax, %rcx
 jmpq *%rcx
@@ -107,41 +111,41 @@ jmpq *%rcx
 movq 8(%rbx), %r12
 movl $19, %r14d
 cmpq $24, %r12
-jb 164f
+jb 168f
 movq (%rbx), %rbp
 cmpl $1296384848, (%rbp)
-jne 164f
+jne 168f
 movl 4(%rbp), %eax
 movq %rax, 472(%rbx)
 movl $20, %r14d
 cmpq $1, %rax
-jne 164f
+jne 168f
 movl 12(%rbp), %r13d
 movq %r12, %rax
 shrq $4, %rax
 movl $21, %r14d
 cmpq %r13, %rax
-jb 164f
+jb 168f
 cmpl $2, %r13d
-jb 164f
+jb 168f
 movl 8(%rbp), %eax
 cmpq %rax, %r12
-jne 164f
+jne 168f
 movq %r13, %rsi
 shlq $4, %rsi
 leaq 24(%rsi), %rax
 movl $22, %r14d
 cmpq %r12, %rax
-ja 164f
+ja 168f
 cmpl $0, 20(%rbp)
-jne 164f
+jne 168f
 movl 16(%rbp), %eax
-movl %eax, 4(%rsp)
+movl %eax, (%rsp)
 leaq 24(%rbp), %r15
 movq %r15, %rdi
-callq 449f
-cmpl %eax, 4(%rsp)
-jne 164f
+callq 445f
+cmpl %eax, (%rsp)
+jne 168f
 movl 24(%rbp), %esi
 movq %rsi, 88(%rbx)
 movl 40(%rbp), %ecx
@@ -157,7 +161,7 @@ movl (%r15), %r8d
 movl $536870912, %r9d
 subq %rdx, %r9
 cmpq %r8, %r9
-jb 165f
+jb 169f
 addq %r8, %rdx
 movq %rdx, 104(%rbx)
 116:
@@ -170,12 +174,12 @@ cmpq %rdi, %r13
 jne 115b
 movl $23, %r14d
 cmpl $134217728, %esi
-ja 164f
+ja 168f
 cmpl $536870912, %ecx
-ja 164f
+ja 168f
 movl $24, %r14d
 cmpq %r12, %rax
-ja 164f
+ja 168f
 addl $71, %esi
 andl $536870848, %esi
 addl $71, %ecx
@@ -203,7 +207,7 @@ movq %rax, %r15
 testq %rax, %rax
 cmovleq %r14, %r15
 movq %r15, 72(%rbx)
-jle 166f
+jle 170f
 movq (%rbx), %rax
 movq 88(%rbx), %rcx
 addq $71, %rcx
@@ -226,146 +230,183 @@ addq $24, %rdx
 movq %rbx, %rdi
 xorl %esi, %esi
 movq %r15, %rcx
-callq 241f
+callq 245f
 testl %eax, %eax
 jne 104b
-movq 272(%rbx), %rcx
-movq 472(%rbx), %rdx
-movl $1, %esi
-movq %rbx, %rdi
-callq 241f
-testl %eax, %eax
-jne 104b
-movq 88(%rbx), %rdi
-movq 472(%rbx), %rax
-movq %rax, 296(%rbx)
+movq 88(%rbx), %r12
 movl $27, %r14d
-cmpq $72, %rdi
-jb 164f
+cmpq $72, %r12
+jb 168f
 movl $28, %r14d
 cmpl $1296646992, (%r15)
-jne 164f
+jne 168f
 cmpl $1, 4(%r15)
-jne 164f
+jne 168f
 movl 8(%r15), %eax
-cmpq %rax, %rdi
-jne 164f
-movl 16(%r15), %eax
-cmpl $67108864, %eax
-ja 164f
-movl 12(%r15), %ecx
-cmpq %rcx, 96(%rbx)
-jne 164f
-movl 36(%r15), %edx
-cmpq $256, %rdx
-ja 164f
-movl 24(%r15), %esi
-cmpq $65535, %rsi
-ja 164f
-movl 20(%r15), %ecx
-movl 64(%r15), %r8d
-cmpl %ecx, %r8d
-ja 164f
-movq %rax, 288(%rbx)
-movq %rsi, 240(%rbx)
-movl 52(%r15), %esi
-movq %rsi, 224(%rbx)
-movl 56(%r15), %esi
-movq %rsi, 248(%rbx)
-movl 60(%r15), %r9d
-movq %r9, 256(%rbx)
-movq %r8, 264(%rbx)
-movl 28(%r15), %r8d
-movq %r8, 120(%rbx)
-movl 32(%r15), %r11d
-movq %r11, 136(%rbx)
-movq %rcx, 152(%rbx)
-movq %rdx, 168(%rbx)
-movl 40(%r15), %r14d
-movq %r14, 184(%rbx)
-movl 48(%r15), %r9d
-movq %r9, 192(%rbx)
-movl 44(%r15), %r10d
-movq %r10, 208(%rbx)
-addq %r8, %r11
-leaq (%r11,%rdx), %r12
-addq %r14, %r9
-leaq (%r9,%rcx), %r14
-leaq (%r10,%r12,2), %r12
-leaq (%r12,%r14,4), %r12
-addq $18, %r12
-movq %rdi, %r13
-shrq $2, %r13
-movl $29, %r14d
-cmpq %r13, %r12
-ja 164f
-addq %r15, %rdi
-movq %rdi, 232(%rbx)
-leaq 72(%r15), %rdi
-movq %rdi, 112(%rbx)
-leaq (%r15,%r8,8), %rdi
-addq $72, %rdi
-movq %rdi, 128(%rbx)
-leaq (%r15,%r11,8), %rdi
-addq $72, %rdi
-movq %rdi, 144(%rbx)
-movq %rcx, %r8
-shlq $4, %r8
+cmpq %rax, %r12
+jne 168f
+movl 16(%r15), %ecx
+cmpl $67108864, %ecx
+ja 168f
+movl 12(%r15), %esi
+cmpq %rsi, 96(%rbx)
+jne 168f
+movl 36(%r15), %eax
+cmpq $256, %rax
+ja 168f
+movl 24(%r15), %edi
+cmpq $65535, %rdi
+ja 168f
+movl 20(%r15), %r9d
+movl 64(%r15), %edx
+cmpl %r9d, %edx
+ja 168f
+movq 472(%rbx), %r8
+movq %r8, (%rsp)
+movq %rcx, 288(%rbx)
+movq %rdi, 240(%rbx)
+movl 52(%r15), %edi
+movq %rdi, 224(%rbx)
+movl 56(%r15), %edi
+movq %rdi, 248(%rbx)
+movl 60(%r15), %edi
+movq %rdi, 256(%rbx)
+movq %rdx, 264(%rbx)
+movl 28(%r15), %r13d
+movq %r13, 120(%rbx)
+movl 32(%r15), %r10d
+movq %r10, 136(%rbx)
+movq %r9, 152(%rbx)
+movq %rax, 168(%rbx)
+movl 40(%r15), %edi
+movq %rdi, 184(%rbx)
+movl 48(%r15), %r8d
+movq %r8, 192(%rbx)
+movl 44(%r15), %edx
+movq %rdx, 208(%rbx)
+addq %r13, %r10
+leaq (%r10,%rax), %r14
+movq %r8, 16(%rsp)
 addq %rdi, %r8
-movq %r8, 160(%rbx)
-leaq (%r8,%rdx,8), %r11
+leaq (%r8,%r9), %rbp
+leaq (%rdx,%r14,2), %r14
+leaq (%r14,%rbp,4), %rbp
+addq $18, %rbp
+movq %r12, %r11
+shrq $2, %r11
+movl $29, %r14d
+cmpq %r11, %rbp
+ja 168f
+addq %r15, %r12
+movq %r12, 232(%rbx)
+leaq 72(%r15), %r11
+movq %r11, 112(%rbx)
+leaq (%r15,%r13,8), %r11
+addq $72, %r11
+movq %r11, 128(%rbx)
+leaq (%r15,%r10,8), %r13
+addq $72, %r13
+movq %r13, 144(%rbx)
+movq %r9, %r12
+shlq $4, %r12
+leaq (%r12,%r13), %rbp
+movq %rbp, 160(%rbx)
+leaq (,%rax,8), %r11
+addq %rbp, %r11
 movq %r11, 176(%rbx)
-shlq $4, %r9
-addq %r11, %r9
-movq %r9, 200(%rbx)
-leaq (%r9,%r10,4), %r9
-movq %r9, 216(%rbx)
-leaq (,%rax,8), %r9
+movq %r8, %r14
+shlq $4, %r14
+addq %r11, %r14
+movq %r14, 200(%rbx)
+leaq (%r14,%rdx,4), %rdx
+movq %rdx, 216(%rbx)
+leaq (,%rcx,8), %rdx
+movq 104(%rbx), %r11
 movl $32, %r14d
-cmpq 104(%rbx), %r9
-ja 164f
-xorl %r9d, %r9d
-testq %rdx, %rdx
+movq %r11, 8(%rsp)
+cmpq %r11, %rdx
+ja 168f
+xorl %edx, %edx
+testq %rax, %rax
 je 118f
+movq %rax, %r14
 117:
-movl (%r8), %r10d
-addq %r10, %r9
-addq $8, %r8
-decq %rdx
+movl (%rbp), %r11d
+addq %r11, %rdx
+addq $8, %rbp
+decq %r14
 jne 117b
 movl $30, %r14d
-cmpq $10000000, %r9
-ja 164f
+cmpq $10000000, %rdx
+ja 168f
 118:
-movq %r9, 344(%rbx)
-testq %rcx, %rcx
+movq %rdx, 344(%rbx)
+testq %r9, %r9
 je 121f
-addq $4, %rdi
+addq $4, %r13
 movq 312(%rbx), %rdx
 119:
-movl (%rdi), %r8d
-cmpl %eax, %r8d
+movl (%r13), %r14d
+cmpl %ecx, %r14d
 ja 120f
-cmpq %r8, %rdx
+cmpq %r14, %rdx
 jae 120f
-movq %r8, 312(%rbx)
-movq %r8, %rdx
+movq %r14, 312(%rbx)
+movq %r14, %rdx
 120:
-addq $16, %rdi
-decq %rcx
+addq $16, %r13
+decq %r9
 jne 119b
 121:
+movq 272(%rbx), %r9
+movq %r9, %rcx
+cmpq %rsi, 8(%rsp)
+jb 122f
+movq 280(%rbx), %rcx
+122:
+cmpl $0, 16(%rsp)
+je 124f
+shlq $3, %r10
+shlq $3, %rax
+movq %rdi, %rdx
+shlq $4, %rdx
+addq %rdx, %r15
+addq %r10, %r12
+addq %r15, %r12
+addq %r12, %rax
+addq $72, %rax
+123:
+cmpl $0, (%rax)
+cmoveq %r9, %rcx
+incq %rdi
+addq $16, %rax
+cmpq %r8, %rdi
+jb 123b
+124:
+movq %rcx, 272(%rbx)
+movl $1, %esi
+movq %rbx, %rdi
+movq (%rsp), %rdx
+callq 245f
+testl %eax, %eax
+jne 104b
+movq 248(%rbx), %rsi
+movq 472(%rbx), %rax
+movq %rax, 296(%rbx)
 shlq $16, %rsi
 movl $13, %r14d
 cmpq 16(%rbx), %rsi
-ja 164f
-movabsq $4611686018427383808, %r15
+ja 168f
+movq %rsi, %rax
+shrq $62, %rax
+movl $17, %r14d
+jne 168f
 movq %rsi, 392(%rbx)
 movq %rsi, %rax
 orq $64, %rax
 movq %rax, 400(%rbx)
 orq $4096, %rsi
-xorl %r14d, %r14d
+xorl %r15d, %r15d
 movl $9, %eax
 movl $3, %edx
 movl $16418, %r10d
@@ -374,7 +415,7 @@ movq $-1, %r8
 xorl %r9d, %r9d
 syscall
 testq %rax, %rax
-cmovleq %r14, %rax
+cmovleq %r15, %rax
 movq %rax, 384(%rbx)
 movl $9, %eax
 movl $8916992, %esi
@@ -382,7 +423,8 @@ xorl %edi, %edi
 xorl %r9d, %r9d
 syscall
 testq %rax, %rax
-cmovleq %r14, %rax
+cmovleq %r15, %rax
+movabsq $4611686018427387903, %rsi
 movq %rax, 408(%rbx)
 imulq $528, 136(%rbx), %rax
 movq 152(%rbx), %rcx
@@ -393,29 +435,27 @@ movq 344(%rbx), %rax
 leaq (%rdx,%rcx,4), %rcx
 leaq (%rcx,%rax,8), %rax
 addq $64, %rax
-leaq 4095(%r15), %rcx
-movl $17, %r14d
-cmpq %rcx, %rax
-ja 164f
+cmpq %rsi, %rax
+ja 168f
 movq %rax, 328(%rbx)
-andq %rax, %r15
-addq $4096, %r15
+addq $-4095, %rsi
+andq %rax, %rsi
+addq $4096, %rsi
 xorl %r14d, %r14d
 movl $9, %eax
 movl $3, %edx
 xorl %edi, %edi
-movq %r15, %rsi
 xorl %r9d, %r9d
 syscall
 testq %rax, %rax
 cmovleq %r14, %rax
 movq %rax, 320(%rbx)
-jle 166f
+jle 170f
 cmpq $0, 384(%rbx)
-je 166f
+je 170f
 cmpq $0, 408(%rbx)
 movl $12, %r14d
-je 164f
+je 168f
 movq %rax, 352(%rbx)
 imulq $528, 136(%rbx), %rcx
 addq %rax, %rcx
@@ -426,14 +466,14 @@ shlq $4, %rax
 addq %rcx, %rax
 movq %rax, 368(%rbx)
 testq %rdx, %rdx
-je 123f
+je 126f
 movq 152(%rbx), %rcx
 leaq (%rax,%rcx,4), %rax
 addq $7, %rax
 andq $-8, %rax
 xorl %ecx, %ecx
 xorl %edx, %edx
-122:
+125:
 movq 160(%rbx), %rsi
 movq 336(%rbx), %rdi
 movl (%rcx,%rsi), %esi
@@ -443,55 +483,65 @@ leaq (%rax,%rsi,8), %rax
 incq %rdx
 addq $8, %rcx
 cmpq 168(%rbx), %rdx
-jb 122b
-123:
+jb 125b
+126:
 movq %rbx, %rdi
-addq $184, %rsp
-popq %rbx
-popq %r12
-popq %r13
-popq %r14
-popq %r15
-popq %rbp
+callq 172f
+testl %eax, %eax
+jne 104b
+movq 272(%rbx), %rax
+xorl %r14d, %r14d
+cmpq 280(%rbx), %rax
+jne 168f
+movq 96(%rbx), %rcx
+testq %rcx, %rcx
+je 168f
+xorl %r14d, %r14d
+xorl %edx, %edx
+127:
+movq $0, (%rax,%rdx)
+addq $8, %rdx
+cmpq %rcx, %rdx
+jb 127b
 jmp 168f
-124:
+128:
 xorl %edi, %edi
-125:
+129:
 movq (%rax,%rdi), %rsi
 movq %rsi, (%rcx,%rdi)
 leaq 8(%rdi), %rsi
 addq $16, %rdi
 cmpq %rdx, %rdi
 movq %rsi, %rdi
-jbe 125b
-126:
+jbe 129b
+130:
 subq %rsi, %rdx
-jbe 164f
+jbe 168f
 addq %rsi, %rcx
 addq %rsi, %rax
-127:
+131:
 movb (%rax), %sil
 movb %sil, (%rcx)
 incq %rcx
 incq %rax
 decq %rdx
-jne 127b
-jmp 164f
-128:
+jne 131b
+jmp 168f
+132:
 cmpq $2, 360(%rbx)
-jae 129f
+jae 133f
 movq 568(%rbx), %rax
 addq 560(%rbx), %rax
 andq $-16, %rax
 movq %rax, 576(%rbx)
 movq %rax, %r13
-jmp 130f
-129:
+jmp 134f
+133:
 movq 568(%rbx), %rax
 movq 576(%rbx), %r13
 addq 560(%rbx), %rax
 andq $-16, %rax
-130:
+134:
 movq 416(%rbx), %rcx
 incq %rcx
 movq $-1, %rdx
@@ -511,44 +561,44 @@ movq 144(%rbx), %r9
 movq 544(%rbx), %r10
 movq 152(%rbx), %r11
 xorps %xmm0, %xmm0
-movups %xmm0, 8(%rsp)
-movq %rdx, 24(%rsp)
-movq %rsi, 32(%rsp)
-movq %r13, 40(%rsp)
-movq %rax, 48(%rsp)
-movq %rcx, 56(%rsp)
-movq %rdi, 104(%rsp)
-movq %r8, 112(%rsp)
-movq %r9, 120(%rsp)
-movq %r10, 136(%rsp)
-movq %r11, 144(%rsp)
-movq $0, 152(%rsp)
-leaq 372f(%rip), %rax
-movq %rax, 160(%rsp)
-leaq 380f(%rip), %rax
-movq %rax, 168(%rsp)
-movq %rbx, 176(%rsp)
-movq 336(%rbx), %rax
-movq %rax, 128(%rsp)
-movq 384(%rbx), %rax
+movups %xmm0, 24(%rsp)
+movq %rdx, 40(%rsp)
+movq %rsi, 48(%rsp)
+movq %r13, 56(%rsp)
 movq %rax, 64(%rsp)
+movq %rcx, 72(%rsp)
+movq %rdi, 120(%rsp)
+movq %r8, 128(%rsp)
+movq %r9, 136(%rsp)
+movq %r10, 152(%rsp)
+movq %r11, 160(%rsp)
+movq $0, 168(%rsp)
+leaq 368f(%rip), %rax
+movq %rax, 176(%rsp)
+leaq 376f(%rip), %rax
+movq %rax, 184(%rsp)
+movq %rbx, 192(%rsp)
+movq 336(%rbx), %rax
+movq %rax, 144(%rsp)
+movq 384(%rbx), %rax
+movq %rax, 80(%rsp)
 movq 392(%rbx), %rax
+movups %xmm0, 104(%rsp)
 movups %xmm0, 88(%rsp)
-movups %xmm0, 72(%rsp)
 testq %rax, %rax
-je 131f
+je 135f
 leaq -1(%rax), %rcx
 leaq -3(%rax), %rdx
-movq %rax, 72(%rsp)
+movq %rax, 88(%rsp)
 addq $-7, %rax
-movq %rcx, 80(%rsp)
-movq %rdx, 88(%rsp)
-movq %rax, 96(%rsp)
-131:
+movq %rcx, 96(%rsp)
+movq %rdx, 104(%rsp)
+movq %rax, 112(%rsp)
+135:
 movq 32(%rbx), %rax
 movl (%rax), %eax
 addq 504(%rbx), %rax
-leaq 8(%rsp), %r12
+leaq 24(%rsp), %r12
 movq %r12, %rdi
 movl %r15d, %esi
 callq *%rax
@@ -556,15 +606,15 @@ movl %eax, %r14d
 movq 16(%r12), %rax
 movq %rax, 416(%rbx)
 movq %r13, 576(%rbx)
-jmp 164f
-132:
+jmp 168f
+136:
 movl $1, %r14d
-jmp 164f
-133:
+jmp 168f
+137:
 movq 360(%rbx), %rax
 movl $11, %r14d
 cmpq $64, %rax
-ja 164f
+ja 168f
 movq 128(%rbx), %rcx
 movq 136(%rbx), %rdi
 shlq $3, %rdi
@@ -572,34 +622,34 @@ movq 352(%rbx), %rdx
 movq %rdi, %rsi
 imulq %rax, %rsi
 testq %rdi, %rdi
-je 159f
+je 163f
 leaq (%rdx,%rsi), %r8
 xorl %r10d, %r10d
-134:
+138:
 movq (%rcx,%r10), %r9
 movq %r9, (%r8,%r10)
 leaq 8(%r10), %r9
 addq $16, %r10
 cmpq %rdi, %r10
 movq %r9, %r10
-jbe 134b
-jmp 160f
-135:
+jbe 138b
+jmp 164f
+139:
 movq %rbx, %rdi
 movq %r15, %rsi
-addq $184, %rsp
+addq $200, %rsp
 popq %rbx
 popq %r12
 popq %r13
 popq %r14
 popq %r15
 popq %rbp
-jmp 232f
-136:
+jmp 236f
+140:
 movq 224(%rbx), %rax
 movl $36, %r14d
 testq %rax, %rax
-je 164f
+je 168f
 movabsq $8589934528, %rcx
 movq 216(%rbx), %r9
 movq 232(%rbx), %rdx
@@ -607,54 +657,54 @@ leaq -8(%rdx), %rsi
 movq (%r15), %rdi
 movq 8(%r15), %r8
 addq $60, %rcx
-137:
+141:
 leaq 8(%r9), %r10
 cmpq %rdx, %r10
-ja 164f
+ja 168f
 movl 4(%r9), %r11d
 movq %rsi, %r15
 subq %r9, %r15
 cmpq %r11, %r15
-jb 164f
+jb 168f
 cmpq %r11, %r8
-jne 140f
+jne 144f
 xorl %r15d, %r15d
 testq %r11, %r11
-je 139f
-138:
+je 143f
+142:
 movb (%r10,%r15), %bpl
 cmpb (%rdi,%r15), %bpl
-jne 139f
+jne 143f
 incq %r15
 cmpq %r15, %r8
-jne 138b
-jmp 154f
-139:
+jne 142b
+jmp 158f
+143:
 cmpq %r8, %r15
-je 154f
-140:
+je 158f
+144:
 addq $3, %r11
 andq %rcx, %r11
 addq %r10, %r11
 movq %r11, %r9
 decq %rax
-je 164f
-jmp 137b
-141:
+je 168f
+jmp 141b
+145:
 movq %rbx, %rdi
 movq %r15, %rsi
-addq $184, %rsp
+addq $200, %rsp
 popq %rbx
 popq %r12
 popq %r13
 popq %r14
 popq %r15
 popq %rbp
-jmp 382f
-142:
+jmp 378f
+146:
 movq 496(%rbx), %rdi
 testq %rdi, %rdi
-je 143f
+je 147f
 movq 512(%rbx), %rsi
 movl $11, %eax
 xorl %edx, %edx
@@ -662,10 +712,10 @@ xorl %r10d, %r10d
 xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
-143:
+147:
 movq 504(%rbx), %rdi
 testq %rdi, %rdi
-je 144f
+je 148f
 movq 512(%rbx), %rsi
 movl $11, %eax
 xorl %edx, %edx
@@ -673,10 +723,10 @@ xorl %r10d, %r10d
 xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
-144:
+148:
 movq 528(%rbx), %rdi
 testq %rdi, %rdi
-je 145f
+je 149f
 movq $-4096, %rsi
 andq 536(%rbx), %rsi
 addq $4096, %rsi
@@ -686,10 +736,10 @@ xorl %r10d, %r10d
 xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
-145:
+149:
 movq 560(%rbx), %rdi
 testq %rdi, %rdi
-je 146f
+je 150f
 movq $-4096, %rsi
 andq 568(%rbx), %rsi
 addq $4096, %rsi
@@ -699,10 +749,10 @@ xorl %r10d, %r10d
 xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
-146:
+150:
 movq 72(%rbx), %rdi
 testq %rdi, %rdi
-je 147f
+je 151f
 movq $-4096, %rsi
 andq 80(%rbx), %rsi
 addq $4096, %rsi
@@ -712,10 +762,10 @@ xorl %r10d, %r10d
 xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
-147:
+151:
 movq 384(%rbx), %rdi
 testq %rdi, %rdi
-je 148f
+je 152f
 movq $-4096, %rsi
 andq 400(%rbx), %rsi
 addq $4096, %rsi
@@ -725,10 +775,10 @@ xorl %r10d, %r10d
 xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
-148:
+152:
 movq 408(%rbx), %rdi
 testq %rdi, %rdi
-je 149f
+je 153f
 movl $11, %eax
 movl $8916992, %esi
 xorl %edx, %edx
@@ -736,10 +786,10 @@ xorl %r10d, %r10d
 xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
-149:
+153:
 movq 320(%rbx), %rdi
 testq %rdi, %rdi
-je 163f
+je 167f
 movq $-4096, %rsi
 andq 328(%rbx), %rsi
 addq $4096, %rsi
@@ -750,96 +800,96 @@ xorl %r10d, %r10d
 xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
-jmp 164f
-150:
+jmp 168f
+154:
 movq 136(%rbx), %rsi
 movq 360(%rbx), %rdx
 decq %rdx
 movq %rdx, 360(%rbx)
 testq %r15, %r15
-je 163f
+je 167f
 shlq $3, %rsi
 movq 128(%rbx), %rax
 movq 352(%rbx), %rcx
 imulq %rsi, %rdx
 xorl %r14d, %r14d
 testq %rsi, %rsi
-je 156f
+je 160f
 leaq (%rcx,%rdx), %rdi
 xorl %r9d, %r9d
-151:
+155:
 movq (%rdi,%r9), %r8
 movq %r8, (%rax,%r9)
 leaq 8(%r9), %r8
 addq $16, %r9
 cmpq %rsi, %r9
 movq %r8, %r9
-jbe 151b
-jmp 157f
-152:
+jbe 155b
+jmp 161f
+156:
 movq (%r15), %rsi
 movq 8(%r15), %rdx
 movq %rbx, %rdi
-addq $184, %rsp
+addq $200, %rsp
 popq %rbx
 popq %r12
 popq %r13
 popq %r14
 popq %r15
 popq %rbp
-jmp 176f
-153:
+jmp 180f
+157:
 movq (%r15), %rdi
 movq 8(%r15), %rsi
-callq 449f
+callq 445f
 movl %eax, %eax
-jmp 155f
-154:
+jmp 159f
+158:
 movl (%r9), %eax
-155:
+159:
 movq %rax, 472(%rbx)
-jmp 163f
-156:
+jmp 167f
+160:
 xorl %r8d, %r8d
-157:
+161:
 movq %r8, %rdi
 subq %rsi, %rdi
-jae 164f
+jae 168f
 addq %r8, %rax
 addq %r8, %rcx
 addq %rdx, %rcx
-158:
+162:
 movb (%rcx), %dl
 movb %dl, (%rax)
 incq %rax
 incq %rcx
 incq %rdi
-jne 158b
-jmp 164f
-159:
+jne 162b
+jmp 168f
+163:
 xorl %r9d, %r9d
-160:
+164:
 movq %r9, %r8
 subq %rdi, %r8
-jae 162f
+jae 166f
 addq %r9, %rdx
 addq %rsi, %rdx
 addq %r9, %rcx
-161:
+165:
 movb (%rcx), %sil
 movb %sil, (%rdx)
 incq %rdx
 incq %rcx
 incq %r8
-jne 161b
-162:
+jne 165b
+166:
 incq %rax
 movq %rax, 360(%rbx)
-163:
+167:
 xorl %r14d, %r14d
-164:
+168:
 movl %r14d, %eax
-addq $184, %rsp
+addq $200, %rsp
 popq %rbx
 popq %r12
 popq %r13
@@ -847,14 +897,14 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-165:
+169:
 movl $23, %r14d
-jmp 164b
-166:
+jmp 168b
+170:
 movl $12, %r14d
-jmp 164b
-167:
-168:
+jmp 168b
+171:
+172:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -865,7 +915,7 @@ subq $24, %rsp
 movq 184(%rdi), %r15
 movq 192(%rdi), %r12
 addq %r15, %r12
-je 173f
+je 177f
 movq %rdi, %rbx
 movq 176(%rdi), %r13
 movq 96(%rdi), %rax
@@ -874,7 +924,7 @@ movq 168(%rdi), %rax
 movq %rax, 8(%rsp)
 movq 208(%rdi), %rbp
 xorl %r14d, %r14d
-169:
+173:
 movl (%r13), %edx
 movl 4(%r13), %ecx
 movl 8(%r13), %esi
@@ -882,39 +932,39 @@ movl 12(%r13), %r9d
 addq %r9, %rsi
 movl $31, %eax
 cmpq %r15, %r14
-jae 170f
+jae 174f
 cmpq %rbp, %rsi
-ja 174f
+ja 178f
 cmpq %rdx, 8(%rsp)
-jb 174f
+jb 178f
 testq %rdx, %rdx
-je 172f
+je 176f
 decq %rdx
-jmp 171f
-170:
+jmp 175f
+174:
 cmpl $1, %edx
-ja 174f
+ja 178f
 cmpq 16(%rsp), %rsi
-ja 174f
+ja 178f
 testq %rdx, %rdx
-je 172f
+je 176f
 xorl %edx, %edx
-171:
+175:
 movq %rbx, %rdi
 movq %r14, %rsi
 xorl %r8d, %r8d
-callq 222f
+callq 226f
 testl %eax, %eax
-jne 174f
+jne 178f
 movl $0, 12(%r13)
-172:
+176:
 incq %r14
 addq $16, %r13
 cmpq %r14, %r12
-jne 169b
-173:
+jne 173b
+177:
 xorl %eax, %eax
-174:
+178:
 addq $24, %rsp
 popq %rbx
 popq %r12
@@ -923,8 +973,8 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-175:
-176:
+179:
+180:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -935,7 +985,7 @@ subq $88, %rsp
 movq %rdi, %r11
 movzbl 1(%rsi), %eax
 cmpq $11, %rax
-ja 191f
+ja 195f
 movq %rdx, %r15
 movzwl 2(%rsi), %ebx
 movq (%rdx,%rbx,8), %r14
@@ -945,30 +995,30 @@ movl %ecx, %r13d
 movl 16(%rdx,%rbx,8), %edi
 movzwl 4(%rsi), %r12d
 movzwl 6(%rsi), %esi
-leaq 456f(%rip), %rdx
+leaq 461f(%rip), %rdx
 movslq (%rdx,%rax,4), %rax
 addq %rdx, %rax
 jmpq *%rax
-177:
+181:
 movq 392(%r11), %rax
 shrq $16, %rax
-jmp 190f
-178:
+jmp 194f
+182:
 movq 176(%r11), %rax
 shll $4, %r12d
-jmp 184f
-179:
+jmp 188f
+183:
 movq 336(%r11), %rcx
 shll $4, %r12d
 movl $3, %eax
 cmpq 8(%rcx,%r12), %rbp
-jae 194f
+jae 198f
 shlq $3, %rbp
 addq (%rcx,%r12), %rbp
-je 194f
+je 198f
 movq (%rbp), %rax
-jmp 190f
-180:
+jmp 194f
+184:
 movq 336(%r11), %rax
 shll $4, %r12d
 leaq (%rdi,%rbp), %rcx
@@ -985,14 +1035,14 @@ cmpq 8(%rax,%rsi), %rcx
 cmovaq %rdx, %r13
 movl $3, %eax
 testq %rbp, %rbp
-je 194f
+je 198f
 testq %r13, %r13
-je 194f
+je 198f
 testq %rdi, %rdi
-je 199f
+je 203f
 leaq -1(%rdi), %rax
 xorl %ecx, %ecx
-181:
+185:
 cmpq %r13, %rbp
 movq %rcx, %rdx
 cmovaq %rax, %rdx
@@ -1000,9 +1050,9 @@ movq (%r13,%rdx,8), %rsi
 movq %rsi, (%rbp,%rdx,8)
 incq %rcx
 addq $-1, %rax
-jb 181b
-jmp 199f
-182:
+jb 185b
+jmp 203f
+186:
 addq 184(%r11), %r12
 movq %rdi, %r14
 movq %r11, %rdi
@@ -1012,19 +1062,19 @@ movq %rbp, %rcx
 movq %r13, %r8
 movq %r14, %r9
 movq %r11, %rbx
-callq 222f
+callq 226f
 testl %eax, %eax
-jne 194f
+jne 198f
 shrl $6, %r14d
-jmp 196f
-183:
+jmp 200f
+187:
 addq 184(%r11), %r12
 movq 176(%r11), %rax
 shlq $4, %r12
-184:
+188:
 movl $0, 12(%rax,%r12)
-jmp 191f
-185:
+jmp 195f
+189:
 movq 160(%r11), %rax
 movq 336(%r11), %rdx
 movl %r12d, %ecx
@@ -1034,12 +1084,12 @@ movq 8(%rdx,%rcx), %rdx
 movl 4(%rax,%r12,8), %eax
 leaq (%rdx,%r13), %rcx
 cmpq %rax, %rcx
-ja 200f
+ja 204f
 movq 344(%r11), %rcx
 movl $10000000, %eax
 subq %rcx, %rax
 cmpq %rax, %r13
-ja 200f
+ja 204f
 movq %rdx, 64(%rsp)
 movq 320(%r11), %rax
 movq %rax, 8(%rsp)
@@ -1078,7 +1128,7 @@ testq %rax, %rax
 movl $0, %ecx
 cmovleq %rcx, %rax
 movq %rax, 320(%r11)
-jle 202f
+jle 206f
 movq 56(%rsp), %r9
 movq 48(%rsp), %rcx
 addq %r9, %rcx
@@ -1088,28 +1138,28 @@ movq %rcx, %rsi
 movq 8(%rsp), %rdx
 subq %rdx, %rsi
 cmpq $8, %rsi
-jae 204f
+jae 208f
 xorl %edx, %edx
-jmp 206f
-186:
+jmp 210f
+190:
 movl $4294967295, %eax
 movq 392(%r11), %r14
 shlq $16, %rbp
 addq %r14, %rbp
 movq %rbp, %rcx
 shrq $62, %rcx
-jne 201f
+jne 205f
 movq 256(%r11), %rcx
 shlq $16, %rcx
 cmpq %rcx, %rbp
-ja 201f
+ja 205f
 movl $14, %eax
 cmpq 16(%r11), %rbp
-ja 194f
+ja 198f
 leaq 64(%rbp), %rax
 movq 400(%r11), %rsi
 cmpq %rsi, %rax
-jbe 187f
+jbe 191f
 leaq (%r14,%r14), %r12
 cmpq %rbp, %r12
 cmovbeq %rbp, %r12
@@ -1129,42 +1179,42 @@ xorl %r9d, %r9d
 movq %r11, %r13
 syscall
 testq %rax, %rax
-jle 203f
+jle 207f
 movq %rax, 384(%r13)
 movq %r12, 400(%r13)
 movq %r13, %r11
-187:
+191:
 shrq $16, %r14
 movq %rbp, 392(%r11)
 movq %r14, %rax
-jmp 201f
-188:
+jmp 205f
+192:
 movq 336(%r11), %rdx
 shll $4, %r12d
 movl $3, %eax
 cmpq 8(%rdx,%r12), %rbp
-jae 194f
+jae 198f
 shlq $3, %rbp
 addq (%rdx,%r12), %rbp
-je 194f
+je 198f
 movq %rcx, (%rbp)
-jmp 191f
-189:
+jmp 195f
+193:
 movq 336(%r11), %rax
 shll $4, %r12d
 movq 8(%rax,%r12), %rax
-190:
+194:
 movq %rax, (%r15,%rbx,8)
-191:
+195:
 movq 416(%r11), %rcx
 addq $416, %r11
 xorl %edi, %edi
-192:
+196:
 subq %rdi, %rcx
 movq %rcx, (%r11)
-193:
+197:
 xorl %eax, %eax
-194:
+198:
 addq $88, %rsp
 popq %rbx
 popq %r12
@@ -1173,7 +1223,7 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-195:
+199:
 movq %rdi, %r14
 movq %r11, %rdi
 movq %r12, %rdx
@@ -1181,73 +1231,73 @@ movq %rbp, %rcx
 movq %r13, %r8
 movq %r14, %r9
 movq %r11, %rbx
-callq 222f
+callq 226f
 testl %eax, %eax
-jne 194b
+jne 198b
 shrl $3, %r14d
-196:
+200:
 movq %rbx, %r11
 movq %r14, %rdi
-jmp 220f
-197:
+jmp 224f
+201:
 movq 336(%r11), %rdx
 shll $4, %r12d
 leaq (%rdi,%rbp), %rsi
 movl $3, %eax
 cmpq 8(%rdx,%r12), %rsi
-ja 194b
+ja 198b
 shlq $3, %rbp
 addq (%rdx,%r12), %rbp
-je 194b
+je 198b
 testq %rdi, %rdi
-je 199f
+je 203f
 xorl %eax, %eax
-198:
+202:
 movq %rcx, (%rbp,%rax,8)
 incq %rax
 cmpq %rax, %rdi
-jne 198b
-199:
+jne 202b
+203:
 shrl $3, %edi
-jmp 220f
-200:
+jmp 224f
+204:
 movl $4294967295, %eax
-201:
+205:
 movq %rax, (%r15,%rbx,8)
-jmp 193b
-202:
+jmp 197b
+206:
 movq 8(%rsp), %rax
 movq %rax, 320(%r11)
 movq 24(%rsp), %rax
 movq %rax, 328(%r11)
-203:
+207:
 movl $12, %eax
-jmp 194b
-204:
+jmp 198b
+208:
 xorl %edi, %edi
 movq 8(%rsp), %r8
-205:
+209:
 movq (%r8,%rdi), %rdx
 movq %rdx, (%rax,%rdi)
 leaq 8(%rdi), %rdx
 addq $16, %rdi
 cmpq %rsi, %rdi
 movq %rdx, %rdi
-jbe 205b
-206:
+jbe 209b
+210:
 cmpq %rsi, %rdx
-jae 208f
+jae 212f
 movq 8(%rsp), %rsi
 addq %rdx, %rsi
 addq %rax, %rdx
-207:
+211:
 movb (%rsi), %dil
 movb %dil, (%rdx)
 incq %rsi
 incq %rdx
 cmpq %rsi, %rcx
-jne 207b
-208:
+jne 211b
+212:
 movq %rax, 352(%r11)
 movq 16(%rsp), %rcx
 addq %rax, %rcx
@@ -1256,12 +1306,12 @@ movq %rcx, 16(%rsp)
 addq %rcx, %rbp
 movq %rbp, 368(%r11)
 cmpq $0, 40(%rsp)
-je 218f
+je 222f
 addq $7, %r9
 addq %r9, %rbp
 andq $-8, %rbp
 xorl %eax, %eax
-209:
+213:
 movq %rax, %rcx
 shlq $4, %rcx
 movq 80(%rsp), %rdx
@@ -1269,60 +1319,60 @@ movq (%rdx,%rcx), %rdi
 movq 8(%rdx,%rcx), %rdx
 leaq (,%rdx,8), %rsi
 testq %rsi, %rsi
-je 211f
+je 215f
 xorl %r8d, %r8d
-210:
+214:
 movq (%rdi,%r8), %r9
 movq %r9, (%rbp,%r8)
 leaq 8(%r8), %r10
 addq $16, %r8
 cmpq %rsi, %r8
 movq %r10, %r8
-jbe 210b
-jmp 212f
-211:
+jbe 214b
+jmp 216f
+215:
 xorl %r10d, %r10d
-212:
+216:
 movq %r10, %r8
 subq %rsi, %r8
-jae 214f
+jae 218f
 leaq (%r10,%rbp), %r9
 addq %r10, %rdi
-213:
+217:
 movb (%rdi), %r10b
 movb %r10b, (%r9)
 incq %r9
 incq %rdi
 incq %r8
-jne 213b
-214:
+jne 217b
+218:
 cmpq %r12, %rax
-jne 217f
+jne 221f
 testq %r13, %r13
-je 216f
+je 220f
 addq %rbp, %rsi
 xorl %edi, %edi
-215:
+219:
 movq %r14, (%rsi,%rdi,8)
 incq %rdi
 cmpq %rdi, %r13
-jne 215b
-216:
+jne 219b
+220:
 addq %r13, %rdx
 leaq (,%rdx,8), %rsi
-217:
+221:
 movq 16(%rsp), %rdi
 movq %rbp, (%rdi,%rcx)
 movq %rdx, 8(%rdi,%rcx)
 addq %rsi, %rbp
 incq %rax
 cmpq 40(%rsp), %rax
-jne 209b
-218:
+jne 213b
+222:
 movq 8(%rsp), %rdi
 testq %rdi, %rdi
 movq 24(%rsp), %rsi
-je 219f
+je 223f
 andq $-4096, %rsi
 addq $4096, %rsi
 movl $11, %eax
@@ -1332,20 +1382,20 @@ xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
 movq 32(%rsp), %r11
-219:
+223:
 movq 64(%rsp), %rax
 movq %rax, (%r15,%rbx,8)
 movq 72(%rsp), %rdi
 shrq $3, %rdi
-220:
+224:
 movq 416(%r11), %rcx
 movl $10, %eax
 cmpq %rdi, %rcx
-jb 194b
+jb 198b
 addq $416, %r11
-jmp 192b
-221:
-222:
+jmp 196b
+225:
+226:
 pushq %rbx
 movq 176(%rdi), %rax
 movq %rsi, %rbx
@@ -1355,7 +1405,7 @@ movl 8(%rax,%rbx), %r10d
 movl 12(%rax,%rbx), %ebx
 addq %r8, %r10
 cmpq 184(%rdi), %rsi
-jae 224f
+jae 228f
 movq 336(%rdi), %rax
 shlq $4, %rdx
 leaq (%r9,%rcx), %r8
@@ -1366,71 +1416,71 @@ cmpq 8(%rax,%rdx), %r8
 cmovbeq %rcx, %rsi
 movl $3, %eax
 cmpq %rbx, %r11
-ja 230f
+ja 234f
 testq %rsi, %rsi
-je 230f
+je 234f
 testq %r9, %r9
-je 225f
+je 229f
 shlq $2, %r9
 shlq $2, %r10
 addq 200(%rdi), %r10
 xorl %eax, %eax
 xorl %ecx, %ecx
-223:
+227:
 movl (%r10,%rcx), %edx
 movq %rdx, (%rsi,%rcx,2)
 addq $4, %rcx
 cmpq %rcx, %r9
-jne 223b
-jmp 230f
-224:
+jne 227b
+jmp 234f
+228:
 movl $2, %eax
 cmpq %rbx, %r11
-ja 230f
+ja 234f
 leaq (%r9,%rcx), %rdx
 cmpq 392(%rdi), %rdx
-ja 230f
+ja 234f
 movq 272(%rdi), %rdx
 movq 384(%rdi), %rsi
 xorl %eax, %eax
 cmpq $8, %r9
-jae 226f
+jae 230f
 xorl %edi, %edi
-jmp 228f
-225:
+jmp 232f
+229:
 xorl %eax, %eax
-jmp 230f
-226:
+jmp 234f
+230:
 leaq (%rdx,%r10), %r8
 leaq (%rsi,%rcx), %r11
 xorl %ebx, %ebx
-227:
+231:
 movq (%r8,%rbx), %rdi
 movq %rdi, (%r11,%rbx)
 leaq 8(%rbx), %rdi
 addq $16, %rbx
 cmpq %r9, %rbx
 movq %rdi, %rbx
-jbe 227b
-228:
+jbe 231b
+232:
 subq %rdi, %r9
-jbe 230f
+jbe 234f
 addq %rdi, %rsi
 addq %rcx, %rsi
 addq %rdi, %rdx
 addq %r10, %rdx
-229:
+233:
 movb (%rdx), %cl
 movb %cl, (%rsi)
 incq %rsi
 incq %rdx
 decq %r9
-jne 229b
-230:
+jne 233b
+234:
 popq %rbx
 retq
-231:
-232:
+235:
+236:
 pushq %r15
 pushq %r14
 pushq %rbx
@@ -1438,7 +1488,7 @@ movq %rsi, 472(%rdi)
 movq 152(%rdi), %rcx
 movl $34, %eax
 cmpq %rcx, %rsi
-jae 236f
+jae 240f
 movq %rsi, %rbx
 movq %rdi, %r14
 movq 144(%rdi), %rax
@@ -1448,7 +1498,7 @@ movl (%rax,%rdx), %edi
 movq %rdi, 480(%r14)
 movl 4(%rax,%rdx), %eax
 testq %rax, %rax
-je 233f
+je 237f
 movq 288(%r14), %r8
 movq %r8, %rdx
 subq %rdi, %rdx
@@ -1456,46 +1506,46 @@ setb %sil
 cmpq %rax, %rdx
 setb %dl
 orb %sil, %dl
-je 234f
-233:
+je 238f
+237:
 movl $33, %eax
-jmp 236f
-234:
+jmp 240f
+238:
 addq %rdi, %rax
 movq %rax, 488(%r14)
 movq 376(%r14), %rax
 cmpq %rcx, %rax
-jae 235f
+jae 239f
 movq 368(%r14), %rcx
 movl %ebx, (%rcx,%rax,4)
 incq %rax
 movq %rax, 376(%r14)
-235:
+239:
 movq 280(%r14), %r9
 xorl %eax, %eax
 cmpq $0, (%r9,%rdi,8)
-je 237f
-236:
+je 241f
+240:
 popq %rbx
 popq %r14
 popq %r15
 retq
-237:
+241:
 movq (%r14), %rax
 movl 12(%rax), %r10d
 cmpq $3, %r10
-jb 233b
+jb 237b
 shlq $3, %rdi
 movq 296(%r14), %rdx
 addq $60, %rax
 movl $2, %esi
 xorl %ecx, %ecx
 movq $-1, %r11
-238:
+242:
 movl -4(%rax), %r15d
 addq %rcx, %r15
 cmpq %rdi, %r15
-ja 239f
+ja 243f
 movl (%rax), %ecx
 addq %rcx, %rdx
 cmovbq %r11, %rdx
@@ -1503,9 +1553,9 @@ incq %rsi
 addq $16, %rax
 movq %r15, %rcx
 cmpq %rsi, %r10
-je 233b
-jmp 238b
-239:
+je 237b
+jmp 242b
+243:
 testb $7, %cl
 setne %al
 shlq $3, %r8
@@ -1513,101 +1563,102 @@ cmpq %r8, %r15
 seta %dil
 orb %al, %dil
 movl $32, %eax
-jne 236b
+jne 240b
 addq %r9, %rcx
 movq %r14, %rdi
-callq 241f
+callq 245f
 movq %rbx, 472(%r14)
-jmp 236b
-240:
-241:
+jmp 240b
+244:
+245:
 pushq %rbp
 pushq %r15
 pushq %r14
 pushq %r13
 pushq %r12
 pushq %rbx
-subq $24, %rsp
+subq $40, %rsp
 movq %rcx, %rbx
-movq 8(%rdi), %rcx
+movq %rsi, %r15
+movq 8(%rdi), %rsi
+movq %rsi, %rcx
 movl $24, %eax
 subq %rdx, %rcx
-jb 247f
-movq %rsi, %r15
-movq %rdi, %r13
-movq (%rdi), %rbp
+jb 251f
+movq %rdi, %rbp
+movq %rsi, 24(%rsp)
+movq (%rdi), %r13
 shlq $4, %r15
-movl 28(%r15,%rbp), %r12d
-cmpq %r12, %rcx
-jb 247f
-movl 24(%r15,%rbp), %r14d
-movl 32(%r15,%rbp), %eax
-movl %eax, 4(%rsp)
-leaq (%rdx,%rbp), %rdi
+movl 28(%r15,%r13), %esi
+cmpq %rsi, %rcx
+jb 251f
+movl 24(%r15,%r13), %r14d
+movl 32(%r15,%r13), %eax
+movl %eax, 20(%rsp)
+leaq (%rdx,%r13), %rdi
 movq %rdi, 8(%rsp)
+movq %rsi, 32(%rsp)
+movq %rdx, %r12
+callq 445f
 movq %r12, %rsi
-movq %rdx, 16(%rsp)
-callq 449f
-movq 16(%rsp), %rsi
+movq 32(%rsp), %r12
 movl %eax, %ecx
 movl $25, %eax
-cmpl %ecx, 36(%r15,%rbp)
-jne 247f
-leaq (%rsi,%r12), %rax
-movq %rax, 472(%r13)
+cmpl %ecx, 36(%r15,%r13)
+jne 251f
+leaq (%rsi,%r12), %rcx
+movq %rcx, 472(%rbp)
 cmpl %r14d, %r12d
-movl 4(%rsp), %ecx
-jne 242f
-testl %ecx, %ecx
-jne 242f
+movl 20(%rsp), %edx
+jne 246f
+testl %edx, %edx
+jne 246f
 xorl %eax, %eax
 cmpl $8, %r14d
-jae 243f
+jae 247f
 xorl %ecx, %ecx
-jmp 245f
-242:
+jmp 249f
+246:
 movl $26, %eax
-cmpl $1, %ecx
-jne 247f
-movq 304(%r13), %rdi
+cmpl $1, %edx
+jne 251f
+movq 24(%rsp), %rax
+subq %rcx, %rax
+movq 304(%rbp), %r15
+cmpq $31, %rax
+ja 252f
+movq %r15, %rdi
 movq 8(%rsp), %rsi
 movq %r12, %rdx
-movq %rbx, %rcx
-movq %r14, %r8
-addq $24, %rsp
-popq %rbx
-popq %r12
-popq %r13
-popq %r14
-popq %r15
-popq %rbp
-jmp 249f
-243:
+callq 452f
+movq %rax, %rsi
+jmp 253f
+247:
 xorl %edx, %edx
 movq 8(%rsp), %rdi
-244:
+248:
 movq (%rdi,%rdx), %rcx
 movq %rcx, (%rbx,%rdx)
 leaq 8(%rdx), %rcx
 addq $16, %rdx
 cmpq %r14, %rdx
 movq %rcx, %rdx
-jbe 244b
-245:
+jbe 248b
+249:
 subq %rcx, %r14
-jbe 247f
+jbe 251f
 addq %rcx, %rbx
-addq %rcx, %rbp
-addq %rsi, %rbp
-246:
-movb (%rbp), %cl
+addq %rcx, %r13
+addq %rsi, %r13
+250:
+movb (%r13), %cl
 movb %cl, (%rbx)
 incq %rbx
-incq %rbp
+incq %r13
 decq %r14
-jne 246b
-247:
-addq $24, %rsp
+jne 250b
+251:
+addq $40, %rsp
 popq %rbx
 popq %r12
 popq %r13
@@ -1615,68 +1666,40 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-248:
-249:
+252:
+movq 8(%rsp), %rsi
+253:
+movq %r15, %rdi
+movq %r12, %rdx
+movq %rbx, %rcx
+movq %r14, %r8
+addq $40, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+jmp 255f
+254:
+255:
 pushq %rbp
 pushq %r15
 pushq %r14
 pushq %r13
 pushq %r12
 pushq %rbx
-subq $312, %rsp
+subq $296, %rsp
+movq %rdx, %rbx
 movq %rdi, %r14
-leaq 147520(%rdi), %rax
-movq $-8, %rdi
-250:
-movq $0, 147528(%r14,%rdi)
-addq $8, %rdi
-cmpq $24, %rdi
-jb 250b
-leaq 147552(%r14), %r13
-cmpq $8, %rdx
-jae 251f
-xorl %r10d, %r10d
-jmp 253f
-251:
-xorl %edi, %edi
-252:
-movq (%rsi,%rdi), %r9
-movq %r9, (%r13,%rdi)
-leaq 8(%rdi), %r10
-addq $16, %rdi
-cmpq %rdx, %rdi
-movq %r10, %rdi
-jbe 252b
-253:
-movq %rdx, %rdi
-subq %r10, %rdi
-jbe 255f
-leaq (%r10,%r14), %r9
-addq $147552, %r9
-addq %r10, %rsi
-254:
-movb (%rsi), %r10b
-movb %r10b, (%r9)
-incq %r9
-incq %rsi
-decq %rdi
-jne 254b
-255:
-leaq 16384(%r14), %rsi
-addq %rdx, %r13
-addq %r14, %rdx
-movq $-8, %rdi
-256:
-movq $0, 147560(%rdx,%rdi)
-addq $8, %rdi
-cmpq $24, %rdi
-jb 256b
-leaq (%r8,%rcx), %rdx
+leaq 16384(%rdi), %rdx
+leaq (%r8,%rcx), %rdi
+leaq -32(%rsi), %rax
 movq %rax, 15280(%r14)
 movq %rcx, 15288(%r14)
 movq %rcx, 15296(%r14)
-movq %rdx, 15304(%r14)
-movq %rsi, 15312(%r14)
+movq %rdi, 15304(%r14)
+movq %rdx, 15312(%r14)
 movl $131072, %ecx
 cmpq %rcx, %r8
 cmovbq %r8, %rcx
@@ -1687,162 +1710,163 @@ movq $8, 15264(%r14)
 xorps %xmm0, %xmm0
 movups %xmm0, 10752(%r14)
 movl $0, 15272(%r14)
-cmpl $-47205080, 147552(%r14)
-movl $26, %r15d
-jne 327f
-movzbl 147556(%r14), %ecx
+cmpl $-47205080, (%rsi)
+movl $26, %r13d
+jne 323f
+movzbl 4(%rsi), %ecx
 movl %ecx, %edx
 andl $31, %edx
-jne 327f
-subq %rax, %r13
+jne 323f
+addq $32, %rbx
 movl %ecx, %edi
 shrl $5, %edi
 andl $1, %edi
 movl $38, %edx
 subq %rdi, %rdx
 shrl $6, %ecx
-leaq 457f(%rip), %rsi
+leaq 462f(%rip), %rsi
 movslq (%rsi,%rcx,4), %rcx
 addq %rsi, %rcx
 jmpq *%rcx
-257:
-cmpq $38, %r13
-jb 327f
+256:
+cmpq $38, %rbx
+jb 323f
 leal (,%rdi,8), %ecx
 movl $-1, %esi
 shll %cl, %esi
 movl $38, %ebp
 testq %rdi, %rdi
-je 262f
+je 261f
 notl %esi
 andl (%rdx,%rax), %esi
-jmp 261f
-258:
+jmp 260f
+257:
 movl $2, %ebp
 movl $256, %edi
-jmp 260f
-259:
+jmp 259f
+258:
 movl $4, %ebp
 xorl %edi, %edi
-260:
+259:
 leal (,%rbp,8), %ecx
 movq $-1, %rsi
 shlq %cl, %rsi
 addq %rdx, %rbp
-cmpq %r13, %rbp
-ja 327f
+cmpq %rbx, %rbp
+ja 323f
 notq %rsi
 andq (%rdx,%rax), %rsi
 addq %rdi, %rsi
-261:
+260:
 cmpq %r8, %rsi
-jne 327f
+jne 323f
+261:
+movq %rbx, 96(%rsp)
 262:
-leaq 3(%rbp), %rbx
-movq %r13, %rax
-subq %rbx, %rax
-jb 327f
+leaq 3(%rbp), %r15
+movq %rbx, %rax
+subq %r15, %rax
+jb 323f
 movq 15280(%r14), %rdi
-movq (%rdi,%rbp), %rbp
-movl %ebp, %ecx
+movq (%rdi,%rbp), %r12
+movl %r12d, %ecx
 andl $16777215, %ecx
-movl %ecx, %r12d
-shrl $3, %r12d
-movl %ebp, %edx
+movl %ecx, %ebp
+shrl $3, %ebp
+movl %r12d, %edx
 shrl %edx
 andl $3, %edx
-leaq 458f(%rip), %rsi
+leaq 463f(%rip), %rsi
 movslq (%rsi,%rdx,4), %rdx
 addq %rsi, %rdx
-movq %rbp, 272(%rsp)
 jmpq *%rdx
 263:
-cmpq %rax, %r12
-ja 327f
+cmpq %rax, %rbp
+ja 323f
 movq 15288(%r14), %rsi
 movq 15304(%r14), %rax
 subq %rsi, %rax
-cmpq %rax, %r12
-ja 327f
-addq %rbx, %rdi
-movq %r12, %rdx
-callq 330f
-movq %r12, %rax
+cmpq %rax, %rbp
+ja 323f
+addq %r15, %rdi
+movq %rbp, %rdx
+callq 326f
+movq %rbp, %rax
 jmp 266f
 264:
-cmpq %rbx, %r13
-je 327f
+cmpq %r15, %rbx
+je 323f
 movq 15288(%r14), %rcx
 movq 15304(%r14), %rax
 subq %rcx, %rax
-cmpq %rax, %r12
-ja 327f
+cmpq %rax, %rbp
+ja 323f
 movl $1, %eax
-testq %r12, %r12
+testq %rbp, %rbp
 je 266f
-movb (%rdi,%rbx), %dl
-movq %r12, %rsi
+movb (%rdi,%r15), %dl
+movq %rbp, %rsi
 265:
 movb %dl, (%rcx)
 incq %rcx
 decq %rsi
 jne 265b
 266:
-addq %r12, 15288(%r14)
-addq %rbx, %rax
+addq %rbp, 15288(%r14)
+addq %r15, %rax
 movq %rax, %rbp
 267:
-testb $1, 272(%rsp)
+testb $1, %r12b
 je 262b
-jmp 328f
+jmp 324f
 268:
 cmpl $1048583, %ecx
-ja 327f
-cmpq %rax, %r12
-ja 327f
-addq %rbx, %r12
-movq %r12, 24(%rsp)
-movq (%rdi,%rbx), %r9
+ja 323f
+cmpq %rax, %rbp
+ja 323f
+addq %r15, %rbp
+movq (%rdi,%r15), %r9
 movl %r9d, %eax
 andl $3, %eax
-movl %r9d, %r10d
-shrl $2, %r10d
-andl $3, %r10d
+movl %r9d, %r13d
+shrl $2, %r13d
+andl $3, %r13d
 cmpq $2, %rax
+movq %rbp, 48(%rsp)
 jae 270f
-shll $3, %r10d
-leaq 479f(%rip), %rcx
-movb (%r10,%rcx), %cl
+shll $3, %r13d
+leaq 484f(%rip), %rcx
+movb (%r13,%rcx), %cl
 shrq %cl, %r9
 movq %r9, %rsi
-leaq 480f(%rip), %rcx
-andq (%r10,%rcx), %rsi
-leaq 481f(%rip), %rcx
-addq (%r10,%rcx), %rbx
+leaq 485f(%rip), %rcx
+andq (%r13,%rcx), %rsi
+leaq 486f(%rip), %rcx
+addq (%r13,%rcx), %r15
 movq 15320(%r14), %rcx
 testq %rax, %rax
 je 273f
 cmpq %rcx, %rsi
-movq 24(%rsp), %rbp
-ja 327f
-leaq 1(%rbx), %r8
+leaq 464f(%rip), %r13
+ja 322f
+leaq 1(%r15), %r8
 cmpq %rbp, %r8
-ja 327f
+ja 322f
 testq %rsi, %rsi
 je 274f
 movq 15312(%r14), %rax
-movb (%rbx,%rdi), %cl
+movb (%r15,%rdi), %cl
 xorl %edx, %edx
 269:
 movb %cl, (%rax,%rdx)
 incq %rdx
 cmpq %rdx, %rsi
 jne 269b
-movq %rsi, 32(%rsp)
-jmp 275f
+movq %rsi, 16(%rsp)
+jmp 292f
 270:
-leaq 478f(%rip), %rcx
-movb (%rcx,%r10,4), %cl
+leaq 483f(%rip), %rcx
+movb (%rcx,%r13,4), %cl
 movq %r9, %r8
 shrq $4, %r8
 movq $-1, %rdx
@@ -1852,68 +1876,67 @@ shrq %cl, %r9
 notq %rdx
 andq %rdx, %r8
 cmpq 15320(%r14), %r8
-ja 327f
+ja 322f
 andq %rdx, %r9
-leaq 477f(%rip), %rcx
-addq (%rcx,%r10,8), %rbx
-addq %rbx, %r9
-cmpq 24(%rsp), %r9
-ja 327f
+leaq 482f(%rip), %rcx
+addq (%rcx,%r13,8), %r15
+addq %r15, %r9
+cmpq %rbp, %r9
+ja 322f
 cmpl $2, %eax
-movq %r8, 32(%rsp)
+movq %r8, 16(%rsp)
 jne 272f
-cmpq %r9, %rbx
-jae 327f
-movq %r10, 16(%rsp)
-movzbl (%rbx,%rdi), %r12d
-testb %r12b, %r12b
-js 308f
-leaq (%rbx,%r12), %rcx
+cmpq %r9, %r15
+jae 322f
+movzbl (%r15,%rdi), %ebp
+testb %bpl, %bpl
+js 275f
+leaq (%r15,%rbp), %rcx
 incq %rcx
 cmpq %r9, %rcx
-ja 327f
-movq %r9, 40(%rsp)
-leaq 1(%rbx), %rdx
 leaq 112(%rsp), %rdi
+leaq 476f(%rip), %rbx
+ja 322f
+movq %r9, 24(%rsp)
+leaq 1(%r15), %rdx
 movq %r14, %rsi
-movq %rcx, 8(%rsp)
-leaq 471f(%rip), %rbp
-movq %rbp, %r8
-callq 336f
+movq %rcx, (%rsp)
+movq %rbx, %r8
+callq 332f
 cmpb $0, 112(%rsp)
-je 327f
-movq 120(%rsp), %r15
-movl 128(%rsp), %eax
+je 322f
+movq %r12, 56(%rsp)
+movq %rbx, %rsi
+movq 120(%rsp), %rbx
+movl 128(%rsp), %r12d
 movq 136(%rsp), %rdx
 movq %r14, %rdi
-movq %rbp, %rsi
-movq %rax, %rbp
-movl %ebp, %ecx
-callq 350f
+movl %r12d, %ecx
+callq 346f
 testb %al, %al
-je 326f
-leaq (%rbx,%r12), %rcx
+je 322f
+leaq (%r15,%rbp), %rcx
 incq %rcx
-cmpq %rcx, %r15
-jae 326f
-addq %r12, %rbx
+cmpq %rcx, %rbx
+jae 322f
+addq %rbp, %r15
 movq 15280(%r14), %rdi
-movzbl (%rdi,%rbx), %eax
+movzbl (%rdi,%r15), %eax
 testl %eax, %eax
-je 326f
-shlq $3, %r15
+je 322f
+shlq $3, %rbx
 leaq (,%rcx,8), %rdx
 bsrl %eax, %eax
 xorl $31, %eax
 subq %rax, %rdx
 addq $23, %rdx
 movq %rdx, %rax
-subq %r15, %rax
-leaq (,%rbp,2), %r8
+subq %rbx, %rax
+leaq (%r12,%r12), %r8
 cmpq %r8, %rax
-jb 326f
+jb 322f
 movq %rdx, %rax
-subq %rbp, %rax
+subq %r12, %rax
 movq %rax, %rcx
 shrq $3, %rcx
 movq (%rcx,%rdi), %rsi
@@ -1921,10 +1944,10 @@ movl %eax, %ecx
 andb $7, %cl
 shrq %cl, %rsi
 movq $-1, %r9
-movl %ebp, %ecx
+movl %r12d, %ecx
 shlq %cl, %r9
 notq %r9
-subq %rbp, %rax
+subq %r12, %rax
 movq %rax, %rcx
 shrq $3, %rcx
 movq (%rcx,%rdi), %rdi
@@ -1934,19 +1957,20 @@ shrq %cl, %rdi
 andq %r9, %rsi
 andq %r9, %rdi
 subq %r8, %rdx
-xorl %r12d, %r12d
+xorl %ebp, %ebp
+movq 56(%rsp), %r12
 271:
 andl $63, %esi
 movb 10244(%r14,%rsi,8), %al
-movb %al, 14992(%r14,%r12)
+movb %al, 14992(%r14,%rbp)
 movl 10240(%r14,%rsi,8), %r8d
 movq %rdi, %rsi
 movl %r8d, %eax
 shrl $24, %eax
-leaq (%r15,%rax), %rcx
+leaq (%rbx,%rax), %rcx
 cmpq %rcx, %rdx
-jb 310f
-incq %r12
+jb 277f
+incq %rbp
 subq %rax, %rdx
 movq %rdx, %rcx
 shrq $3, %rcx
@@ -1961,602 +1985,47 @@ shlq %cl, %rdi
 notq %rdi
 andq %r9, %rdi
 addq %r8, %rdi
-cmpq $254, %r12
-jne 271b
-jmp 326f
+cmpq $254, %rbp
+je 322f
+jmp 271b
 272:
 movl 15272(%r14), %eax
-jmp 318f
+jmp 285f
 273:
 cmpq %rcx, %rsi
-movq 24(%rsp), %rbp
-ja 327f
-leaq (%rbx,%rsi), %rcx
+leaq 464f(%rip), %r13
+ja 322f
+leaq (%r15,%rsi), %rcx
 cmpq %rbp, %rcx
-ja 327f
-addq %rdi, %rbx
+ja 322f
+addq %rdi, %r15
 movq %rsi, %rdx
 movq 15312(%r14), %rsi
-movq %rbx, %rdi
-movq %rdx, 32(%rsp)
-movq %rcx, %rbx
-callq 330f
-movq %rbx, %r8
-jmp 275f
-274:
-movq $0, 32(%rsp)
-275:
-leaq 459f(%rip), %rbx
-276:
-cmpq %rbp, %r8
-jae 327f
-movq 15280(%r14), %rax
-movzbl (%rax,%r8), %ecx
-movq %rcx, %rdi
-testb %cl, %cl
-jns 278f
-movzbl 1(%rax,%r8), %edx
-cmpl $255, %ecx
-je 277f
-movl %ecx, %esi
-shll $8, %esi
-leaq (%rsi,%rdx), %rdi
-addq $-32768, %rdi
-jmp 278f
-277:
-movzbl 2(%r8,%rax), %esi
-shll $8, %esi
-leaq (%rsi,%rdx), %rdi
-addq $32512, %rdi
-278:
-movl %ecx, %edx
-shrb $7, %dl
-movzbl %dl, %edx
-xorl %esi, %esi
-cmpq $255, %rcx
-sete %sil
-addq %rsi, %r8
-leaq (%rdx,%r8), %rcx
-incq %rcx
-testq %rdi, %rdi
-je 307f
-cmpq %rbp, %rcx
-jae 327f
-movzbl (%rcx,%rax), %r11d
-testb $3, %r11b
-jne 326f
+movq %r15, %rdi
+movq %rdx, 16(%rsp)
 movq %rcx, %r15
-movq %rdi, 16(%rsp)
-incq %r15
-xorl %r12d, %r12d
-movq %r11, 8(%rsp)
-279:
-leal (%r12,%r12), %eax
-movb $6, %cl
-subb %al, %cl
-movq %r11, %r8
-shrq %cl, %r8
-andl $3, %r8d
-testq %r12, %r12
-je 280f
-cmpq $1, %r12
-jne 281f
-movups 473f+16(%rip), %xmm0
-movaps %xmm0, 128(%rsp)
-movups 473f(%rip), %xmm0
-movaps %xmm0, 112(%rsp)
-movl $5, %ecx
-movl $29, %edx
-movl $1, %eax
-movb $1, %dil
-movl $32, %r9d
-movl $1024, %esi
-movslq (%rbx,%r8,4), %r10
-addq %rbx, %r10
-leaq 469f(%rip), %r8
-jmpq *%r10
-280:
-movups 472f+16(%rip), %xmm0
-movaps %xmm0, 128(%rsp)
-movups 472f(%rip), %xmm0
-movaps %xmm0, 112(%rsp)
-movl $6, %ecx
-movl $36, %edx
-xorl %eax, %eax
-movslq (%rbx,%r8,4), %r10
-addq %rbx, %r10
-leaq 468f(%rip), %r8
-xorl %edi, %edi
-movl $36, %r9d
-xorl %esi, %esi
-jmpq *%r10
-281:
-movups 474f+16(%rip), %xmm0
-movaps %xmm0, 128(%rsp)
-movups 474f(%rip), %xmm0
-movaps %xmm0, 112(%rsp)
-movl $6, %ecx
-movl $2, %eax
-movl $53, %edx
-movl $512, %esi
-xorl %edi, %edi
-movslq (%rbx,%r8,4), %r10
-addq %rbx, %r10
-leaq 467f(%rip), %r8
-movl $53, %r9d
-jmpq *%r10
-282:
-xorl %eax, %eax
-283:
-movups (%r8,%rax), %xmm0
-movups %xmm0, 10768(%r14,%rax)
-cmpq $112, %rax
-leaq 16(%rax), %rax
-jb 283b
-movq %r14, %rdi
-leaq 112(%rsp), %rsi
-jmp 285f
-284:
-leaq 280(%rsp), %rdi
-movq %r14, %rsi
-movq %r15, %rdx
-movq %rbp, %rcx
-leaq 112(%rsp), %r15
+callq 326f
 movq %r15, %r8
-callq 336f
-cmpb $0, 280(%rsp)
-je 326f
-movq 288(%rsp), %rax
-movl 296(%rsp), %ecx
-movq 304(%rsp), %rdx
-movq %r14, %rdi
-movq %r15, %rsi
-movq %rax, %r15
-285:
-callq 350f
-testb %al, %al
-movq 8(%rsp), %r11
-je 326f
-jmp 290f
-286:
-leaq 10752(%r14), %rcx
-cmpl $0, (%rcx,%rax,4)
-je 326f
-jmp 290f
-287:
-cmpq %rbp, %r15
-jae 326f
-movq 15280(%r14), %rcx
-movzbl (%rcx,%r15), %ecx
-cmpl %ecx, %r9d
-jbe 326f
-movl %eax, %edx
-shll $8, %edx
-leaq 470f(%rip), %r8
-addq %r8, %rdx
-movl (%rdx,%rcx,4), %edx
-testb %dil, %dil
-je 288f
-xorl %edi, %edi
-cmpb $2, %cl
-setb %dil
-leal (%rdi,%rdi,2), %edi
-movl $1, %r8d
-shll %cl, %r8d
-leal (%r8,%rdi), %ecx
-addl $-3, %ecx
-jmp 289f
-288:
-movl %edx, %ecx
-andl $16777215, %ecx
-289:
-shrl $8, %edx
-andl $16711680, %edx
-movl %edx, (%r14,%rsi,8)
-movl %ecx, 4(%r14,%rsi,8)
-movl $1, 10752(%r14,%rax,4)
-incq %r15
-290:
-incq %r12
-cmpq $3, %r12
-jne 279b
-cmpq %rbp, %r15
-jae 326f
-movq %r15, %rcx
-movq 15280(%r14), %r10
-movzbl -1(%rbp,%r10), %eax
-testl %eax, %eax
-movl $26, %r15d
-je 327f
-movq %rcx, %rsi
-shlq $3, %rsi
-leaq (,%rbp,8), %r11
-bsrl %eax, %eax
-xorl $31, %eax
-subq %rax, %r11
-addq $23, %r11
-movl 10752(%r14), %edi
-movl 10756(%r14), %edx
-movl 10760(%r14), %eax
-movq %r11, %rcx
-movq %rsi, 104(%rsp)
-subq %rsi, %rcx
-leal (%rdx,%rdi), %esi
-addl $-2, %esi
-addl %eax, %esi
-decl %esi
-cmpq %rsi, %rcx
-jb 327f
-movq 15312(%r14), %rsi
-addq %rsi, 32(%rsp)
-decl %edi
-decl %edx
-movl %edi, %ecx
-subq %rcx, %r11
-movq %r11, %rcx
-shrq $3, %rcx
-movq (%rcx,%r10), %r8
-movl %r11d, %ecx
-andb $7, %cl
-shrq %cl, %r8
-movq $-1, %r9
-movl %edi, %ecx
-shlq %cl, %r9
-decl %eax
-movl %edx, %ecx
-subq %rcx, %r11
-movq %r11, %rcx
-shrq $3, %rcx
-movq (%rcx,%r10), %rdi
-movl %r11d, %ecx
-andb $7, %cl
-shrq %cl, %rdi
-notq %r9
-andq %r8, %r9
-movq %r9, 72(%rsp)
-movq $-1, %r9
-movl %edx, %ecx
-shlq %cl, %r9
-notq %r9
-movl %eax, %ecx
-subq %rcx, %r11
-movq %r11, %rcx
-shrq $3, %rcx
-movq (%rcx,%r10), %rdx
-movl %r11d, %ecx
-andb $7, %cl
-shrq %cl, %rdx
-movq $-1, %r8
-movl %eax, %ecx
-shlq %cl, %r8
-andq %rdi, %r9
-movq %r9, 40(%rsp)
-notq %r8
-andq %rdx, %r8
-movq %r8, 88(%rsp)
-movq 15288(%r14), %rdx
-movq 15304(%r14), %rax
-movq %rax, %rcx
-subq %rdx, %rcx
-leaq 131072(%rdx), %rdi
-cmpq $131073, %rcx
-cmovbq %rax, %rdi
-movq %rdi, 248(%rsp)
-movq 15248(%r14), %rcx
-movq 15256(%r14), %rdi
-movq 15264(%r14), %rax
-movq %rcx, 112(%rsp)
-movq %rdi, 120(%rsp)
-movq %rax, 64(%rsp)
-movq %rax, 128(%rsp)
-xorps %xmm0, %xmm0
-movups %xmm0, 152(%rsp)
-movq $0, 168(%rsp)
-movq 15296(%r14), %rax
-movq %rax, 256(%rsp)
-movq 16(%rsp), %r12
-movq %r10, 240(%rsp)
-291:
-movq %r12, 16(%rsp)
-movq %rdi, 80(%rsp)
-movq %rcx, 8(%rsp)
-movq %rdx, %rdi
-movq %rsi, %r8
-movq 72(%rsp), %rdx
-movl $511, %eax
-andl %eax, %edx
-movq 88(%rsp), %r15
-andl %eax, %r15d
-movzbl 40(%rsp), %esi
-leaq 7(%r11), %rcx
-movq %rcx, %rax
-shrq $3, %rax
-movq %r10, %r12
-movq -8(%rax,%r10), %r10
-andl $56, %ecx
-subl %r11d, %ecx
-shlq %cl, %r10
-movq %rsi, 48(%rsp)
-movl 8192(%r14,%rsi,8), %eax
-movq %rax, 96(%rsp)
-shrl $16, %eax
-movq %r10, %rbx
-shrq %rbx
-andl $63, %eax
-movl %eax, %ecx
-notb %cl
-shrq %cl, %rbx
-movl %eax, %ecx
-shlq %cl, %r10
-subq %rax, %r11
-movl (%r14,%rdx,8), %ebp
-movl 4(%r14,%rdx,8), %esi
-movq %r11, %r9
-movl 4096(%r14,%r15,8), %r11d
-movl 4100(%r14,%r15,8), %r15d
-movl %ebp, %ecx
-orl %r11d, %ecx
-testl $16711680, %ecx
-movq %rbp, 264(%rsp)
-je 292f
-movl %r11d, %edx
-shrl $16, %edx
-shrq %r10
-andl $63, %edx
-movl %edx, %ecx
-notb %cl
-shrq %cl, %r10
-subq %rdx, %r9
-addq %r10, %r15
-leaq 7(%r9), %rcx
-movq %rcx, %rdx
-shrq $3, %rdx
-movq -8(%rdx,%r12), %r10
-andl $56, %ecx
-subl %r9d, %ecx
-shlq %cl, %r10
-shrl $16, %ebp
-movq %r10, %r12
-shrq %r12
-andl $63, %ebp
-movl %ebp, %ecx
-notb %cl
-shrq %cl, %r12
-movl %ebp, %ecx
-shlq %cl, %r10
-addq %r12, %rsi
-movq 16(%rsp), %r12
-subq %rbp, %r9
-movq %r9, 56(%rsp)
-jmp 293f
-292:
-movq %r9, 56(%rsp)
-movq 16(%rsp), %r12
-293:
-decq %r12
-movq 48(%rsp), %rcx
-movl 8196(%r14,%rcx,8), %ecx
-addq %rcx, %rbx
-testq %r12, %r12
-je 294f
-movq 96(%rsp), %rbp
-leal (%r11,%rbp), %ecx
-movq %r12, 16(%rsp)
-movq %r8, 48(%rsp)
-movq 264(%rsp), %r8
-leal (%r8,%rcx), %r12d
-shrl $24, %r12d
-movl %r8d, %edx
-shrl $24, %edx
-movq %r11, %r9
-movq %r10, %r11
-shrq %r11
-andl $63, %edx
-movl %edx, %ecx
-notb %cl
-shrq %cl, %r11
-movl %edx, %ecx
-shlq %cl, %r10
-addq %r8, %r11
-movq 48(%rsp), %r8
-movq %r11, 72(%rsp)
-movl %r9d, %edx
-shrl $24, %edx
-movq %r10, %r11
-shrq %r11
-andl $63, %edx
-movl %edx, %ecx
-notb %cl
-shrq %cl, %r11
-movl %edx, %ecx
-shlq %cl, %r10
-movl %ebp, %ecx
-shrl $24, %ecx
-shrq %r10
-notb %cl
-shrq %cl, %r10
-addq %r9, %r11
-movq %r11, 88(%rsp)
-addq %rbp, %r10
-movq 56(%rsp), %r11
-subq %r12, %r11
-movq 16(%rsp), %r12
-movq %r10, 40(%rsp)
-movq 24(%rsp), %rbp
-jmp 295f
-294:
-movq 24(%rsp), %rbp
-movq 56(%rsp), %r11
-295:
-cmpq $1, %rsi
-movq %rbx, %rdx
-adcq $-1, %rdx
-cmpl $2, %eax
-movl $4, %eax
-cmovaeq %rax, %rdx
-movq 8(%rsp), %r9
-leaq -1(%r9), %rax
-movq %rax, 136(%rsp)
-movq %rbx, 144(%rsp)
-movl %edx, %eax
-andl $7, %eax
-cmpq $2, %rdx
-movq 64(%rsp), %rbx
-movq 80(%rsp), %r10
-cmovaeq %r10, %rbx
-movq 112(%rsp,%rax,8), %rcx
-testq %rdx, %rdx
-cmoveq %r10, %r9
-movq %rbx, 128(%rsp)
-movq %r9, 8(%rsp)
-movq %r9, 120(%rsp)
-movq %rcx, 112(%rsp)
-cmpq 104(%rsp), %r11
-jb 326f
-testq %rcx, %rcx
-je 326f
-leaq (%rsi,%rdi), %r10
-movq %r10, %rax
-subq 256(%rsp), %rax
-cmpq %rax, %rcx
-ja 326f
-movq %r11, %r9
-leaq (%rsi,%r15), %rdx
-leaq 16(%rdx), %r11
-movq 248(%rsp), %rax
-subq %rdi, %rax
-cmpq %rax, %r11
-movq %rbx, 64(%rsp)
-jbe 299f
-cmpq %rax, %rdx
-ja 326f
-testq %rsi, %rsi
-je 297f
-movq %r8, %rax
-movq %rdi, %r11
-movq %rsi, %rbx
-296:
-movb (%rax), %bpl
-movb %bpl, (%r11)
-incq %r11
-incq %rax
-decq %rbx
-jne 296b
-297:
-testq %r15, %r15
-movq 24(%rsp), %rbp
-je 306f
-movq %rcx, %rax
-negq %rax
-298:
-movb (%rax,%r10), %r11b
-movb %r11b, (%r10)
-incq %r10
-decq %r15
-jne 298b
-jmp 306f
-299:
-xorl %eax, %eax
-300:
-movups (%r8,%rax), %xmm0
-movups %xmm0, (%rdi,%rax)
-addq $16, %rax
-cmpq %rsi, %rax
-jb 300b
-cmpq $15, %rcx
-jbe 302f
-movq %r10, %rax
-subq %rcx, %rax
-xorl %r11d, %r11d
-301:
-movups (%rax,%r11), %xmm0
-movups %xmm0, (%r10,%r11)
-addq $16, %r11
-cmpq %r15, %r11
-jb 301b
-jmp 306f
-302:
-movq %r12, 16(%rsp)
-movb $7, %al
-movzbl %al, %eax
-divb %cl
-movzbl %al, %eax
-imulq %rcx, %rax
-cmpq $7, %rcx
-ja 304f
-movq %rcx, %r11
-negq %r11
-movq %r10, %rbx
-movq %rax, %r12
-303:
-movb (%r11,%rbx), %bpl
-movb %bpl, (%rbx)
-incq %rbx
-decq %r12
-jne 303b
-304:
-cmpq %r15, %rax
-movq 24(%rsp), %rbp
-movq 16(%rsp), %r12
-jae 306f
-leaq (%rsi,%rdi), %r11
-subq %rcx, %r11
-305:
-movq (%r11), %rbx
-movq %rbx, (%rax,%r10)
-addq $8, %rax
-addq $8, %r11
-cmpq %r15, %rax
-jb 305b
-306:
-addq %rdi, %rdx
-addq %r8, %rsi
-testq %r12, %r12
-movq %r9, %r11
-movq 8(%rsp), %rdi
-movq 240(%rsp), %r10
-jne 291b
-movq %rdx, 15288(%r14)
-movq %rcx, 15248(%r14)
-movq %rdi, 15256(%r14)
-movq 64(%rsp), %rax
-movq %rax, 15264(%r14)
-cmpq 104(%rsp), %r11
-jne 326f
-movq %r14, %rdi
-movq 32(%rsp), %rdx
-callq 345f
-testb %al, %al
-movl $26, %r15d
-je 327f
-jmp 267b
-307:
-cmpq %rbp, %rcx
-jne 327f
-movq 15312(%r14), %rsi
-movq 32(%rsp), %rdx
-addq %rsi, %rdx
-movq %r14, %rdi
-callq 345f
-testb %al, %al
-je 327f
-jmp 267b
-308:
-leaq -126(%r12), %rax
+jmp 292f
+274:
+movq $0, 16(%rsp)
+jmp 292f
+275:
+leaq -126(%rbp), %rax
 shrq %rax
-addq %rbx, %rax
+addq %r15, %rax
 incq %rax
 cmpq %r9, %rax
-ja 327f
-movq %rax, 8(%rsp)
-incq %rbx
-addq $-127, %r12
+ja 322f
+movq %rax, (%rsp)
+incq %r15
+addq $-127, %rbp
 xorl %eax, %eax
 xorl %edx, %edx
-309:
+276:
 movq %rdx, %rcx
 shrq %rcx
-addq %rbx, %rcx
+addq %r15, %rcx
 movq 15280(%r14), %rsi
 movzbl (%rsi,%rcx), %esi
 movl %eax, %ecx
@@ -2567,34 +2036,33 @@ andb $15, %sil
 movb %sil, 14992(%r14,%rdx)
 incq %rdx
 addq $4, %rax
-cmpq %rdx, %r12
-jne 309b
-jmp 311f
-310:
+cmpq %rdx, %rbp
+jne 276b
+jmp 278f
+277:
 andl $63, %esi
 movb 10244(%r14,%rsi,8), %al
-movb %al, 14993(%r14,%r12)
-addq $2, %r12
-movl $26, %r15d
-movq 40(%rsp), %r9
-311:
+movb %al, 14993(%r14,%rbp)
+addq $2, %rbp
+movq 24(%rsp), %r9
+278:
 xorl %edx, %edx
 xorl %eax, %eax
-312:
+279:
 movzbl %al, %ecx
 movzbl 14992(%r14,%rcx), %ecx
 cmpl $11, %ecx
-ja 327f
+ja 322f
 movl $1, %esi
 shll %cl, %esi
 shrl %esi
 addl %esi, %edx
 incq %rax
-cmpq %rax, %r12
-jne 312b
+cmpq %rax, %rbp
+jne 279b
 leal -2048(%rdx), %eax
 cmpl $-2047, %eax
-jb 327f
+jb 322f
 movl $63, %edi
 bsrl %edx, %edi
 xorl $31, %edi
@@ -2603,17 +2071,17 @@ subl %edi, %eax
 movl $1, %esi
 movl %eax, %ecx
 shll %cl, %esi
-cmpq $255, %r12
-ja 327f
+cmpq $255, %rbp
+ja 322f
 subl %edx, %esi
 leal -1(%rsi), %ecx
 andl %esi, %ecx
-jne 327f
-movq %r9, 40(%rsp)
+jne 322f
+movq %r9, 24(%rsp)
 movl $32, %ecx
 bsfl %esi, %ecx
 incb %cl
-movb %cl, 14992(%r14,%r12)
+movb %cl, 14992(%r14,%rbp)
 leal -21(%rdi), %edx
 xorps %xmm0, %xmm0
 movaps %xmm0, 224(%rsp)
@@ -2625,7 +2093,7 @@ movaps %xmm0, 144(%rsp)
 movaps %xmm0, 128(%rsp)
 movaps %xmm0, 112(%rsp)
 movq $-1, %rsi
-313:
+280:
 movzbl 14993(%r14,%rsi), %ecx
 leal 1(%rcx), %r8d
 andb $15, %cl
@@ -2637,25 +2105,25 @@ shlq %cl, %r9
 andl $15, %r8d
 addq %r9, 112(%rsp,%r8,8)
 incq %rsi
-cmpq %rsi, %r12
-jne 313b
+cmpq %rsi, %rbp
+jne 280b
 movl $2, %ecx
 movq 120(%rsp), %rsi
-314:
+281:
 addq 112(%rsp,%rcx,8), %rsi
 movq %rsi, 112(%rsp,%rcx,8)
 incq %rcx
 cmpq $16, %rcx
-jne 314b
+jne 281b
 xorl %r8d, %r8d
-315:
+282:
 movzbl 14992(%r14,%r8), %esi
 andl $15, %esi
 movl $1, %r9d
 movl %esi, %ecx
 shll %cl, %r9d
 shrl %r9d
-je 317f
+je 284f
 movl $33, %r11d
 subl %edi, %r11d
 subl %esi, %r11d
@@ -2665,85 +2133,88 @@ orl %r11d, %r10d
 movl %edx, %ecx
 shll %cl, %r9d
 movq 112(%rsp,%rsi,8), %rcx
-316:
+283:
 movl %ecx, %r11d
 andl $2047, %r11d
 movw %r10w, 10896(%r14,%r11,2)
 incq %rcx
 decl %r9d
-jne 316b
+jne 283b
 movq %rcx, 112(%rsp,%rsi,8)
-317:
-cmpq %r12, %r8
+284:
+cmpq %rbp, %r8
 leaq 1(%r8), %r8
-jne 315b
+jne 282b
 movl %eax, 15272(%r14)
-movq 8(%rsp), %rbx
-movq 32(%rsp), %r8
-movq 40(%rsp), %r9
-movq 16(%rsp), %r10
-318:
+movq (%rsp), %r15
+movq 96(%rsp), %rbx
+movq 48(%rsp), %rbp
+movq 16(%rsp), %r8
+movq 24(%rsp), %r9
+285:
 testl %eax, %eax
-je 327f
-testq %r10, %r10
 je 322f
+testq %r13, %r13
+je 289f
 cmpq $6, %r8
-jb 327f
-leaq 6(%rbx), %r12
-cmpq %r12, %r9
-jb 327f
+movl $26, %r13d
+jb 323f
+leaq 6(%r15), %rbx
+cmpq %rbx, %r9
+jb 323f
 movq 15280(%r14), %rdx
-movzwl (%rdx,%rbx), %eax
-addq %r12, %rax
-movzwl 2(%rdx,%rbx), %r11d
+movzwl (%rdx,%r15), %eax
+addq %rbx, %rax
+movzwl 2(%rdx,%r15), %r11d
 addq %rax, %r11
-movq %rdx, 8(%rsp)
-movzwl 4(%rdx,%rbx), %r10d
+movq %rdx, (%rsp)
+movzwl 4(%rdx,%r15), %r10d
 addq %r11, %r10
 cmpq %r9, %r10
-ja 327f
+ja 323f
 movq %rax, %rcx
-leaq 3(%r8), %rbx
-shrq $2, %rbx
-leaq (%rbx,%rbx,2), %rax
+leaq 3(%r8), %rbp
+shrq $2, %rbp
+leaq (,%rbp,2), %rax
+addq %rbp, %rax
 movq %r8, %rdx
-movq %rax, 96(%rsp)
+movq %rax, 80(%rsp)
 subq %rax, %rdx
-movq %rdx, 64(%rsp)
-jb 327f
-cmpq %rcx, %r12
-jae 327f
-movq 8(%rsp), %rax
-movzbl -1(%rax,%rcx), %esi
+movq %rdx, 8(%rsp)
+jb 323f
+cmpq %rcx, %rbx
+jae 323f
+movq %rcx, %rax
+movq (%rsp), %rcx
+movzbl -1(%rcx,%rax), %esi
 testl %esi, %esi
-je 327f
-cmpq %r11, %rcx
-jae 327f
-movq 8(%rsp), %rax
-movzbl -1(%r11,%rax), %edi
+je 323f
+cmpq %r11, %rax
+jae 323f
+movq (%rsp), %rcx
+movzbl -1(%r11,%rcx), %edi
 testl %edi, %edi
-je 327f
+je 323f
 cmpq %r10, %r11
-jae 327f
-movq 8(%rsp), %rax
-movzbl -1(%r10,%rax), %edx
+jae 323f
+movq (%rsp), %rcx
+movzbl -1(%r10,%rcx), %edx
 testl %edx, %edx
-je 327f
+je 323f
 cmpq %r9, %r10
-jae 327f
-movq %rcx, %r8
-movq 8(%rsp), %rax
-movzbl -1(%rax,%r9), %ecx
+jae 323f
+movq (%rsp), %rcx
+movzbl -1(%rcx,%r9), %ecx
 testl %ecx, %ecx
-je 327f
-movq %r8, %rax
+je 323f
+movq %r12, 56(%rsp)
 shlq $3, %rax
 bsrl %esi, %r8d
 xorl $31, %r8d
 movq %rax, %rsi
 subq %r8, %rsi
 addq $23, %rsi
-shlq $3, %r12
+shlq $3, %rbx
 shlq $3, %r11
 bsrl %edi, %edi
 xorl $31, %edi
@@ -2753,103 +2224,100 @@ addq $23, %r15
 shlq $3, %r10
 bsrl %edx, %edx
 xorl $31, %edx
-movq %r12, %rdi
-movq %r10, %r12
-subq %rdx, %r12
-addq $23, %r12
-leaq (,%r9,8), %rdx
+movq %r10, %r13
+subq %rdx, %r13
+addq $23, %r13
+leaq (,%r9,8), %r12
 bsrl %ecx, %ecx
 xorl $31, %ecx
-subq %rcx, %rdx
-addq $23, %rdx
-movq %rdx, %rcx
-cmpq $5, 64(%rsp)
-movq %r10, 48(%rsp)
-movq %rax, 80(%rsp)
-movq %r9, 40(%rsp)
-movq %r11, 72(%rsp)
-movq %rdi, 56(%rsp)
-jb 324f
-cmpq %rdi, %rsi
-jb 324f
+subq %rcx, %r12
+addq $23, %r12
+cmpq $5, 8(%rsp)
+movq %rax, 64(%rsp)
+movq %r9, 24(%rsp)
+movq %r10, 72(%rsp)
+movq %r11, 40(%rsp)
+movq %rbx, 88(%rsp)
+jb 290f
+cmpq %rbx, %rsi
+jb 290f
 cmpq %rax, %r15
-jb 324f
-cmpq %r11, %r12
-jb 324f
-movq %rcx, %r9
-cmpq %r10, %rcx
-jb 323f
+jb 290f
+cmpq %r11, %r13
+jb 290f
+cmpq %r10, %r12
+jb 290f
 movq 15312(%r14), %rcx
-movq %rcx, 88(%rsp)
+movq %rcx, 32(%rsp)
 movl $5, %edx
-xorl %ebp, %ebp
-319:
+xorl %ebx, %ebx
+286:
 leaq 7(%rsi), %rcx
 movq %rcx, %rdi
 shrq $3, %rdi
-movq 8(%rsp), %rax
-movq -8(%rdi,%rax), %r10
+movq (%rsp), %r9
+movq -8(%rdi,%r9), %r10
 andl $56, %ecx
 subl %esi, %ecx
 shlq %cl, %r10
 leaq 7(%r15), %rcx
 movq %rcx, %rdi
 shrq $3, %rdi
-movq -8(%rdi,%rax), %r11
+movq -8(%rdi,%r9), %r11
 andl $56, %ecx
 subl %r15d, %ecx
 shlq %cl, %r11
-leaq 7(%r12), %rcx
+leaq 7(%r13), %rcx
 movq %rcx, %rdi
 shrq $3, %rdi
-movq -8(%rdi,%rax), %r8
+movq -8(%rdi,%r9), %r8
 andl $56, %ecx
-subl %r12d, %ecx
+subl %r13d, %ecx
 shlq %cl, %r8
 orq $1, %r10
 orq $1, %r11
-leaq 7(%r9), %rcx
+leaq 7(%r12), %rcx
 movq %rcx, %rdi
 shrq $3, %rdi
-movq -8(%rdi,%rax), %rdi
+movq -8(%rdi,%r9), %rdi
 andl $56, %ecx
-movq %r9, 16(%rsp)
-subl %r9d, %ecx
+subl %r12d, %ecx
 shlq %cl, %rdi
 orq $1, %r8
 orq $1, %rdi
 movq %rdx, %r9
-subq %rbp, %r9
-jbe 321f
-addq 88(%rsp), %rbp
-leaq (%rbx,%rbx,2), %rax
-320:
+subq %rbx, %r9
+jbe 288f
+addq 32(%rsp), %rbx
+leaq (,%rbp,2), %rax
+addq %rbp, %rax
+287:
 movq %r10, %rcx
 shrq $53, %rcx
 movzwl 10896(%r14,%rcx,2), %ecx
 shlq %cl, %r10
-movb %ch, (%rbp)
+movb %ch, (%rbx)
 movq %r11, %rcx
 shrq $53, %rcx
 movzwl 10896(%r14,%rcx,2), %ecx
 shlq %cl, %r11
-movb %ch, (%rbx,%rbp)
+movb %ch, (%rbp,%rbx)
 movq %r8, %rcx
 shrq $53, %rcx
 movzwl 10896(%r14,%rcx,2), %ecx
 shlq %cl, %r8
-movb %ch, (%rbp,%rbx,2)
+movb %ch, (%rbx,%rbp,2)
 movq %rdi, %rcx
 shrq $53, %rcx
 movzwl 10896(%r14,%rcx,2), %ecx
 shlq %cl, %rdi
-movb %ch, (%rax,%rbp)
-incq %rbp
+movb %ch, (%rax,%rbx)
+incq %rbx
 decq %r9
-jne 320b
-movq %rdx, %rbp
-321:
-movq 80(%rsp), %rax
+jne 287b
+movq %rdx, %rbx
+movq 64(%rsp), %rax
+288:
 movl $64, %ecx
 bsfq %r10, %rcx
 subq %rcx, %rsi
@@ -2858,101 +2326,636 @@ bsfq %r11, %rcx
 subq %rcx, %r15
 movl $64, %ecx
 bsfq %r8, %rcx
-subq %rcx, %r12
+subq %rcx, %r13
 movl $64, %ecx
 bsfq %rdi, %rcx
-movq 16(%rsp), %r9
-subq %rcx, %r9
-leaq 5(%rbp), %rdx
-cmpq 64(%rsp), %rdx
-ja 325f
-cmpq 56(%rsp), %rsi
-movq 48(%rsp), %rcx
-jb 325f
+subq %rcx, %r12
+leaq 5(%rbx), %rdx
+cmpq 8(%rsp), %rdx
+ja 291f
+cmpq 88(%rsp), %rsi
+jb 291f
 cmpq %rax, %r15
-jb 325f
+jb 291f
+cmpq 40(%rsp), %r13
+jb 291f
 cmpq 72(%rsp), %r12
-jb 325f
-cmpq %rcx, %r9
-jb 325f
-jmp 319b
-322:
-cmpq %r9, %rbx
-movq 24(%rsp), %rbp
-jae 327f
+jb 291f
+jmp 286b
+289:
+cmpq %r9, %r15
+leaq 464f(%rip), %r13
+jae 322f
 movq 15280(%r14), %rax
 movzbl -1(%r9,%rax), %eax
 testl %eax, %eax
-je 327f
+je 322f
 leaq (,%r9,8), %rsi
 bsrl %eax, %eax
 xorl $31, %eax
 subq %rax, %rsi
 addq $23, %rsi
-shlq $3, %rbx
+shlq $3, %r15
 movq %r14, %rdi
-movq %rbx, %rdx
+movq %r15, %rdx
 xorl %ecx, %ecx
-movq %r9, %rbx
-callq 363f
-movq %rbx, %r8
+movq %r9, %r15
+callq 359f
+movq %r15, %r8
 testb %al, %al
-leaq 459f(%rip), %rbx
-je 327f
-jmp 276b
-323:
-xorl %ebp, %ebp
-jmp 325f
-324:
-xorl %ebp, %ebp
-movq %rcx, %r9
-325:
-movq %r9, 16(%rsp)
+je 322f
+jmp 292f
+290:
+xorl %ebx, %ebx
+291:
 movq %r14, %rdi
-movq 56(%rsp), %rdx
-movq %rbp, %rcx
-movq %rbx, %r8
-callq 363f
+movq 88(%rsp), %rdx
+movq %rbx, %rcx
+movq %rbp, %r8
+callq 359f
 testb %al, %al
-je 326f
+je 322f
 leaq (%rbx,%rbp), %rcx
-addq %rbx, %rbx
+addq %rbp, %rbp
 movq %r14, %rdi
 movq %r15, %rsi
-movq 80(%rsp), %rdx
-movq %rbx, %r8
-callq 363f
+movq 64(%rsp), %rdx
+movq %rbp, %r8
+callq 359f
 testb %al, %al
-je 326f
-addq %rbp, %rbx
+je 322f
+addq %rbx, %rbp
+movq %r14, %rdi
+movq %r13, %rsi
+movq 40(%rsp), %rdx
+movq %rbp, %rcx
+movq 80(%rsp), %r15
+movq %r15, %r8
+callq 359f
+testb %al, %al
+je 322f
+addq %r15, %rbx
 movq %r14, %rdi
 movq %r12, %rsi
 movq 72(%rsp), %rdx
 movq %rbx, %rcx
+movq 16(%rsp), %r8
+callq 359f
+testb %al, %al
 movq 96(%rsp), %rbx
+movq 48(%rsp), %rbp
+leaq 464f(%rip), %r13
+movq 56(%rsp), %r12
+movq 24(%rsp), %r8
+je 322f
+292:
+cmpq %rbp, %r8
+jae 322f
+movq 15280(%r14), %rax
+movzbl (%rax,%r8), %ecx
+movq %rcx, %rdi
+testb %cl, %cl
+jns 294f
+movzbl 1(%rax,%r8), %edx
+cmpl $255, %ecx
+je 293f
+movl %ecx, %esi
+shll $8, %esi
+leaq (%rsi,%rdx), %rdi
+addq $-32768, %rdi
+jmp 294f
+293:
+movzbl 2(%r8,%rax), %esi
+shll $8, %esi
+leaq (%rsi,%rdx), %rdi
+addq $32512, %rdi
+294:
+movl %ecx, %edx
+shrb $7, %dl
+movzbl %dl, %edx
+xorl %esi, %esi
+cmpq $255, %rcx
+sete %sil
+addq %rsi, %r8
+leaq (%rdx,%r8), %r11
+incq %r11
+testq %rdi, %rdi
+je 321f
+cmpq %rbp, %r11
+jae 322f
+movzbl (%r11,%rax), %ebx
+testb $3, %bl
+jne 322f
+movq %rdi, (%rsp)
+incq %r11
+xorl %r15d, %r15d
+movq %rbx, 8(%rsp)
+295:
+leal (%r15,%r15), %eax
+movb $6, %cl
+subb %al, %cl
 movq %rbx, %r8
-callq 363f
-testb %al, %al
-movl $26, %r15d
-je 327f
-addq %rbx, %rbp
+shrq %cl, %r8
+andl $3, %r8d
+testq %r15, %r15
+je 296f
+cmpq $1, %r15
+jne 297f
+movups 478f+16(%rip), %xmm0
+movaps %xmm0, 128(%rsp)
+movups 478f(%rip), %xmm0
+movaps %xmm0, 112(%rsp)
+movl $5, %ecx
+movl $29, %edx
+movl $1, %eax
+movb $1, %dil
+movl $32, %r9d
+movl $1024, %esi
+movslq (%r13,%r8,4), %r10
+addq %r13, %r10
+leaq 474f(%rip), %r8
+jmpq *%r10
+296:
+movups 477f+16(%rip), %xmm0
+movaps %xmm0, 128(%rsp)
+movups 477f(%rip), %xmm0
+movaps %xmm0, 112(%rsp)
+movl $6, %ecx
+movl $36, %edx
+xorl %eax, %eax
+movslq (%r13,%r8,4), %r10
+addq %r13, %r10
+leaq 473f(%rip), %r8
+xorl %edi, %edi
+movl $36, %r9d
+xorl %esi, %esi
+jmpq *%r10
+297:
+movups 479f+16(%rip), %xmm0
+movaps %xmm0, 128(%rsp)
+movups 479f(%rip), %xmm0
+movaps %xmm0, 112(%rsp)
+movl $6, %ecx
+movl $2, %eax
+movl $53, %edx
+movl $512, %esi
+xorl %edi, %edi
+movslq (%r13,%r8,4), %r10
+addq %r13, %r10
+leaq 472f(%rip), %r8
+movl $53, %r9d
+jmpq *%r10
+298:
+movq %r11, %rbx
+xorl %eax, %eax
+299:
+movups (%r8,%rax), %xmm0
+movups %xmm0, 10768(%r14,%rax)
+cmpq $112, %rax
+leaq 16(%rax), %rax
+jb 299b
 movq %r14, %rdi
-movq 16(%rsp), %rsi
-movq 48(%rsp), %rdx
-movq %rbp, %rcx
-movq 32(%rsp), %r8
-callq 363f
+leaq 112(%rsp), %rsi
+callq 346f
 testb %al, %al
-movq 24(%rsp), %rbp
-leaq 459f(%rip), %rbx
-movq 40(%rsp), %r8
-je 327f
-jmp 276b
-326:
-movl $26, %r15d
-327:
-movl %r15d, %eax
-addq $312, %rsp
+movq %rbx, %r11
+jmp 301f
+300:
+movq %r12, %rbx
+leaq 264(%rsp), %rdi
+movq %r14, %rsi
+movq %r11, %rdx
+movq %rbp, %rcx
+leaq 112(%rsp), %r12
+movq %r12, %r8
+callq 332f
+cmpb $0, 264(%rsp)
+je 322f
+movq %rbp, %r13
+movq 272(%rsp), %rbp
+movl 280(%rsp), %ecx
+movq 288(%rsp), %rdx
+movq %r14, %rdi
+movq %r12, %rsi
+callq 346f
+movq %rbp, %r11
+movq %r13, %rbp
+leaq 464f(%rip), %r13
+testb %al, %al
+movq %rbx, %r12
+301:
+movq 8(%rsp), %rbx
+je 322f
+jmp 306f
+302:
+leaq 10752(%r14), %rcx
+cmpl $0, (%rcx,%rax,4)
+je 322f
+jmp 306f
+303:
+cmpq %rbp, %r11
+jae 322f
+movq 15280(%r14), %rcx
+movzbl (%rcx,%r11), %ecx
+cmpl %ecx, %r9d
+jbe 322f
+movl %eax, %edx
+shll $8, %edx
+leaq 475f(%rip), %r8
+addq %r8, %rdx
+movl (%rdx,%rcx,4), %edx
+testb %dil, %dil
+je 304f
+xorl %edi, %edi
+cmpb $2, %cl
+setb %dil
+leal (%rdi,%rdi,2), %edi
+movl $1, %r8d
+shll %cl, %r8d
+leal (%r8,%rdi), %ecx
+addl $-3, %ecx
+jmp 305f
+304:
+movl %edx, %ecx
+andl $16777215, %ecx
+305:
+shrl $8, %edx
+andl $16711680, %edx
+movl %edx, (%r14,%rsi,8)
+movl %ecx, 4(%r14,%rsi,8)
+movl $1, 10752(%r14,%rax,4)
+incq %r11
+306:
+incq %r15
+cmpq $3, %r15
+jne 295b
+cmpq %rbp, %r11
+movl $26, %r13d
+jae 323f
+movq 15280(%r14), %rax
+movq %rax, 80(%rsp)
+movzbl -1(%rbp,%rax), %eax
+testl %eax, %eax
+je 323f
+shlq $3, %r11
+leaq (,%rbp,8), %r9
+bsrl %eax, %eax
+xorl $31, %eax
+subq %rax, %r9
+addq $23, %r9
+movl 10752(%r14), %edi
+movl 10756(%r14), %edx
+movl 10760(%r14), %eax
+movq %r9, %rcx
+subq %r11, %rcx
+leal (%rdx,%rdi), %esi
+addl $-2, %esi
+addl %eax, %esi
+decl %esi
+cmpq %rsi, %rcx
+jb 323f
+movq %r11, 104(%rsp)
+movq %r12, 56(%rsp)
+movq 15312(%r14), %rsi
+addq %rsi, 16(%rsp)
+decl %edi
+decl %edx
+movl %edi, %ecx
+subq %rcx, %r9
+movq %r9, %rcx
+shrq $3, %rcx
+movq 80(%rsp), %r11
+movq (%rcx,%r11), %r8
+movl %r9d, %ecx
+andb $7, %cl
+shrq %cl, %r8
+movq $-1, %r10
+movl %edi, %ecx
+shlq %cl, %r10
+decl %eax
+movl %edx, %ecx
+subq %rcx, %r9
+movq %r9, %rcx
+shrq $3, %rcx
+movq (%rcx,%r11), %rdi
+movl %r9d, %ecx
+andb $7, %cl
+shrq %cl, %rdi
+notq %r10
+andq %r8, %r10
+movq %r10, 72(%rsp)
+movq $-1, %r10
+movl %edx, %ecx
+shlq %cl, %r10
+notq %r10
+movl %eax, %ecx
+subq %rcx, %r9
+movq %r9, %rcx
+shrq $3, %rcx
+movq (%rcx,%r11), %rdx
+movl %r9d, %ecx
+andb $7, %cl
+shrq %cl, %rdx
+movq $-1, %r8
+movl %eax, %ecx
+shlq %cl, %r8
+andq %rdi, %r10
+movq %r10, 32(%rsp)
+notq %r8
+andq %rdx, %r8
+movq %r8, 64(%rsp)
+movq 15288(%r14), %rdx
+movq 15304(%r14), %rax
+movq %rax, %rcx
+subq %rdx, %rcx
+leaq 131072(%rdx), %rdi
+cmpq $131073, %rcx
+cmovbq %rax, %rdi
+movq %rdi, 248(%rsp)
+movq 15248(%r14), %rcx
+movq 15256(%r14), %r13
+movq 15264(%r14), %r15
+movq %rcx, 112(%rsp)
+movq %r13, 120(%rsp)
+movq %r15, 128(%rsp)
+xorps %xmm0, %xmm0
+movups %xmm0, 152(%rsp)
+movq $0, 168(%rsp)
+movq 15296(%r14), %rax
+movq %rax, 256(%rsp)
+307:
+movq %r15, 88(%rsp)
+movq %r13, %rbx
+movq %rcx, 8(%rsp)
+movq %rdx, %r8
+movq %rsi, %rdi
+movq 72(%rsp), %rdx
+movl $511, %eax
+andl %eax, %edx
+movq 64(%rsp), %r12
+andl %eax, %r12d
+movzbl 32(%rsp), %esi
+leaq 7(%r9), %rcx
+movq %rcx, %rax
+shrq $3, %rax
+movq -8(%rax,%r11), %r10
+andl $56, %ecx
+subl %r9d, %ecx
+shlq %cl, %r10
+movq %rsi, 40(%rsp)
+movl 8192(%r14,%rsi,8), %eax
+movq %rax, 24(%rsp)
+shrl $16, %eax
+movq %r10, %r15
+shrq %r15
+andl $63, %eax
+movl %eax, %ecx
+notb %cl
+shrq %cl, %r15
+movl %eax, %ecx
+shlq %cl, %r10
+subq %rax, %r9
+movl (%r14,%rdx,8), %r13d
+movl 4(%r14,%rdx,8), %esi
+movl 4096(%r14,%r12,8), %ebp
+movl 4100(%r14,%r12,8), %r12d
+movl %r13d, %ecx
+orl %ebp, %ecx
+testl $16711680, %ecx
+je 308f
+movl %ebp, %edx
+shrl $16, %edx
+shrq %r10
+andl $63, %edx
+movl %edx, %ecx
+notb %cl
+shrq %cl, %r10
+subq %rdx, %r9
+addq %r10, %r12
+leaq 7(%r9), %rcx
+movq %rcx, %rdx
+shrq $3, %rdx
+movq -8(%rdx,%r11), %r10
+andl $56, %ecx
+subl %r9d, %ecx
+shlq %cl, %r10
+movl %r13d, %edx
+shrl $16, %edx
+movq %r10, %r11
+shrq %r11
+andl $63, %edx
+movl %edx, %ecx
+notb %cl
+shrq %cl, %r11
+movl %edx, %ecx
+shlq %cl, %r10
+addq %r11, %rsi
+subq %rdx, %r9
+308:
+movq (%rsp), %rdx
+decq %rdx
+movq 40(%rsp), %rcx
+movl 8196(%r14,%rcx,8), %ecx
+addq %rcx, %r15
+movq %rdx, (%rsp)
+testq %rdx, %rdx
+je 309f
+movq %r9, 32(%rsp)
+movq 24(%rsp), %r9
+leal (%r9,%rbp), %ecx
+leal (%rcx,%r13), %r11d
+shrl $24, %r11d
+movl %r13d, %edx
+shrl $24, %edx
+movq %rbx, 40(%rsp)
+movq %r10, %rbx
+shrq %rbx
+andl $63, %edx
+movl %edx, %ecx
+notb %cl
+shrq %cl, %rbx
+movl %edx, %ecx
+shlq %cl, %r10
+addq %r13, %rbx
+movq %rbx, 72(%rsp)
+movl %ebp, %edx
+shrl $24, %edx
+movq %r10, %rbx
+shrq %rbx
+andl $63, %edx
+movl %edx, %ecx
+notb %cl
+shrq %cl, %rbx
+movl %edx, %ecx
+shlq %cl, %r10
+movl %r9d, %ecx
+shrl $24, %ecx
+shrq %r10
+notb %cl
+shrq %cl, %r10
+addq %rbp, %rbx
+movq %rbx, 64(%rsp)
+movq 40(%rsp), %rbx
+addq %r9, %r10
+movq 32(%rsp), %r9
+subq %r11, %r9
+movq %r10, 32(%rsp)
+309:
+movq 48(%rsp), %rbp
+cmpq $1, %rsi
+movq %r15, %rdx
+adcq $-1, %rdx
+cmpl $2, %eax
+movl $4, %eax
+cmovaeq %rax, %rdx
+movq 8(%rsp), %r13
+leaq -1(%r13), %rax
+movq %rax, 136(%rsp)
+movq %r15, 144(%rsp)
+movl %edx, %eax
+andl $7, %eax
+cmpq $2, %rdx
+movq 88(%rsp), %r15
+cmovaeq %rbx, %r15
+movq 112(%rsp,%rax,8), %rcx
+testq %rdx, %rdx
+cmoveq %rbx, %r13
+movq %r15, 128(%rsp)
+movq %r13, 120(%rsp)
+movq %rcx, 112(%rsp)
+cmpq 104(%rsp), %r9
+jb 322f
+testq %rcx, %rcx
+je 322f
+leaq (%rsi,%r8), %r10
+movq %r10, %rax
+subq 256(%rsp), %rax
+cmpq %rax, %rcx
+ja 322f
+leaq (%rsi,%r12), %rdx
+leaq 16(%rdx), %r11
+movq 248(%rsp), %rax
+subq %r8, %rax
+cmpq %rax, %r11
+jbe 313f
+cmpq %rax, %rdx
+ja 322f
+testq %rsi, %rsi
+je 311f
+movq %rdi, %rax
+movq %r8, %r11
+movq %rsi, %rbx
+310:
+movb (%rax), %bpl
+movb %bpl, (%r11)
+incq %r11
+incq %rax
+decq %rbx
+jne 310b
+311:
+testq %r12, %r12
+movq 48(%rsp), %rbp
+je 320f
+movq %rcx, %rax
+negq %rax
+312:
+movb (%rax,%r10), %r11b
+movb %r11b, (%r10)
+incq %r10
+decq %r12
+jne 312b
+jmp 320f
+313:
+xorl %eax, %eax
+314:
+movups (%rdi,%rax), %xmm0
+movups %xmm0, (%r8,%rax)
+addq $16, %rax
+cmpq %rsi, %rax
+jb 314b
+cmpq $15, %rcx
+jbe 316f
+movq %r10, %rax
+subq %rcx, %rax
+xorl %r11d, %r11d
+315:
+movups (%rax,%r11), %xmm0
+movups %xmm0, (%r10,%r11)
+addq $16, %r11
+cmpq %r12, %r11
+jb 315b
+jmp 320f
+316:
+movq %r13, 8(%rsp)
+movb $7, %al
+movzbl %al, %eax
+divb %cl
+movzbl %al, %eax
+imulq %rcx, %rax
+cmpq $7, %rcx
+ja 318f
+movq %rcx, %r11
+negq %r11
+movq %r10, %rbx
+movq %rax, %r13
+317:
+movb (%r11,%rbx), %bpl
+movb %bpl, (%rbx)
+incq %rbx
+decq %r13
+jne 317b
+318:
+cmpq %r12, %rax
+movq 48(%rsp), %rbp
+movq 8(%rsp), %r13
+jae 320f
+leaq (%rsi,%r8), %r11
+subq %rcx, %r11
+319:
+movq (%r11), %rbx
+movq %rbx, (%rax,%r10)
+addq $8, %rax
+addq $8, %r11
+cmpq %r12, %rax
+jb 319b
+320:
+addq %r8, %rdx
+addq %rdi, %rsi
+cmpq $0, (%rsp)
+movq 80(%rsp), %r11
+jne 307b
+movq %rdx, 15288(%r14)
+movq %rcx, 15248(%r14)
+movq %r13, 15256(%r14)
+movq %r15, 15264(%r14)
+cmpq 104(%rsp), %r9
+movq 96(%rsp), %rbx
+jne 322f
+movq %r14, %rdi
+movq 16(%rsp), %rdx
+callq 341f
+testb %al, %al
+movl $26, %r13d
+movq 56(%rsp), %r12
+je 323f
+jmp 267b
+321:
+cmpq %rbp, %r11
+movl $26, %r13d
+jne 323f
+movq 15312(%r14), %rsi
+movq 16(%rsp), %rdx
+addq %rsi, %rdx
+movq %r14, %rdi
+callq 341f
+testb %al, %al
+je 323f
+jmp 267b
+322:
+movl $26, %r13d
+323:
+movl %r13d, %eax
+addq $296, %rsp
 popq %rbx
 popq %r12
 popq %r13
@@ -2960,43 +2963,43 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-328:
-cmpq %r13, %rbp
-jne 327b
+324:
+cmpq %rbx, %rbp
+jne 323b
 movq 15288(%r14), %rax
 xorl %ecx, %ecx
 cmpq 15304(%r14), %rax
-movl $26, %r15d
-cmovel %ecx, %r15d
-jmp 327b
-329:
-330:
+movl $26, %r13d
+cmovel %ecx, %r13d
+jmp 323b
+325:
+326:
 movq %rdx, %rax
 andq $-16, %rax
-je 332f
+je 328f
 xorl %ecx, %ecx
-331:
+327:
 movups (%rdi,%rcx), %xmm0
 movups %xmm0, (%rsi,%rcx)
 addq $16, %rcx
 cmpq %rax, %rcx
-jb 331b
-332:
+jb 327b
+328:
 andq $15, %rdx
-je 334f
+je 330f
 addq %rax, %rsi
 addq %rax, %rdi
-333:
+329:
 movb (%rdi), %al
 movb %al, (%rsi)
 incq %rsi
 incq %rdi
 decq %rdx
-jne 333b
-334:
+jne 329b
+330:
 retq
-335:
-336:
+331:
+332:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3022,8 +3025,8 @@ andl $15, %ecx
 leal 5(%rcx), %edi
 movq $0, -24(%rsp)
 cmpl 24(%r8), %edi
-jbe 338f
-337:
+jbe 334f
+333:
 movq -24(%rsp), %rcx
 movq %rcx, (%rax)
 popq %rbx
@@ -3033,7 +3036,7 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-338:
+334:
 movl %edi, -12(%rsp)
 addq $10768, %rsi
 leaq 4(,%rdx,8), %rdx
@@ -3043,11 +3046,11 @@ movq (%r8), %r14
 movq %r9, -8(%rsp)
 leaq (,%r9,8), %r11
 xorl %r15d, %r15d
-339:
+335:
 cmpq %r11, %rdx
-ja 337b
+ja 333b
 cmpq %r14, %r15
-jae 337b
+jae 333b
 leal 1(%r12), %r9d
 bsrl %r9d, %r8d
 leaq (%r8,%rdx), %r13
@@ -3097,9 +3100,9 @@ subl %ecx, %r12d
 incq %r15
 movq %r15, %r8
 movq %rdx, %rdi
-340:
+336:
 cmpl $1, %ebp
-jne 342f
+jne 338f
 movq %rdi, %rcx
 shrq $3, %rcx
 movq (%rcx,%rbx), %r9
@@ -3110,66 +3113,66 @@ andl $3, %r9d
 addq %r9, %r8
 addq $2, %rdi
 cmpq $3, %r9
-jne 341f
+jne 337f
 cmpq %r14, %r8
-jbe 340b
-jmp 337b
-341:
+jbe 336b
+jmp 333b
+337:
 movq %r8, %r15
 movq %rdi, %rdx
-342:
+338:
 testl %r12d, %r12d
-jg 339b
-je 343f
+jg 335b
+je 339f
 movq $0, -24(%rsp)
-jmp 337b
-343:
+jmp 333b
+339:
 addq $7, %rdx
 shrq $3, %rdx
 movq $0, -24(%rsp)
 cmpq -8(%rsp), %rdx
-ja 337b
+ja 333b
 cmpq %r14, %r15
-ja 337b
+ja 333b
 movq %rdx, 8(%rax)
 movl -12(%rsp), %ecx
 movl %ecx, 16(%rax)
 movq %r15, 24(%rax)
 movl $1, %ecx
 movq %rcx, -24(%rsp)
-jmp 337b
-344:
-345:
+jmp 333b
+340:
+341:
 pushq %r15
 pushq %r14
 pushq %rbx
 movq %rdx, %rbx
 subq %rsi, %rbx
-jb 346f
+jb 342f
 movq %rdi, %r14
 movq 15288(%rdi), %r15
 movq 15304(%rdi), %rax
 subq %r15, %rax
 cmpq %rax, %rbx
-jbe 347f
-346:
+jbe 343f
+342:
 xorl %eax, %eax
-jmp 348f
-347:
+jmp 344f
+343:
 movq %rsi, %rdi
 movq %r15, %rsi
 movq %rbx, %rdx
-callq 330b
+callq 326b
 addq %rbx, %r15
 movq %r15, 15288(%r14)
 movb $1, %al
-348:
+344:
 popq %rbx
 popq %r14
 popq %r15
 retq
-349:
-350:
+345:
+346:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3198,35 +3201,35 @@ movaps %xmm0, 64(%rsp)
 movaps %xmm0, 48(%rsp)
 movq %rdx, 24(%rsp)
 testq %rdx, %rdx
-je 359f
+je 355f
 xorl %r13d, %r13d
 movq %r12, %rbp
 movq %r10, 8(%rsp)
 movq %r11, (%rsp)
-351:
+347:
 movl %r13d, %ebx
 andl $63, %ebx
 leal (%rbx,%rbx), %eax
 movzwl 10768(%r14,%rax), %ecx
 movw %cx, 48(%rsp,%rax)
 testw %cx, %cx
-jns 352f
+jns 348f
 testq %rbp, %rbp
-je 358f
+je 354f
 decq %rbp
 movq 16(%rsp), %rdi
 movq %r13, %rsi
-callq 368f
+callq 364f
 movq %rbp, %rcx
 andq 8(%rsp), %rcx
 addq (%rsp), %rcx
 movl %eax, (%r14,%rcx,8)
 movl %edx, 4(%r14,%rcx,8)
 movw $1, 48(%rsp,%rbx,2)
-352:
+348:
 incq %r13
 cmpq %r13, 24(%rsp)
-jne 351b
+jne 347b
 movq %r15, 40(%rsp)
 movq %r12, %rax
 shrq $3, %rax
@@ -3238,49 +3241,49 @@ leaq (%rax,%rcx), %rbx
 addq $3, %rbx
 xorl %r13d, %r13d
 xorl %r15d, %r15d
-353:
+349:
 movq 16(%rsp), %rdi
 movq %r13, %rsi
-callq 368f
+callq 364f
 movl %r13d, %ecx
 andl $63, %ecx
 movzwl 10768(%r14,%rcx,2), %ecx
 testw %cx, %cx
-jle 356f
+jle 352f
 movq 8(%rsp), %r10
 movq (%rsp), %r11
-354:
+350:
 movq %r15, %rsi
 andq %r10, %rsi
 addq %r11, %rsi
 movl %eax, (%r14,%rsi,8)
 movl %edx, 4(%r14,%rsi,8)
-355:
+351:
 addq %rbx, %r15
 andq %r12, %r15
 cmpq %rbp, %r15
-jae 355b
+jae 351b
 decw %cx
-jg 354b
-jmp 357f
-356:
+jg 350b
+jmp 353f
+352:
 movq 8(%rsp), %r10
 movq (%rsp), %r11
-357:
+353:
 incq %r13
 cmpq 24(%rsp), %r13
-jne 353b
+jne 349b
 testq %r15, %r15
 movq 40(%rsp), %r15
 movq 32(%rsp), %r12
-je 359f
-358:
+je 355f
+354:
 xorl %eax, %eax
-jmp 361f
-359:
+jmp 357f
+355:
 leal -31(%r15), %eax
 xorl %edx, %edx
-360:
+356:
 movq %rdx, %rsi
 andq %r10, %rsi
 addq %r11, %rsi
@@ -3303,14 +3306,14 @@ orl %r8d, %ecx
 movl %ecx, (%r14,%rsi,8)
 incq %rdx
 cmpq %rdx, %r12
-jne 360b
+jne 356b
 movq 16(%rsp), %rax
 movl 8(%rax), %eax
 andl $3, %eax
 incl %r15d
 movl %r15d, 10752(%r14,%rax,4)
 movb $1, %al
-361:
+357:
 addq $184, %rsp
 popq %rbx
 popq %r12
@@ -3319,18 +3322,18 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-362:
-363:
+358:
+359:
 movq 15312(%rdi), %r9
 leaq (%r9,%rcx), %rax
 addq %r8, %r9
 cmpq %r9, %rax
-jae 365f
+jae 361f
 movq 15280(%rdi), %r9
 subq %rcx, %r8
-364:
+360:
 cmpq %rdx, %rsi
-jb 366f
+jb 362f
 leaq 7(%rsi), %rcx
 movq %rcx, %r10
 shrq $3, %r10
@@ -3348,27 +3351,27 @@ movb %ch, (%rax)
 subq %r10, %rsi
 incq %rax
 decq %r8
-jne 364b
-365:
+jne 360b
+361:
 cmpq %rdx, %rsi
 sete %al
 retq
-366:
+362:
 xorl %eax, %eax
 retq
-367:
-368:
+363:
+364:
 movq 8(%rdi), %rcx
 movl %ecx, %eax
 andl $3, %eax
 movl %esi, %edx
 andl $63, %edx
 shll $8, %eax
-leaq 470f(%rip), %rdi
+leaq 475f(%rip), %rdi
 addq %rax, %rdi
 movl (%rdi,%rdx,4), %eax
 cmpq $1, %rcx
-jne 369f
+jne 365f
 xorl %ecx, %ecx
 cmpq $2, %rsi
 setb %cl
@@ -3378,17 +3381,17 @@ movl %esi, %ecx
 shll %cl, %edi
 addl %edi, %edx
 addl $-3, %edx
-jmp 370f
-369:
+jmp 366f
+365:
 movl %eax, %edx
 andl $16777215, %edx
-370:
+366:
 shrl $8, %eax
 andl $16711680, %eax
 orl %esi, %eax
 retq
-371:
-372:
+367:
+368:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3409,18 +3412,18 @@ movl %esi, %edx
 leaq (%rcx,%rdx,8), %r13
 movzbl (%r13), %ecx
 cmpl $148, %ecx
-je 374f
+je 370f
 cmpl $126, %ecx
-jne 375f
+jne 371f
 movl $10, %ebp
 cmpq $32, %rax
-jb 377f
+jb 373f
 movl 4(%r13), %r12d
 movzwl 2(%r13), %ecx
 leaq (%r15,%rcx,8), %r15
 addq $-32, %rax
 movq %rax, 416(%r14)
-leaq 466f(%rip), %rax
+leaq 471f(%rip), %rax
 movzbl (%rax,%r12,2), %ecx
 movq $0, 432(%r14)
 movq %r15, %rax
@@ -3432,24 +3435,24 @@ movl %r12d, %esi
 movq %r15, %rdx
 callq *448(%r14)
 testl %eax, %eax
-jne 376f
+jne 372f
 cmpl $59, %r12d
-je 373f
+je 369f
 movq 416(%r14), %rax
 movq 432(%r14), %rcx
 shrq $6, %rcx
 subq %rcx, %rax
-jb 377f
+jb 373f
 movq %rax, 416(%r14)
-373:
+369:
 xorl %ebp, %ebp
 movabsq $4612178874514538496, %rax
 btq %r12, %rax
-jb 377f
+jb 373f
 movq 440(%r14), %rax
 movq %rax, (%r15)
-jmp 377f
-374:
+jmp 373f
+370:
 movzwl 4(%r13), %eax
 movq (%r15,%rax,8), %rdx
 movzwl 6(%r13), %eax
@@ -3458,20 +3461,20 @@ movq 464(%r14), %rdi
 movzbl 1(%r13), %esi
 callq *456(%r14)
 testl %eax, %eax
-jne 376f
+jne 372f
 movq 440(%r14), %rax
 movzwl 2(%r13), %ecx
 movq %rax, (%r15,%rcx,8)
 xorl %ebp, %ebp
-jmp 377f
-375:
+jmp 373f
+371:
 movq %r14, %rdi
 movq %r13, %rsi
 movq %r15, %rdx
-callq 176b
-376:
+callq 180b
+372:
 movl %eax, %ebp
-377:
+373:
 movq 416(%r14), %rax
 movq %rax, 16(%rbx)
 movq 336(%r14), %rax
@@ -3483,7 +3486,7 @@ xorps %xmm0, %xmm0
 movups %xmm0, 80(%rbx)
 movups %xmm0, 64(%rbx)
 testq %rax, %rax
-je 378f
+je 374f
 leaq -1(%rax), %rcx
 leaq -3(%rax), %rdx
 movq %rax, 64(%rbx)
@@ -3491,7 +3494,7 @@ addq $-7, %rax
 movq %rcx, 72(%rbx)
 movq %rdx, 80(%rbx)
 movq %rax, 88(%rbx)
-378:
+374:
 movl %ebp, %eax
 addq $8, %rsp
 popq %rbx
@@ -3501,13 +3504,13 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-379:
-380:
+375:
+376:
 movq 168(%rdi), %rdi
 movl %esi, %esi
-jmp 382f
-381:
-382:
+jmp 378f
+377:
+378:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3518,23 +3521,23 @@ subq $216, %rsp
 movq %rsi, %r15
 movq %rdi, %rbx
 cmpq $0, 504(%rdi)
-je 385f
-383:
+je 381f
+379:
 cmpq 152(%rbx), %r15
-jae 384f
+jae 380f
 movq 32(%rbx), %rax
 movl 4(%rax), %ecx
 addq 504(%rbx), %rcx
 movq 544(%rbx), %rdx
 xorl %eax, %eax
 cmpq %rcx, (%rdx,%r15,8)
-jne 389f
-384:
+jne 385f
+380:
 movq %rbx, %rdi
 movq %r15, %rsi
-callq 232b
+callq 236b
 testl %eax, %eax
-jne 389f
+jne 385f
 movq 480(%rbx), %r14
 movq 488(%rbx), %rdi
 movq %r15, %rax
@@ -3545,14 +3548,14 @@ movzwl 8(%rcx,%rax), %r10d
 movzbl -8(%rdx,%rdi,8), %ecx
 leal -120(%rcx), %eax
 cmpl $3, %eax
-ja 390f
+ja 386f
 cmpl $1, %eax
-je 390f
+je 386f
 movl $35, %eax
 cmpl $32767, %r10d
-ja 389f
-jmp 391f
-385:
+ja 385f
+jmp 387f
+381:
 movq %r15, 32(%rsp)
 movq 64(%rbx), %rax
 movq 288(%rbx), %rcx
@@ -3573,7 +3576,7 @@ xorl %r9d, %r9d
 syscall
 movq %rax, %r12
 testq %rax, %rax
-js 388f
+js 384f
 movq %r12, 496(%rbx)
 movl $25, %eax
 movl $1, %r10d
@@ -3585,7 +3588,7 @@ xorl %r9d, %r9d
 syscall
 movq %rax, %rdi
 testq %rax, %rax
-js 386f
+js 382f
 movq %rdi, 504(%rbx)
 movl $10, %eax
 movl $5, %edx
@@ -3595,23 +3598,23 @@ xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
 testq %rax, %rax
-js 387f
+js 383f
 movq 32(%rbx), %r8
 movq 40(%rbx), %rax
 cmpq $8, %rax
-jae 413f
+jae 409f
 xorl %ecx, %ecx
-jmp 415f
-386:
+jmp 411f
+382:
 movq %rdi, %r12
-jmp 388f
-387:
+jmp 384f
+383:
 movq %rax, %r12
-388:
+384:
 negq %r12
 movq %r12, 472(%rbx)
 movl $18, %eax
-389:
+385:
 addq $216, %rsp
 popq %rbx
 popq %r12
@@ -3620,13 +3623,13 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-390:
+386:
 movl $35, %eax
 cmpl $32767, %r10d
-ja 389b
+ja 385b
 cmpb $124, %cl
-jne 389b
-391:
+jne 385b
+387:
 movq %rdi, %rcx
 subq %r14, %rcx
 movq 512(%rbx), %rdx
@@ -3636,7 +3639,7 @@ shlq $5, %rsi
 addq $4096, %rsi
 movl $16, %eax
 cmpq %rsi, %rdx
-jb 389b
+jb 385b
 movq %r15, 32(%rsp)
 leaq -1(%r10), %rax
 xorl %edx, %edx
@@ -3690,19 +3693,19 @@ movq $0, 120(%r15)
 movq %rdx, 128(%r15)
 movl 8(%rax), %r12d
 addq 504(%rbx), %r12
-leaq 462f(%rip), %r13
-392:
+leaq 467f(%rip), %r13
+388:
 movq %r15, %rdi
 callq *%r12
 cmpl $1, %eax
-jne 446f
+jne 442f
 movq 80(%rsp), %rax
 movzbl (%rax), %ecx
-leaq 475f(%rip), %rdx
+leaq 480f(%rip), %rdx
 movzbl (%rcx,%rdx), %r11d
 addl $-5, %r11d
 cmpl $21, %r11d
-ja 447f
+ja 443f
 movq %rax, %r9
 subq %rbp, %r9
 shrq $3, %r9
@@ -3718,148 +3721,148 @@ movzbl 1(%rax), %ecx
 movslq (%r13,%r11,4), %r11
 addq %r13, %r11
 jmpq *%r11
-393:
+389:
 movswq %dx, %rcx
-jmp 404f
-394:
+jmp 400f
+390:
 cmpq %rcx, 136(%rbx)
-ja 406f
-jmp 447f
-395:
+ja 402f
+jmp 443f
+391:
 cmpq 136(%rbx), %r10
-jae 447f
-jmp 406f
-396:
+jae 443f
+jmp 402f
+392:
 cmpb $68, %cl
-jae 447f
-jmp 406f
-397:
+jae 443f
+jmp 402f
+393:
 incl %edx
 cmpl 8(%rsp), %edx
-jae 447f
-jmp 406f
-398:
+jae 443f
+jmp 402f
+394:
 addq %r14, %r9
 shll $16, %ecx
 leaq (%rcx,%rdx), %rsi
 addq %r9, %rsi
 addq $2, %rsi
 cmpq 16(%rsp), %rsi
-ja 447f
+ja 443f
 cmpq %rsi, %r8
-jae 406f
+jae 402f
 movq 280(%rbx), %rsi
 leaq (%rsi,%r9,8), %rsi
 addq $8, %rsi
 addq %rdx, %rcx
 incq %rcx
-399:
+395:
 cmpb $120, (%rsi)
-jne 447f
+jne 443f
 addq $8, %rsi
 decq %rcx
-je 406f
-jmp 399b
-400:
+je 402f
+jmp 395b
+396:
 cmpq 152(%rbx), %r10
-jae 447f
-jmp 406f
-401:
+jae 443f
+jmp 402f
+397:
 shll $16, %ecx
 orq %rsi, %rcx
 cmpq 120(%rbx), %rcx
-jae 447f
-jmp 406f
-402:
+jae 443f
+jmp 402f
+398:
 cmpl $63, %r10d
-ja 447f
+ja 443f
 cmpl %edx, 8(%rsp)
-jbe 447f
-leaq 466f(%rip), %rcx
+jbe 443f
+leaq 471f(%rip), %rcx
 movzbl (%rcx,%r10,2), %ecx
 addq %rdx, %rcx
 cmpl 8(%rsp), %ecx
-ja 447f
-jmp 406f
-403:
+ja 443f
+jmp 402f
+399:
 movslq %r10d, %rcx
-404:
+400:
 addq %r8, %rcx
 cmpq %r14, %rcx
-jl 447f
+jl 443f
 cmpq 16(%rsp), %rcx
-jge 447f
-jmp 406f
-405:
+jge 443f
+jmp 402f
+401:
 cmpq %rcx, 168(%rbx)
-jbe 447f
+jbe 443f
 cmpq %rsi, 240(%rbx)
-jbe 447f
-406:
+jbe 443f
+402:
 movq %rax, 200(%rsp)
-jmp 392b
-407:
+jmp 388b
+403:
 addl $3, %edx
 cmpl 8(%rsp), %edx
-ja 447f
+ja 443f
 cmpb $11, %cl
-ja 409f
-leaq 463f(%rip), %r8
+ja 405f
+leaq 468f(%rip), %r8
 movslq (%r8,%rcx,4), %rdx
 addq %r8, %rdx
 jmpq *%rdx
-408:
+404:
 cmpq %rdi, 192(%rbx)
-jbe 447f
-jmp 406b
-409:
+jbe 443f
+jmp 402b
+405:
 cmpb $11, %cl
-ja 447f
+ja 443f
 cmpq %rdi, 168(%rbx)
-jbe 447f
-jmp 406b
-410:
+jbe 443f
+jmp 402b
+406:
 cmpq %rdi, 168(%rbx)
-jbe 447f
+jbe 443f
 cmpq %rsi, 184(%rbx)
-jbe 447f
-jmp 406b
-411:
+jbe 443f
+jmp 402b
+407:
 cmpq %rdi, 184(%rbx)
-jbe 447f
-jmp 406b
-412:
+jbe 443f
+jmp 402b
+408:
 movq 168(%rbx), %rcx
 cmpq %rdi, %rcx
-jbe 447f
+jbe 443f
 cmpq %rsi, %rcx
-jbe 447f
-jmp 406b
-413:
+jbe 443f
+jmp 402b
+409:
 xorl %edx, %edx
-414:
+410:
 movq (%r8,%rdx), %rcx
 movq %rcx, (%r12,%rdx)
 leaq 8(%rdx), %rcx
 addq $16, %rdx
 cmpq %rax, %rdx
 movq %rcx, %rdx
-jbe 414b
-415:
+jbe 410b
+411:
 movq %rdi, 72(%rsp)
 movq %rax, %rdx
 subq %rcx, %rdx
-jbe 417f
+jbe 413f
 addq %rcx, %r12
 addq %r8, %rcx
-416:
+412:
 movb (%rcx), %sil
 movb %sil, (%r12)
 incq %r12
 incq %rcx
 decq %rdx
-jne 416b
-417:
+jne 412b
+413:
 movq %r8, 64(%rsp)
 movq %rax, 520(%rbx)
 movq 152(%rbx), %rcx
@@ -3902,9 +3905,9 @@ cmovgq %rax, %r15
 movq %r15, 560(%rbx)
 movl $12, %eax
 testq %r12, %r12
-jle 389b
+jle 385b
 testq %rcx, %rcx
-jle 389b
+jle 385b
 movq 24(%rsp), %rax
 leaq 2048(,%rax,8), %rax
 leaq 2048(%r14), %rcx
@@ -3926,7 +3929,7 @@ movq %rax, 8(%rsp)
 xorl %r9d, %r9d
 addq $48, %r14
 xorps %xmm0, %xmm0
-418:
+414:
 cmpq $31, %r9
 setne %al
 movl %r9d, %ecx
@@ -3936,111 +3939,111 @@ cmpq $27, %r9
 setae %dl
 movzbl %cl, %r13d
 testb %al, %dl
-jne 419f
-leaq 476f(%rip), %rax
+jne 415f
+leaq 481f(%rip), %rax
 movzbl (%r13,%rax), %edx
-jmp 420f
-419:
+jmp 416f
+415:
 xorl %edx, %edx
-420:
+416:
 xorl %esi, %esi
 movq $-1, %r10
 leal -4(%r13), %eax
 cmpl $22, %eax
-ja 434f
-leaq 460f(%rip), %rdi
+ja 430f
+leaq 465f(%rip), %rdi
 movslq (%rdi,%rax,4), %rax
 addq %rdi, %rax
 jmpq *%rax
-421:
+417:
 movb $16, %al
-jmp 425f
-422:
+jmp 421f
+418:
 movb $5, %al
 movl $2040, %edi
 movq 48(%rsp), %r10
 xorl %esi, %esi
-jmp 426f
-423:
+jmp 422f
+419:
 movb $29, %al
 movq 48(%rsp), %r10
 xorl %esi, %esi
 movabsq $34359738360, %rdi
-jmp 426f
-424:
+jmp 422f
+420:
 movb $48, %al
-425:
+421:
 movl $65535, %edi
 movl $16711680, %esi
-426:
+422:
 xorl %r12d, %r12d
 leal -9(%r13), %r11d
 cmpl $14, %r11d
-ja 429f
-leaq 461f(%rip), %r15
+ja 425f
+leaq 466f(%rip), %r15
 movslq (%r15,%r11,4), %r11
 addq %r15, %r11
 jmpq *%r11
-427:
+423:
 movb $3, %r12b
-jmp 431f
-428:
+jmp 427f
+424:
 movb $1, %r12b
-jmp 431f
-429:
+jmp 427f
+425:
 testl %r13d, %r13d
-jne 431f
-430:
+jne 427f
+426:
 movb $4, %r12b
-431:
+427:
 xorl %r15d, %r15d
 cmpb $15, %cl
-je 441f
+je 437f
 cmpl $17, %r13d
-jne 437f
-jmp 441f
-432:
-movb $2, %r12b
+jne 433f
 jmp 437f
-433:
+428:
+movb $2, %r12b
+jmp 433f
+429:
 movl $65535, %edi
 movb $16, %al
 xorl %esi, %esi
-jmp 436f
-434:
+jmp 432f
+430:
 xorl %edi, %edi
 xorl %eax, %eax
-jmp 426b
-435:
+jmp 422b
+431:
 movb $32, %al
 movl $4294967295, %edi
-436:
+432:
 xorl %r12d, %r12d
-437:
+433:
 movl 40(%rsp), %r15d
-jmp 441f
-438:
+jmp 437f
+434:
 xorl %esi, %esi
 movb $32, %al
 movl $4294967295, %edi
 movq 24(%rsp), %r10
 xorl %r12d, %r12d
-jmp 440f
-439:
+jmp 436f
+435:
 movb $4, %r12b
 movl $255, %edi
 movb $8, %al
-440:
+436:
 xorl %r15d, %r15d
-441:
+437:
 testb $1, %dl
-jne 442f
+jne 438f
 xorl %r11d, %r11d
-jmp 443f
-442:
+jmp 439f
+438:
 movl $4294967295, %r11d
 addq $-65535, %r11
-443:
+439:
 leal -15(%rcx), %ebp
 movq %rdx, %r13
 shlq $62, %r13
@@ -4066,9 +4069,9 @@ movl $63, %r8d
 cmoveq %r8, %rdi
 movq 16(%rsp), %rbp
 cmpb $5, %cl
-je 444f
+je 440f
 movq %r10, %rbp
-444:
+440:
 shlb $2, %r13b
 orb $2, %r13b
 movq %rdx, -48(%r14)
@@ -4085,26 +4088,26 @@ movups %xmm0, (%r14)
 incq %r9
 addq $64, %r14
 cmpq $32, %r9
-jne 418b
+jne 414b
 movq 24(%rsp), %rdx
 testq %rdx, %rdx
 movq 32(%rsp), %r15
 movq 72(%rsp), %rcx
 movq 56(%rsp), %rsi
-je 383b
+je 379b
 movq 64(%rsp), %rax
 movl 4(%rax), %eax
 addq %rax, %rcx
 xorl %eax, %eax
-445:
+441:
 movq %rcx, (%rsi,%rax,8)
 incq %rax
 cmpq %rax, %rdx
-jne 445b
-jmp 383b
-446:
+jne 441b
+jmp 379b
+442:
 testl %eax, %eax
-jne 447f
+jne 443f
 movq 96(%rsp), %rax
 movq 496(%rbx), %rcx
 movq 544(%rbx), %rdx
@@ -4118,23 +4121,23 @@ addq 504(%rbx), %rsi
 movq 32(%rsp), %rax
 movq %rsi, (%rdx,%rax,8)
 xorl %eax, %eax
-jmp 389b
-447:
+jmp 385b
+443:
 movl $35, %eax
-jmp 389b
-448:
-449:
+jmp 385b
+444:
+445:
 movabsq $-49064778989728563, %rcx
 movabsq $-7046029254386353131, %rax
 xorq %rsi, %rax
 cmpq $8, %rsi
-jae 450f
+jae 446f
 xorl %edx, %edx
-jmp 452f
-450:
+jmp 448f
+446:
 xorl %r8d, %r8d
 movq %rax, %r9
-451:
+447:
 xorq (%rdi,%r8), %r9
 imulq %rcx, %r9
 movq %r9, %rax
@@ -4145,12 +4148,12 @@ addq $16, %r8
 movq %rax, %r9
 cmpq %rsi, %r8
 movq %rdx, %r8
-jbe 451b
-452:
+jbe 447b
+448:
 subq %rdx, %rsi
-jbe 454f
+jbe 450f
 addq %rdi, %rdx
-453:
+449:
 movzbl (%rdx), %edi
 xorq %rax, %rdi
 imulq %rcx, %rdi
@@ -4159,136 +4162,182 @@ shrq $32, %rax
 xorq %rdi, %rax
 incq %rdx
 decq %rsi
-jne 453b
-454:
+jne 449b
+450:
 imulq %rcx, %rax
 shrq $32, %rax
 retq
+451:
+452:
+movq $-8, %rax
+453:
+movq $0, 147528(%rdi,%rax)
+addq $8, %rax
+cmpq $24, %rax
+jb 453b
+leaq 147552(%rdi), %rax
+cmpq $8, %rdx
+jae 454f
+xorl %r9d, %r9d
+jmp 456f
+454:
+xorl %ecx, %ecx
 455:
-.p2align 2, 0x0
+movq (%rsi,%rcx), %r8
+movq %r8, (%rax,%rcx)
+leaq 8(%rcx), %r9
+addq $16, %rcx
+cmpq %rdx, %rcx
+movq %r9, %rcx
+jbe 455b
 456:
-.long 177b-456b
-.long 186b-456b
-.long 182b-456b
-.long 183b-456b
-.long 179b-456b
-.long 188b-456b
-.long 189b-456b
-.long 185b-456b
-.long 197b-456b
-.long 180b-456b
-.long 195b-456b
-.long 178b-456b
-.p2align 2, 0x0
+movq %rdx, %rcx
+subq %r9, %rcx
+jbe 458f
+leaq (%r9,%rdi), %r8
+addq $147552, %r8
+addq %r9, %rsi
 457:
-.long 257b-457b
-.long 258b-457b
-.long 259b-457b
-.long 327b-457b
+movb (%rsi), %r9b
+movb %r9b, (%r8)
+incq %r8
+incq %rsi
+decq %rcx
+jne 457b
 458:
-.long 263b-458b
-.long 264b-458b
-.long 268b-458b
-.long 327b-458b
+addq %rdi, %rdx
+movq $-8, %rcx
 459:
-.long 282b-459b
-.long 287b-459b
-.long 284b-459b
-.long 286b-459b
-.p2align 2, 0x0
+movq $0, 147560(%rdx,%rcx)
+addq $8, %rcx
+cmpq $24, %rcx
+jb 459b
+retq
 460:
-.long 435b-460b
-.long 424b-460b
-.long 424b-460b
-.long 421b-460b
-.long 421b-460b
-.long 434b-460b
-.long 434b-460b
-.long 434b-460b
-.long 421b-460b
-.long 434b-460b
-.long 434b-460b
-.long 438b-460b
-.long 434b-460b
-.long 439b-460b
-.long 423b-460b
-.long 423b-460b
-.long 434b-460b
-.long 434b-460b
-.long 434b-460b
-.long 434b-460b
-.long 433b-460b
-.long 422b-460b
-.long 422b-460b
-461:
-.long 428b-461b
-.long 428b-461b
-.long 432b-461b
-.long 430b-461b
-.long 431b-461b
-.long 431b-461b
-.long 431b-461b
-.long 427b-461b
-.long 430b-461b
-.long 431b-461b
-.long 431b-461b
-.long 431b-461b
-.long 431b-461b
-.long 427b-461b
-.long 427b-461b
-462:
-.long 401b-462b
-.long 447b-462b
-.long 447b-462b
-.long 447b-462b
-.long 393b-462b
-.long 393b-462b
-.long 403b-462b
-.long 398b-462b
-.long 406b-462b
-.long 406b-462b
-.long 400b-462b
-.long 402b-462b
-.long 405b-462b
-.long 395b-462b
-.long 395b-462b
-.long 406b-462b
-.long 406b-462b
-.long 396b-462b
-.long 407b-462b
-.long 397b-462b
-.long 394b-462b
-.long 394b-462b
-463:
-.long 406b-463b
-.long 406b-463b
-.long 408b-463b
-.long 408b-463b
-.long 409b-463b
-.long 409b-463b
-.long 409b-463b
-.long 409b-463b
-.long 409b-463b
-.long 412b-463b
-.long 410b-463b
-.long 411b-463b
 .p2align 2, 0x0
+461:
+.long 181b-461b
+.long 190b-461b
+.long 186b-461b
+.long 187b-461b
+.long 183b-461b
+.long 192b-461b
+.long 193b-461b
+.long 189b-461b
+.long 201b-461b
+.long 184b-461b
+.long 199b-461b
+.long 182b-461b
+.p2align 2, 0x0
+462:
+.long 256b-462b
+.long 257b-462b
+.long 258b-462b
+.long 323b-462b
+463:
+.long 263b-463b
+.long 264b-463b
+.long 268b-463b
+.long 323b-463b
 464:
-.long 103b-464b
-.long 113b-464b
-.long 109b-464b
-.long 105b-464b
-.long 112b-464b
+.long 298b-464b
+.long 303b-464b
+.long 300b-464b
+.long 302b-464b
+.p2align 2, 0x0
 465:
-.long 114b-465b
-.long 142b-465b
-.long 135b-465b
-.long 136b-465b
-.long 133b-465b
-.long 150b-465b
-.long 152b-465b
-.long 141b-465b
+.long 431b-465b
+.long 420b-465b
+.long 420b-465b
+.long 417b-465b
+.long 417b-465b
+.long 430b-465b
+.long 430b-465b
+.long 430b-465b
+.long 417b-465b
+.long 430b-465b
+.long 430b-465b
+.long 434b-465b
+.long 430b-465b
+.long 435b-465b
+.long 419b-465b
+.long 419b-465b
+.long 430b-465b
+.long 430b-465b
+.long 430b-465b
+.long 430b-465b
+.long 429b-465b
+.long 418b-465b
+.long 418b-465b
 466:
+.long 424b-466b
+.long 424b-466b
+.long 428b-466b
+.long 426b-466b
+.long 427b-466b
+.long 427b-466b
+.long 427b-466b
+.long 423b-466b
+.long 426b-466b
+.long 427b-466b
+.long 427b-466b
+.long 427b-466b
+.long 427b-466b
+.long 423b-466b
+.long 423b-466b
+467:
+.long 397b-467b
+.long 443b-467b
+.long 443b-467b
+.long 443b-467b
+.long 389b-467b
+.long 389b-467b
+.long 399b-467b
+.long 394b-467b
+.long 402b-467b
+.long 402b-467b
+.long 396b-467b
+.long 398b-467b
+.long 401b-467b
+.long 391b-467b
+.long 391b-467b
+.long 402b-467b
+.long 402b-467b
+.long 392b-467b
+.long 403b-467b
+.long 393b-467b
+.long 390b-467b
+.long 390b-467b
+468:
+.long 402b-468b
+.long 402b-468b
+.long 404b-468b
+.long 404b-468b
+.long 405b-468b
+.long 405b-468b
+.long 405b-468b
+.long 405b-468b
+.long 405b-468b
+.long 408b-468b
+.long 406b-468b
+.long 407b-468b
+.p2align 2, 0x0
+469:
+.long 103b-469b
+.long 113b-469b
+.long 109b-469b
+.long 105b-469b
+.long 112b-469b
+470:
+.long 114b-470b
+.long 146b-470b
+.long 139b-470b
+.long 140b-470b
+.long 137b-470b
+.long 154b-470b
+.long 156b-470b
+.long 145b-470b
+471:
 .byte 2,1,2,1,2,1,2,1,2,1,3,1,4,1,3,1
 .byte 1,1,1,1,2,1,2,1,3,1,2,1,2,1,4,1
 .byte 5,1,2,1,3,1,5,1,4,1,5,1,2,1,4,1
@@ -4298,7 +4347,7 @@ retq
 .byte 1,0,2,1,2,1,1,1,3,1,1,1,1,1,3,1
 .byte 2,1,2,1,3,1,2,1,0,1,4,1,2,0,2,1
 .p2align 1, 0x0
-467:
+472:
 .byte 1,0,4,0,3,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4308,7 +4357,7 @@ retq
 .byte 255,255,255,255,255,255,255,255,255,255,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-468:
+473:
 .byte 4,0,3,0,2,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,2,0,2,0,2,0,2,0,1,0,1,0,1,0
 .byte 2,0,2,0,2,0,2,0,2,0,2,0,2,0,2,0
@@ -4318,7 +4367,7 @@ retq
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-469:
+474:
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4328,7 +4377,7 @@ retq
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 2, 0x0
-470:
+475:
 .byte 0,0,0,0,1,0,0,0,2,0,0,0,3,0,0,0
 .byte 4,0,0,0,5,0,0,0,6,0,0,0,7,0,0,0
 .byte 8,0,0,0,9,0,0,0,10,0,0,0,11,0,0,0
@@ -4394,26 +4443,26 @@ retq
 .byte 56,0,0,0,57,0,0,0,58,0,0,0,59,0,0,0
 .byte 60,0,0,0,61,0,0,0,62,0,0,0,63,0,0,0
 .p2align 3, 0x0
-471:
+476:
 .byte 12,0,0,0,0,0,0,0,3,0,0,0,0,0,0,0
 .byte 0,5,0,0,0,0,0,0,6,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-472:
+477:
 .byte 36,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,9,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-473:
+478:
 .byte 32,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0
 .byte 0,4,0,0,0,0,0,0,8,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-474:
+479:
 .byte 53,0,0,0,0,0,0,0,2,0,0,0,0,0,0,0
 .byte 0,2,0,0,0,0,0,0,9,0,0,0
 .byte 0,0,0,0
-475:
+480:
 .byte 0,3,24,4,4,5,18,19,25,26,20,20,1,1,1,1
 .byte 1,1,1,1,1,1,1,2,2,2,2,2,2,2,2,2
 .byte 1,1,1,1,3,3,3,3,3,1,1,1,1,1,1,1
@@ -4424,35 +4473,35 @@ retq
 .byte 10,10,10,10,10,10,10,10,11,12,13,14,13,15,16,17
 .byte 6,6,6,6,6,6,6,6,6,7,7,7,7,8,8,8
 .byte 8,5,21,21,22,23
-476:
+481:
 .byte 0,7,3,3,1,3,3,6,2,6,2,0,2,0,2,1
 .byte 1,3,1,1,7,7,7,1,7,1,2
 .p2align 3, 0x0
-477:
+482:
 .quad 3
 .quad 3
 .quad 4
 .quad 5
 .p2align 2, 0x0
-478:
+483:
 .long 10
 .long 10
 .long 14
 .long 18
 .p2align 3, 0x0
-479:
+484:
 .quad 3
 .quad 4
 .quad 3
 .quad 4
 .p2align 3, 0x0
-480:
+485:
 .quad 31
 .quad 4095
 .quad 31
 .quad 1048575
 .p2align 3, 0x0
-481:
+486:
 .quad 1
 .quad 2
 .quad 1
