@@ -94,6 +94,8 @@ pub struct Image {
     pub executable: usize,
     pub bytes: usize,
     pub used: usize,
+    /// Pages are taken up to here.
+    pub taken: usize,
     /// The third block: classes, entries, and branches of the function that is compiled.
     pub classes: usize,
     pub classes_bytes: usize,

@@ -10,6 +10,8 @@ use std::ptr;
 const EXEC: usize = 4;
 /// Words below the deepest return address, for signal handlers.
 const SLACK: usize = 8192;
+/// Pages of code are taken so many bytes at a time, a power of two.
+const STEP: usize = 1 << 15;
 /// The most bytes that one instruction comes to, with its share of backward branches.
 const INSN_BYTES: usize = 96;
 /// Bytes for each instruction of the largest function: a branch that it may be, and its offset.
@@ -116,6 +118,7 @@ unsafe fn take(image: &mut Image) -> u32 {
     }
     copy(image.text, image.writable, image.stubs);
     image.used = image.stubs;
+    image.taken = 4096;
     publish(image, image.writable, image.stubs);
     let entries = CLASSES * mem::size_of::<Class>();
     let branches = entries + image.n_funcs * 8;
@@ -317,6 +320,7 @@ pub unsafe fn prepare(image: &mut Image, func: usize) -> u32 {
     if image.bytes - image.used < n * INSN_BYTES + 4096 {
         return TOO_MUCH_CODE;
     }
+    touch(image);
     // The slots that a pair may begin at.
     let begins = if frame == 0 { 0 } else { frame as u64 - 1 };
     class(image, shape::PAIR as usize).limit = begins;
@@ -363,6 +367,24 @@ pub unsafe fn prepare(image: &mut Image, func: usize) -> u32 {
     image.used = ((job.out - image.writable) + 15) & !15;
     *(image.entries as *mut usize).add(func) = image.executable + (out - image.writable);
     0
+}
+
+/// Takes the next pages of the region before they are written to: when one of them is run first, the system maps all
+/// beside it that are there.
+unsafe fn touch(image: &mut Image) {
+    if image.used + 4096 < image.taken {
+        return;
+    }
+    let mut page = (image.used + 4095) & !4095;
+    let mut end = ((image.executable + page + STEP) & !(STEP - 1)) - image.executable;
+    if end > image.bytes {
+        end = image.bytes;
+    }
+    image.taken = end;
+    while page < end {
+        ptr::write_volatile((image.writable + page) as *mut u8, 0);
+        page += 4096;
+    }
 }
 
 fn returns_end(image: &Image) -> usize {

@@ -33,7 +33,7 @@ movq %rsi, %rbx
 leaq -8(%rdi), %rax
 cmpq $4, %rax
 ja 113f
-leaq 469f(%rip), %rcx
+leaq 471f(%rip), %rcx
 movslq (%rcx,%rax,4), %rax
 addq %rcx, %rax
 jmpq *%rax
@@ -77,7 +77,7 @@ jmp 106b
 movq (%r15), %rdi
 movq 8(%r15), %rsi
 movq 16(%r15), %rdx
-callq 452f
+callq 454f
 movq (%r15), %rdi
 movq 16(%r15), %rdx
 movq 24(%r15), %rcx
@@ -103,7 +103,7 @@ jmp 130f
 113:
 cmpq $7, %rdi
 ja 157f
-leaq 470f(%rip), %rax
+leaq 472f(%rip), %rax
 movslq (%rax,%rdi,4), %rcx
 addq %rax, %rcx
 jmpq *%rcx
@@ -143,7 +143,7 @@ movl 16(%rbp), %eax
 movl %eax, (%rsp)
 leaq 24(%rbp), %r15
 movq %r15, %rdi
-callq 445f
+callq 447f
 cmpl %eax, (%rsp)
 jne 168f
 movl 24(%rbp), %esi
@@ -530,16 +530,16 @@ jmp 168f
 132:
 cmpq $2, 360(%rbx)
 jae 133f
-movq 568(%rbx), %rax
-addq 560(%rbx), %rax
+movq 576(%rbx), %rax
+addq 568(%rbx), %rax
 andq $-16, %rax
-movq %rax, 576(%rbx)
+movq %rax, 584(%rbx)
 movq %rax, %r13
 jmp 134f
 133:
-movq 568(%rbx), %rax
-movq 576(%rbx), %r13
-addq 560(%rbx), %rax
+movq 576(%rbx), %rax
+movq 584(%rbx), %r13
+addq 568(%rbx), %rax
 andq $-16, %rax
 134:
 movq 416(%rbx), %rcx
@@ -558,7 +558,7 @@ addq $-8, %rax
 addq $8388608, %rcx
 movq 128(%rbx), %rdi
 movq 144(%rbx), %r9
-movq 544(%rbx), %r10
+movq 552(%rbx), %r10
 movq 152(%rbx), %r11
 xorps %xmm0, %xmm0
 movups %xmm0, 24(%rsp)
@@ -605,7 +605,7 @@ callq *%rax
 movl %eax, %r14d
 movq 16(%r12), %rax
 movq %rax, 416(%rbx)
-movq %r13, 576(%rbx)
+movq %r13, 584(%rbx)
 jmp 168f
 136:
 movl $1, %r14d
@@ -724,11 +724,11 @@ xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
 148:
-movq 528(%rbx), %rdi
+movq 536(%rbx), %rdi
 testq %rdi, %rdi
 je 149f
 movq $-4096, %rsi
-andq 536(%rbx), %rsi
+andq 544(%rbx), %rsi
 addq $4096, %rsi
 movl $11, %eax
 xorl %edx, %edx
@@ -737,11 +737,11 @@ xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
 149:
-movq 560(%rbx), %rdi
+movq 568(%rbx), %rdi
 testq %rdi, %rdi
 je 150f
 movq $-4096, %rsi
-andq 568(%rbx), %rsi
+andq 576(%rbx), %rsi
 addq $4096, %rsi
 movl $11, %eax
 xorl %edx, %edx
@@ -841,7 +841,7 @@ jmp 180f
 157:
 movq (%r15), %rdi
 movq 8(%r15), %rsi
-callq 445f
+callq 447f
 movl %eax, %eax
 jmp 159f
 158:
@@ -995,7 +995,7 @@ movl %ecx, %r13d
 movl 16(%rdx,%rbx,8), %edi
 movzwl 4(%rsi), %r12d
 movzwl 6(%rsi), %esi
-leaq 461f(%rip), %rdx
+leaq 463f(%rip), %rdx
 movslq (%rdx,%rax,4), %rax
 addq %rdx, %rax
 jmpq *%rax
@@ -1599,7 +1599,7 @@ leaq (%rdx,%r13), %rdi
 movq %rdi, 8(%rsp)
 movq %rsi, 32(%rsp)
 movq %rdx, %r12
-callq 445f
+callq 447f
 movq %r12, %rsi
 movq 32(%rsp), %r12
 movl %eax, %ecx
@@ -1630,7 +1630,7 @@ ja 252f
 movq %r15, %rdi
 movq 8(%rsp), %rsi
 movq %r12, %rdx
-callq 452f
+callq 454f
 movq %rax, %rsi
 jmp 253f
 247:
@@ -1724,7 +1724,7 @@ andl $1, %edi
 movl $38, %edx
 subq %rdi, %rdx
 shrl $6, %ecx
-leaq 462f(%rip), %rsi
+leaq 464f(%rip), %rsi
 movslq (%rsi,%rcx,4), %rcx
 addq %rsi, %rcx
 jmpq *%rcx
@@ -1776,7 +1776,7 @@ shrl $3, %ebp
 movl %r12d, %edx
 shrl %edx
 andl $3, %edx
-leaq 463f(%rip), %rsi
+leaq 465f(%rip), %rsi
 movslq (%rsi,%rdx,4), %rdx
 addq %rsi, %rdx
 jmpq *%rdx
@@ -1835,19 +1835,19 @@ cmpq $2, %rax
 movq %rbp, 48(%rsp)
 jae 270f
 shll $3, %r13d
-leaq 484f(%rip), %rcx
+leaq 486f(%rip), %rcx
 movb (%r13,%rcx), %cl
 shrq %cl, %r9
 movq %r9, %rsi
-leaq 485f(%rip), %rcx
+leaq 487f(%rip), %rcx
 andq (%r13,%rcx), %rsi
-leaq 486f(%rip), %rcx
+leaq 488f(%rip), %rcx
 addq (%r13,%rcx), %r15
 movq 15320(%r14), %rcx
 testq %rax, %rax
 je 273f
 cmpq %rcx, %rsi
-leaq 464f(%rip), %r13
+leaq 466f(%rip), %r13
 ja 322f
 leaq 1(%r15), %r8
 cmpq %rbp, %r8
@@ -1865,7 +1865,7 @@ jne 269b
 movq %rsi, 16(%rsp)
 jmp 292f
 270:
-leaq 483f(%rip), %rcx
+leaq 485f(%rip), %rcx
 movb (%rcx,%r13,4), %cl
 movq %r9, %r8
 shrq $4, %r8
@@ -1878,7 +1878,7 @@ andq %rdx, %r8
 cmpq 15320(%r14), %r8
 ja 322f
 andq %rdx, %r9
-leaq 482f(%rip), %rcx
+leaq 484f(%rip), %rcx
 addq (%rcx,%r13,8), %r15
 addq %r15, %r9
 cmpq %rbp, %r9
@@ -1895,7 +1895,7 @@ leaq (%r15,%rbp), %rcx
 incq %rcx
 cmpq %r9, %rcx
 leaq 112(%rsp), %rdi
-leaq 476f(%rip), %rbx
+leaq 478f(%rip), %rbx
 ja 322f
 movq %r9, 24(%rsp)
 leaq 1(%r15), %rdx
@@ -1993,7 +1993,7 @@ movl 15272(%r14), %eax
 jmp 285f
 273:
 cmpq %rcx, %rsi
-leaq 464f(%rip), %r13
+leaq 466f(%rip), %r13
 ja 322f
 leaq (%r15,%rsi), %rcx
 cmpq %rbp, %rcx
@@ -2344,7 +2344,7 @@ jb 291f
 jmp 286b
 289:
 cmpq %r9, %r15
-leaq 464f(%rip), %r13
+leaq 466f(%rip), %r13
 jae 322f
 movq 15280(%r14), %rax
 movzbl -1(%r9,%rax), %eax
@@ -2404,7 +2404,7 @@ callq 359f
 testb %al, %al
 movq 96(%rsp), %rbx
 movq 48(%rsp), %rbp
-leaq 464f(%rip), %r13
+leaq 466f(%rip), %r13
 movq 56(%rsp), %r12
 movq 24(%rsp), %r8
 je 322f
@@ -2461,9 +2461,9 @@ testq %r15, %r15
 je 296f
 cmpq $1, %r15
 jne 297f
-movups 478f+16(%rip), %xmm0
+movups 480f+16(%rip), %xmm0
 movaps %xmm0, 128(%rsp)
-movups 478f(%rip), %xmm0
+movups 480f(%rip), %xmm0
 movaps %xmm0, 112(%rsp)
 movl $5, %ecx
 movl $29, %edx
@@ -2473,27 +2473,27 @@ movl $32, %r9d
 movl $1024, %esi
 movslq (%r13,%r8,4), %r10
 addq %r13, %r10
-leaq 474f(%rip), %r8
+leaq 476f(%rip), %r8
 jmpq *%r10
 296:
-movups 477f+16(%rip), %xmm0
+movups 479f+16(%rip), %xmm0
 movaps %xmm0, 128(%rsp)
-movups 477f(%rip), %xmm0
+movups 479f(%rip), %xmm0
 movaps %xmm0, 112(%rsp)
 movl $6, %ecx
 movl $36, %edx
 xorl %eax, %eax
 movslq (%r13,%r8,4), %r10
 addq %r13, %r10
-leaq 473f(%rip), %r8
+leaq 475f(%rip), %r8
 xorl %edi, %edi
 movl $36, %r9d
 xorl %esi, %esi
 jmpq *%r10
 297:
-movups 479f+16(%rip), %xmm0
+movups 481f+16(%rip), %xmm0
 movaps %xmm0, 128(%rsp)
-movups 479f(%rip), %xmm0
+movups 481f(%rip), %xmm0
 movaps %xmm0, 112(%rsp)
 movl $6, %ecx
 movl $2, %eax
@@ -2502,7 +2502,7 @@ movl $512, %esi
 xorl %edi, %edi
 movslq (%r13,%r8,4), %r10
 addq %r13, %r10
-leaq 472f(%rip), %r8
+leaq 474f(%rip), %r8
 movl $53, %r9d
 jmpq *%r10
 298:
@@ -2540,7 +2540,7 @@ movq %r12, %rsi
 callq 346f
 movq %rbp, %r11
 movq %r13, %rbp
-leaq 464f(%rip), %r13
+leaq 466f(%rip), %r13
 testb %al, %al
 movq %rbx, %r12
 301:
@@ -2561,7 +2561,7 @@ cmpl %ecx, %r9d
 jbe 322f
 movl %eax, %edx
 shll $8, %edx
-leaq 475f(%rip), %r8
+leaq 477f(%rip), %r8
 addq %r8, %rdx
 movl (%rdx,%rcx,4), %edx
 testb %dil, %dil
@@ -3367,7 +3367,7 @@ andl $3, %eax
 movl %esi, %edx
 andl $63, %edx
 shll $8, %eax
-leaq 475f(%rip), %rdi
+leaq 477f(%rip), %rdi
 addq %rax, %rdi
 movl (%rdi,%rdx,4), %eax
 cmpq $1, %rcx
@@ -3406,7 +3406,7 @@ movq 168(%rdi), %r14
 movq %rax, 416(%r14)
 movq 8(%rdi), %rcx
 andq $-16, %rcx
-movq %rcx, 576(%r14)
+movq %rcx, 584(%r14)
 movq 280(%r14), %rcx
 movl %esi, %edx
 leaq (%rcx,%rdx,8), %r13
@@ -3423,7 +3423,7 @@ movzwl 2(%r13), %ecx
 leaq (%r15,%rcx,8), %r15
 addq $-32, %rax
 movq %rax, 416(%r14)
-leaq 471f(%rip), %rax
+leaq 473f(%rip), %rax
 movzbl (%rax,%r12,2), %ecx
 movq $0, 432(%r14)
 movq %r15, %rax
@@ -3518,34 +3518,34 @@ pushq %r13
 pushq %r12
 pushq %rbx
 subq $216, %rsp
-movq %rsi, %r15
+movq %rsi, %r14
 movq %rdi, %rbx
 cmpq $0, 504(%rdi)
 je 381f
 379:
-cmpq 152(%rbx), %r15
+cmpq 152(%rbx), %r14
 jae 380f
 movq 32(%rbx), %rax
 movl 4(%rax), %ecx
 addq 504(%rbx), %rcx
-movq 544(%rbx), %rdx
+movq 552(%rbx), %rdx
 xorl %eax, %eax
-cmpq %rcx, (%rdx,%r15,8)
+cmpq %rcx, (%rdx,%r14,8)
 jne 385f
 380:
 movq %rbx, %rdi
-movq %r15, %rsi
+movq %r14, %rsi
 callq 236b
 testl %eax, %eax
 jne 385f
-movq 480(%rbx), %r14
-movq 488(%rbx), %rdi
-movq %r15, %rax
+movq 480(%rbx), %r12
+movq 488(%rbx), %r9
+movq %r14, %rax
 shlq $4, %rax
 movq 144(%rbx), %rcx
 movq 280(%rbx), %rdx
 movzwl 8(%rcx,%rax), %r10d
-movzbl -8(%rdx,%rdi,8), %ecx
+movzbl -8(%rdx,%r9,8), %ecx
 leal -120(%rcx), %eax
 cmpl $3, %eax
 ja 386f
@@ -3556,7 +3556,7 @@ cmpl $32767, %r10d
 ja 385f
 jmp 387f
 381:
-movq %r15, 32(%rsp)
+movq %r14, 32(%rsp)
 movq 64(%rbx), %rax
 movq 288(%rbx), %rcx
 leaq (%rcx,%rcx,2), %r13
@@ -3592,6 +3592,7 @@ js 382f
 movq %rdi, 504(%rbx)
 movl $10, %eax
 movl $5, %edx
+movq %rdi, 72(%rsp)
 movq %r13, %rsi
 xorl %r10d, %r10d
 xorl %r8d, %r8d
@@ -3599,12 +3600,12 @@ xorl %r9d, %r9d
 syscall
 testq %rax, %rax
 js 383f
-movq 32(%rbx), %r8
+movq 32(%rbx), %rdi
 movq 40(%rbx), %rax
 cmpq $8, %rax
-jae 409f
+jae 411f
 xorl %ecx, %ecx
-jmp 411f
+jmp 413f
 382:
 movq %rdi, %r12
 jmp 384f
@@ -3630,28 +3631,52 @@ ja 385b
 cmpb $124, %cl
 jne 385b
 387:
-movq %rdi, %rcx
-subq %r14, %rcx
-movq 512(%rbx), %rdx
-subq 520(%rbx), %rdx
-leaq (%rcx,%rcx,2), %rsi
-shlq $5, %rsi
-addq $4096, %rsi
+movq %r9, %rcx
+subq %r12, %rcx
+movq 512(%rbx), %rsi
+movq 520(%rbx), %rdx
+movq %rsi, %rdi
+subq %rdx, %rdi
+leaq (%rcx,%rcx,2), %r8
+shlq $5, %r8
+addq $4096, %r8
 movl $16, %eax
-cmpq %rsi, %rdx
+cmpq %r8, %rdi
 jb 385b
-movq %r15, 32(%rsp)
+movq %r14, 32(%rsp)
+leaq 4096(%rdx), %rax
+cmpq 528(%rbx), %rax
+jb 389f
+addq $4095, %rdx
+andq $-4096, %rdx
+movq 504(%rbx), %rdi
+leaq (%rdi,%rdx), %rax
+andq $-32768, %rax
+subq %rdi, %rax
+addq $32768, %rax
+cmpq %rsi, %rax
+cmovaeq %rsi, %rax
+movq %rax, 528(%rbx)
+cmpq %rax, %rdx
+jae 389f
+movq 496(%rbx), %rsi
+388:
+movb $0, (%rsi,%rdx)
+addq $4096, %rdx
+cmpq %rax, %rdx
+jb 388b
+389:
 leaq -1(%r10), %rax
 xorl %edx, %edx
 testl %r10d, %r10d
 cmovneq %rax, %rdx
-movq 528(%rbx), %rax
+movq 536(%rbx), %rax
 movq %rdx, 1568(%rax)
 movq 280(%rbx), %rax
 movq 496(%rbx), %rdx
-leaq (%rax,%r14,8), %rbp
-movq %rdi, 16(%rsp)
-leaq (%rax,%rdi,8), %rdi
+leaq (%rax,%r12,8), %r14
+movq %r9, 16(%rsp)
+leaq (%rax,%r9,8), %rdi
 movl $32768, %eax
 subq %r10, %rax
 movabsq $281479271743488, %r8
@@ -3660,15 +3685,15 @@ movq 32(%rbx), %rax
 movl 12(%rax), %r9d
 movl 16(%rax), %esi
 leaq 80(%rsp), %r15
-movq %rbp, (%r15)
+movq %r14, (%r15)
 movq %rdi, 8(%r15)
 movq 520(%rbx), %rdi
 addq %rdx, %rdi
 movq %rdi, 40(%rsp)
 movq %rdi, 16(%r15)
 movq %rdx, 24(%r15)
-movq 552(%rbx), %rdx
-movq %rbp, 32(%r15)
+movq 560(%rbx), %rdx
+movq %r14, 32(%r15)
 movq %rdx, 40(%r15)
 movq %r8, 48(%r15)
 movq %r10, 8(%rsp)
@@ -3678,38 +3703,38 @@ movl %edi, 56(%r15)
 addq %rax, %r9
 movl $150, 60(%r15)
 movq %r9, 64(%r15)
-movq 528(%rbx), %rdi
+movq 536(%rbx), %rdi
 shlq $4, %rcx
 addq %rdx, %rcx
 movq %rdi, 72(%r15)
 movq %rcx, 80(%r15)
 movq %rsi, 88(%r15)
-movq %r14, 96(%r15)
+movq %r12, 96(%r15)
 movabsq $9223231297218871296, %rcx
 movq %rcx, 104(%r15)
 movabsq $-9223231297218936832, %rcx
 movq %rcx, 112(%r15)
 movq $0, 120(%r15)
 movq %rdx, 128(%r15)
-movl 8(%rax), %r12d
-addq 504(%rbx), %r12
-leaq 467f(%rip), %r13
-388:
+movl 8(%rax), %r13d
+addq 504(%rbx), %r13
+leaq 469f(%rip), %rbp
+390:
 movq %r15, %rdi
-callq *%r12
+callq *%r13
 cmpl $1, %eax
-jne 442f
+jne 444f
 movq 80(%rsp), %rax
 movzbl (%rax), %ecx
-leaq 480f(%rip), %rdx
+leaq 482f(%rip), %rdx
 movzbl (%rcx,%rdx), %r11d
 addl $-5, %r11d
 cmpl $21, %r11d
-ja 443f
+ja 445f
 movq %rax, %r9
-subq %rbp, %r9
+subq %r14, %r9
 shrq $3, %r9
-leaq (%r9,%r14), %r8
+leaq (%r9,%r12), %r8
 incq %r8
 movzwl 4(%rax), %edi
 movzwl 6(%rax), %esi
@@ -3718,153 +3743,154 @@ shll $16, %r10d
 orq %rdi, %r10
 movzwl 2(%rax), %edx
 movzbl 1(%rax), %ecx
-movslq (%r13,%r11,4), %r11
-addq %r13, %r11
+movslq (%rbp,%r11,4), %r11
+addq %rbp, %r11
 jmpq *%r11
-389:
-movswq %dx, %rcx
-jmp 400f
-390:
-cmpq %rcx, 136(%rbx)
-ja 402f
-jmp 443f
 391:
-cmpq 136(%rbx), %r10
-jae 443f
+movswq %dx, %rcx
 jmp 402f
 392:
-cmpb $68, %cl
-jae 443f
-jmp 402f
+cmpq %rcx, 136(%rbx)
+ja 404f
+jmp 445f
 393:
+cmpq 136(%rbx), %r10
+jae 445f
+jmp 404f
+394:
+cmpb $68, %cl
+jae 445f
+jmp 404f
+395:
 incl %edx
 cmpl 8(%rsp), %edx
-jae 443f
-jmp 402f
-394:
-addq %r14, %r9
+jae 445f
+jmp 404f
+396:
+addq %r12, %r9
 shll $16, %ecx
 leaq (%rcx,%rdx), %rsi
 addq %r9, %rsi
 addq $2, %rsi
 cmpq 16(%rsp), %rsi
-ja 443f
+ja 445f
 cmpq %rsi, %r8
-jae 402f
+jae 404f
 movq 280(%rbx), %rsi
 leaq (%rsi,%r9,8), %rsi
 addq $8, %rsi
 addq %rdx, %rcx
 incq %rcx
-395:
+397:
 cmpb $120, (%rsi)
-jne 443f
+jne 445f
 addq $8, %rsi
 decq %rcx
-je 402f
-jmp 395b
-396:
+je 404f
+jmp 397b
+398:
 cmpq 152(%rbx), %r10
-jae 443f
-jmp 402f
-397:
+jae 445f
+jmp 404f
+399:
 shll $16, %ecx
 orq %rsi, %rcx
 cmpq 120(%rbx), %rcx
-jae 443f
-jmp 402f
-398:
+jae 445f
+jmp 404f
+400:
 cmpl $63, %r10d
-ja 443f
+ja 445f
 cmpl %edx, 8(%rsp)
-jbe 443f
-leaq 471f(%rip), %rcx
+jbe 445f
+leaq 473f(%rip), %rcx
 movzbl (%rcx,%r10,2), %ecx
 addq %rdx, %rcx
 cmpl 8(%rsp), %ecx
-ja 443f
-jmp 402f
-399:
-movslq %r10d, %rcx
-400:
-addq %r8, %rcx
-cmpq %r14, %rcx
-jl 443f
-cmpq 16(%rsp), %rcx
-jge 443f
-jmp 402f
+ja 445f
+jmp 404f
 401:
-cmpq %rcx, 168(%rbx)
-jbe 443f
-cmpq %rsi, 240(%rbx)
-jbe 443f
+movslq %r10d, %rcx
 402:
-movq %rax, 200(%rsp)
-jmp 388b
+addq %r8, %rcx
+cmpq %r12, %rcx
+jl 445f
+cmpq 16(%rsp), %rcx
+jge 445f
+jmp 404f
 403:
+cmpq %rcx, 168(%rbx)
+jbe 445f
+cmpq %rsi, 240(%rbx)
+jbe 445f
+404:
+movq %rax, 200(%rsp)
+jmp 390b
+405:
 addl $3, %edx
 cmpl 8(%rsp), %edx
-ja 443f
+ja 445f
 cmpb $11, %cl
-ja 405f
-leaq 468f(%rip), %r8
+ja 407f
+leaq 470f(%rip), %r8
 movslq (%r8,%rcx,4), %rdx
 addq %r8, %rdx
 jmpq *%rdx
-404:
-cmpq %rdi, 192(%rbx)
-jbe 443f
-jmp 402b
-405:
-cmpb $11, %cl
-ja 443f
-cmpq %rdi, 168(%rbx)
-jbe 443f
-jmp 402b
 406:
-cmpq %rdi, 168(%rbx)
-jbe 443f
-cmpq %rsi, 184(%rbx)
-jbe 443f
-jmp 402b
+cmpq %rdi, 192(%rbx)
+jbe 445f
+jmp 404b
 407:
-cmpq %rdi, 184(%rbx)
-jbe 443f
-jmp 402b
+cmpb $11, %cl
+ja 445f
+cmpq %rdi, 168(%rbx)
+jbe 445f
+jmp 404b
 408:
+cmpq %rdi, 168(%rbx)
+jbe 445f
+cmpq %rsi, 184(%rbx)
+jbe 445f
+jmp 404b
+409:
+cmpq %rdi, 184(%rbx)
+jbe 445f
+jmp 404b
+410:
 movq 168(%rbx), %rcx
 cmpq %rdi, %rcx
-jbe 443f
+jbe 445f
 cmpq %rsi, %rcx
-jbe 443f
-jmp 402b
-409:
+jbe 445f
+jmp 404b
+411:
 xorl %edx, %edx
-410:
-movq (%r8,%rdx), %rcx
+412:
+movq (%rdi,%rdx), %rcx
 movq %rcx, (%r12,%rdx)
 leaq 8(%rdx), %rcx
 addq $16, %rdx
 cmpq %rax, %rdx
 movq %rcx, %rdx
-jbe 410b
-411:
-movq %rdi, 72(%rsp)
+jbe 412b
+413:
 movq %rax, %rdx
 subq %rcx, %rdx
-jbe 413f
+jbe 415f
 addq %rcx, %r12
-addq %r8, %rcx
-412:
+addq %rdi, %rcx
+414:
 movb (%rcx), %sil
 movb %sil, (%r12)
 incq %r12
 incq %rcx
 decq %rdx
-jne 412b
-413:
-movq %r8, 64(%rsp)
+jne 414b
+415:
+movq %rdi, 64(%rsp)
 movq %rax, 520(%rbx)
+movl $4096, %r13d
+movq %r13, 528(%rbx)
 movq 152(%rbx), %rcx
 movq 312(%rbx), %rax
 leaq (%rax,%rax,4), %rax
@@ -3872,11 +3898,10 @@ shlq $2, %rax
 movq %rcx, 24(%rsp)
 leaq (%rax,%rcx,8), %rsi
 addq $2048, %rsi
-movq %rsi, 536(%rbx)
-movq $-4096, %r13
-andq %r13, %rsi
-movl $4096, %ebp
-addq %rbp, %rsi
+movq %rsi, 544(%rbx)
+movq $-4096, %rbp
+andq %rbp, %rsi
+addq %r13, %rsi
 xorl %r15d, %r15d
 movl $9, %eax
 movl $3, %edx
@@ -3889,12 +3914,12 @@ movq %rax, %r12
 testq %rax, %rax
 movl $0, %r14d
 cmovgq %rax, %r14
-movq %r14, 528(%rbx)
+movq %r14, 536(%rbx)
 movq 24(%rbx), %rax
 leaq 65552(,%rax,8), %rsi
-movq %rsi, 568(%rbx)
-andq %r13, %rsi
-addq %rbp, %rsi
+movq %rsi, 576(%rbx)
+andq %rbp, %rsi
+addq %r13, %rsi
 movl $9, %eax
 xorl %edi, %edi
 xorl %r9d, %r9d
@@ -3902,7 +3927,7 @@ syscall
 movq %rax, %rcx
 testq %rax, %rax
 cmovgq %rax, %r15
-movq %r15, 560(%rbx)
+movq %r15, 568(%rbx)
 movl $12, %eax
 testq %r12, %r12
 jle 385b
@@ -3912,9 +3937,9 @@ movq 24(%rsp), %rax
 leaq 2048(,%rax,8), %rax
 leaq 2048(%r14), %rcx
 movq %rcx, 56(%rsp)
-movq %rcx, 544(%rbx)
+movq %rcx, 552(%rbx)
 addq %r14, %rax
-movq %rax, 552(%rbx)
+movq %rax, 560(%rbx)
 movq 120(%rbx), %rax
 movq %rax, 16(%rsp)
 movq 136(%rbx), %rax
@@ -3929,7 +3954,7 @@ movq %rax, 8(%rsp)
 xorl %r9d, %r9d
 addq $48, %r14
 xorps %xmm0, %xmm0
-414:
+416:
 cmpq $31, %r9
 setne %al
 movl %r9d, %ecx
@@ -3939,111 +3964,111 @@ cmpq $27, %r9
 setae %dl
 movzbl %cl, %r13d
 testb %al, %dl
-jne 415f
-leaq 481f(%rip), %rax
+jne 417f
+leaq 483f(%rip), %rax
 movzbl (%r13,%rax), %edx
-jmp 416f
-415:
+jmp 418f
+417:
 xorl %edx, %edx
-416:
+418:
 xorl %esi, %esi
 movq $-1, %r10
 leal -4(%r13), %eax
 cmpl $22, %eax
-ja 430f
-leaq 465f(%rip), %rdi
+ja 432f
+leaq 467f(%rip), %rdi
 movslq (%rdi,%rax,4), %rax
 addq %rdi, %rax
 jmpq *%rax
-417:
+419:
 movb $16, %al
-jmp 421f
-418:
+jmp 423f
+420:
 movb $5, %al
 movl $2040, %edi
 movq 48(%rsp), %r10
 xorl %esi, %esi
-jmp 422f
-419:
+jmp 424f
+421:
 movb $29, %al
 movq 48(%rsp), %r10
 xorl %esi, %esi
 movabsq $34359738360, %rdi
-jmp 422f
-420:
+jmp 424f
+422:
 movb $48, %al
-421:
+423:
 movl $65535, %edi
 movl $16711680, %esi
-422:
+424:
 xorl %r12d, %r12d
 leal -9(%r13), %r11d
 cmpl $14, %r11d
-ja 425f
-leaq 466f(%rip), %r15
+ja 427f
+leaq 468f(%rip), %r15
 movslq (%r15,%r11,4), %r11
 addq %r15, %r11
 jmpq *%r11
-423:
-movb $3, %r12b
-jmp 427f
-424:
-movb $1, %r12b
-jmp 427f
 425:
-testl %r13d, %r13d
-jne 427f
+movb $3, %r12b
+jmp 429f
 426:
-movb $4, %r12b
+movb $1, %r12b
+jmp 429f
 427:
+testl %r13d, %r13d
+jne 429f
+428:
+movb $4, %r12b
+429:
 xorl %r15d, %r15d
 cmpb $15, %cl
-je 437f
+je 439f
 cmpl $17, %r13d
-jne 433f
-jmp 437f
-428:
+jne 435f
+jmp 439f
+430:
 movb $2, %r12b
-jmp 433f
-429:
+jmp 435f
+431:
 movl $65535, %edi
 movb $16, %al
 xorl %esi, %esi
-jmp 432f
-430:
+jmp 434f
+432:
 xorl %edi, %edi
 xorl %eax, %eax
-jmp 422b
-431:
+jmp 424b
+433:
 movb $32, %al
 movl $4294967295, %edi
-432:
-xorl %r12d, %r12d
-433:
-movl 40(%rsp), %r15d
-jmp 437f
 434:
+xorl %r12d, %r12d
+435:
+movl 40(%rsp), %r15d
+jmp 439f
+436:
 xorl %esi, %esi
 movb $32, %al
 movl $4294967295, %edi
 movq 24(%rsp), %r10
 xorl %r12d, %r12d
-jmp 436f
-435:
+jmp 438f
+437:
 movb $4, %r12b
 movl $255, %edi
 movb $8, %al
-436:
-xorl %r15d, %r15d
-437:
-testb $1, %dl
-jne 438f
-xorl %r11d, %r11d
-jmp 439f
 438:
+xorl %r15d, %r15d
+439:
+testb $1, %dl
+jne 440f
+xorl %r11d, %r11d
+jmp 441f
+440:
 movl $4294967295, %r11d
 addq $-65535, %r11
-439:
+441:
 leal -15(%rcx), %ebp
 movq %rdx, %r13
 shlq $62, %r13
@@ -4069,9 +4094,9 @@ movl $63, %r8d
 cmoveq %r8, %rdi
 movq 16(%rsp), %rbp
 cmpb $5, %cl
-je 440f
+je 442f
 movq %r10, %rbp
-440:
+442:
 shlb $2, %r13b
 orb $2, %r13b
 movq %rdx, -48(%r14)
@@ -4088,10 +4113,10 @@ movups %xmm0, (%r14)
 incq %r9
 addq $64, %r14
 cmpq $32, %r9
-jne 414b
+jne 416b
 movq 24(%rsp), %rdx
 testq %rdx, %rdx
-movq 32(%rsp), %r15
+movq 32(%rsp), %r14
 movq 72(%rsp), %rcx
 movq 56(%rsp), %rsi
 je 379b
@@ -4099,18 +4124,18 @@ movq 64(%rsp), %rax
 movl 4(%rax), %eax
 addq %rax, %rcx
 xorl %eax, %eax
-441:
+443:
 movq %rcx, (%rsi,%rax,8)
 incq %rax
 cmpq %rax, %rdx
-jne 441b
+jne 443b
 jmp 379b
-442:
+444:
 testl %eax, %eax
-jne 443f
+jne 445f
 movq 96(%rsp), %rax
 movq 496(%rbx), %rcx
-movq 544(%rbx), %rdx
+movq 552(%rbx), %rdx
 subq %rcx, %rax
 addq $15, %rax
 andq $-16, %rax
@@ -4122,22 +4147,22 @@ movq 32(%rsp), %rax
 movq %rsi, (%rdx,%rax,8)
 xorl %eax, %eax
 jmp 385b
-443:
+445:
 movl $35, %eax
 jmp 385b
-444:
-445:
+446:
+447:
 movabsq $-49064778989728563, %rcx
 movabsq $-7046029254386353131, %rax
 xorq %rsi, %rax
 cmpq $8, %rsi
-jae 446f
+jae 448f
 xorl %edx, %edx
-jmp 448f
-446:
+jmp 450f
+448:
 xorl %r8d, %r8d
 movq %rax, %r9
-447:
+449:
 xorq (%rdi,%r8), %r9
 imulq %rcx, %r9
 movq %r9, %rax
@@ -4148,12 +4173,12 @@ addq $16, %r8
 movq %rax, %r9
 cmpq %rsi, %r8
 movq %rdx, %r8
-jbe 447b
-448:
+jbe 449b
+450:
 subq %rdx, %rsi
-jbe 450f
+jbe 452f
 addq %rdi, %rdx
-449:
+451:
 movzbl (%rdx), %edi
 xorq %rax, %rdi
 imulq %rcx, %rdi
@@ -4162,182 +4187,182 @@ shrq $32, %rax
 xorq %rdi, %rax
 incq %rdx
 decq %rsi
-jne 449b
-450:
+jne 451b
+452:
 imulq %rcx, %rax
 shrq $32, %rax
 retq
-451:
-452:
-movq $-8, %rax
 453:
+454:
+movq $-8, %rax
+455:
 movq $0, 147528(%rdi,%rax)
 addq $8, %rax
 cmpq $24, %rax
-jb 453b
+jb 455b
 leaq 147552(%rdi), %rax
 cmpq $8, %rdx
-jae 454f
+jae 456f
 xorl %r9d, %r9d
-jmp 456f
-454:
+jmp 458f
+456:
 xorl %ecx, %ecx
-455:
+457:
 movq (%rsi,%rcx), %r8
 movq %r8, (%rax,%rcx)
 leaq 8(%rcx), %r9
 addq $16, %rcx
 cmpq %rdx, %rcx
 movq %r9, %rcx
-jbe 455b
-456:
+jbe 457b
+458:
 movq %rdx, %rcx
 subq %r9, %rcx
-jbe 458f
+jbe 460f
 leaq (%r9,%rdi), %r8
 addq $147552, %r8
 addq %r9, %rsi
-457:
+459:
 movb (%rsi), %r9b
 movb %r9b, (%r8)
 incq %r8
 incq %rsi
 decq %rcx
-jne 457b
-458:
+jne 459b
+460:
 addq %rdi, %rdx
 movq $-8, %rcx
-459:
+461:
 movq $0, 147560(%rdx,%rcx)
 addq $8, %rcx
 cmpq $24, %rcx
-jb 459b
+jb 461b
 retq
-460:
-.p2align 2, 0x0
-461:
-.long 181b-461b
-.long 190b-461b
-.long 186b-461b
-.long 187b-461b
-.long 183b-461b
-.long 192b-461b
-.long 193b-461b
-.long 189b-461b
-.long 201b-461b
-.long 184b-461b
-.long 199b-461b
-.long 182b-461b
-.p2align 2, 0x0
 462:
-.long 256b-462b
-.long 257b-462b
-.long 258b-462b
-.long 323b-462b
+.p2align 2, 0x0
 463:
-.long 263b-463b
-.long 264b-463b
-.long 268b-463b
-.long 323b-463b
+.long 181b-463b
+.long 190b-463b
+.long 186b-463b
+.long 187b-463b
+.long 183b-463b
+.long 192b-463b
+.long 193b-463b
+.long 189b-463b
+.long 201b-463b
+.long 184b-463b
+.long 199b-463b
+.long 182b-463b
+.p2align 2, 0x0
 464:
-.long 298b-464b
-.long 303b-464b
-.long 300b-464b
-.long 302b-464b
-.p2align 2, 0x0
+.long 256b-464b
+.long 257b-464b
+.long 258b-464b
+.long 323b-464b
 465:
-.long 431b-465b
-.long 420b-465b
-.long 420b-465b
-.long 417b-465b
-.long 417b-465b
-.long 430b-465b
-.long 430b-465b
-.long 430b-465b
-.long 417b-465b
-.long 430b-465b
-.long 430b-465b
-.long 434b-465b
-.long 430b-465b
-.long 435b-465b
-.long 419b-465b
-.long 419b-465b
-.long 430b-465b
-.long 430b-465b
-.long 430b-465b
-.long 430b-465b
-.long 429b-465b
-.long 418b-465b
-.long 418b-465b
+.long 263b-465b
+.long 264b-465b
+.long 268b-465b
+.long 323b-465b
 466:
-.long 424b-466b
-.long 424b-466b
-.long 428b-466b
-.long 426b-466b
-.long 427b-466b
-.long 427b-466b
-.long 427b-466b
-.long 423b-466b
-.long 426b-466b
-.long 427b-466b
-.long 427b-466b
-.long 427b-466b
-.long 427b-466b
-.long 423b-466b
-.long 423b-466b
-467:
-.long 397b-467b
-.long 443b-467b
-.long 443b-467b
-.long 443b-467b
-.long 389b-467b
-.long 389b-467b
-.long 399b-467b
-.long 394b-467b
-.long 402b-467b
-.long 402b-467b
-.long 396b-467b
-.long 398b-467b
-.long 401b-467b
-.long 391b-467b
-.long 391b-467b
-.long 402b-467b
-.long 402b-467b
-.long 392b-467b
-.long 403b-467b
-.long 393b-467b
-.long 390b-467b
-.long 390b-467b
-468:
-.long 402b-468b
-.long 402b-468b
-.long 404b-468b
-.long 404b-468b
-.long 405b-468b
-.long 405b-468b
-.long 405b-468b
-.long 405b-468b
-.long 405b-468b
-.long 408b-468b
-.long 406b-468b
-.long 407b-468b
+.long 298b-466b
+.long 303b-466b
+.long 300b-466b
+.long 302b-466b
 .p2align 2, 0x0
+467:
+.long 433b-467b
+.long 422b-467b
+.long 422b-467b
+.long 419b-467b
+.long 419b-467b
+.long 432b-467b
+.long 432b-467b
+.long 432b-467b
+.long 419b-467b
+.long 432b-467b
+.long 432b-467b
+.long 436b-467b
+.long 432b-467b
+.long 437b-467b
+.long 421b-467b
+.long 421b-467b
+.long 432b-467b
+.long 432b-467b
+.long 432b-467b
+.long 432b-467b
+.long 431b-467b
+.long 420b-467b
+.long 420b-467b
+468:
+.long 426b-468b
+.long 426b-468b
+.long 430b-468b
+.long 428b-468b
+.long 429b-468b
+.long 429b-468b
+.long 429b-468b
+.long 425b-468b
+.long 428b-468b
+.long 429b-468b
+.long 429b-468b
+.long 429b-468b
+.long 429b-468b
+.long 425b-468b
+.long 425b-468b
 469:
-.long 103b-469b
-.long 113b-469b
-.long 109b-469b
-.long 105b-469b
-.long 112b-469b
+.long 399b-469b
+.long 445b-469b
+.long 445b-469b
+.long 445b-469b
+.long 391b-469b
+.long 391b-469b
+.long 401b-469b
+.long 396b-469b
+.long 404b-469b
+.long 404b-469b
+.long 398b-469b
+.long 400b-469b
+.long 403b-469b
+.long 393b-469b
+.long 393b-469b
+.long 404b-469b
+.long 404b-469b
+.long 394b-469b
+.long 405b-469b
+.long 395b-469b
+.long 392b-469b
+.long 392b-469b
 470:
-.long 114b-470b
-.long 146b-470b
-.long 139b-470b
-.long 140b-470b
-.long 137b-470b
-.long 154b-470b
-.long 156b-470b
-.long 145b-470b
+.long 404b-470b
+.long 404b-470b
+.long 406b-470b
+.long 406b-470b
+.long 407b-470b
+.long 407b-470b
+.long 407b-470b
+.long 407b-470b
+.long 407b-470b
+.long 410b-470b
+.long 408b-470b
+.long 409b-470b
+.p2align 2, 0x0
 471:
+.long 103b-471b
+.long 113b-471b
+.long 109b-471b
+.long 105b-471b
+.long 112b-471b
+472:
+.long 114b-472b
+.long 146b-472b
+.long 139b-472b
+.long 140b-472b
+.long 137b-472b
+.long 154b-472b
+.long 156b-472b
+.long 145b-472b
+473:
 .byte 2,1,2,1,2,1,2,1,2,1,3,1,4,1,3,1
 .byte 1,1,1,1,2,1,2,1,3,1,2,1,2,1,4,1
 .byte 5,1,2,1,3,1,5,1,4,1,5,1,2,1,4,1
@@ -4347,7 +4372,7 @@ retq
 .byte 1,0,2,1,2,1,1,1,3,1,1,1,1,1,3,1
 .byte 2,1,2,1,3,1,2,1,0,1,4,1,2,0,2,1
 .p2align 1, 0x0
-472:
+474:
 .byte 1,0,4,0,3,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4357,7 +4382,7 @@ retq
 .byte 255,255,255,255,255,255,255,255,255,255,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-473:
+475:
 .byte 4,0,3,0,2,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,2,0,2,0,2,0,2,0,1,0,1,0,1,0
 .byte 2,0,2,0,2,0,2,0,2,0,2,0,2,0,2,0
@@ -4367,7 +4392,7 @@ retq
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-474:
+476:
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4377,7 +4402,7 @@ retq
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 2, 0x0
-475:
+477:
 .byte 0,0,0,0,1,0,0,0,2,0,0,0,3,0,0,0
 .byte 4,0,0,0,5,0,0,0,6,0,0,0,7,0,0,0
 .byte 8,0,0,0,9,0,0,0,10,0,0,0,11,0,0,0
@@ -4443,26 +4468,26 @@ retq
 .byte 56,0,0,0,57,0,0,0,58,0,0,0,59,0,0,0
 .byte 60,0,0,0,61,0,0,0,62,0,0,0,63,0,0,0
 .p2align 3, 0x0
-476:
+478:
 .byte 12,0,0,0,0,0,0,0,3,0,0,0,0,0,0,0
 .byte 0,5,0,0,0,0,0,0,6,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-477:
+479:
 .byte 36,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,9,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-478:
+480:
 .byte 32,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0
 .byte 0,4,0,0,0,0,0,0,8,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-479:
+481:
 .byte 53,0,0,0,0,0,0,0,2,0,0,0,0,0,0,0
 .byte 0,2,0,0,0,0,0,0,9,0,0,0
 .byte 0,0,0,0
-480:
+482:
 .byte 0,3,24,4,4,5,18,19,25,26,20,20,1,1,1,1
 .byte 1,1,1,1,1,1,1,2,2,2,2,2,2,2,2,2
 .byte 1,1,1,1,3,3,3,3,3,1,1,1,1,1,1,1
@@ -4473,35 +4498,35 @@ retq
 .byte 10,10,10,10,10,10,10,10,11,12,13,14,13,15,16,17
 .byte 6,6,6,6,6,6,6,6,6,7,7,7,7,8,8,8
 .byte 8,5,21,21,22,23
-481:
+483:
 .byte 0,7,3,3,1,3,3,6,2,6,2,0,2,0,2,1
 .byte 1,3,1,1,7,7,7,1,7,1,2
 .p2align 3, 0x0
-482:
+484:
 .quad 3
 .quad 3
 .quad 4
 .quad 5
 .p2align 2, 0x0
-483:
+485:
 .long 10
 .long 10
 .long 14
 .long 18
 .p2align 3, 0x0
-484:
+486:
 .quad 3
 .quad 4
 .quad 3
 .quad 4
 .p2align 3, 0x0
-485:
+487:
 .quad 31
 .quad 4095
 .quad 31
 .quad 1048575
 .p2align 3, 0x0
-486:
+488:
 .quad 1
 .quad 2
 .quad 1
