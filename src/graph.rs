@@ -5,16 +5,19 @@
 //! `cargo tree` runs the very resolution of a build with the same options, and is stable, while
 //! cargo's `--unit-graph` is not. Nothing here changes the workspace.
 
+mod known;
 mod lock;
 mod request;
 mod tree;
 
 use crate::error::{Class, Context, Error, Result};
 use crate::pack::cargo;
+use crate::store::Store;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+pub(crate) use known::KIND as TREE;
 pub use request::{take, Request};
 
 /// A workspace's packages and how a build of it connects them.
@@ -55,7 +58,8 @@ pub type PackageIdx = usize;
 pub type Needed = BTreeMap<PackageIdx, BTreeSet<String>>;
 
 impl Graph {
-    pub fn load(request: &Request) -> Result<Graph> {
+    /// Asks cargo, but for what `store` has of an earlier answer that still holds.
+    pub fn load(request: &Request, store: &Store) -> Result<Graph> {
         let output = cargo::run(request.metadata(), |_| {})?;
         if !output.success {
             return Err(unreadable(&output.stderr));
@@ -71,14 +75,11 @@ impl Graph {
         let members = metadata["workspace_members"].as_array().map_or(&[][..], Vec::as_slice);
         let read = |package| Package::read(package, members, &checksums);
         let packages: Vec<Package> = packages.filter_map(read).collect();
-        let output = cargo::run(request.tree(), |_| {})?;
-        if !output.success {
-            return Err(unreadable(&output.stderr));
-        }
+        let tree = tree(request, &output.stdout, &root, store)?;
         Ok(Graph {
             root,
             target: path("target_directory"),
-            nodes: tree::read(&output.stdout, &packages)?,
+            nodes: tree::read(&tree, &packages)?,
             packages,
             settings: metadata["metadata"]["precast"].clone(),
             lockfile,
@@ -156,6 +157,24 @@ impl Package {
     pub fn is_git(&self) -> bool {
         self.source.as_deref().is_some_and(|source| source.starts_with("git+"))
     }
+}
+
+/// What `cargo tree` says of the packages that `metadata` shows.
+fn tree(request: &Request, metadata: &str, root: &Path, store: &Store) -> Result<String> {
+    let command = request.tree();
+    let key = known::key(request, &command, metadata, root);
+    let known = key.as_ref().and_then(|key| store.cache().kept(known::KIND, key));
+    if let Some(text) = known {
+        return Ok(text);
+    }
+    let output = cargo::run(command, |_| {})?;
+    if !output.success {
+        return Err(unreadable(&output.stderr));
+    }
+    if let Some(key) = key {
+        store.cache().keep(known::KIND, &key, &output.stdout);
+    }
+    Ok(output.stdout)
 }
 
 fn unreadable(stderr: &str) -> Error {

@@ -79,7 +79,7 @@ pub fn prepare(
     store: &Store,
     report: &dyn Report,
 ) -> Result<Overlay> {
-    let graph = Graph::load(request)?;
+    let graph = Graph::load(request, store)?;
     if is_on(&graph.root) {
         policy::require(&graph, report)?;
         return Ok(Overlay { config: None, macros: Vec::new(), lock: None });
@@ -97,8 +97,8 @@ fn write(
     place: &Path,
     report: &dyn Report,
 ) -> Result<Overlay> {
-    let (provided, macros) = decide(graph, request, choice, store, report)?;
-    let plan = Plan::of(graph, &provided, store, Form::Links)?;
+    let (provided, macros) = decide(graph, request, choice, store, Some(place), report)?;
+    let plan = Plan::of(graph, &provided, store, Form::Links(place))?;
     let lock = Some(fill(&plan, request, place, report)?);
     Ok(Overlay { config: Some(place.join(CONFIG)), macros, lock })
 }
@@ -113,7 +113,7 @@ pub(crate) fn copies(
     (new, shown): (&Path, &Path),
     report: &dyn Report,
 ) -> Result<(Vec<Treated>, String)> {
-    let (provided, macros) = decide(graph, request, choice, store, report)?;
+    let (provided, macros) = decide(graph, request, choice, store, None, report)?;
     report.step("writing the packages");
     let plan = Plan::of(graph, &provided, store, Form::Copies)?;
     for (folder, entries) in plan.folders(Layout::Flat(new))? {
@@ -127,13 +127,15 @@ fn decide(
     request: &Request,
     choice: &Choice,
     store: &Store,
+    place: Option<&Path>,
     report: &dyn Report,
 ) -> Result<(BTreeMap<PackageIdx, Provided>, Vec<Treated>)> {
     let choice = choice.with(graph)?;
     // Shims that the workspace has already are judged as they are.
     policy::require(graph, report)?;
     let policy = policy::of(graph)?.map(|(policy, _)| policy);
-    let provided = provide(&Providing { graph, choice: &choice, store, request, report, policy })?;
+    let provided =
+        provide(&Providing { graph, choice: &choice, store, request, report, policy, place })?;
     let macros = provided.iter().map(|(package, provided)| provided.shown(graph, *package));
     let macros = macros.collect();
     Ok((provided, macros))
@@ -173,7 +175,7 @@ impl Package {
     /// A directory's name for a shim of this package: another shim has another name, by which
     /// cargo knows that it must be built again.
     pub(crate) fn shim_name(&self, key: &crate::store::Key) -> String {
-        let suffix = hash_of(&[key.id(), crate::embed::recipe()]);
+        let suffix = hash_of(&[&key.id(), crate::embed::recipe()]);
         format!("{}-{}-{}", self.name, self.version, &suffix[..8])
     }
 }

@@ -30,6 +30,7 @@ mod imports;
 pub(crate) mod inherit;
 mod module;
 mod profile;
+pub(crate) mod program;
 mod rebuild;
 pub(crate) mod resolve;
 mod rewrite;
@@ -56,6 +57,7 @@ use serde::Serialize;
 use stage::{hash_of, Files};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use toolchain::Toolchain;
 
@@ -257,11 +259,14 @@ pub(crate) fn artifact(
 }
 
 /// Stands for everything of this program that decides an artifact's bytes.
-pub(crate) fn artifact_recipe() -> String {
-    let module = recipe();
-    let mut parts: Vec<&str> = IMAGE_RECIPE.to_vec();
-    parts.push(&module);
-    hash_of(&parts)[..16].to_owned()
+pub(crate) fn artifact_recipe() -> &'static str {
+    static RECIPE: LazyLock<String> = LazyLock::new(|| {
+        let module = recipe();
+        let mut parts: Vec<&str> = IMAGE_RECIPE.to_vec();
+        parts.push(&module);
+        hash_of(&parts)[..16].to_owned()
+    });
+    &RECIPE
 }
 
 /// A module and what is known of it.

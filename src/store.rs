@@ -64,7 +64,12 @@ impl Store {
         (found == *key).then_some(bytes)
     }
 
-    /// The same, whatever toolchain it was packed with; the one used last.
+    /// Whether the artifact is there, undamaged or not. It counts as used.
+    pub fn has(&self, key: &Key) -> bool {
+        self.cache.has(ARTIFACT, &key.id())
+    }
+
+    /// The same as [`Store::get`], whatever toolchain it was packed with; the one used last.
     pub fn get_from_any_toolchain(&self, key: &Key) -> Option<(Key, Vec<u8>)> {
         let mut items = self.list();
         items.sort_by_key(|item| std::cmp::Reverse(item.used));

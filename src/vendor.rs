@@ -37,7 +37,7 @@ pub fn vendor(
     let shown = directory;
     let directory = request.directory.join(directory);
     check_place(&directory)?;
-    let graph = Graph::load(request)?;
+    let graph = Graph::load(request, store)?;
     let before = graph.packages.iter().filter(|package| package.source.is_some());
     if let Some(package) = before.filter(|package| package.is_shim).find(|package| package.is_macro)
     {

@@ -7,6 +7,9 @@ mod authors;
 mod commands;
 #[path = "project/fixture.rs"]
 mod fixture;
+#[cfg(unix)]
+#[path = "project/known.rs"]
+mod known;
 #[path = "project/store.rs"]
 mod store;
 #[path = "project/vendor.rs"]

@@ -92,6 +92,11 @@ impl Request {
         self.common.iter().any(|word| word == "--offline" || word == "--frozen")
     }
 
+    /// Configuration is among the arguments.
+    pub(super) fn is_configured(&self) -> bool {
+        self.common.iter().any(|word| word == "--config")
+    }
+
     /// Cargo in the request's directory, with the user's environment.
     pub fn cargo(&self) -> Command {
         let own = std::env::var_os("CARGO").filter(|_| self.toolchain.is_none());

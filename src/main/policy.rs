@@ -4,6 +4,7 @@ use crate::console::Console;
 use precast::error::{Context, Result};
 use precast::graph::{Graph, Request};
 use precast::policy::{self, Judgement};
+use precast::store::Store;
 use std::ffi::OsString;
 use std::fmt::Write;
 
@@ -21,7 +22,7 @@ pub(crate) fn run(mut arguments: Vec<OsString>, console: &Console) -> Result<()>
     let mut request = Request::of("check", &arguments, &directory);
     request.toolchain = crate::arguments::toolchain();
     let offline = arguments.iter().any(|word| word == "--offline");
-    let graph = Graph::load(&request)?;
+    let graph = Graph::load(&request, &Store::open(None)?)?;
     let report = |text: &str| console.step(text);
     let judgement = policy::check(&graph, true, offline, &report)?;
     console.result(&judgement, || text(&judgement));

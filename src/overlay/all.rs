@@ -45,7 +45,7 @@ pub fn pack_all(
     out: &Path,
     report: &dyn Report,
 ) -> Result<Vec<Treated>> {
-    let graph = Graph::load(request)?;
+    let graph = Graph::load(request, store)?;
     let choice = Choice::default().with(&graph)?;
     let needed = graph.needed(|_| true);
     let names: BTreeSet<String> = needed
@@ -58,7 +58,7 @@ pub fn pack_all(
         return Ok(Vec::new());
     }
     let choice = Choice { only: only.clone(), except: Vec::new() };
-    let (provided, mut macros) = decide(&graph, request, &choice, store, report)?;
+    let (provided, mut macros) = decide(&graph, request, &choice, store, None, report)?;
     for key in provided.values().filter_map(|provided| provided.key.as_ref()) {
         let bytes = stored(store, key)?;
         let artifact = artifact::read(&bytes)?;

@@ -101,10 +101,7 @@ pub type Names = BTreeMap<String, String>;
 
 /// The names that the configuration in and above a directory gives to these sources.
 pub fn names<'a>(directory: &Path, sources: impl Iterator<Item = &'a String>) -> Names {
-    let mut folders: Vec<PathBuf> =
-        directory.ancestors().map(|folder| folder.join(".cargo")).collect();
-    folders.extend(cargo::home());
-    let files = folders.iter().flat_map(|folder| ["config.toml", "config"].map(|n| folder.join(n)));
+    let files = cargo::configuration(directory).into_iter();
     let texts = files.filter_map(|file| std::fs::read_to_string(file).ok());
     // What cannot be read is cargo's to complain of.
     let documents: Vec<DocumentMut> = texts.filter_map(|text| text.parse().ok()).collect();

@@ -81,6 +81,13 @@ impl Entry {
     }
 }
 
+/// What a written entry was made from.
+pub fn origin(folder: &Path) -> Option<String> {
+    let text = std::fs::read(folder.join(CHECKSUM)).ok()?;
+    let value: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    value["precast"].as_str().map(str::to_owned)
+}
+
 /// Whether the directory has exactly these entries.
 pub fn is_ready(source: &Path, entries: &[&Entry]) -> bool {
     present(source).iter().eq(wanted(entries).iter())

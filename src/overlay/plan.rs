@@ -11,10 +11,10 @@ use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Links for who builds here; copies for who wants to keep and move the folder.
+/// Links, in this place, for who builds here; copies for who wants to keep and move the folder.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    Links,
+pub enum Form<'a> {
+    Links(&'a Path),
     Copies,
 }
 
@@ -33,7 +33,7 @@ impl Plan {
         let mut plan = Plan { sources: BTreeMap::new(), overrides: Vec::new() };
         // Copies are true files anyway.
         let readers = match form {
-            Form::Links => provide::readers(provided, store)?,
+            Form::Links(place) => provide::readers(graph, provided, store, place)?,
             Form::Copies => BTreeSet::new(),
         };
         let is_read =
@@ -41,7 +41,7 @@ impl Plan {
         for (at, package) in graph.packages.iter().enumerate() {
             let shim = provided.get(&at).and_then(|provided| provided.key.as_ref());
             let entry = match shim {
-                Some(key) => provide::entry(package, key, store),
+                Some(key) => provide::entry(package, key, store, readers.contains(&at)),
                 None => original(package, form, is_read(at)),
             };
             if let Some(source) = &package.source {
@@ -83,28 +83,23 @@ impl Plan {
 /// The package as cargo has it. With `is_read`, macros may open files of it.
 fn original(package: &Package, form: Form, is_read: bool) -> Entry {
     let is_git = package.is_git();
+    let is_copied = form == Form::Copies;
     let directory = package.directory.clone();
     let content = move || {
         let manifest = if is_git { relocate::manifest(&directory)? } else { None };
-        match form {
-            Form::Links => {
-                let directory = directory.clone();
-                Ok(Content::Links { directory, manifest, is_deep: is_read })
-            }
-            Form::Copies => Ok(Content::Files(files(&directory, manifest, is_git)?)),
+        if is_copied {
+            return Ok(Content::Files(files(&directory, manifest, is_git)?));
         }
+        Ok(Content::Links { directory: directory.clone(), manifest, is_deep: is_read })
     };
     Entry {
         name: format!("{}-{}", package.name, package.version),
         checksum: package.checksum.clone(),
-        origin: match form {
-            Form::Links => {
-                let links = if is_read { "files of " } else { "" };
-                Some(format!("{links}{}", package.directory.display()))
-            }
-            Form::Copies => None,
-        },
-        is_hashed: form == Form::Copies,
+        origin: (!is_copied).then(|| {
+            let links = if is_read { "files of " } else { "" };
+            format!("{links}{}", package.directory.display())
+        }),
+        is_hashed: is_copied,
         content: Box::new(content),
     }
 }

@@ -1,6 +1,7 @@
 //! Artifacts for the macros of a graph: from the store, or packed now and then stored.
 
-use super::directory::{Content, Entry};
+use super::config::{self, Layout};
+use super::directory::{self, Content, Entry};
 use super::{first_lines, relocate, Choice, Outcome, Treated};
 use crate::artifact;
 use crate::embed;
@@ -12,6 +13,7 @@ use crate::pack::{self, toolchain, Features, PackOptions, Report};
 use crate::policy::{self, Policy};
 use crate::store::{self, Key, Store};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// What the decisions depend on.
 pub(crate) struct Context<'a> {
@@ -22,6 +24,8 @@ pub(crate) struct Context<'a> {
     pub(crate) report: &'a dyn Report,
     /// What the workspace permits of precompiled macros.
     pub(crate) policy: Option<Policy>,
+    /// The overlay that is there, if it is one of links.
+    pub(crate) place: Option<&'a Path>,
 }
 
 /// A macro package with what was decided.
@@ -89,17 +93,40 @@ fn permitted(context: &Context, provided: Provided) -> Result<Provided> {
 
 /// The macros whose artifacts can open files.
 pub(crate) fn readers(
+    graph: &Graph,
     provided: &BTreeMap<PackageIdx, Provided>,
     store: &Store,
+    place: &Path,
 ) -> Result<BTreeSet<PackageIdx>> {
     let mut readers = BTreeSet::new();
     for (package, provided) in provided {
         let Some(key) = &provided.key else { continue };
-        if embed::opens_files(&artifact::read(&stored(store, key)?)?)? {
+        let opens_files = match written(&graph.packages[*package], key, place) {
+            Some(known) => known,
+            None => embed::opens_files(&artifact::read(&stored(store, key)?)?)?,
+        };
+        if opens_files {
             readers.insert(*package);
         }
     }
     Ok(readers)
+}
+
+/// Whether the macro can open files, by the shim that was written into `place` from this artifact.
+/// None if there is no such shim.
+fn written(package: &Package, key: &Key, place: &Path) -> Option<bool> {
+    let layout = Layout::Sources(place);
+    let folder = match &package.source {
+        Some(source) => layout.folder(config::without_revision(source)),
+        None => layout.overrides(),
+    };
+    let found = directory::origin(&folder.join(package.shim_name(key)))?;
+    [false, true].into_iter().find(|opens_files| found == origin(key, *opens_files))
+}
+
+/// What a shim's entry says of where it is from.
+fn origin(key: &Key, opens_files: bool) -> String {
+    format!("{}{}", key.id(), if opens_files { ", opens files" } else { "" })
 }
 
 /// An artifact that was found in the store, or put there.
@@ -123,7 +150,8 @@ fn one(
         return done(Outcome::Source(reason), None);
     }
     let directory = &context.request.directory;
-    let toolchain = toolchain.get_or_insert_with(|| toolchain::identity(directory));
+    let toolchain =
+        toolchain.get_or_insert_with(|| toolchain::identity(directory, context.store.cache()));
     let found = match package.source {
         None => Some(found(context, package)?),
         Some(_) => None,
@@ -134,10 +162,15 @@ fn one(
         checksum: checksum(context, at, found.as_ref())?,
         features: features.clone(),
         precast: env!("CARGO_PKG_VERSION").to_owned(),
-        recipe: pack::artifact_recipe(),
+        recipe: pack::artifact_recipe().to_owned(),
         toolchain: toolchain.as_ref().map_or_else(|_| String::new(), String::clone),
     };
-    if context.store.get(&key).is_some() {
+    // A shim that is there was checked when it was written; the policy wants to read the artifact.
+    let is_written = || {
+        let place = context.place.filter(|_| context.policy.is_none());
+        place.is_some_and(|place| written(package, &key, place).is_some())
+    };
+    if is_written() && context.store.has(&key) || context.store.get(&key).is_some() {
         return done(Outcome::Stored, Some(key));
     }
     // Without a wasm toolchain, what another machine packed is as good.
@@ -261,12 +294,12 @@ fn packed(
 }
 
 /// The shim as an entry of a directory source.
-pub(crate) fn entry(package: &Package, key: &Key, store: &Store) -> Entry {
+pub(crate) fn entry(package: &Package, key: &Key, store: &Store, opens_files: bool) -> Entry {
     let (store, key, package) = (store.clone(), key.clone(), package.clone());
     Entry {
         name: package.shim_name(&key),
         checksum: package.checksum.clone(),
-        origin: Some(key.id()),
+        origin: Some(origin(&key, opens_files)),
         is_hashed: false,
         content: Box::new(move || {
             let gone = || {

@@ -31,7 +31,7 @@ pub fn on(
     let request = &request;
     // The packages of the overlay that is there are not those to start from.
     switch_off(&root)?;
-    let graph = Graph::load(request)?;
+    let graph = Graph::load(request, store)?;
     let place = root.join(PLACE);
     let overlay = write(&graph, request, choice, store, &place, report)?;
     directory::replace(&place.join(".gitignore"), b"*\n")?;

@@ -55,6 +55,15 @@ pub fn home() -> Option<PathBuf> {
     home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
 }
 
+/// The files of cargo's configuration in and above a directory, nearest first, then the user's.
+pub fn configuration(directory: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        directory.ancestors().map(|folder| folder.join(".cargo")).collect();
+    folders.extend(home());
+    let files = folders.iter().flat_map(|folder| ["config.toml", "config"].map(|n| folder.join(n)));
+    files.filter(|file| file.is_file()).collect()
+}
+
 /// What a finished cargo command said.
 pub struct Output {
     pub stdout: String,

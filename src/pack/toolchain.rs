@@ -2,8 +2,9 @@
 //! from the compiler's own sources.
 
 use super::cache::Cache;
+use super::program::{self, capture};
 use super::stage::hash_of;
-use super::{cargo, sysroot, Report};
+use super::{sysroot, Report};
 use crate::artifact::sha256;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest;
@@ -20,6 +21,10 @@ const STD_SHIPPED: &str = "toolchain";
 
 /// `#[unsafe(export_name)]` needs 1.82; the guest is tested with 1.95 and later.
 const RELEASE_MIN: semver::Version = semver::Version::new(1, 85, 0);
+
+/// What compilers are asked.
+const SYSROOT: [&str; 2] = ["--print", "sysroot"];
+const VERBOSE: [&str; 1] = ["-vV"];
 
 /// Where Debian's compiler is, besides the active one.
 const SYSTEM_RUSTC: &str = "/usr/bin/rustc";
@@ -74,14 +79,14 @@ pub struct Sources {
 
 /// The best toolchain for packages in `directory` (which may have a `rust-toolchain.toml`).
 pub fn find(directory: &Path, cache: &Cache, report: &dyn Report) -> Result<Toolchain> {
-    let candidates = candidates(directory)?;
+    let candidates = candidates(directory, None)?;
     if let Some(candidate) = candidates.iter().find(|candidate| candidate.has_target()) {
-        return candidate.toolchain(linker_of(candidate, &candidates)?, None);
+        return candidate.toolchain(linker_of(candidate, &candidates, None)?, None);
     }
     let buildable = candidates.iter().find_map(|candidate| Some((candidate, candidate.sources()?)));
     let Some((candidate, sources)) = buildable else { return Err(missing(&candidates)) };
     // Before the sysroot is built, for the error to come at once.
-    let linker = linker_of(candidate, &candidates)?;
+    let linker = linker_of(candidate, &candidates, None)?;
     let sysroot = sysroot::build(candidate, &sources, cache, directory, report)?;
     candidate.toolchain(linker, Some((sysroot, &sources)))
 }
@@ -94,7 +99,7 @@ pub fn recorded(
     cache: &Cache,
     report: &dyn Report,
 ) -> Result<Toolchain> {
-    let mut found = candidates(directory)?;
+    let mut found = candidates(directory, None)?;
     found.extend(installed(directory));
     let same = |candidate: &&Candidate| {
         let commit = candidate.commit();
@@ -103,7 +108,10 @@ pub fn recorded(
     };
     let same: Vec<&Candidate> = found.iter().filter(same).collect();
     let linker_for = |candidate: &Candidate| -> Result<Linker> {
-        let linkers = linkers(candidate, &found);
+        let places = linker_places(candidate, &found).into_iter();
+        let linker =
+            |path: PathBuf| Some(Linker { version: linker_version(&path, None).ok()?, path });
+        let linkers: Vec<Linker> = places.filter_map(linker).collect();
         let same = linkers.iter().find(|linker| linker.version == wanted.linker);
         same.or(linkers.first()).cloned().ok_or_else(no_linker)
     };
@@ -131,7 +139,10 @@ fn installed(directory: &Path) -> Vec<Candidate> {
     let mut names: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     names.sort_unstable();
     let rustc = format!("bin/rustc{}", std::env::consts::EXE_SUFFIX);
-    names.iter().filter_map(|name| Candidate::ask(&name.join(&rustc), directory).ok()).collect()
+    names
+        .iter()
+        .filter_map(|name| Candidate::ask(&name.join(&rustc), directory, None).ok())
+        .collect()
 }
 
 /// The recorded compiler is not here: which it is, and how to get it.
@@ -160,28 +171,29 @@ fn gone(wanted: &manifest::Toolchain, found: &[Candidate]) -> Error {
     })
 }
 
-/// Stands for the toolchain that [`find`] would choose, found without building anything.
-pub fn identity(directory: &Path) -> Result<String> {
-    let candidates = candidates(directory)?;
+/// Stands for the toolchain that [`find`] would choose, found without building anything, and without
+/// starting a program whose answers are kept.
+pub fn identity(directory: &Path, cache: &Cache) -> Result<String> {
+    let candidates = candidates(directory, Some(cache))?;
     let with_target = candidates.iter().find(|candidate| candidate.has_target());
     let buildable = || candidates.iter().find(|candidate| candidate.sources().is_some());
     let chosen = with_target.or_else(buildable).ok_or_else(|| missing(&candidates))?;
     let release = chosen.release.to_string();
-    let linker = linker_of(chosen, &candidates)?;
+    let linker = linker_of(chosen, &candidates, Some(cache))?;
     let parts = [release, chosen.commit().unwrap_or_default(), linker.version];
     Ok(hash_of(&parts)[..16].to_owned())
 }
 
-fn candidates(directory: &Path) -> Result<Vec<Candidate>> {
+fn candidates(directory: &Path, kept: Option<&Cache>) -> Result<Vec<Candidate>> {
     if let Some(chosen) = std::env::var_os(VARIABLE).filter(|chosen| !chosen.is_empty()) {
-        let chosen = Candidate::ask(Path::new(&chosen), directory);
+        let chosen = Candidate::ask(Path::new(&chosen), directory, kept);
         return Ok(vec![chosen.context(format!("{VARIABLE} names no usable compiler"))?]);
     }
     let active = std::env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
     let mut found: Vec<Candidate> = Vec::new();
     for rustc in [active, PathBuf::from(SYSTEM_RUSTC)] {
         // A compiler that does not run is as good as none.
-        let Ok(candidate) = Candidate::ask(&rustc, directory) else { continue };
+        let Ok(candidate) = Candidate::ask(&rustc, directory, kept) else { continue };
         if found.iter().all(|other| other.sysroot != candidate.sysroot) {
             found.push(candidate);
         }
@@ -190,13 +202,40 @@ fn candidates(directory: &Path) -> Result<Vec<Candidate>> {
 }
 
 impl Candidate {
-    fn ask(rustc: &Path, directory: &Path) -> Result<Candidate> {
-        let verbose = capture(Command::new(rustc).current_dir(directory).arg("-vV"))?;
-        let sysroot =
-            capture(Command::new(rustc).current_dir(directory).args(["--print", "sysroot"]))?;
+    fn ask(rustc: &Path, directory: &Path, kept: Option<&Cache>) -> Result<Candidate> {
+        if let Some(candidate) = kept.and_then(|cache| Candidate::known(rustc, cache)) {
+            return Ok(candidate);
+        }
+        let ask = |what: &[&str]| capture(Command::new(rustc).current_dir(directory).args(what));
+        let sysroot = ask(&SYSROOT)?;
+        let own = own(Path::new(sysroot.trim_end()));
+        let verbose = match kept.filter(|_| own.is_file()) {
+            Some(cache) => program::answer(&own, &VERBOSE, cache, |_| true)?,
+            None => ask(&VERBOSE)?,
+        };
+        Candidate::read(rustc, verbose, &sysroot)
+    }
+
+    /// The same from answers that are kept. None for what is not itself the compiler of a sysroot:
+    /// a script's answer can change with another file.
+    fn known(rustc: &Path, cache: &Cache) -> Option<Candidate> {
+        let file = program::file(rustc)?;
+        let is_own = |sysroot: &str| {
+            let own = own(Path::new(sysroot.trim_end())).canonicalize().ok();
+            own.is_some() && own == file.canonicalize().ok()
+        };
+        let sysroot = program::answer(&file, &SYSROOT, cache, is_own).ok()?;
+        if !is_own(&sysroot) {
+            return None;
+        }
+        let verbose = program::answer(&file, &VERBOSE, cache, |_| true).ok()?;
+        Candidate::read(&file, verbose, &sysroot).ok()
+    }
+
+    fn read(rustc: &Path, verbose: String, sysroot: &str) -> Result<Candidate> {
         let sysroot = PathBuf::from(sysroot.trim_end());
         // Past rustup's proxy, so that another directory means the same compiler.
-        let own = sysroot.join("bin").join(format!("rustc{}", std::env::consts::EXE_SUFFIX));
+        let own = own(&sysroot);
         let rustc = if own.exists() { own } else { rustc.to_owned() };
         let release = field(&verbose, "release").unwrap_or_default();
         let release = semver::Version::parse(&release)
@@ -260,6 +299,11 @@ impl Candidate {
     }
 }
 
+/// The compiler of a sysroot.
+fn own(sysroot: &Path) -> PathBuf {
+    sysroot.join("bin").join(format!("rustc{}", std::env::consts::EXE_SUFFIX))
+}
+
 fn has_std(libraries: &Path) -> bool {
     std::fs::read_dir(libraries).is_ok_and(|entries| {
         entries.flatten().any(|entry| {
@@ -278,8 +322,11 @@ fn wasi_libc() -> Option<PathBuf> {
     sdk.chain(WASI_LIBC.iter().map(PathBuf::from)).find(|folder| folder.join("libc.a").exists())
 }
 
-fn linker_of(candidate: &Candidate, all: &[Candidate]) -> Result<Linker> {
-    linkers(candidate, all).into_iter().next().ok_or_else(no_linker)
+fn linker_of(candidate: &Candidate, all: &[Candidate], kept: Option<&Cache>) -> Result<Linker> {
+    let version = |path: &Path| linker_version(path, kept).ok();
+    let mut found = linker_places(candidate, all).into_iter();
+    let linker = found.find_map(|path| Some(Linker { version: version(&path)?, path }));
+    linker.ok_or_else(no_linker)
 }
 
 fn no_linker() -> Error {
@@ -288,7 +335,7 @@ fn no_linker() -> Error {
 }
 
 /// The linkers for wasm, nearest first: rustup's toolchains contain one; then the system's lld.
-fn linkers(nearest: &Candidate, all: &[Candidate]) -> Vec<Linker> {
+fn linker_places(nearest: &Candidate, all: &[Candidate]) -> Vec<PathBuf> {
     let exe = std::env::consts::EXE_SUFFIX;
     let mut places: Vec<PathBuf> = Vec::new();
     for candidate in std::iter::once(nearest).chain(all) {
@@ -306,19 +353,17 @@ fn linkers(nearest: &Candidate, all: &[Candidate]) -> Vec<Linker> {
     );
     places.retain(|place| place.is_file());
     places.dedup();
-    let asked = places.into_iter().filter_map(|path| {
-        let version = linker_version(&path).ok()?;
-        Some(Linker { path, version })
-    });
-    asked.collect()
+    places
 }
 
-fn linker_version(linker: &Path) -> Result<String> {
-    let mut command = Command::new(linker);
-    if linker.file_stem().is_some_and(|stem| stem == "rust-lld") {
-        command.args(["-flavor", "wasm"]);
-    }
-    let text = capture(command.arg("--version"))?;
+fn linker_version(linker: &Path, kept: Option<&Cache>) -> Result<String> {
+    let is_rusts = linker.file_stem().is_some_and(|stem| stem == "rust-lld");
+    let flavor = if is_rusts { &["-flavor", "wasm"][..] } else { &[] };
+    let arguments = [flavor, &["--version"]].concat();
+    let text = match kept {
+        Some(cache) => program::answer(linker, &arguments, cache, |_| true)?,
+        None => capture(Command::new(linker).args(&arguments))?,
+    };
     let words: Vec<&str> = text.split_whitespace().collect();
     let at = words.iter().position(|word| *word == "LLD").unwrap_or(0);
     Ok(words.iter().skip(at).take(2).copied().collect::<Vec<_>>().join(" "))
@@ -336,21 +381,6 @@ fn missing(candidates: &[Candidate]) -> Error {
         "run `rustup target add {TARGET}`, or on Debian `apt-get install --no-install-recommends \
          rustc-web cargo-web rust-web-src wasi-libc lld`"
     ))
-}
-
-/// Standard output of a command that must succeed.
-fn capture(command: &mut Command) -> Result<String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let mut own = Command::new(command.get_program());
-    own.args(command.get_args());
-    if let Some(directory) = command.get_current_dir() {
-        own.current_dir(directory);
-    }
-    let output = cargo::run(own, |_| {})?;
-    if output.success {
-        return Ok(output.stdout);
-    }
-    Err(Error::new(Class::Toolchain, format!("{name} failed: {}", output.stderr.trim())))
 }
 
 fn field(verbose: &str, name: &str) -> Option<String> {

@@ -19,6 +19,9 @@ const LISTING: &str = ".precast-entry.json";
 
 const WAITING: &str = "waiting for another precast that uses the cache";
 
+/// The file of an entry that is one text.
+const TEXT: &str = "text";
+
 /// Sizes and hashes of an entry's files by path.
 type Listing = BTreeMap<String, (u64, String)>;
 
@@ -115,6 +118,24 @@ impl Cache {
         }
         touch(&path.join(LISTING));
         Some(files)
+    }
+
+    /// Whether there is a finished entry, which counts as used. Its files are not read.
+    pub fn has(&self, kind: &str, key: &str) -> bool {
+        let listing = self.path(kind, key).join(LISTING);
+        touch(&listing);
+        listing.is_file()
+    }
+
+    /// A text that is kept under this key.
+    pub fn kept(&self, kind: &str, key: &str) -> Option<String> {
+        String::from_utf8(self.read(kind, key)?.remove(TEXT)?).ok()
+    }
+
+    /// Keeps a text that can be had again. Where the cache cannot be written, only time is lost.
+    pub fn keep(&self, kind: &str, key: &str, text: &str) {
+        let write = |entry: &Path| std::fs::write(entry.join(TEXT), text).at("write", entry);
+        let _ = self.put(kind, key, write);
     }
 
     /// Removes an entry; nobody sees half of it.

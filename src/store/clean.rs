@@ -3,6 +3,8 @@
 use super::cache::{Cache, Entry};
 use super::{Store, ARTIFACT, REFUSED};
 use crate::error::{Class, Error, Result};
+use crate::graph::TREE;
+use crate::pack::program;
 use std::time::{Duration, SystemTime};
 
 /// Sets the size that the store may have: bytes, or a number with `K`, `M` or `G`.
@@ -11,7 +13,8 @@ pub const LIMIT_VARIABLE: &str = "PRECAST_CACHE_LIMIT";
 const LIMIT: u64 = 10 << 30;
 
 /// All kinds of entries: what they are used for is written in the passes that make them.
-const KINDS: [&str; 6] = [ARTIFACT, REFUSED, "module", "build", "guest", "sysroot"];
+const KINDS: [&str; 8] =
+    [ARTIFACT, REFUSED, "module", "build", "guest", "sysroot", program::KIND, TREE];
 
 /// Kinds that a running build reads without a lock of its own.
 const USED_BY_BUILDS: [&str; 3] = ["module", "guest", "sysroot"];

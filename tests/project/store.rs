@@ -185,6 +185,9 @@ fn damage_and_transport() {
     fs::write(&file, bytes).unwrap();
     let output = command(&base, &first, &["store", "verify"]).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
+    // The shim that was written from it is still good; a new one wants a new artifact.
+    let (_, err) = ok(&mut command(&project, &first, &["check", "--offline"]));
+    assert!(err.contains("1 macro packages precompiled, 0 built"), "{err}");
     fs::remove_dir_all(project.join("target")).unwrap();
     let (_, err) = ok(&mut command(&project, &first, &["check", "--offline"]));
     assert!(err.contains("1 packed now"), "{err}");

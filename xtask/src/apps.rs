@@ -6,9 +6,7 @@
 pub mod sources;
 mod table;
 
-use crate::run::{
-    capture, cargo, cargo_precast, clear, command, cpu_seconds, scratch, write, Result,
-};
+use crate::run::{capture, cargo, cargo_precast, clear, cpu_seconds, scratch, write, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -100,7 +98,7 @@ fn one(name: &str, precast: &Path, runs: usize) -> Result<Row> {
     };
     capture(app.cargo("native").args(["fetch", "--locked"]))?;
     eprintln!("{name}: packing");
-    let packed = capture(app.precast("overlay").args(["build", "--locked"]))?;
+    let packed = capture(app.precast("overlay")?.args(["build", "--locked"]))?;
     let summary = String::from_utf8_lossy(&packed.stderr).into_owned();
     let summary: Vec<&str> = summary.lines().filter(|l| l.contains("Precast ")).collect();
     summary.iter().for_each(|line| eprintln!("{line}"));
@@ -111,7 +109,7 @@ fn one(name: &str, precast: &Path, runs: usize) -> Result<Row> {
     eprintln!("{name}: tests");
     let tests = ["test", "--locked", "--no-fail-fast"];
     let expected = results(app.cargo("native").args(tests));
-    let found = results(app.precast("overlay").args(tests));
+    let found = results(app.precast("overlay")?.args(tests));
     let n_passed = expected.iter().filter(|line| line.ends_with(" ok")).count();
     eprintln!("{name}: {n_passed} of {} tests pass natively", expected.len());
     if let Some(line) = expected.iter().find(|line| !found.contains(line)) {
@@ -147,11 +145,14 @@ impl App {
         cargo
     }
 
-    fn precast(&self, side: &str) -> Command {
-        let mut precast = command(&self.precast);
-        precast.current_dir(&self.place).env("CARGO_TARGET_DIR", self.target(side)).arg("precast");
-        precast.env_remove("RUSTFLAGS");
-        precast
+    /// `cargo precast`, as users start it: through cargo.
+    fn precast(&self, side: &str) -> Result<Command> {
+        let mut precast = self.cargo(side);
+        let folder = self.precast.parent().map(Path::to_owned).unwrap_or_default();
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(folder).chain(std::env::split_paths(&others));
+        precast.env("PATH", std::env::join_paths(path).map_err(|e| e.to_string())?).arg("precast");
+        Ok(precast)
     }
 
     /// A copy of the application with a vendor folder of its own, and no other change.
@@ -160,7 +161,7 @@ impl App {
         let copy = self.place.with_file_name(format!("{}-vendored", self.name.replace('@', "-")));
         clear(&copy)?;
         sources::copy(&self.place, &copy)?;
-        let mut vendor = self.precast("vendored");
+        let mut vendor = self.precast("vendored")?;
         vendor.current_dir(&copy).args(["vendor", "vendor", "--locked"]);
         let config = capture(&mut vendor)?;
         let mut files = sources::files(&copy)?;
@@ -181,7 +182,7 @@ impl App {
             from_vendor.current_dir(vendored);
             let sides = [
                 ("native", self.cargo("native")),
-                ("overlay", self.precast("overlay")),
+                ("overlay", self.precast("overlay")?),
                 ("vendored", from_vendor),
             ];
             for ((side, mut command), least) in sides.into_iter().zip(&mut least) {
