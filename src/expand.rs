@@ -4,7 +4,7 @@
 use crate::artifact::Artifact;
 use crate::error::{Class, Context, Error, Result};
 use crate::input;
-use crate::manifest::{Kind, Macro};
+use crate::manifest::{Kind, Macro, ASSERTIONS};
 use crate::runtime::instance::Fault;
 use crate::runtime::{unsupported, Failure, Grants, Machine};
 use proc_macro2::TokenStream;
@@ -109,13 +109,19 @@ fn denied(machine: &Machine) -> Vec<String> {
 }
 
 fn choose(artifact: Artifact, features: Option<&[String]>, call: &Call<'_>) -> Result<Artifact> {
+    // As in a build of cargo's for a dev profile, with debug assertions where that is another module.
+    let mut sets: Vec<Artifact> = artifact.each_set().collect();
+    sets.sort_by_key(|set| !set.manifest.features.iter().any(|name| name == ASSERTIONS));
     let Some(features) = features else {
-        let found = artifact.each_set().find(|set| find(set, call).is_ok());
+        let found = sets.into_iter().find(|set| find(set, call).is_ok());
         return Ok(found.unwrap_or(artifact));
     };
     let mut wanted = features.to_vec();
     wanted.sort_unstable();
-    artifact.each_set().find(|set| set.manifest.features == wanted).ok_or_else(|| {
+    let named = |set: &Artifact| {
+        set.manifest.features.iter().filter(|name| *name != ASSERTIONS).eq(&wanted)
+    };
+    sets.into_iter().find(named).ok_or_else(|| {
         let sets: Vec<String> =
             artifact.manifest.feature_sets().map(|set| format!("`{}`", set.join(","))).collect();
         let name = &artifact.manifest.package.name;

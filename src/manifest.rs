@@ -19,6 +19,10 @@ use statement::Statement;
 /// Version of this schema. A reader refuses any other.
 pub const SCHEMA: u32 = 2;
 
+/// Stands among the features of a set whose module was compiled with debug assertions: no feature has
+/// such a name.
+pub const ASSERTIONS: &str = "cfg(debug_assertions)";
+
 /// Serialized as reports show it; the file is what [`write`] makes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Manifest {
@@ -27,7 +31,8 @@ pub struct Manifest {
     pub precast: String,
     pub package: Package,
     pub macros: Vec<Macro>,
-    /// Features of the package that were enabled, sorted, `default` included where it was.
+    /// Features of the package that were enabled, sorted, `default` included where it was, and perhaps
+    /// [`ASSERTIONS`].
     pub features: Vec<String>,
     pub toolchain: Toolchain,
     pub capabilities: Capabilities,

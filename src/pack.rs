@@ -21,6 +21,7 @@
 //! The store's `cache` keeps what was made, `cargo` says how cargo is run, `rebuild` does it all
 //! again for an artifact.
 
+mod assertions;
 mod build;
 pub(crate) mod cargo;
 mod collect;
@@ -46,7 +47,7 @@ pub(crate) use rebuild::{published, rebuild, Rebuilt};
 
 use crate::artifact::{self, Artifact, Module};
 use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{self, Capabilities, Manifest, Set};
+use crate::manifest::{self, Capabilities, Manifest, Set, ASSERTIONS};
 use crate::scratch::Scratch;
 use crate::store::cache;
 use crate::{embed, lower};
@@ -55,6 +56,7 @@ use profile::Profile;
 use resolve::Package;
 use serde::Serialize;
 use stage::{hash_of, Files};
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -63,7 +65,8 @@ use toolchain::Toolchain;
 
 /// Whatever decides what cargo builds, besides its inputs. Part of the cache's keys, as text: a
 /// program that works otherwise finds nothing there.
-const BUILD_RECIPE: [&str; 5] = [
+const BUILD_RECIPE: [&str; 6] = [
+    include_str!("pack/assertions.rs"),
     include_str!("pack/build.rs"),
     include_str!("pack/rewrite.rs"),
     include_str!("pack/rewrite/hashing.rs"),
@@ -128,6 +131,8 @@ pub struct Features {
     pub names: Vec<String>,
     pub no_default: bool,
     pub all: bool,
+    /// Packages, as `name@version`, that are compiled with debug assertions; cargo knows no such option.
+    pub asserted: Vec<String>,
 }
 
 /// A package that was packed.
@@ -232,12 +237,15 @@ pub(crate) fn artifact(
     let made = make(package, options, &toolchain, cache, report)?;
     report.step(&format!("lowering {}", package.name));
     let image = lower::compress(&lower::lower(&made.wasm)?)?;
-    let Made { mut manifest, wasm, lockfile, mut licenses, mut cached, mut notes } = made;
+    let Made { mut manifest, wasm, lockfile, mut licenses, asserted, mut cached, mut notes } = made;
     manifest.capabilities.extend(&options.grants);
     let mut sets: Vec<(Set, Module)> = Vec::new();
-    for features in &options.sets {
+    let mut wanted: VecDeque<Features> = options.sets.iter().cloned().collect();
+    wanted.extend(options.features.with_assertions(asserted));
+    while let Some(features) = wanted.pop_front() {
         let options = PackOptions { features: features.clone(), ..options.clone() };
         let made = make(package, &options, &toolchain, cache, report)?;
+        wanted.extend(features.with_assertions(made.asserted));
         let Manifest { features, macros, linked, .. } = made.manifest;
         if manifest.features == features || sets.iter().any(|(set, _)| set.features == features) {
             continue;
@@ -275,6 +283,8 @@ struct Made {
     wasm: Vec<u8>,
     lockfile: String,
     licenses: Files,
+    /// Of the features: what a module with debug assertions must have besides.
+    asserted: Vec<String>,
     cached: bool,
     notes: Vec<String>,
 }
@@ -321,7 +331,8 @@ fn make(
     let building = cache.lock("build", &format!("{build_key}-target"), report)?;
     let built = build::build(&job, report)?;
     drop(building);
-    let made = finish(package, &built, toolchain, &lockfile, &options.profile, cache)?;
+    let mut made = finish(package, &built, &job, &lockfile, &options.profile, cache)?;
+    made.asserted = assertions::concerned(&build::Job { offline: true, ..job })?;
     cache.put("module", &key, |entry| store(&made, entry))?;
     Ok(made)
 }
@@ -374,7 +385,7 @@ fn module_key(package: &Package, options: &PackOptions, build_key: &str, lockfil
 fn finish(
     package: &Package,
     built: &build::Built,
-    toolchain: &Toolchain,
+    job: &build::Job,
     lockfile: &str,
     profile: &[String],
     cache: &Cache,
@@ -382,7 +393,12 @@ fn finish(
     let module = module::parse(&built.wasm)?;
     imports::check(&module)?;
     let exports = exports::read(&module, &stage::declared(package))?;
+    let toolchain = job.toolchain;
     let mut manifest = collect::manifest(package, built, &exports, toolchain, lockfile)?;
+    if !job.features.asserted.is_empty() {
+        manifest.features.push(ASSERTIONS.to_owned());
+        manifest.features.sort_unstable();
+    }
     manifest.profile = profile.to_vec();
     let origin = origin(&manifest);
     let wasm = shrink::shrink(&module, &exports, &origin, &Profile::default())?;
@@ -405,7 +421,8 @@ fn finish(
     }
     let licenses = collect::licenses(package, built, toolchain)?;
     let lockfile = lockfile.to_owned();
-    Ok(Made { manifest, wasm, lockfile, licenses, cached: false, notes })
+    let asserted = Vec::new();
+    Ok(Made { manifest, wasm, lockfile, licenses, asserted, cached: false, notes })
 }
 
 /// The text of the module's section `precast`.
@@ -422,12 +439,15 @@ const MODULE: &str = "module.wasm";
 const MANIFEST: &str = "manifest.json";
 const LICENSES: &str = "licenses";
 const NOTES: &str = "notes.json";
+const ASSERTED: &str = "asserted.json";
 
 fn store(made: &Made, entry: &Path) -> Result<()> {
     stage::put(&entry.join(MODULE), &made.wasm)?;
     stage::put(&entry.join(MANIFEST), &manifest::write(&made.manifest))?;
-    let notes = serde_json::to_vec(&made.notes).expect("a list of texts is valid JSON");
-    stage::put(&entry.join(NOTES), &notes)?;
+    for (name, texts) in [(NOTES, &made.notes), (ASSERTED, &made.asserted)] {
+        let json = serde_json::to_vec(texts).expect("a list of texts is valid JSON");
+        stage::put(&entry.join(name), &json)?;
+    }
     for (path, body) in &made.licenses {
         stage::put(&entry.join(LICENSES).join(path), body)?;
     }
@@ -440,7 +460,8 @@ fn load(entry: &Path, lockfile: &str) -> Result<Made> {
         let missing = || Error::new(Class::Other, format!("the cache entry has no {name}"));
         files.remove(name).ok_or_else(missing)
     };
-    let (wasm, text, notes) = (take(MODULE)?, take(MANIFEST)?, take(NOTES)?);
+    let (wasm, text, notes, asserted) =
+        (take(MODULE)?, take(MANIFEST)?, take(NOTES)?, take(ASSERTED)?);
     let license = |(path, body): (String, Vec<u8>)| {
         Some((path.strip_prefix(LICENSES)?.strip_prefix('/')?.to_owned(), body))
     };
@@ -449,6 +470,7 @@ fn load(entry: &Path, lockfile: &str) -> Result<Made> {
         wasm,
         lockfile: lockfile.to_owned(),
         licenses: files.into_iter().filter_map(license).collect(),
+        asserted: serde_json::from_slice(&asserted).context("damaged names")?,
         cached: true,
         notes: serde_json::from_slice(&notes).context("damaged notes")?,
     })
@@ -472,6 +494,19 @@ impl Features {
             _ => Some(name.clone()),
         };
         Features { names: self.names.iter().filter_map(meant).collect(), ..self.clone() }
+    }
+
+    /// The same with debug assertions, where that is another module.
+    fn with_assertions(&self, asserted: Vec<String>) -> Option<Features> {
+        let differs = self.asserted.is_empty() && !asserted.is_empty();
+        differs.then(|| Features { asserted, ..self.clone() })
+    }
+
+    /// Those that a manifest records; whether debug assertions were on is the other part.
+    pub(crate) fn recorded(features: &[String]) -> (Features, bool) {
+        let names = features.iter().filter(|name| *name != ASSERTIONS).cloned().collect::<Vec<_>>();
+        let with_assertions = names.len() < features.len();
+        (Features { names, no_default: true, ..Features::default() }, with_assertions)
     }
 
     fn arguments(&self) -> Vec<OsString> {

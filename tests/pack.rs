@@ -511,6 +511,64 @@ fn files_that_were_read_can_be_tracked() {
     }
 }
 
+/// A macro that asks for debug assertions, itself or in a package of its repository, gets cargo's answer.
+#[test]
+fn debug_assertions_are_those_of_the_profile() {
+    let directory = directory("asks");
+    let package = |name: &str, more: &str| {
+        format!(
+            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
+             license = \"MIT\"\nrepository = \"https://example.org/asks\"\n{more}"
+        )
+    };
+    let asks = package("asks", "[features]\nmore = []\n[lib]\nproc-macro = true\n[dependencies]\ninner = { path = \"../inner\", version = \"0.1\" }\n");
+    let code = "use proc_macro::TokenStream;\n\
+                #[proc_macro] pub fn own(_: TokenStream) -> TokenStream {\n\
+                #[cfg(debug_assertions)] return \"true\".parse().unwrap();\n\
+                #[cfg(not(debug_assertions))] return \"false\".parse().unwrap(); }\n\
+                #[proc_macro] pub fn other(_: TokenStream) -> TokenStream {\n\
+                inner::asks().parse().unwrap() }\n\
+                #[cfg(feature = \"more\")]\n\
+                #[proc_macro] pub fn more(input: TokenStream) -> TokenStream { other(input) }\n";
+    let inner = "pub fn asks() -> String { cfg!(debug_assertions).to_string() }\n";
+    put(
+        &directory,
+        &[
+            ("Cargo.toml", "[workspace]\nmembers = [\"asks\", \"inner\"]\nexclude = [\"out\", \"plain\", \"more\"]\n"),
+            ("asks/Cargo.toml", &asks),
+            ("asks/src/lib.rs", code),
+            ("inner/Cargo.toml", &package("inner", "")),
+            ("inner/src/lib.rs", inner),
+            (
+                "plain/src/main.rs",
+                "fn main() { println!(\"{} {}\", asks::own!(), asks::other!()) }",
+            ),
+            ("more/src/main.rs", "fn main() { println!(\"{} {}\", asks::own!(), asks::more!()) }"),
+        ],
+    );
+    let sets = ["asks", "--feature-set", "", "--feature-set", "more"];
+    let packed = ok(precast(&directory, cache(), &sets));
+    assert_eq!(packed["manifest"]["sets"].as_array().unwrap().len(), 3, "{packed}");
+    for (user, features) in [("plain", ""), ("more", "\"more\"")] {
+        for source in ["../asks", "../out/asks-0.1.0"] {
+            let manifest = format!(
+                "[package]\nname = \"user\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n\
+                 [dependencies]\nasks = {{ path = \"{source}\", features = [{features}] }}\n"
+            );
+            fs::write(directory.join(user).join("Cargo.toml"), manifest).unwrap();
+            for (profile, expected) in [("dev", "true true\n"), ("release", "false false\n")] {
+                let mut cargo = Command::new("cargo");
+                cargo.current_dir(directory.join(user)).env_remove("RUSTFLAGS");
+                cargo.env("CARGO_TARGET_DIR", directory.join("target"));
+                let run = cargo.args(["run", "--quiet", "--profile", profile]).output().unwrap();
+                let said = String::from_utf8_lossy(&run.stdout);
+                let complaint = String::from_utf8_lossy(&run.stderr);
+                assert_eq!(said, expected, "{user} {source} {profile}: {complaint}");
+            }
+        }
+    }
+}
+
 /// A crate for sockets of a system does not compile for wasm at all.
 #[test]
 fn a_dependency_with_sockets() {

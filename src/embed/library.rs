@@ -146,9 +146,9 @@ fn checks(artifact: &Artifact, original: &Original) -> Result<String> {
 /// What there is, and how to get more.
 fn add(manifest: &Manifest, features: &str) -> String {
     let (name, version) = (&manifest.package.name, &manifest.package.version);
-    let had = manifest.feature_sets().map(|set| match set {
+    let had = sets::named(manifest).map(|set| match set[..] {
         [] => " --feature-set ''".to_owned(),
-        set => format!(" --feature-set {}", set.join(",")),
+        _ => format!(" --feature-set {}", set.join(",")),
     });
     format!(
         "packed are the feature sets {}. To add one: `cargo precast pack {name}@{version}{} \

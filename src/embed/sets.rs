@@ -3,7 +3,7 @@
 //! The smallest set that contains the consumer's features is taken, so the equal one where it is
 //! there. `default` is a name for others and counts for nothing.
 
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, ASSERTIONS};
 use std::collections::BTreeSet;
 
 /// For each feature set of the manifest, in its order, the condition under which it is taken. One
@@ -35,11 +35,17 @@ pub(super) fn nothing_fits(manifest: &Manifest) -> String {
 
 /// The sets for people: "`a`, `b`; `c`".
 pub(super) fn listed(manifest: &Manifest) -> String {
-    let one = |features: &[String]| match features {
+    let one = |features: Vec<&str>| match features[..] {
         [] => "no features".to_owned(),
-        features => format!("`{}`", features.join(",")),
+        _ => format!("`{}`", features.join(",")),
     };
-    manifest.feature_sets().map(one).collect::<Vec<_>>().join("; ")
+    named(manifest).map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// What people call the sets: one with debug assertions is a twin of another.
+pub(super) fn named(manifest: &Manifest) -> impl Iterator<Item = Vec<&str>> {
+    let plain = manifest.feature_sets().filter(|set| set.iter().all(|name| name != ASSERTIONS));
+    plain.map(|set| set.iter().map(String::as_str).collect())
 }
 
 fn sets(manifest: &Manifest) -> Vec<BTreeSet<&str>> {
@@ -52,6 +58,9 @@ fn sets(manifest: &Manifest) -> Vec<BTreeSet<&str>> {
 /// No feature that only other sets have is enabled.
 fn fits(sets: &[BTreeSet<&str>], index: usize) -> String {
     let union: BTreeSet<&str> = sets.iter().flatten().copied().collect();
-    let others = union.difference(&sets[index]).map(|name| format!("feature = {name:?}"));
+    let others = union.difference(&sets[index]).map(|name| match *name {
+        ASSERTIONS => "debug_assertions".to_owned(),
+        name => format!("feature = {name:?}"),
+    });
     format!("not(any({}))", others.collect::<Vec<_>>().join(", "))
 }

@@ -72,6 +72,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         names: options.features.clone(),
         no_default: options.no_default_features,
         all: options.all_features,
+        ..Features::default()
     };
     let mut grants = Capabilities::default();
     options.grants.iter().for_each(|grant| grants.extend(grant));
@@ -98,7 +99,11 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
 
 fn feature_set(text: &str) -> std::result::Result<Features, String> {
     let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-    Ok(Features { names: names.map(str::to_owned).collect(), no_default: true, all: false })
+    Ok(Features {
+        names: names.map(str::to_owned).collect(),
+        no_default: true,
+        ..Features::default()
+    })
 }
 
 /// The macros of the workspace, through the store.

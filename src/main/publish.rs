@@ -47,6 +47,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
             names: options.features.clone(),
             no_default: options.no_default_features,
             all: options.all_features,
+            ..Features::default()
         },
         grants: Capabilities::default(),
         ..PackOptions::default()

@@ -286,7 +286,7 @@ fn packed(
     }
     let features = features.iter().cloned().collect();
     let options = PackOptions {
-        features: Features { names: features, no_default: true, all: false },
+        features: Features { names: features, no_default: true, ..Features::default() },
         offline: context.request.is_offline(),
         ..PackOptions::default()
     };

@@ -2,7 +2,7 @@
 
 use super::toolchain::{Toolchain, TARGET};
 use super::wrapper::{self, Config};
-use super::{cargo, Features, Report};
+use super::{assertions, cargo, Features, Report};
 use crate::error::{Class, Context, Error, Result};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -84,8 +84,9 @@ pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
     cargo.args(["--message-format", "json-render-diagnostics"]);
     cargo.arg("--manifest-path").arg(job.staged.join("Cargo.toml"));
     cargo.arg("--target-dir").arg(job.shared.join("target"));
-    for setting in PROFILE {
-        cargo.arg("--config").arg(format!("profile.precast.{setting}"));
+    let settings = PROFILE.map(|setting| format!("profile.precast.{setting}"));
+    for setting in settings.into_iter().chain(assertions::settings(&job.features.asserted)) {
+        cargo.arg("--config").arg(setting);
     }
     cargo.args(job.features.arguments());
     if job.offline {

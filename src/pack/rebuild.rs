@@ -6,7 +6,7 @@
 use super::cache::Cache;
 use super::resolve::{self, Package};
 use super::stage::Files;
-use super::{build, finish, guest, stage, toolchain, wrapper, Features, Report};
+use super::{assertions, build, finish, guest, stage, toolchain, wrapper, Features, Report};
 use crate::artifact::Artifact;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{Linked, Manifest, Source};
@@ -33,8 +33,7 @@ pub fn rebuild(
 ) -> Result<Rebuilt> {
     wrapper::program()?;
     let directory = std::env::current_dir().context("the current directory is gone")?;
-    let recorded =
-        Features { names: artifact.manifest.features.clone(), no_default: true, all: false };
+    let (recorded, with_assertions) = Features::recorded(&artifact.manifest.features);
     let package = package(artifact, &directory)?;
     let cache = Cache::open(None)?;
     let toolchain = toolchain::recorded(&artifact.manifest.toolchain, &directory, &cache, report)?;
@@ -43,7 +42,7 @@ pub fn rebuild(
     let staged = scratch.path().join(format!("{}-{}", package.name, package.version));
     stage::write(&package, &staged)?;
     report.step(&format!("compiling {} {} again", package.name, package.version));
-    let job = build::Job {
+    let mut job = build::Job {
         toolchain: &toolchain,
         guest: &guest,
         staged: &staged,
@@ -52,6 +51,11 @@ pub fn rebuild(
         features: features.unwrap_or(&recorded),
         offline,
     };
+    let asserting;
+    if with_assertions {
+        asserting = job.features.with_assertions(assertions::concerned(&job)?).unwrap_or_default();
+        job.features = &asserting;
+    }
     let built = build::build(&job, report)?;
     let lockfile = staged.join("Cargo.lock");
     let lockfile = std::fs::read(&lockfile).at("read", &lockfile)?;
@@ -60,7 +64,7 @@ pub fn rebuild(
         return Err(Error::new(Class::Verify, message));
     }
     let lockfile = String::from_utf8_lossy(&lockfile);
-    let made = finish(&package, &built, &toolchain, &lockfile, &artifact.manifest.profile, &cache)?;
+    let made = finish(&package, &built, &job, &lockfile, &artifact.manifest.profile, &cache)?;
     Ok(Rebuilt { wasm: made.wasm, manifest: made.manifest, licenses: made.licenses })
 }
 

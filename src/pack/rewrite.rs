@@ -401,7 +401,7 @@ fn repetition(tokens: &[TokenTree]) -> Option<(Range<usize>, usize)> {
 }
 
 /// `quote!(…)` and its kin: tokens there are a program's output, not this crate's items.
-fn is_quotation(tokens: &[TokenTree]) -> bool {
+pub(super) fn is_quotation(tokens: &[TokenTree]) -> bool {
     let [TokenTree::Ident(name), bang, TokenTree::Group(_), ..] = tokens else { return false };
     punct(bang) == Some('!')
         && ["quote", "quote_spanned", "parse_quote"].iter().any(|quote| name == quote)
