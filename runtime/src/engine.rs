@@ -8,12 +8,28 @@ part! {
     math {
         #[path = "engine/math.rs"]
         mod math;
+
+        /// Called by the kernel: an instruction `MATH`, which leaves its result in the image.
+        extern "C" fn math(engine: *mut Engine, number: u32, x: u64, y: u64) -> u32 {
+            match Engine::math(number as u8, x, y) {
+                Ok(value) => {
+                    // SAFETY: `run` gave its address, and waits.
+                    unsafe { (*engine).image.result = value };
+                    0
+                }
+                Err(trap) => trap as u32,
+            }
+        }
     }
     {
         impl Engine {
             fn math(_: u8, _: u64, _: u64) -> Result<u64, Trap> {
                 Err(Trap::Unreachable)
             }
+        }
+
+        extern "C" fn math(_: *mut Engine, _: u32, _: u64, _: u64) -> u32 {
+            Trap::Unreachable as u32
         }
     }
 }
@@ -144,8 +160,8 @@ impl Engine {
         &mut self.memory
     }
 
-    /// Answers a host call; the result is left in the image.
-    fn serve(&mut self, number: u32, args: &[u64]) -> Result<(), Fault> {
+    /// Answers a host call; the result is left in the image, or the fault here.
+    fn serve(&mut self, number: u32, args: &[u64]) {
         // SAFETY: `run` has put it there, and waits.
         let host = unsafe { &mut *(self.host as *mut &mut dyn Host) };
         let result = if number == ATTEMPT as u32 {
@@ -154,8 +170,10 @@ impl Engine {
         } else {
             host.call(number, args, self.memory())
         };
-        self.image.result = tri!(result);
-        Ok(())
+        match result {
+            Ok(value) => self.image.result = value,
+            Err(fault) => self.fault = Some(fault),
+        }
     }
 
     fn funcs(&self) -> &'static [Func] {
@@ -225,27 +243,9 @@ impl Engine {
 extern "C" fn answer(engine: *mut Engine, number: u32, args: *const u64, n_args: u32) -> u32 {
     // SAFETY: `run` gave its address, and waits; there are so many arguments.
     let (engine, args) = unsafe { (&mut *engine, slice::from_raw_parts(args, n_args as usize)) };
-    let mut result = Ok(());
-    let panic = guard(&mut || result = engine.serve(number, args));
-    engine.panic = panic;
-    if let Err(fault) = result {
-        engine.fault = Some(fault);
-        return CALLER;
-    }
-    if engine.panic.is_some() {
-        return CALLER;
-    }
-    0
-}
-
-/// Called by the kernel: an instruction `MATH`, which leaves its result in the image.
-extern "C" fn math(engine: *mut Engine, number: u32, x: u64, y: u64) -> u32 {
-    match Engine::math(number as u8, x, y) {
-        Ok(value) => {
-            // SAFETY: as above.
-            unsafe { (*engine).image.result = value };
-            0
-        }
-        Err(trap) => trap as u32,
+    engine.panic = guard(&mut || engine.serve(number, args));
+    match (&engine.fault, &engine.panic) {
+        (None, None) => 0,
+        _ => CALLER,
     }
 }

@@ -5,34 +5,32 @@
 
 use std::any::Any;
 use std::fmt::{Debug, Display};
-use std::slice;
+use std::str;
 use std::str::FromStr;
 
-use super::api::{Ident, Literal, Span, TokenStream, TokenTree};
+use super::api::{Ident, LexError, Literal, Span, TokenStream, TokenTree};
 use super::calls;
-use super::instance::{guard, holds, owned, Fault, Host};
+use super::instance::{formatted, guard, holds, owned, shown, Fault, Host};
 use super::memory::Memory;
-use super::spans;
-use super::tokens::{utf8, Tokens};
-use super::unstable;
-use super::wasi::Wasi;
+use super::tokens::Tokens;
+use super::wasi::{Args, Wasi};
 
 part! {
     unwind {
         impl<'a> Session<'a> {
             fn caught(&mut self) -> u64 {
-                match self.payload.take() {
-                    Some(payload) => {
-                        if let Some(text) = payload.downcast_ref::<String>() {
-                            return self.keep(owned(text)) << 32 | 1;
-                        }
-                        match payload.downcast_ref::<&'static str>() {
-                            Some(text) => self.keep(owned(text)) << 32 | 1,
-                            None => 0,
-                        }
-                    }
-                    None => 0,
-                }
+                let payload = match self.payload.take() {
+                    Some(payload) => payload,
+                    None => return 0,
+                };
+                let text: &str = match payload.downcast_ref::<String>() {
+                    Some(text) => text,
+                    None => match payload.downcast_ref::<&'static str>() {
+                        Some(text) => text,
+                        None => return 0,
+                    },
+                };
+                self.keep(owned(text)) << 32 | 1
             }
         }
     }
@@ -45,8 +43,60 @@ part! {
     }
 }
 
-/// The payload of a panic that is no text: all that can be told of it.
-struct Other;
+part! {
+    spans {
+        use super::spans;
+
+        impl<'a> Session<'a> {
+            fn of_spans(&mut self, call: u32, a: u32, b: u32, c: u32) -> Result<u64, Fault> {
+                let span = match self.tokens.span(a) {
+                    Some(span) => span,
+                    None => return Err(self.tokens.fault()),
+                };
+                match calls::number(call) {
+                    calls::SPAN_TEXT => match spans::text(span, b) {
+                        Some(text) => Ok(self.keep(text) << 32 | 1),
+                        None => Ok(0),
+                    },
+                    calls::SPAN_NUMBER => Ok(spans::number(span, b) as u64),
+                    _ => match self.tokens.span(b) {
+                        Some(other) => {
+                            Ok(self.tokens.add_span(spans::derive(span, other, c)) as u64)
+                        }
+                        None => Err(self.tokens.fault()),
+                    },
+                }
+            }
+        }
+    }
+    {
+        impl<'a> Session<'a> {
+            fn of_spans(&mut self, call: u32, _: u32, _: u32, _: u32) -> Result<u64, Fault> {
+                Err(unknown(call))
+            }
+        }
+    }
+}
+
+part! {
+    files {
+        impl<'a> Session<'a> {
+            fn real_path(&mut self, path: &str) -> u64 {
+                match self.wasi.files.real_path(path) {
+                    Some(path) => self.keep(path) << 32 | 1,
+                    None => 0,
+                }
+            }
+        }
+    }
+    {
+        impl<'a> Session<'a> {
+            fn real_path(&mut self, _: &str) -> u64 {
+                0
+            }
+        }
+    }
+}
 
 /// The host of one expansion.
 pub struct Session<'a> {
@@ -67,8 +117,8 @@ impl<'a> Host for Session<'a> {
         }
         let mut result = Err(Fault::Panic(String::new()));
         let payload = guard(&mut || result = self.precast(call, args, memory));
-        if payload.is_some() {
-            self.payload = payload;
+        if let Some(payload) = payload {
+            self.payload = Some(payload);
         }
         result
     }
@@ -86,93 +136,91 @@ impl<'a> Session<'a> {
     }
 
     fn precast(&mut self, call: u32, args: &[u64], memory: &mut Memory) -> Result<u64, Fault> {
-        let a = if args.len() == 0 { 0 } else { args[0] as u32 };
-        let b = if args.len() < 2 { 0 } else { args[1] as u32 };
-        let c = if args.len() < 3 { 0 } else { args[2] as u32 };
+        let args = &Args(args);
+        let (a, b, c) = (args.word(0), args.word(1), args.word(2));
         if call == calls::ANSWER as u32 {
             return self.give(a, memory);
         }
         self.is_stream = false;
         match calls::number(call) {
-            calls::PANIC => Err(Fault::Panic(owned(tri!(text(memory, a, b))))),
+            calls::PANIC
+            | calls::PARSE_STREAM
+            | calls::PARSE_LITERAL
+            | calls::IDENT
+            | calls::VARIABLE
+            | calls::REAL_PATH => match str::from_utf8(tri!(memory.read(a, b))) {
+                Ok(text) if call == calls::PANIC as u32 => Err(Fault::Panic(owned(text))),
+                Ok(text) => Ok(self.of_text(call, text, c)),
+                Err(_) => Err(Fault::Damaged(owned("a text that is not UTF-8"))),
+            },
             calls::PANIC_ANY => {
-                self.payload = Some(Box::new(Other));
+                self.payload = Some(Box::new(()));
                 Err(Fault::Panic(String::new()))
             }
+            calls::READ_STREAM => {
+                match self.tokens.native_stream(a) {
+                    Some(stream) => self.tokens.add_stream(stream),
+                    None => return Err(self.tokens.fault()),
+                };
+                self.is_stream = true;
+                Ok(tri!(self.tokens.encode(1)) as u64)
+            }
+            // `literal_text` has one argument, and one that is missing is 0.
+            calls::LITERAL_TEXT | calls::DEBUG if b == 0 => {
+                let tree = tri!(self.tokens.decode_one(memory, a));
+                Ok(self.print(call, c, &tree, &tree))
+            }
+            calls::DISPLAY | calls::DEBUG => {
+                let stream = tri!(self.tokens.decode(memory, a));
+                Ok(self.print(call, c, &stream, &stream))
+            }
+            calls::SPAN_TEXT | calls::SPAN_NUMBER | calls::SPAN_DERIVE => {
+                self.of_spans(call, a, b, c)
+            }
+            calls::CAUGHT => Ok(self.caught()),
+            #[cfg(all(precast_nightly, proc_macro))]
+            calls::UNSTABLE => super::unstable::ask(&mut self.tokens, args, memory),
+            // `join` is not there; nothing else is asked for then, or gives 0.
+            #[cfg(not(all(precast_nightly, proc_macro)))]
+            calls::UNSTABLE => Ok((a == 0) as u64),
+            _ => Err(unknown(call)),
+        }
+    }
+
+    /// The calls that begin with a text.
+    fn of_text(&mut self, call: u32, text: &str, raw: u32) -> u64 {
+        match calls::number(call) {
             calls::PARSE_STREAM => {
-                let text = tri!(text(memory, a, b));
                 if holds(text.as_bytes(), b"compile_error") {
                     self.tokens.has_error = true;
                 }
                 match TokenStream::from_str(text) {
-                    Ok(stream) => Ok(self.tokens.add_stream(stream) as u64),
-                    Err(error) => Ok(self.lex_error(&error)),
+                    Ok(stream) => self.tokens.add_stream(stream) as u64,
+                    Err(error) => self.lex_error(&error),
                 }
             }
-            calls::PARSE_LITERAL => match Literal::from_str(tri!(text(memory, a, b))) {
+            calls::PARSE_LITERAL => match Literal::from_str(text) {
                 Ok(literal) => {
-                    let len = self.keep(text!("{}", literal));
-                    Ok(len << 32 | self.tokens.add(TokenTree::Literal(literal)) as u64)
+                    let len = self.keep(shown(&literal));
+                    len << 32 | self.tokens.add(TokenTree::Literal(literal)) as u64
                 }
-                Err(error) => Ok(self.lex_error(&error)),
+                Err(error) => self.lex_error(&error),
             },
-            calls::READ_STREAM => {
-                let stream = tri!(self.tokens.native_stream(a));
-                self.tokens.add_stream(stream);
-                self.is_stream = true;
-                Ok(tri!(self.tokens.encode(1)) as u64)
-            }
             calls::IDENT => {
-                let string = tri!(text(memory, a, b));
                 let span = Span::call_site();
-                if c != 0 {
-                    // What is printed starts with `r#`.
-                    let ident = text!("{}", Ident::new_raw(string, span));
-                    let bytes = ident.as_bytes();
-                    // SAFETY: there are more than two.
-                    let bytes =
-                        unsafe { slice::from_raw_parts(bytes.as_ptr().add(2), bytes.len() - 2) };
-                    let name = tri!(utf8(bytes));
-                    return Ok(self.keep(owned(name)));
+                if raw == 0 {
+                    return self.keep(shown(&Ident::new(text, span)));
                 }
-                Ok(self.keep(text!("{}", Ident::new(string, span))))
+                let ident = shown(&Ident::new_raw(text, span));
+                // SAFETY: what is printed starts with `r#`.
+                let name = unsafe { str::from_utf8_unchecked(&ident.as_bytes()[2..ident.len()]) };
+                self.keep(owned(name))
             }
-            calls::DISPLAY => {
-                let stream = tri!(self.tokens.decode(memory, a));
-                Ok(self.keep(text!("{}", stream)))
-            }
-            calls::LITERAL_TEXT => {
-                let tree = tri!(self.tokens.decode_one(memory, a));
-                Ok(self.keep(text!("{}", tree)))
-            }
-            calls::DEBUG if b == 0 => {
-                let tree = tri!(self.tokens.decode_one(memory, a));
-                Ok(self.debug(&tree, c))
-            }
-            calls::DEBUG => {
-                let stream = tri!(self.tokens.decode(memory, a));
-                Ok(self.debug(&stream, c))
-            }
-            calls::SPAN_TEXT => match spans::text(tri!(self.tokens.span(a)), b) {
-                Some(text) => Ok(self.keep(text) << 32 | 1),
-                None => Ok(0),
-            },
-            calls::SPAN_NUMBER => Ok(spans::number(tri!(self.tokens.span(a)), b) as u64),
-            calls::SPAN_DERIVE => {
-                let span = spans::derive(tri!(self.tokens.span(a)), tri!(self.tokens.span(b)), c);
-                Ok(self.tokens.add_span(span) as u64)
-            }
-            calls::CAUGHT => Ok(self.caught()),
-            calls::UNSTABLE => unstable::ask(&mut self.tokens, args, memory),
             calls::VARIABLE => {
-                self.wasi.environ.asked(tri!(text(memory, a, b)));
-                Ok(0)
+                self.wasi.environ.asked(text);
+                0
             }
-            calls::REAL_PATH => match self.wasi.files.real_path(tri!(text(memory, a, b))) {
-                Some(path) => Ok(self.keep(path) << 32 | 1),
-                None => Ok(0),
-            },
-            _ => Err(Fault::Damaged(text!("host call {} is unknown", call))),
+            _ => self.real_path(text),
         }
     }
 
@@ -191,15 +239,21 @@ impl<'a> Session<'a> {
         Ok(0)
     }
 
-    fn debug(&mut self, value: &dyn Debug, alternate: u32) -> u64 {
-        self.keep(if alternate != 0 { text!("{:#?}", value) } else { text!("{:?}", value) })
+    fn print(&mut self, call: u32, alternate: u32, plain: &dyn Display, debug: &dyn Debug) -> u64 {
+        self.keep(if call != calls::DEBUG as u32 {
+            shown(plain)
+        } else if alternate != 0 {
+            formatted(format_args!("{:#?}", debug))
+        } else {
+            formatted(format_args!("{:?}", debug))
+        })
     }
 
-    fn lex_error<E: Debug + Display>(&mut self, error: &E) -> u64 {
-        self.keep(text!("{}\0{:?}\0{:#?}", error, error, error)) << 32
+    fn lex_error(&mut self, error: &LexError) -> u64 {
+        self.keep(formatted(format_args!("{}\0{:?}\0{:#?}", *error, *error, *error))) << 32
     }
 }
 
-fn text(memory: &Memory, at: u32, len: u32) -> Result<&str, Fault> {
-    utf8(tri!(memory.read(at, len)))
+fn unknown(call: u32) -> Fault {
+    Fault::Damaged(formatted(format_args!("host call {} is unknown", call)))
 }

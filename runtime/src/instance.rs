@@ -1,7 +1,7 @@
 //! An instance of a module: what the embedding creates, calls and throws away.
 
 use std::any::Any;
-use std::fmt;
+use std::fmt::{self, Display, Write};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use super::engine::Engine;
@@ -74,9 +74,9 @@ pub enum Trap {
     InvalidConversionToInteger,
 }
 
-impl fmt::Display for Trap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match *self {
+impl Trap {
+    fn text(&self) -> &'static str {
+        match *self {
             Trap::Unreachable => "unreachable",
             Trap::MemoryOutOfBounds => "out of bounds memory access",
             Trap::TableOutOfBounds => "out of bounds table access",
@@ -86,7 +86,14 @@ impl fmt::Display for Trap {
             Trap::IntegerOverflow => "integer overflow",
             Trap::IntegerDivideByZero => "integer divide by zero",
             Trap::InvalidConversionToInteger => "invalid conversion to integer",
-        })
+        }
+    }
+}
+
+#[cfg(not(proc_macro))]
+impl Display for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
     }
 }
 
@@ -105,31 +112,86 @@ pub enum Fault {
     Damaged(String),
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Fault::Trap(Trap::MemoryOutOfBounds) => {
-                write!(
-                    f,
-                    "the macro trapped: {}: its stack may be exhausted",
-                    Trap::MemoryOutOfBounds
-                )
-            }
-            Fault::Trap(ref trap) => write!(f, "the macro trapped: {}", trap),
-            Fault::Exit(code) => write!(f, "the macro exited with status {}", code),
-            Fault::Panic(ref message) => f.write_str(message),
-            Fault::Limit(what) => f.write_str(what),
-            Fault::Denied(ref what) => f.write_str(what),
-            Fault::Damaged(ref what) => write!(f, "the embedded module is damaged: {}", what),
+impl Fault {
+    /// Says what is wrong.
+    pub fn tell(&self, message: &mut String) {
+        message.push_str(match *self {
+            Fault::Trap(_) => "the macro trapped: ",
+            Fault::Exit(_) => "the macro exited with status ",
+            Fault::Damaged(_) => "the embedded module is damaged: ",
+            _ => "",
+        });
+        message.push_str(match *self {
+            Fault::Trap(ref trap) => trap.text(),
+            Fault::Exit(ref status) => return show(message, status),
+            Fault::Limit(what) => what,
+            Fault::Panic(ref what) | Fault::Denied(ref what) | Fault::Damaged(ref what) => what,
+        });
+        if let Fault::Trap(Trap::MemoryOutOfBounds) = *self {
+            message.push_str(": its stack may be exhausted");
         }
     }
 }
 
-/// A copy of a text, and whether two texts are the same: what std has for it are units of code of their own.
+#[cfg(not(proc_macro))]
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut message = String::new();
+        self.tell(&mut message);
+        f.write_str(&message)
+    }
+}
+
+/// Texts in one, and whether two are the same: what std has for it are units of code of their own.
+pub fn joined(parts: &[&str]) -> String {
+    let mut text = String::new();
+    let mut i = 0;
+    while i < parts.len() {
+        text.push_str(parts[i]);
+        i += 1;
+    }
+    text
+}
+
 pub fn owned(text: &str) -> String {
-    let mut copy = String::new();
-    copy.push_str(text);
-    copy
+    joined(&[text])
+}
+
+/// What `fmt` writes to. `String` is one as well, but what a consumer compiles of it is thrice that.
+struct Text<'a>(&'a mut String);
+
+impl<'a> Write for Text<'a> {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        self.0.push_str(part);
+        Ok(())
+    }
+
+    fn write_fmt(&mut self, parts: fmt::Arguments<'_>) -> fmt::Result {
+        fmt::write(self, parts)
+    }
+}
+
+/// Writes what `format_args!` stands for.
+pub fn print(text: &mut String, parts: fmt::Arguments<'_>) {
+    let _ = fmt::write(&mut Text(text), parts);
+}
+
+/// Writes `{}` of a value: one `format_args!` for all of them.
+pub fn show(text: &mut String, value: &dyn Display) {
+    print(text, format_args!("{}", value));
+}
+
+pub fn shown(value: &dyn Display) -> String {
+    let mut text = String::new();
+    show(&mut text, value);
+    text
+}
+
+/// `format!`, of which consumers would compile more.
+pub fn formatted(parts: fmt::Arguments<'_>) -> String {
+    let mut text = String::new();
+    print(&mut text, parts);
+    text
 }
 
 pub fn same(a: &[u8], b: &[u8]) -> bool {
@@ -203,21 +265,17 @@ impl Instance {
         args: &[u64],
         host: &mut dyn Host,
     ) -> Result<u64, Fault> {
-        match self.engine.params(export_func) {
-            Some((params, _)) if params == args.len() => (),
+        let results = match self.engine.params(export_func) {
+            Some((params, results)) if params == args.len() => results,
             _ => return Err(Fault::Damaged(owned("an export has another type than expected"))),
-        }
+        };
         let mut i = 0;
         while i < args.len() {
             self.engine.slots()[i] = args[i];
             i += 1;
         }
         tri!(self.engine.run(export_func, &self.limits, host));
-        let has_result = match self.engine.params(export_func) {
-            Some((_, results)) => results > 0,
-            None => false,
-        };
-        Ok(if has_result { self.engine.slots()[0] } else { 0 })
+        Ok(if results > 0 { self.engine.slots()[0] } else { 0 })
     }
 
     /// All results of the last call, which must have returned.

@@ -19,7 +19,7 @@ tier! {
 
 use std::mem;
 
-use super::instance::{owned, Fault, Trap};
+use super::instance::{owned, show, Fault, Trap};
 
 pub use self::layout::*;
 
@@ -77,7 +77,8 @@ impl Image {
         if bytes[bytes.len() - 1] != b' ' {
             return Fault::Damaged(owned(message));
         }
-        let message = text!("{}{}", message, self.detail);
+        let mut message = owned(message);
+        show(&mut message, &self.detail);
         if fault == LIMITS {
             return Fault::Denied(message);
         }

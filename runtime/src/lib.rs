@@ -92,41 +92,11 @@ part! {
         mod spans;
     }
     {
-        mod spans {
-            use super::api::Span;
-
-            #[inline(always)]
-            pub fn text(_: Span, _: u32) -> Option<String> {
-                None
-            }
-
-            #[inline(always)]
-            pub fn number(_: Span, _: u32) -> u32 {
-                0
-            }
-
-            #[inline(always)]
-            pub fn derive(span: Span, _: Span, _: u32) -> Span {
-                span
-            }
-        }
     }
 }
 
 #[cfg(all(precast_nightly, proc_macro))]
 mod unstable;
-#[cfg(not(all(precast_nightly, proc_macro)))]
-mod unstable {
-    use super::instance::Fault;
-    use super::memory::Memory;
-    use super::tokens::Tokens;
-
-    /// `join` is not there; nothing else is asked for then, or gives 0.
-    #[inline(always)]
-    pub fn ask(_: &mut Tokens, args: &[u64], _: &Memory) -> Result<u64, Fault> {
-        Ok((args[0] == 0) as u64)
-    }
-}
 
 /// Tokens: the compiler's in a shim, proc-macro2's in the library.
 #[cfg(proc_macro)]
@@ -136,16 +106,16 @@ extern crate proc_macro2 as api;
 
 use std::any::Any;
 use std::env;
-use std::fmt::Write;
 use std::panic::resume_unwind;
 #[cfg(not(proc_macro))]
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use self::api::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
+use self::api::{Literal, TokenStream};
 use self::host::Session;
 pub use self::instance::Limits;
-use self::instance::{guard, holds, owned, Fault, Instance};
+use self::instance::{formatted, guard, holds, joined, shown, Fault, Instance};
 use self::place::Place;
 use self::tokens::Tokens;
 pub use self::wasi::Grants;
@@ -177,30 +147,35 @@ impl Machine {
         grants: &'static Grants,
         limits: Limits,
     ) -> Result<Machine, Fault> {
-        let mut wasi = Wasi::new(grants, &limits);
+        let wasi = Wasi::new(grants, &limits);
         let tokens_max = limits.tokens_max;
-        let mut instance = tri!(Instance::new(embedded, limits));
-        let start = tri!(export(&mut instance, "precast_start"));
-        let buffer = tri!(export(&mut instance, "precast_buffer"));
-        let abi = {
-            let mut session = Session::new(Tokens::new(1), &mut wasi);
-            tri!(instance.call(start, &[], &mut session)) as u32
-        };
-        if abi != calls::ABI {
-            return Err(Fault::Damaged(text!(
-                "it speaks version {} of the token ABI, this shim version {}",
-                abi,
-                calls::ABI
-            )));
-        }
-        Ok(Machine {
-            instance: instance,
+        let mut machine = Machine {
+            instance: tri!(Instance::new(embedded, limits)),
             wasi: wasi,
-            buffer: buffer,
+            buffer: 0,
             epoch: 1,
             place: Place::now(),
             tokens_max: tokens_max,
-        })
+        };
+        match machine.start() {
+            Ok(()) => Ok(machine),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn start(&mut self) -> Result<(), Fault> {
+        let start = tri!(export(&mut self.instance, "precast_start"));
+        self.buffer = tri!(export(&mut self.instance, "precast_buffer"));
+        let mut session = Session::new(Tokens::new(1), &mut self.wasi);
+        let abi = tri!(self.instance.call(start, &[], &mut session)) as u32;
+        if abi != calls::ABI {
+            return Err(Fault::Damaged(formatted(format_args!(
+                "it speaks version {} of the token ABI, this shim version {}",
+                abi,
+                calls::ABI
+            ))));
+        }
+        Ok(())
     }
 
     /// Calls a macro. After a failure other than a panic the machine is not to be used again.
@@ -210,37 +185,21 @@ impl Machine {
         input: TokenStream,
         item: Option<TokenStream>,
     ) -> Result<Output, Failure> {
-        let mut payload = None;
-        match self.attempt(function, input, item, &mut payload) {
-            Ok(output) => Ok(output),
-            Err(fault) => Err(Failure { fault: fault, payload: payload }),
-        }
-    }
-
-    fn attempt(
-        &mut self,
-        function: &str,
-        input: TokenStream,
-        item: Option<TokenStream>,
-        payload: &mut Option<Box<dyn Any + Send>>,
-    ) -> Result<Output, Fault> {
-        let func = tri!(export(&mut self.instance, function));
-        self.wasi.begin();
-        let mut tokens = Tokens::new(self.epoch);
-        tokens.records_max = self.tokens_max;
+        let mut session = Session::new(Tokens::new(self.epoch), &mut self.wasi);
+        session.tokens.records_max = self.tokens_max;
         let mut n_streams = 1;
-        tokens.add_stream(input);
+        session.tokens.add_stream(input);
         if let Some(item) = item {
-            tokens.add_stream(item);
+            session.tokens.add_stream(item);
             n_streams = 2;
         }
-        let len = tri!(tokens.encode(n_streams));
-        let mut session = Session::new(tokens, &mut self.wasi);
-        let result = call(&mut self.instance, self.buffer, func, len, &mut session);
+        session.wasi.begin();
+        let result = call(&mut self.instance, self.buffer, function, n_streams, &mut session);
         self.epoch = session.tokens.next_epoch();
-        *payload = session.payload.take();
-        let stream = tri!(result);
-        Ok(Output { stream: stream, has_error: session.tokens.has_error })
+        match result {
+            Ok(stream) => Ok(Output { stream: stream, has_error: session.tokens.has_error }),
+            Err(fault) => Err(Failure { fault: fault, payload: session.payload.take() }),
+        }
     }
 
     /// What the macro's memory takes.
@@ -301,17 +260,19 @@ pub struct Output {
 fn export(instance: &mut Instance, name: &str) -> Result<u32, Fault> {
     match instance.export(name) {
         Some(func) => Ok(func),
-        None => Err(Fault::Damaged(text!("it has no function `{}`", name))),
+        None => Err(Fault::Damaged(joined(&["it has no function `", name, "`"]))),
     }
 }
 
 fn call(
     instance: &mut Instance,
     buffer: u32,
-    func: u32,
-    len: u32,
+    function: &str,
+    n_streams: u32,
     session: &mut Session,
 ) -> Result<TokenStream, Fault> {
+    let func = tri!(export(instance, function));
+    let len = tri!(session.tokens.encode(n_streams));
     let at = tri!(instance.call(buffer, &[len as u64], session)) as u32;
     tri!(session.tokens.write(instance.memory(), at));
     let at = tri!(instance.call(func, &[], session)) as u32;
@@ -323,22 +284,6 @@ fn call(
         guard(&mut || result = tokens.decode(memory, at))
     };
     result
-}
-
-/// A machine within the limits, which whoever builds may raise: `PRECAST_LIMITS` is a factor.
-fn machine(
-    embedded: &'static [u8],
-    grants: &'static Grants,
-    limits: &Limits,
-) -> Result<Machine, Fault> {
-    let mut factor = 1;
-    if let Ok(text) = env::var("PRECAST_LIMITS") {
-        factor = number(text.as_bytes());
-        if factor == 0 {
-            return Err(Fault::Limit("PRECAST_LIMITS is no whole number above 0"));
-        }
-    }
-    Machine::new(embedded, grants, limits.times(factor))
 }
 
 /// A decimal number of up to nine digits; 0 if it is none.
@@ -360,9 +305,10 @@ pub fn unsupported(name: &str, message: &str) -> Option<String> {
     if !holds(message.as_bytes(), b"not supported on this platform") {
         return None;
     }
-    let mut help = owned(name);
-    help.push_str(" runs in a sandbox: there is no network, no process and no thread for it");
-    Some(help)
+    Some(joined(&[
+        name,
+        " runs in a sandbox: there is no network, no process and no thread for it",
+    ]))
 }
 
 /// The macros of a shim.
@@ -427,53 +373,66 @@ impl Module {
         item: Option<TokenStream>,
         is_item: bool,
     ) -> Result<TokenStream, String> {
-        let (result, help) = self.expand_on(function, input, item, is_item);
-        let failure = match result {
-            Ok(mut output) => {
-                let mut help = help;
-                if output.has_error && help.is_none() {
-                    help = unsupported(self.name, &text!("{}", output.stream));
-                }
-                // A refusal the macro reports in words of its own, which cannot name the grant.
-                if let (true, Some(help)) = (output.has_error, help) {
-                    if is_item {
-                        output.stream.extend(Some(error(&help)));
-                    } else {
-                        eprintln!("note: {}", help);
-                    }
-                }
-                return Ok(output.stream);
-            }
+        let mut help = None;
+        let failure = match self.expand_on(function, input, item, is_item, &mut help) {
+            Ok(output) if output.has_error => return Ok(self.helped(output.stream, help, is_item)),
+            Ok(output) => return Ok(output.stream),
             Err(failure) => failure,
         };
         if let Some(payload) = failure.payload {
             resume_unwind(payload);
         }
-        let panics = if let Fault::Panic(_) = failure.fault { true } else { false };
         let mut message = String::new();
-        if !panics {
-            message.push_str(self.name);
-            message.push_str(": ");
+        self.tell(&failure.fault, &mut help, &mut message);
+        if let Fault::Panic(_) = failure.fault {
+            resume_unwind(Box::new(message));
         }
-        let _ = write!(message, "{}", failure.fault);
-        if let Fault::Limit(what) = failure.fault {
+        Err(message)
+    }
+
+    /// Behind an error that the macro reports in words of its own, which cannot name the grant.
+    fn helped(
+        &self,
+        mut stream: TokenStream,
+        mut help: Option<String>,
+        is_item: bool,
+    ) -> TokenStream {
+        if let None = help {
+            help = unsupported(self.name, &shown(&stream));
+        }
+        if let Some(help) = help {
+            if is_item {
+                stream.extend(Some(error(&help)));
+            } else {
+                eprintln!("note: {}", help);
+            }
+        }
+        stream
+    }
+
+    /// What to say of a fault. Into a text of the caller's: one's own would be dropped at each call that may panic.
+    fn tell(&self, fault: &Fault, help: &mut Option<String>, message: &mut String) {
+        match *fault {
+            Fault::Panic(_) => (),
+            _ => {
+                message.push_str(self.name);
+                message.push_str(": ");
+            }
+        }
+        fault.tell(message);
+        if let Fault::Limit(what) = *fault {
             // Those that can be set are named in backticks.
             if holds(what.as_bytes(), b"`") {
                 message.push_str("; PRECAST_LIMITS=2 in the environment doubles it");
             }
         }
-        let help = match help {
-            None => unsupported(self.name, &message),
-            help => help,
-        };
-        if let Some(help) = help {
+        if let None = *help {
+            *help = unsupported(self.name, message);
+        }
+        if let Some(ref help) = *help {
             message.push_str("\n");
-            message.push_str(&help);
+            message.push_str(help);
         }
-        if panics {
-            resume_unwind(Box::new(message));
-        }
-        Err(message)
     }
 
     /// With the result what to do about what was refused.
@@ -484,28 +443,47 @@ impl Module {
         input: TokenStream,
         item: Option<TokenStream>,
         is_item: bool,
-    ) -> (Result<Output, Failure>, Option<String>) {
-        let mut machine = match self.replace(None) {
-            Some(machine) if machine.place.is_now() => machine,
-            _ => match machine(self.embedded, self.grants, &self.limits) {
-                Ok(machine) => Box::new(machine),
-                Err(fault) => return (Err(Failure { fault: fault, payload: None }), None),
-            },
+        help: &mut Option<String>,
+    ) -> Result<Output, Failure> {
+        let mut machine = match self.machine() {
+            Ok(machine) => machine,
+            Err(fault) => return Err(Failure { fault: fault, payload: None }),
         };
         #[cfg(precast_track)]
         let n_reads = machine.wasi.files.reads.len();
         let result = machine.expand(function, input, item);
         #[cfg(precast_track)]
         let result = track::track(result, is_item, &machine.wasi.files.reads[n_reads..]);
-        let help = machine.wasi.help(self.name);
-        let is_kept = match result {
-            Ok(_) | Err(Failure { fault: Fault::Panic(_), .. }) => true,
-            Err(_) => false,
-        };
-        if is_kept {
-            self.replace(Some(machine));
+        *help = machine.wasi.help(self.name);
+        match result {
+            Ok(_) | Err(Failure { fault: Fault::Panic(_), .. }) => {
+                self.replace(Some(machine));
+            }
+            Err(_) => (),
         }
-        (result, help)
+        result
+    }
+
+    /// The machine that was kept, or a new one. Whoever builds may raise the limits: `PRECAST_LIMITS` is a factor.
+    fn machine(&self) -> Result<Box<Machine>, Fault> {
+        if let Some(machine) = self.replace(None) {
+            if machine.place.is_now() {
+                return Ok(machine);
+            }
+        }
+        let mut factor = 1;
+        if let Some(value) = env::var_os("PRECAST_LIMITS") {
+            if let Some(text) = value.to_str() {
+                factor = number(text.as_bytes());
+            }
+        }
+        if factor == 0 {
+            return Err(Fault::Limit("PRECAST_LIMITS is no whole number above 0"));
+        }
+        match Machine::new(self.embedded, self.grants, self.limits.times(factor)) {
+            Ok(machine) => Ok(Box::new(machine)),
+            Err(fault) => Err(fault),
+        }
     }
 
     /// Keeps a machine, and gives the one that was kept.
@@ -525,11 +503,9 @@ impl Module {
 
 /// `compile_error! { "message" }` at the call site.
 fn error(message: &str) -> TokenStream {
-    let text = TokenTree::Literal(Literal::string(message));
-    let group = Group::new(Delimiter::Brace, TokenStream::from(text));
-    let ident = Ident::new("compile_error", Span::call_site());
-    let mut stream = TokenStream::from(TokenTree::Ident(ident));
-    stream.extend(Some(TokenStream::from(TokenTree::Punct(Punct::new('!', Spacing::Alone)))));
-    stream.extend(Some(TokenStream::from(TokenTree::Group(group))));
-    stream
+    let text = joined(&["compile_error! { ", &shown(&Literal::string(message)), " }"]);
+    match TokenStream::from_str(&text) {
+        Ok(stream) => stream,
+        Err(_) => TokenStream::new(),
+    }
 }

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use super::api::Span;
+use super::instance::formatted;
 
 trait SpanMethods: Copy {
     fn start(&self) -> Self {
@@ -36,7 +37,7 @@ impl SpanMethods for Span {}
 /// `span_text`
 pub fn text(span: Span, what: u32) -> Option<String> {
     match what {
-        0 => Some(text!("{:?}", span)),
+        0 => Some(formatted(format_args!("{:?}", span))),
         1 => span.source_text(),
         2 => Some(span.file()),
         _ => match span.local_file() {

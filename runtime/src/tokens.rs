@@ -4,7 +4,6 @@
 //! but what the native interface itself wants. Bytes of the guest are never trusted.
 
 use std::ffi::CStr;
-use std::fmt::Write;
 use std::iter::FromIterator;
 use std::mem;
 use std::slice;
@@ -13,8 +12,18 @@ use std::str::FromStr;
 
 use super::api::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 use super::calls::ABI;
-use super::instance::{owned, same, Fault};
+use super::instance::{owned, print, same, show, Fault, Trap};
 use super::memory::Memory;
+
+/// `tri!` of an `Option`.
+macro_rules! some {
+    ($option:expr) => {
+        match $option {
+            Some(value) => value,
+            None => return None,
+        }
+    };
+}
 
 type Record = [u32; 4];
 
@@ -26,6 +35,19 @@ const SPLICE: u32 = 4;
 /// In the first word of a group: it is the native one.
 const ORIGINAL: u32 = 1 << 5;
 const LONG: u32 = 0xff_ffff;
+/// Of literals: those with a text or bytes, in either form, and integers.
+const LEXED: u32 = 0;
+const STRING: u32 = 1;
+const CHARACTER: u32 = 2;
+const BYTE: u32 = 3;
+const BYTES: u32 = 4;
+const C_STRING: u32 = 5;
+const UNSIGNED: u32 = 6;
+const SIGNED: u32 = 7;
+const SINGLE: u32 = 8;
+const DOUBLE: u32 = 9;
+const NO_TEXT: &str = "a text that is not UTF-8";
+const INFINITE: &str = "a float that is not finite";
 /// In the value of an integer: it is 16 bytes of memory.
 const WIDE: u32 = 32;
 
@@ -40,8 +62,6 @@ pub struct Tokens {
     epoch: u32,
     /// Native tokens, by `id - epoch - 1`.
     natives: Vec<TokenTree>,
-    /// Spans that the guest derived from others.
-    derived: Vec<Span>,
     call_site: Span,
     mixed_site: Span,
     call_site_handle: u32,
@@ -55,9 +75,19 @@ pub struct Tokens {
     budget: u32,
     /// That many at first.
     pub records_max: u32,
-    fault: Option<Fault>,
+    refusal: Refusal,
     /// Whether the macro has made an identifier `compile_error`.
     pub has_error: bool,
+}
+
+/// Why a token is not decoded. Whoever gives `None` says it: a result with a `Fault`, which is to be dropped,
+/// takes four times as long to compile.
+enum Refusal {
+    Nothing,
+    Stale,
+    Memory,
+    Damaged(&'static str),
+    Limit(&'static str),
 }
 
 /// Records that are being decoded, by native address.
@@ -76,31 +106,27 @@ struct Window<'a> {
 
 impl Tokens {
     pub fn new(epoch: u32) -> Tokens {
+        let call_site = Span::call_site();
         Tokens {
             epoch: epoch,
             natives: Vec::new(),
-            derived: Vec::new(),
-            call_site: Span::call_site(),
+            call_site: call_site,
             mixed_site: Span::mixed_site(),
             call_site_handle: epoch << 2,
             last_handle: epoch << 2,
-            last_span: Span::call_site(),
+            last_span: call_site,
             records: Vec::new(),
             texts: String::new(),
             budget: 0,
             records_max: N_RECORDS_MAX,
-            fault: None,
+            refusal: Refusal::Nothing,
             has_error: false,
         }
     }
 
     /// The first epoch whose ids do not meet those of this one.
     pub fn next_epoch(&self) -> u32 {
-        let mut used = self.natives.len();
-        if used < self.derived.len() {
-            used = self.derived.len();
-        }
-        let next = self.epoch + used as u32 + 1;
+        let next = self.epoch + self.natives.len() as u32 + 1;
         if next < 1 << 29 {
             next
         } else {
@@ -119,19 +145,43 @@ impl Tokens {
         self.add(TokenTree::Group(Group::new(Delimiter::None, stream)))
     }
 
-    pub fn native(&self, id: u32) -> Result<&TokenTree, Fault> {
-        let i = id.wrapping_sub(self.epoch + 1) as usize;
-        if i >= self.natives.len() {
-            return Err(stale());
-        }
-        Ok(&self.natives[i])
+    /// The handle of a new span: that of a token which has it.
+    pub fn add_span(&mut self, span: Span) -> u32 {
+        let mut punct = Punct::new('.', Spacing::Alone);
+        punct.set_span(span);
+        self.add(TokenTree::Punct(punct)) << 2
     }
 
-    pub fn native_stream(&self, id: u32) -> Result<TokenStream, Fault> {
-        match tri!(self.native(id)) {
-            TokenTree::Group(group) => Ok(group.stream()),
-            _ => Err(bad("a stream that is none")),
+    /// `None`: it is stale.
+    fn native(&self, id: u32) -> Option<&TokenTree> {
+        let i = id.wrapping_sub(self.epoch + 1) as usize;
+        if i >= self.natives.len() {
+            return None;
         }
+        Some(&self.natives[i])
+    }
+
+    pub fn native_stream(&mut self, id: u32) -> Option<TokenStream> {
+        self.refusal = match self.native(id) {
+            Some(TokenTree::Group(group)) => return Some(group.stream()),
+            Some(_) => Refusal::Damaged("a stream that is none"),
+            None => Refusal::Stale,
+        };
+        None
+    }
+
+    /// Why there is nothing, which something has just answered.
+    pub fn fault(&mut self) -> Fault {
+        let fault = match self.refusal {
+            Refusal::Damaged(what) => Fault::Damaged(owned(what)),
+            Refusal::Limit(what) => Fault::Limit(what),
+            Refusal::Memory => Fault::Trap(Trap::MemoryOutOfBounds),
+            Refusal::Stale | Refusal::Nothing => {
+                Fault::Panic(owned("use-after-free in `proc_macro` handle"))
+            }
+        };
+        self.refusal = Refusal::Nothing;
+        fault
     }
 
     /// Encodes the streams wrapped by the last `n_streams` tokens, with all that is in them. Returns
@@ -140,36 +190,39 @@ impl Tokens {
         let first = self.natives.len() - n_streams as usize;
         self.records.clear();
         self.texts.clear();
-        self.records.push([ABI, self.epoch + first as u32, n_streams, 0]);
+        let mut id = self.epoch + first as u32;
+        self.records.push([ABI, id, n_streams, 0]);
         let mut i = first;
         while i < self.natives.len() {
-            let id = self.epoch + 1 + i as u32;
-            let start = self.texts.len() as u32;
-            let record = match self.natives[i] {
+            id += 1;
+            let start = self.texts.len();
+            let mut at = start as u32;
+            let head = match self.natives[i] {
                 TokenTree::Ident(ref ident) => {
-                    let _ = write!(self.texts, "{}", ident);
-                    let len = self.texts.len() as u32 - start;
+                    show(&mut self.texts, ident);
+                    let len = (self.texts.len() - start) as u32;
                     let bytes = self.texts.as_bytes();
-                    let from = start as usize;
-                    if len > 2 && bytes[from + 1] == b'#' && bytes[from] == b'r' {
-                        [IDENT | 1 << 3 | (len - 2) << 8, start + 2, id << 2, id]
+                    if len > 2 && bytes[start + 1] == b'#' && bytes[start] == b'r' {
+                        at += 2;
+                        IDENT | 1 << 3 | (len - 2) << 8
                     } else {
-                        [IDENT | len << 8, start, id << 2, id]
+                        IDENT | len << 8
                     }
                 }
                 TokenTree::Punct(ref punct) => {
+                    at = 0;
                     let joint = if let Spacing::Joint = punct.spacing() { 1 << 3 } else { 0 };
-                    [PUNCT | joint | (punct.as_char() as u32) << 8, 0, id << 2, id]
+                    PUNCT | joint | (punct.as_char() as u32) << 8
                 }
                 TokenTree::Literal(ref literal) => {
-                    let _ = write!(self.texts, "{}", literal);
-                    let mut len = self.texts.len() as u32 - start;
+                    show(&mut self.texts, literal);
+                    let mut len = (self.texts.len() - start) as u32;
                     if len >= LONG {
                         // SAFETY: where the text ended before.
-                        unsafe { self.texts.as_mut_vec().set_len(start as usize) };
+                        unsafe { self.texts.as_mut_vec().set_len(start) };
                         len = LONG;
                     }
-                    [LITERAL | len << 8, start, id << 2, id]
+                    LITERAL | len << 8
                 }
                 TokenTree::Group(ref group) => {
                     let delimiter = match group.delimiter() {
@@ -179,22 +232,24 @@ impl Tokens {
                         Delimiter::None => 3,
                     };
                     let stream = group.stream();
-                    let at = self.natives.len();
+                    let from = self.natives.len();
                     for tree in stream {
                         self.natives.push(tree);
                     }
-                    let len = (self.natives.len() - at) as u32;
+                    let len = (self.natives.len() - from) as u32;
                     if len >= LONG || self.natives.len() as u64 > 4 * N_RECORDS_MAX as u64 {
                         return Err(Fault::Limit("the input has too many tokens"));
                     }
-                    let offset = HEADER_BYTES + (at - first) as u32 * RECORD_BYTES;
-                    [GROUP | delimiter << 3 | ORIGINAL | len << 8, offset, id << 2, id]
+                    at = HEADER_BYTES + (from - first) as u32 * RECORD_BYTES;
+                    GROUP | delimiter << 3 | ORIGINAL | len << 8
                 }
             };
-            self.records.push(record);
+            self.records.push(little([head, at, id << 2, id]));
             i += 1;
         }
-        self.records[0][3] = (i - first) as u32;
+        let n = (i - first) as u32;
+        // SAFETY: the header is the first.
+        unsafe { *self.records.as_mut_ptr() = little([ABI, id - n, n_streams, n]) };
         let bytes = self.records.len() as u64 * RECORD_BYTES as u64 + self.texts.len() as u64;
         if bytes > i32::MAX as u64 {
             return Err(Fault::Limit("the input is too long"));
@@ -204,34 +259,27 @@ impl Tokens {
 
     /// Writes what `encode` has encoded.
     pub fn write(&mut self, memory: &mut Memory, at: u32) -> Result<(), Fault> {
-        swap(&mut self.records);
         let len = self.records.len() * RECORD_BYTES as usize;
         // SAFETY: the records are `len` initialised bytes.
-        let bytes = unsafe { slice::from_raw_parts(self.records.as_ptr() as *const u8, len) };
+        let bytes = unsafe { slice::from_raw_parts(self.records.as_mut_ptr() as *const u8, len) };
         tri!(memory.write(at, bytes));
         memory.write(at + len as u32, self.texts.as_bytes())
     }
 
     /// The stream described by three words at `at`.
     pub fn decode(&mut self, memory: &Memory, at: u32) -> Result<TokenStream, Fault> {
-        self.budget = self.records_max;
-        let records = tri!(memory.read_u32(at));
-        let len = tri!(memory.read_u32(at.wrapping_add(4)));
-        let id = tri!(memory.read_u32(at.wrapping_add(8)));
-        let window = tri!(Window::new(memory));
-        self.stream(&window, records, len, id, 0)
+        let [records, len, id, _] = tri!(words(memory, at, 3));
+        let window = tri!(self.window(memory));
+        match self.stream(&window, records, len, id, 0) {
+            Some(stream) => Ok(stream),
+            None => Err(self.fault()),
+        }
     }
 
     /// The token at `at`.
     pub fn decode_one(&mut self, memory: &Memory, at: u32) -> Result<TokenTree, Fault> {
-        self.budget = self.records_max;
-        let mut record = [0; 4];
-        let mut i = 0;
-        while i < 4 {
-            record[i as usize] = tri!(memory.read_u32(at.wrapping_add(i * 4)));
-            i += 1;
-        }
-        let window = tri!(Window::new(memory));
+        let record = tri!(words(memory, at, 4));
+        let window = tri!(self.window(memory));
         let tree = if record[0] & 7 == GROUP {
             self.group(&window, record, 0)
         } else {
@@ -239,13 +287,22 @@ impl Tokens {
         };
         match tree {
             Some(tree) => Ok(tree),
-            None => match self.fault.take() {
-                Some(fault) => Err(fault),
-                None => Err(stale()),
-            },
+            None => Err(self.fault()),
         }
     }
 
+    /// What is to be decoded.
+    fn window<'a>(&mut self, memory: &'a Memory) -> Result<Window<'a>, Fault> {
+        self.budget = self.records_max;
+        self.refusal = Refusal::Nothing;
+        let base = memory.base() as usize;
+        if base % 4 != 0 {
+            return Err(Fault::Damaged(owned("memory at an odd address")));
+        }
+        Ok(Window { memory: memory, base: base, len: memory.bytes() })
+    }
+
+    /// Here and below, `None` means that `refusal` is set.
     fn stream(
         &mut self,
         window: &Window,
@@ -253,72 +310,67 @@ impl Tokens {
         len: u32,
         id: u32,
         depth: u32,
-    ) -> Result<TokenStream, Fault> {
+    ) -> Option<TokenStream> {
         if id > self.epoch {
             return self.native_stream(id);
         }
         if len == 0 {
-            return Ok(TokenStream::new());
+            return Some(TokenStream::new());
         }
         if id != self.epoch {
-            return Err(stale());
+            self.refusal = Refusal::Stale;
+            return None;
         }
         if depth > DEPTH_MAX {
-            return Err(Fault::Limit("the macro's output is nested too deeply"));
+            self.refusal = Refusal::Limit("the macro's output is nested too deeply");
+            return None;
         }
         if len > self.budget {
-            return Err(Fault::Limit("the macro's output has more tokens than its limit `tokens`"));
+            self.refusal =
+                Refusal::Limit("the macro's output has more tokens than its limit `tokens`");
+            return None;
         }
         self.budget -= len;
-        let bytes = tri!(window.memory.read(at, len * RECORD_BYTES));
+        let bytes = some!(self.read(window.memory, at, len * RECORD_BYTES));
         if at % 4 != 0 {
-            return Err(bad("records at an odd address"));
+            self.refusal = Refusal::Damaged("records at an odd address");
+            return None;
         }
         let mut cursor = Cursor { at: bytes.as_ptr() as usize, left: len };
-        let mut stream = tri!(self.run(window, &mut cursor, depth));
+        let mut stream = some!(self.run(window, &mut cursor, depth));
         // The run stopped before a splice.
+        let mut is_splice = true;
         while cursor.left != 0 {
-            // SAFETY: a record is left.
-            let [head, at, _, id] = unsafe { cursor.next() };
-            let part = tri!(self.stream(window, at, head >> 8, id, depth + 1));
-            stream.extend(Some(part));
-            if cursor.left != 0 {
-                let part = tri!(self.run(window, &mut cursor, depth));
-                stream.extend(Some(part));
-            }
+            let part = if is_splice {
+                // SAFETY: a record is left.
+                let [head, at, _, id] = unsafe { cursor.next() };
+                self.stream(window, at, head >> 8, id, depth + 1)
+            } else {
+                self.run(window, &mut cursor, depth)
+            };
+            stream.extend(Some(some!(part)));
+            is_splice = !is_splice;
         }
-        Ok(stream)
+        Some(stream)
     }
 
     /// Decodes up to the end or to a splice.
-    fn run(
-        &mut self,
-        window: &Window,
-        cursor: &mut Cursor,
-        depth: u32,
-    ) -> Result<TokenStream, Fault> {
+    fn run(&mut self, window: &Window, cursor: &mut Cursor, depth: u32) -> Option<TokenStream> {
         let trees = Trees { tokens: self, window: window, cursor: cursor, depth: depth };
         let stream = TokenStream::from_iter(trees);
-        match self.fault.take() {
-            Some(fault) => Err(fault),
-            None => Ok(stream),
+        match self.refusal {
+            Refusal::Nothing => Some(stream),
+            _ => None,
         }
     }
 
-    /// `None` means that `fault` is set. Apart from `leaf`, because this one nests and its stack frame
-    /// should be small.
+    /// Apart from `leaf`, because this one nests and its stack frame should be small.
     fn group(&mut self, window: &Window, record: Record, depth: u32) -> Option<TokenTree> {
         let [head, at, span, id] = record;
         if head & ORIGINAL != 0 {
             return self.original(id);
         }
-        let stream = match self.stream(window, at, head >> 8, id, depth + 1) {
-            Ok(stream) => stream,
-            Err(fault) => {
-                self.fault = Some(fault);
-                return None;
-            }
-        };
+        let stream = some!(self.stream(window, at, head >> 8, id, depth + 1));
         let delimiter = match head >> 3 & 3 {
             0 => Delimiter::Parenthesis,
             1 => Delimiter::Brace,
@@ -337,20 +389,18 @@ impl Tokens {
 
     fn original(&mut self, id: u32) -> Option<TokenTree> {
         match self.native(id) {
-            Ok(tree) => Some(tree.clone()),
-            Err(fault) => {
-                self.fault = Some(fault);
+            Some(tree) => Some(tree.clone()),
+            None => {
+                self.refusal = Refusal::Stale;
                 None
             }
         }
     }
 
-    /// `None` means that `fault` is set. Written out, because unoptimised every `?` is a call.
     fn leaf(&mut self, window: &Window, record: Record) -> Option<TokenTree> {
         let [head, at, span, id] = record;
-        let kind = head & 7;
         if id != 0 {
-            let mut tree = self.original(id)?;
+            let mut tree = some!(self.original(id));
             if span != id << 2 {
                 if span != self.last_handle && !self.look_up(span) {
                     return None;
@@ -362,100 +412,195 @@ impl Tokens {
         if span != self.last_handle && !self.look_up(span) {
             return None;
         }
-        if kind == PUNCT {
-            let spacing = if head & 1 << 3 != 0 { Spacing::Joint } else { Spacing::Alone };
-            let mut punct = Punct::new((head >> 8) as u8 as char, spacing);
-            if span != self.call_site_handle {
-                punct.set_span(self.last_span);
-            }
-            return Some(TokenTree::Punct(punct));
-        }
-        if kind == IDENT {
-            let len = head >> 8;
-            if at as u64 + len as u64 <= window.len && len != LONG {
-                // SAFETY: checked to lie in memory.
-                let bytes = unsafe {
-                    slice::from_raw_parts((window.base + at as usize) as *const u8, len as usize)
-                };
-                if let Ok(text) = str::from_utf8(bytes) {
-                    if len == 13 && same(bytes, b"compile_error") {
-                        self.has_error = true;
-                    }
-                    return Some(TokenTree::Ident(if head & 1 << 3 != 0 {
-                        Ident::new_raw(text, self.last_span)
-                    } else {
-                        Ident::new(text, self.last_span)
-                    }));
+        Some(match head & 7 {
+            PUNCT => {
+                let spacing = if head & 1 << 3 != 0 { Spacing::Joint } else { Spacing::Alone };
+                let mut punct = Punct::new((head >> 8) as u8 as char, spacing);
+                if span != self.call_site_handle {
+                    punct.set_span(self.last_span);
                 }
+                TokenTree::Punct(punct)
             }
-            self.fault = Some(bad("an identifier that is none"));
-            return None;
-        }
-        if kind == LITERAL {
-            match literal(window.memory, head, at) {
-                Ok(mut literal) => {
-                    literal.set_span(self.last_span);
-                    return Some(TokenTree::Literal(literal));
+            IDENT => {
+                let len = head >> 8;
+                let mut bytes: &[u8] = b"\xff";
+                if at as u64 + len as u64 <= window.len && len != LONG {
+                    // SAFETY: checked to lie in memory.
+                    bytes = unsafe {
+                        slice::from_raw_parts(
+                            (window.base + at as usize) as *const u8,
+                            len as usize,
+                        )
+                    };
                 }
-                Err(fault) => self.fault = Some(fault),
+                let text = some!(self.text(bytes, "an identifier that is none"));
+                if len == 13 && same(bytes, b"compile_error") {
+                    self.has_error = true;
+                }
+                TokenTree::Ident(if head & 1 << 3 != 0 {
+                    Ident::new_raw(text, self.last_span)
+                } else {
+                    Ident::new(text, self.last_span)
+                })
             }
-            return None;
-        }
-        self.fault = Some(bad("a token of no known kind"));
-        None
+            LITERAL => {
+                let mut literal = some!(self.literal(window.memory, head, at));
+                literal.set_span(self.last_span);
+                TokenTree::Literal(literal)
+            }
+            _ => {
+                self.refusal = Refusal::Damaged("a token of no known kind");
+                return None;
+            }
+        })
     }
 
     /// Makes `last_span` the native span of a handle; false if there is none.
     fn look_up(&mut self, handle: u32) -> bool {
         match self.span(handle) {
-            Ok(span) => {
+            Some(span) => {
                 self.last_handle = handle;
                 self.last_span = span;
                 true
             }
-            Err(fault) => {
-                self.fault = Some(fault);
+            None => {
+                self.refusal = Refusal::Stale;
                 false
             }
         }
     }
 
-    /// The native span of a handle.
-    pub fn span(&self, handle: u32) -> Result<Span, Fault> {
+    /// The native span of a handle, if it is not stale.
+    pub fn span(&self, handle: u32) -> Option<Span> {
         let (id, part) = (handle >> 2, handle & 3);
         if part == 3 {
-            let i = id.wrapping_sub(self.epoch) as usize;
-            if i >= self.derived.len() {
-                return Err(stale());
-            }
-            return Ok(self.derived[i]);
+            return None;
         }
         if id == self.epoch {
-            return Ok(if part == 1 { self.mixed_site } else { self.call_site });
+            return Some(if part == 1 { self.mixed_site } else { self.call_site });
         }
-        let tree = tri!(self.native(id));
+        let tree = some!(self.native(id));
         if part != 0 {
             if let TokenTree::Group(ref group) = *tree {
-                return Ok(if part == 1 { group.span_open() } else { group.span_close() });
+                return Some(if part == 1 { group.span_open() } else { group.span_close() });
             }
         }
-        Ok(tree.span())
+        Some(tree.span())
     }
 
-    /// The handle of a new span.
-    pub fn add_span(&mut self, span: Span) -> u32 {
-        self.derived.push(span);
-        (self.epoch + self.derived.len() as u32 - 1) << 2 | 3
-    }
-}
-
-impl<'a> Window<'a> {
-    fn new(memory: &'a Memory) -> Result<Window<'a>, Fault> {
-        let base = memory.base() as usize;
-        if base % 4 != 0 {
-            return Err(bad("memory at an odd address"));
+    /// The native literal that the guest's constructor stands for.
+    fn literal(&mut self, memory: &Memory, head: u32, at: u32) -> Option<Literal> {
+        let (form, value) = (head >> 3 & 31, head >> 8);
+        let mut bytes: &[u8] = &[];
+        if form != CHARACTER && form != BYTE && form <= C_STRING {
+            bytes = some!(self.bytes(memory, value, at));
         }
-        Ok(Window { memory: memory, base: base, len: memory.bytes() })
+        let mut number = at as u128;
+        if form == SIGNED {
+            number = at as i32 as u128;
+        }
+        if value & WIDE != 0 && (form == UNSIGNED || form == SIGNED) {
+            let low = some!(self.long(memory, at));
+            number = low as u128 | (some!(self.long(memory, at.wrapping_add(8))) as u128) << 64;
+        }
+        Some(match form {
+            LEXED => match Literal::from_str(some!(self.text(bytes, NO_TEXT))) {
+                Ok(literal) => literal,
+                Err(_) => return self.no_literal("a literal that is none"),
+            },
+            STRING => Literal::string(some!(self.text(bytes, NO_TEXT))),
+            CHARACTER if at > 0x10_ffff || (at >= 0xd800 && at < 0xe000) => {
+                return self.no_literal("a character that is none");
+            }
+            // SAFETY: it is a character's number.
+            CHARACTER => Literal::character(unsafe { mem::transmute::<u32, char>(at) }),
+            BYTE => Literal::byte_character(at as u8),
+            BYTES => Literal::byte_string(bytes),
+            C_STRING => {
+                let mut string = Vec::new();
+                string.extend_from_slice(bytes);
+                string.extend_from_slice(&[0]);
+                match CStr::from_bytes_with_nul(&string) {
+                    Ok(string) => Literal::c_string(string),
+                    Err(_) => return self.no_literal("a C string with a NUL in it"),
+                }
+            }
+            UNSIGNED => unsigned(number, value & 31),
+            SIGNED => signed(number as i128, value & 31),
+            SINGLE if at >> 23 & 0xff == 0xff => return self.no_literal(INFINITE),
+            SINGLE => {
+                // SAFETY: any bits are a number.
+                let number = unsafe { mem::transmute::<u32, f32>(at) };
+                if value == 0 {
+                    Literal::f32_unsuffixed(number)
+                } else {
+                    Literal::f32_suffixed(number)
+                }
+            }
+            DOUBLE => {
+                let bits = some!(self.long(memory, at));
+                if bits >> 52 & 0x7ff == 0x7ff {
+                    return self.no_literal(INFINITE);
+                }
+                // SAFETY: any bits are a number.
+                let number = unsafe { mem::transmute::<u64, f64>(bits) };
+                if value == 0 {
+                    Literal::f64_unsuffixed(number)
+                } else {
+                    Literal::f64_suffixed(number)
+                }
+            }
+            _ => return self.no_literal("a literal of no known form"),
+        })
+    }
+
+    fn no_literal(&mut self, why: &'static str) -> Option<Literal> {
+        self.refusal = Refusal::Damaged(why);
+        None
+    }
+
+    /// The bytes of a text or of a string's value.
+    fn bytes<'a>(&mut self, memory: &'a Memory, len: u32, at: u32) -> Option<&'a [u8]> {
+        if len != LONG {
+            return self.read(memory, at, len);
+        }
+        match memory.read_u32(at) {
+            Ok(len) => self.read(memory, at.wrapping_add(4), len),
+            Err(_) => {
+                self.refusal = Refusal::Memory;
+                None
+            }
+        }
+    }
+
+    fn read<'a>(&mut self, memory: &'a Memory, at: u32, len: u32) -> Option<&'a [u8]> {
+        match memory.read(at, len) {
+            Ok(bytes) => Some(bytes),
+            Err(_) => {
+                self.refusal = Refusal::Memory;
+                None
+            }
+        }
+    }
+
+    fn long(&mut self, memory: &Memory, at: u32) -> Option<u64> {
+        match memory.read_u64(at) {
+            Ok(value) => Some(value),
+            Err(_) => {
+                self.refusal = Refusal::Memory;
+                None
+            }
+        }
+    }
+
+    fn text<'a>(&mut self, bytes: &'a [u8], what: &'static str) -> Option<&'a str> {
+        match str::from_utf8(bytes) {
+            Ok(text) => Some(text),
+            Err(_) => {
+                self.refusal = Refusal::Damaged(what);
+                None
+            }
+        }
     }
 }
 
@@ -465,11 +610,7 @@ impl Cursor {
         let record = *(self.at as *const Record);
         self.at += RECORD_BYTES as usize;
         self.left -= 1;
-        if cfg!(target_endian = "big") {
-            let [a, b, c, d] = record;
-            return [a.swap_bytes(), b.swap_bytes(), c.swap_bytes(), d.swap_bytes()];
-        }
-        record
+        little(record)
     }
 }
 
@@ -513,92 +654,24 @@ impl<'a> Iterator for Trees<'a> {
     }
 }
 
-fn stale() -> Fault {
-    Fault::Panic(owned("use-after-free in `proc_macro` handle"))
-}
-
-fn bad(what: &str) -> Fault {
-    Fault::Damaged(owned(what))
-}
-
-/// The bytes of a text or of a string's value.
-fn bytes(memory: &Memory, len: u32, at: u32) -> Result<&[u8], Fault> {
-    if len == LONG {
-        let len = tri!(memory.read_u32(at));
-        return memory.read(at.wrapping_add(4), len);
+/// Words of memory.
+fn words(memory: &Memory, at: u32, n: u32) -> Result<Record, Fault> {
+    let mut words = [0; 4];
+    let mut i = 0;
+    while i < n {
+        words[i as usize] = tri!(memory.read_u32(at.wrapping_add(i * 4)));
+        i += 1;
     }
-    memory.read(at, len)
+    Ok(words)
 }
 
-/// Bytes as a text.
-pub fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
-    match str::from_utf8(bytes) {
-        Ok(text) => Ok(text),
-        Err(_) => Err(bad("a text that is not UTF-8")),
+/// A record as it is in memory, and back.
+fn little(record: Record) -> Record {
+    if cfg!(target_endian = "big") {
+        let [a, b, c, d] = record;
+        return [a.swap_bytes(), b.swap_bytes(), c.swap_bytes(), d.swap_bytes()];
     }
-}
-
-fn text(memory: &Memory, len: u32, at: u32) -> Result<&str, Fault> {
-    utf8(tri!(bytes(memory, len, at)))
-}
-
-/// The native literal that the guest's constructor stands for.
-fn literal(memory: &Memory, head: u32, at: u32) -> Result<Literal, Fault> {
-    let value = head >> 8;
-    Ok(match head >> 3 & 31 {
-        0 => match Literal::from_str(tri!(text(memory, value, at))) {
-            Ok(literal) => literal,
-            Err(_) => return Err(bad("a literal that is none")),
-        },
-        1 => Literal::string(tri!(text(memory, value, at))),
-        2 if at > 0x10_ffff || (at >= 0xd800 && at < 0xe000) => {
-            return Err(bad("a character that is none"));
-        }
-        // SAFETY: it is a character's number.
-        2 => Literal::character(unsafe { mem::transmute::<u32, char>(at) }),
-        3 => Literal::byte_character(at as u8),
-        4 => Literal::byte_string(tri!(bytes(memory, value, at))),
-        5 => {
-            let mut string = Vec::new();
-            string.extend_from_slice(tri!(bytes(memory, value, at)));
-            string.extend_from_slice(&[0]);
-            match CStr::from_bytes_with_nul(&string) {
-                Ok(string) => Literal::c_string(string),
-                Err(_) => return Err(bad("a C string with a NUL in it")),
-            }
-        }
-        6 if value & WIDE == 0 => unsigned(at as u128, value & 31),
-        6 => unsigned(tri!(wide(memory, at)), value & 31),
-        7 if value & WIDE == 0 => signed(at as i32 as i128, value & 31),
-        7 => signed(tri!(wide(memory, at)) as i128, value & 31),
-        8 if value == 0 => Literal::f32_unsuffixed(tri!(finite32(at))),
-        8 => Literal::f32_suffixed(tri!(finite32(at))),
-        9 if value == 0 => Literal::f64_unsuffixed(tri!(finite64(tri!(memory.read_u64(at))))),
-        9 => Literal::f64_suffixed(tri!(finite64(tri!(memory.read_u64(at))))),
-        _ => return Err(bad("a literal of no known form")),
-    })
-}
-
-/// 16 bytes of memory.
-fn wide(memory: &Memory, at: u32) -> Result<u128, Fault> {
-    Ok(tri!(memory.read_u64(at)) as u128
-        | (tri!(memory.read_u64(at.wrapping_add(8))) as u128) << 64)
-}
-
-fn finite32(bits: u32) -> Result<f32, Fault> {
-    if bits >> 23 & 0xff == 0xff {
-        return Err(bad("a float that is not finite"));
-    }
-    // SAFETY: any bits are a number.
-    Ok(unsafe { mem::transmute::<u32, f32>(bits) })
-}
-
-fn finite64(bits: u64) -> Result<f64, Fault> {
-    if bits >> 52 & 0x7ff == 0x7ff {
-        return Err(bad("a float that is not finite"));
-    }
-    // SAFETY: any bits are a number.
-    Ok(unsafe { mem::transmute::<u64, f64>(bits) })
+    record
 }
 
 fn unsigned(n: u128, suffix: u32) -> Literal {
@@ -627,39 +700,27 @@ fn signed(n: i128, suffix: u32) -> Literal {
 
 /// Constructors for compilers without them (before 1.79); elsewhere the inherent ones come first.
 trait LiteralMethods {
-    fn byte_character(byte: u8) -> Literal;
-    fn c_string(string: &CStr) -> Literal;
-}
-
-impl LiteralMethods for Literal {
     fn byte_character(byte: u8) -> Literal {
-        lexed(&text!("b'\\x{:02x}'", byte))
+        escaped("b'", &[byte], "'")
     }
 
     fn c_string(string: &CStr) -> Literal {
-        let mut text = owned("c\"");
-        for byte in string.to_bytes() {
-            let _ = write!(text, "\\x{:02x}", byte);
-        }
-        text.push_str("\"");
-        lexed(&text)
+        escaped("c\"", string.to_bytes(), "\"")
     }
 }
 
-fn lexed(text: &str) -> Literal {
-    match Literal::from_str(text) {
+impl LiteralMethods for Literal {}
+
+fn escaped(start: &str, bytes: &[u8], end: &str) -> Literal {
+    let mut text = owned(start);
+    let mut i = 0;
+    while i < bytes.len() {
+        print(&mut text, format_args!("\\x{:02x}", bytes[i]));
+        i += 1;
+    }
+    text.push_str(end);
+    match Literal::from_str(&text) {
         Ok(literal) => literal,
-        Err(_) => Literal::string(text),
-    }
-}
-
-/// Records are little-endian words.
-fn swap(records: &mut [Record]) {
-    if cfg!(target_endian = "big") {
-        for record in records {
-            for word in record {
-                *word = word.swap_bytes();
-            }
-        }
+        Err(_) => Literal::string(&text),
     }
 }

@@ -55,10 +55,6 @@ part! {
                 None
             }
 
-            pub fn real_path(&mut self, _: &str) -> Option<String> {
-                None
-            }
-
             fn call(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
                 Ok(BADF)
             }
@@ -74,6 +70,35 @@ part! {
         impl Wasi {
             fn system(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
                 Ok(NOSYS)
+            }
+        }
+    }
+}
+
+part! {
+    place {
+        impl Wasi {
+            /// An expansion begins.
+            pub fn begin(&mut self) {
+                self.files.begin();
+                self.environ.begin();
+            }
+
+            /// What to do about what was refused, if anything was.
+            pub fn help(&self, name: &str) -> Option<String> {
+                match self.files.help(name) {
+                    None => self.environ.help(name),
+                    help => help,
+                }
+            }
+        }
+    }
+    {
+        impl Wasi {
+            pub fn begin(&mut self) {}
+
+            pub fn help(&self, _: &str) -> Option<String> {
+                None
             }
         }
     }
@@ -117,34 +142,21 @@ impl Wasi {
         }
     }
 
-    /// An expansion begins.
-    pub fn begin(&mut self) {
-        self.files.begin();
-        self.environ.begin();
-    }
-
-    /// What to do about what was refused, if anything was.
-    pub fn help(&self, name: &str) -> Option<String> {
-        match self.files.help(name) {
-            None => self.environ.help(name),
-            help => help,
-        }
-    }
-
     fn fd_write(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
-        let mut total = 0u32;
-        if a.word(2) > N_VECTORS_MAX {
+        let (fd, vectors, n) = (a.word(0), a.word(1), a.word(2));
+        if n > N_VECTORS_MAX {
             return Ok(INVAL);
         }
+        let mut total = 0u32;
         let mut i = 0;
-        while i < a.word(2) {
-            let from = tri!(memory.read_u32(a.word(1).wrapping_add(i * 8)));
-            let len = tri!(memory.read_u32(a.word(1).wrapping_add(i * 8 + 4)));
+        while i < n {
+            let from = tri!(memory.read_u32(vectors.wrapping_add(i * 8)));
+            let len = tri!(memory.read_u32(vectors.wrapping_add(i * 8 + 4)));
             let bytes = tri!(memory.read(from, len));
-            let done = match a.word(0) {
+            let done = match fd {
                 #[cfg(not(proc_macro))]
                 1 | 2 if self.muted => true,
-                fd @ 1..=2 => Image::print(fd, bytes),
+                1 | 2 => Image::print(fd, bytes),
                 _ => return Ok(BADF),
             };
             if !done {
@@ -191,7 +203,7 @@ fn is_file(call: u32) -> bool {
 }
 
 /// The arguments of a call; one that is missing is 0.
-pub struct Args<'a>(&'a [u64]);
+pub struct Args<'a>(pub &'a [u64]);
 
 impl<'a> Args<'a> {
     fn long(&self, i: usize) -> u64 {
@@ -202,7 +214,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    fn word(&self, i: usize) -> u32 {
+    pub fn word(&self, i: usize) -> u32 {
         self.long(i) as u32
     }
 }

@@ -3,7 +3,7 @@
 use std::env;
 
 use super::super::calls;
-use super::super::instance::{owned, same, Fault};
+use super::super::instance::{formatted, owned, same, Fault};
 use super::super::memory::Memory;
 use super::Args;
 
@@ -51,12 +51,12 @@ impl Environ {
         if self.denied.is_empty() {
             return None;
         }
-        Some(text!(
+        Some(formatted(format_args!(
             "{} may not use the environment variable `{}`: pack it with `--grant env={}`",
             name,
             self.denied[0],
             self.denied[0]
-        ))
+        )))
     }
 
     pub fn call(&mut self, call: u32, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
@@ -73,7 +73,7 @@ impl Environ {
             for (name, value) in env::vars_os() {
                 if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
                     if is_granted(self.grants, name) {
-                        let entry = text!("{}={}", name, value);
+                        let entry = formatted(format_args!("{}={}", name, value));
                         // Not `sort`: every consumer would compile it.
                         let mut at = all.len();
                         while at > 0 && entry < all[at - 1] {

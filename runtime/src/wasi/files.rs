@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::calls;
-use super::super::instance::{Fault, Limits};
+use super::super::instance::{formatted, Fault, Limits};
 use super::super::memory::Memory;
 use super::{Args, BADF, INVAL, IO, NOSYS, N_VECTORS_MAX};
 
@@ -87,11 +87,11 @@ impl Files {
         if self.denied.is_empty() {
             return None;
         }
-        Some(text!(
+        Some(formatted(format_args!(
             "{} may not use `{}`: pack it with `--grant read=DIR` to let it read below DIR",
             name,
             self.denied.join("`, `")
-        ))
+        )))
     }
 
     pub fn call(&mut self, call: u32, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
