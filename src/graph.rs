@@ -49,6 +49,8 @@ pub struct Package {
     /// The package is precompiled already.
     pub is_shim: bool,
     pub is_member: bool,
+    /// It has no source, and yet somebody wants it from one: a `[patch]` puts it there.
+    pub is_patch: bool,
 }
 
 /// Index into [`Graph::packages`].
@@ -74,7 +76,11 @@ impl Graph {
         let packages = metadata["packages"].as_array().into_iter().flatten();
         let members = metadata["workspace_members"].as_array().map_or(&[][..], Vec::as_slice);
         let read = |package| Package::read(package, members, &checksums);
-        let packages: Vec<Package> = packages.filter_map(read).collect();
+        let mut packages: Vec<Package> = packages.filter_map(read).collect();
+        let wanted = wanted_from_sources(&metadata);
+        for package in packages.iter_mut().filter(|package| package.source.is_none()) {
+            package.is_patch = wanted.contains(&package.name);
+        }
         let tree = tree(request, &output.stdout, &root, store)?;
         Ok(Graph {
             root,
@@ -142,6 +148,7 @@ impl Package {
             is_macro: kinds.any(|kind| kind == "proc-macro"),
             is_shim: value["metadata"]["precast"]["module"].is_string(),
             is_member: members.contains(&value["id"]),
+            is_patch: false,
             checksum: checksums.get(&key).cloned(),
             name,
             version,
@@ -157,6 +164,16 @@ impl Package {
     pub fn is_git(&self) -> bool {
         self.source.as_deref().is_some_and(|source| source.starts_with("git+"))
     }
+}
+
+/// The names of dependencies that are not on directories.
+fn wanted_from_sources(metadata: &Value) -> BTreeSet<String> {
+    fn list(value: &Value) -> impl Iterator<Item = &Value> {
+        value.as_array().into_iter().flatten()
+    }
+    let dependencies = list(&metadata["packages"]).flat_map(|found| list(&found["dependencies"]));
+    let others = dependencies.filter(|dependency| dependency["path"].is_null());
+    others.filter_map(|dependency| dependency["name"].as_str().map(str::to_owned)).collect()
 }
 
 /// What `cargo tree` says of the packages that `metadata` shows.

@@ -84,6 +84,7 @@ mod tests {
             is_macro: name.starts_with("mac"),
             is_shim: false,
             is_member: false,
+            is_patch: false,
         }
     }
 

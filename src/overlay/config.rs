@@ -15,7 +15,7 @@ pub struct Override {
     pub entry: Entry,
     /// The package's name.
     pub name: String,
-    /// Where the package is, if it is no member of the workspace.
+    /// Where the package is, if it is known by that alone.
     pub directory: Option<PathBuf>,
 }
 
@@ -54,8 +54,9 @@ impl Layout<'_> {
 
 /// The configuration for an overlay.
 ///
-/// A package outside of the workspace is patched by its directory's URL. A member cannot be: it is
-/// in the lock file itself. Cargo's older `paths` takes it, with a warning.
+/// A package outside of the workspace is patched by its directory's URL. A member cannot be, which is
+/// in the lock file itself, nor what a patch has put in the place of another. Cargo's older `paths` takes
+/// both, with a warning.
 pub fn write<'a>(
     layout: Layout,
     sources: impl Iterator<Item = &'a String>,

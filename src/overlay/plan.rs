@@ -48,7 +48,8 @@ impl Plan {
                 let source = config::without_revision(source).to_owned();
                 plan.sources.entry(source).or_default().push(entry);
             } else if shim.is_some() {
-                let directory = Some(package.directory.clone()).filter(|_| !package.is_member);
+                let is_named = !package.is_member && !package.is_patch;
+                let directory = is_named.then(|| package.directory.clone());
                 plan.overrides.push(Override { entry, name: package.name.clone(), directory });
             }
         }

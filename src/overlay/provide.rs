@@ -52,6 +52,14 @@ impl Provided {
 /// Decides on every macro that the build needs. What is built from source brings its dependencies,
 /// and so perhaps further macros.
 pub(crate) fn provide(context: &Context) -> Result<BTreeMap<PackageIdx, Provided>> {
+    let decided = decide(context)?;
+    if decided.values().any(|provided| provided.outcome == Outcome::Packed) {
+        context.store.clean(store::limit(None)?)?;
+    }
+    Ok(decided)
+}
+
+fn decide(context: &Context) -> Result<BTreeMap<PackageIdx, Provided>> {
     let mut decided: BTreeMap<PackageIdx, Provided> = BTreeMap::new();
     // Asked for once, and only if there is a macro to look for.
     let mut toolchain: Option<Result<String>> = None;
@@ -152,9 +160,12 @@ fn one(
     let directory = &context.request.directory;
     let toolchain =
         toolchain.get_or_insert_with(|| toolchain::identity(directory, context.store.cache()));
-    let found = match package.source {
-        None => Some(found(context, package)?),
-        Some(_) => None,
+    let found = match package.source.is_none().then(|| found(context, package)) {
+        // Cargo may well build what cannot be packed.
+        Some(Err(error)) if error.class() == Class::Package => {
+            return done(Outcome::Source(first_lines(&error)), None);
+        }
+        found => found.transpose()?,
     };
     let key = Key {
         name: package.name.clone(),
@@ -190,7 +201,6 @@ fn one(
     match packed(context, package, features, found) {
         Ok(bytes) => {
             context.store.put(&key, &bytes)?;
-            context.store.clean(store::limit(None)?)?;
             done(Outcome::Packed, Some(key))
         }
         Err(error) if error.class() == Class::Package => {

@@ -2,6 +2,7 @@
 
 use super::stage::{self, Files};
 use super::{cargo, inherit};
+use crate::artifact;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::Source;
 use crate::scratch::Scratch;
@@ -53,6 +54,9 @@ fn from_path(path: &Path) -> Result<Package> {
     let inherited = inherit::normalize(&path)?;
     let mut files = Files::new();
     for name in listed(&path)? {
+        // Before anything is compiled: an artifact has no place for it.
+        artifact::check_path(&name)
+            .map_err(|error| Error::new(Class::Package, error.to_string()))?;
         let file = path.join(&name);
         if file.is_file() {
             files.insert(name, std::fs::read(&file).at("read", &file)?);
@@ -84,6 +88,13 @@ fn listed(path: &Path) -> Result<Vec<String>> {
     }
     const NOT_OURS: [&str; 4] =
         ["Cargo.lock", "Cargo.toml.orig", ".cargo_vcs_info.json", crate::init::RECORD];
+    let is_result = |name: &str| name.ends_with(".precast") || name.starts_with(".precast-");
+    let is_left =
+        |name: &String| NOT_OURS.contains(&name.as_str()) || is_cargos(name) || is_result(name);
+    // Someone's copy of a published package: cargo refuses to list one with this file.
+    if path.join("Cargo.toml.orig").is_file() {
+        return Ok(stage::read(path)?.into_keys().filter(|name| !is_left(name)).collect());
+    }
     let mut command = cargo::command(path);
     command.args(["package", "--list", "--allow-dirty", "--quiet"]);
     let output = cargo::run(command, |_| {})?;
@@ -91,8 +102,7 @@ fn listed(path: &Path) -> Result<Vec<String>> {
         return Err(cargo::failure("cargo cannot list the package's files", &output.stderr));
     }
     let names = output.stdout.lines().map(|line| line.replace('\\', "/"));
-    let is_result = |name: &str| name.ends_with(".precast") || name.starts_with(".precast-");
-    Ok(names.filter(|name| !NOT_OURS.contains(&name.as_str()) && !is_result(name)).collect())
+    Ok(names.filter(|name| !is_left(name)).collect())
 }
 
 fn from_registry(spec: &str, directory: &Path, offline: bool) -> Result<Package> {

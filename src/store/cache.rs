@@ -167,12 +167,27 @@ impl Cache {
         }
     }
 
-    /// Everything of one kind, also what nobody can use any more.
+    /// Everything of one kind, also what nobody can use any more. Each file's size is asked for.
     pub fn entries(&self, kind: &str) -> Vec<Entry> {
-        let found = std::fs::read_dir(self.root.join(kind)).into_iter().flatten().flatten();
-        let folders = found.filter(|entry| entry.path().is_dir());
-        folders.map(|entry| Entry::of(kind, &entry.path())).collect()
+        self.folders(kind).map(|folder| Entry::of(kind, &folder)).collect()
     }
+
+    /// The keys of one kind's entries.
+    pub fn keys(&self, kind: &str) -> Vec<String> {
+        let names = self.folders(kind).filter_map(|folder| Some(folder.file_name()?.to_owned()));
+        let names = names.map(|name| name.to_string_lossy().into_owned());
+        names.filter(|key| !is_scratch(key)).collect()
+    }
+
+    fn folders(&self, kind: &str) -> impl Iterator<Item = PathBuf> {
+        let found = std::fs::read_dir(self.root.join(kind)).into_iter().flatten().flatten();
+        found.map(|entry| entry.path()).filter(|path| path.is_dir())
+    }
+}
+
+/// A temporary directory, which its process removes unless it is killed.
+fn is_scratch(key: &str) -> bool {
+    key.starts_with(".precast-")
 }
 
 /// An entry, as far as its place tells.
@@ -195,9 +210,8 @@ impl Entry {
         Entry { kind: kind.to_owned(), bytes: bytes_below(path), key, used }
     }
 
-    /// A temporary directory, which its process removes unless it is killed.
     pub fn is_scratch(&self) -> bool {
-        self.key.starts_with(".precast-")
+        is_scratch(&self.key)
     }
 }
 

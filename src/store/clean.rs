@@ -53,11 +53,12 @@ impl Store {
         entries.retain(|entry| !entry.is_scratch());
         entries.sort_by(|a, b| (a.used, &a.key).cmp(&(b.used, &b.key)));
         cleaned.bytes_left = entries.iter().map(|entry| entry.bytes).sum();
+        let mut is_building = false;
         for entry in &entries {
             if cleaned.bytes_left <= bytes_max {
                 break;
             }
-            if remove_unused(cache, entry)? {
+            if remove_unused(cache, entry, &mut is_building)? {
                 cleaned.n_removed += 1;
                 cleaned.bytes_removed += entry.bytes;
                 cleaned.bytes_left -= entry.bytes;
@@ -67,13 +68,16 @@ impl Store {
     }
 }
 
-/// Removes the entry unless somebody works on or with it.
-fn remove_unused(cache: &Cache, entry: &Entry) -> Result<bool> {
+/// Removes the entry unless somebody works on or with it. Whoever is seen building keeps all that
+/// builds read: asking again for each entry would take longer than the build.
+fn remove_unused(cache: &Cache, entry: &Entry, is_building: &mut bool) -> Result<bool> {
     let Some(_lock) = cache.try_lock(&entry.kind, &entry.key) else { return Ok(false) };
     let mut builds = Vec::new();
     if USED_BY_BUILDS.contains(&entry.kind.as_str()) {
-        for build in cache.entries("build").iter().filter(|build| !build.is_scratch()) {
-            let Some(lock) = cache.try_lock("build", &build.key) else { return Ok(false) };
+        for build in cache.keys("build") {
+            let lock = if *is_building { None } else { cache.try_lock("build", &build) };
+            *is_building = lock.is_none();
+            let Some(lock) = lock else { return Ok(false) };
             builds.push(lock);
         }
     }

@@ -240,3 +240,36 @@ fn files_of_dependencies() {
     let (out, _) = ok(cargo(&work, home()).args(["run", "--quiet", "--locked"]));
     assert_eq!(out, "as said native\n");
 }
+
+/// A macro that a patch takes from a directory, here a copy of what was published, is replaced as any
+/// other, and `Cargo.lock` stays. What cannot be packed is left to cargo.
+#[cfg(unix)]
+#[test]
+fn a_patched_macro() {
+    let work = workspace("patched");
+    let base = work.join("..");
+    registry_macro(&base, "tiny", "1.0.0", "[workspace]\n");
+    put(&base.join("tiny-1.0.0"), &[("Cargo.toml.orig", "# as it was written")]);
+    let manifest = work.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let patch = "\n[patch.crates-io]\nspare = { path = \"../tiny-1.0.0\", package = \"spare\" }\n";
+    let copy = base.join("tiny-1.0.0/Cargo.toml");
+    let renamed = fs::read_to_string(&copy).unwrap().replace("\"tiny\"", "\"spare\"");
+    fs::write(&copy, renamed).unwrap();
+    fs::write(&manifest, text + patch).unwrap();
+    let main = "fn main() { println!(\"{}\", spare::tiny!()); }\n";
+    put(&work, &[("app/src/main.rs", main)]);
+    let with = ["--features", "spare", "--only", "spare"];
+    ok(cargo(&work, home()).args(["generate-lockfile", "--quiet"]));
+    let lock = fs::read(work.join("Cargo.lock")).unwrap();
+    let (out, err) = ok(precast(&work, &["run", "--locked"]).args(with));
+    assert_eq!(out, "tiny 1.0.0 wasm\n", "{err}");
+    assert!(!err.contains("was not used"), "{err}");
+    assert!(lock == fs::read(work.join("Cargo.lock")).unwrap());
+    // Cargo builds a package with a file that has no place in an artifact.
+    fs::remove_file(base.join("tiny-1.0.0/Cargo.toml.orig")).unwrap();
+    put(&base.join("tiny-1.0.0"), &[("src/a:b", "")]);
+    let (out, err) = ok(precast(&work, &["run"]).args(with));
+    assert_eq!(out, "tiny 1.0.0 native\n", "{err}");
+    assert!(err.contains("spare 1.0.0 is built from source: `src/a:b` is not"), "{err}");
+}

@@ -1,6 +1,7 @@
 //! The store: many processes at once, some killed; damage, eviction and transport.
 
 use super::fixture::{directory, ok, precast, put, registry_macro, store, texts};
+use precast::store::cache::Cache;
 use precast::store::{Key, Store};
 use serde_json::Value;
 use std::fs;
@@ -238,6 +239,28 @@ fn the_least_used_goes_first() {
     assert_eq!(store.get_from_any_toolchain(&other).unwrap().1, b"it");
     let features = Key { features: Default::default(), ..key("first") };
     assert!(store.get_from_any_toolchain(&features).is_none());
+}
+
+/// What builds read stays as long as one of them runs.
+#[test]
+fn builds_keep_what_they_read() {
+    let place = directory("building");
+    let store = Store::open(Some(&place)).unwrap();
+    let cache = Cache::open(Some(&place)).unwrap();
+    for key in ["one", "two"] {
+        let write = |entry: &Path| {
+            fs::write(entry.join("m"), "module").unwrap();
+            Ok(())
+        };
+        cache.put("module", key, write).unwrap();
+        put(&place, &[(&format!("build/{key}/file"), "built")]);
+    }
+    let lock = cache.lock("build", "two", &|_: &str| {}).unwrap();
+    assert_eq!(store.clean(0).unwrap().n_removed, 1);
+    assert_eq!((cache.keys("build"), cache.keys("module").len()), (vec!["two".to_owned()], 2));
+    drop(lock);
+    let cleaned = store.clean(0).unwrap();
+    assert_eq!((cleaned.n_removed, cleaned.bytes_left), (3, 0));
 }
 
 #[test]

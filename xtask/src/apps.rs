@@ -16,11 +16,12 @@ use table::{Cost, Row};
 pub const OURS: &str = "application";
 
 /// Of the registry, with the lock files that they were published with.
-const PUBLISHED: [&str; 6] = [
+const PUBLISHED: [&str; 7] = [
     "ripgrep@15.2.0",
     "hyperfine@1.20.0",
     "bore-cli@0.6.0",
     "mdbook@0.5.4",
+    "sd@1.0.0",
     "live-server@0.11.1",
     "trunk@0.21.14",
 ];
