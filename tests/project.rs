@@ -52,7 +52,7 @@ fn the_commands_of_cargo() {
     assert_eq!(output.status.code(), Some(101));
     let (out, _) = ok(&mut precast(&work, &["test", "succeeds"]));
     assert!(out.contains("1 passed"), "{out}");
-    ok(&mut precast(&work, &["check", "--all-targets"]));
+    ok(&mut precast(&work, &["c", "--all-targets"]));
     assert_eq!(
         precast(&work, &["build", "--no-such-option"]).output().unwrap().status.code(),
         Some(1)
@@ -126,6 +126,7 @@ fn a_changed_member() {
 fn on_and_off() {
     let work = workspace("switch");
     let before = files(&work);
+    let config_before = fs::read_to_string(work.join(".cargo/config.toml")).unwrap();
     let (_, err) = ok(&mut precast(&work, &["on"]));
     assert!(err.contains("4 macro packages precompiled"), "{err}");
     for changing in ["member", "nearby"] {
@@ -151,6 +152,13 @@ fn on_and_off() {
     assert!(before == files(&work), "{:?}", fs::read_to_string(work.join(".cargo/config.toml")));
     let (out, _) = ok(&mut precast(&work, &["off"]));
     assert_eq!(out, "The overlay was not on.\n");
+    // Where the configuration is elsewhere, no folder is left.
+    put(&work.join(".."), &[(".cargo/config.toml", &config_before)]);
+    fs::remove_dir_all(work.join(".cargo")).unwrap();
+    ok(&mut precast(&work, &["on"]));
+    assert!(work.join(".cargo/config.toml").is_file());
+    ok(&mut precast(&work, &["off"]));
+    assert!(!work.join(".cargo").exists());
     let output = precast(Path::new("/"), &["on"]).output().unwrap();
     assert!(texts(&output, false).1.contains("--manifest-path"));
 }

@@ -47,18 +47,23 @@ pub(crate) enum Command {
     Inspect(inspect::Options),
     Expand(expand::Options),
     /// `cargo build` with the macros precompiled
+    #[command(alias = "b")]
     Build(build::Options),
     /// `cargo check` with the macros precompiled
+    #[command(alias = "c")]
     Check(build::Options),
     /// `cargo test` with the macros precompiled
+    #[command(alias = "t")]
     Test(build::Options),
     /// `cargo run` with the macros precompiled
+    #[command(alias = "r")]
     Run(build::Options),
     /// `cargo bench` with the macros precompiled
     Bench(build::Options),
     /// `cargo clippy` with the macros precompiled
     Clippy(build::Options),
     /// `cargo doc` with the macros precompiled
+    #[command(alias = "d")]
     Doc(build::Options),
     /// Use precompiled macros in every cargo command of this workspace
     On(switch::Options),

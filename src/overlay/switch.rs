@@ -54,6 +54,8 @@ pub fn off(request: &Request) -> Result<bool> {
     let place = root.join(PLACE);
     if place.exists() {
         std::fs::remove_dir_all(&place).at("remove", &place)?;
+        // If nothing else is in it, it was made for this; else it stays.
+        let _ = std::fs::remove_dir(root.join(".cargo"));
     }
     Ok(was_on)
 }
