@@ -91,8 +91,8 @@ fn listed(path: &Path) -> Result<Vec<String>> {
     let is_result = |name: &str| name.ends_with(".precast") || name.starts_with(".precast-");
     let is_left =
         |name: &String| NOT_OURS.contains(&name.as_str()) || is_cargos(name) || is_result(name);
-    // Someone's copy of a published package: cargo refuses to list one with this file.
-    if path.join("Cargo.toml.orig").is_file() {
+    // Someone's copy of a published package: cargo refuses to list one with these files.
+    if ["Cargo.toml.orig", ".cargo_vcs_info.json"].iter().any(|name| path.join(name).is_file()) {
         return Ok(stage::read(path)?.into_keys().filter(|name| !is_left(name)).collect());
     }
     let mut command = cargo::command(path);

@@ -268,6 +268,8 @@ fn a_patched_macro() {
     assert!(lock == fs::read(work.join("Cargo.lock")).unwrap());
     // Cargo builds a package with a file that has no place in an artifact.
     fs::remove_file(base.join("tiny-1.0.0/Cargo.toml.orig")).unwrap();
+    put(&base.join("tiny-1.0.0"), &[(".cargo_vcs_info.json", "{}")]);
+    assert_eq!(ok(precast(&work, &["run"]).args(with)).0, "tiny 1.0.0 wasm\n");
     put(&base.join("tiny-1.0.0"), &[("src/a:b", "")]);
     let (out, err) = ok(precast(&work, &["run"]).args(with));
     assert_eq!(out, "tiny 1.0.0 native\n", "{err}");
