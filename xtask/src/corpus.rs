@@ -124,12 +124,12 @@ fn choose<'a>(all: &'a [Fixture], options: &Options) -> Result<Vec<&'a Fixture>>
     Ok(chosen)
 }
 
-/// Packs all crates to a folder, one call for each list of features. If a call fails, its crates are
+/// Packs all crates to a folder, one call for each choice of features. If a call fails, its crates are
 /// packed one by one, which tells the failing ones from the others.
 fn pack(chosen: &[&Fixture], out: &Path, program: &Path) -> Shims {
-    let mut groups: BTreeMap<&[String], Vec<&Fixture>> = BTreeMap::new();
+    let mut groups: BTreeMap<[&[String]; 2], Vec<&Fixture>> = BTreeMap::new();
     for fixture in chosen {
-        groups.entry(&fixture.features).or_default().push(fixture);
+        groups.entry([&fixture.features, &fixture.sets]).or_default().push(fixture);
     }
     let mut shims = Shims::new();
     for group in groups.values() {
@@ -148,9 +148,12 @@ fn pack(chosen: &[&Fixture], out: &Path, program: &Path) -> Shims {
 fn pack_group(mut pack: Command, out: &Path, group: &[&Fixture]) -> Result {
     pack.args(["precast", "pack", "--quiet", "-o"]).arg(out);
     pack.args(group.iter().map(|f| format!("{}@{}", f.package, f.version)));
-    let features = &group[0].features;
+    let Fixture { features, sets, .. } = group[0];
     if !features.is_empty() {
         pack.arg("--features").arg(features.join(","));
+    }
+    for set in sets {
+        pack.args(["--feature-set", set]);
     }
     capture(&mut pack).map(drop)
 }

@@ -13,6 +13,8 @@ pub struct Fixture {
     pub version: String,
     /// Features to pack.
     pub features: Vec<String>,
+    /// More feature sets to pack, for consumers of other fixtures.
+    pub sets: Vec<String>,
     /// Whether CI runs it: a few that are small and unlike each other.
     pub sample: bool,
     /// The consumer's edition.
@@ -37,6 +39,7 @@ const KEYS: &[&str] = &[
     "package",
     "version",
     "features",
+    "sets",
     "sample",
     "edition",
     "test",
@@ -73,6 +76,7 @@ fn read(path: &Path) -> Result<Fixture> {
         package: string("package").unwrap_or_else(|| folder.clone()),
         version: string("version").ok_or_else(|| at("no `version`".to_owned()))?,
         features: strings(toml.get("features")),
+        sets: strings(toml.get("sets")),
         sample: toml.get("sample").and_then(Item::as_bool).unwrap_or_default(),
         edition: string("edition").ok_or_else(|| at("no `edition`".to_owned()))?,
         test: toml.get("test").and_then(Item::as_bool).unwrap_or_default(),
