@@ -55,6 +55,7 @@ const PLAIN: Suite = Suite {
 };
 
 const UNPUBLISHED: &str = "it needs an unpublished package";
+const NEEDS_CFG: &str = "it needs a `--cfg` for the macro itself";
 
 /// serde, strum and clap publish no tests of their macros. serde_json's use serde_derive; clap has
 /// transcripts of its examples, and strum's macros are documented by examples.
@@ -96,6 +97,7 @@ const SUITES: &[Suite] = &[
         macros: "derive_more-impl",
         macros_version: "2.1.1",
         macros_features: "full",
+        more: "derive_more-impl = \"2.1.1\"\n",
         left_out: &[("compile_fail", "it compares diagnostics of another compiler")],
         ..PLAIN
     },
@@ -104,8 +106,17 @@ const SUITES: &[Suite] = &[
         version: "0.8.63",
         macros: "zerocopy-derive",
         macros_version: "0.8.63",
-        more: "zerocopy_renamed = { package = \"zerocopy\", version = \"0.8.63\" }\n",
-        left_out: &[("ui", UNPUBLISHED)],
+        more: "zerocopy_renamed = { package = \"zerocopy\", version = \"0.8.63\", \
+               features = [\"derive\"] }\n",
+        left_out: &[
+            ("ui", UNPUBLISHED),
+            ("deprecated", NEEDS_CFG),
+            ("invariant", NEEDS_CFG),
+            ("issue_2880", NEEDS_CFG),
+            ("on_error", NEEDS_CFG),
+            ("union_to_bytes", NEEDS_CFG),
+            ("union_try_from_bytes", NEEDS_CFG),
+        ],
         ..PLAIN
     },
     Suite {
