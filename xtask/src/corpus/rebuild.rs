@@ -20,7 +20,14 @@ pub fn check(chosen: &[&Fixture], program: &Path) -> Result {
     std::thread::scope(|scope| {
         scope.spawn(move || {
             for fixture in chosen {
-                let here = super::pack_group(command(program), &super::packed(), &[fixture]);
+                // Once to download, and again as in the second place: without a lock file of the author's
+                // cargo chooses other versions where it has no network.
+                let pack = |offline: &str| {
+                    let mut pack = command(program);
+                    pack.env("CARGO_NET_OFFLINE", offline);
+                    super::pack_group(pack, &super::packed(), &[fixture])
+                };
+                let here = pack("false").and_then(|()| pack("true"));
                 if packed.send((fixture, here)).is_err() {
                     break;
                 }
