@@ -4,7 +4,7 @@
 use crate::artifact::Artifact;
 use crate::error::{Class, Context, Error, Result};
 use crate::input;
-use crate::manifest::{Kind, Macro, ASSERTIONS};
+use crate::manifest::{parts_of, Kind, Macro};
 use crate::runtime::instance::Fault;
 use crate::runtime::{unsupported, Failure, Grants, Machine};
 use proc_macro2::TokenStream;
@@ -111,16 +111,14 @@ fn denied(machine: &Machine) -> Vec<String> {
 fn choose(artifact: Artifact, features: Option<&[String]>, call: &Call<'_>) -> Result<Artifact> {
     // As in a build of cargo's for a dev profile, with debug assertions where that is another module.
     let mut sets: Vec<Artifact> = artifact.each_set().collect();
-    sets.sort_by_key(|set| !set.manifest.features.iter().any(|name| name == ASSERTIONS));
+    sets.sort_by_key(|set| !parts_of(&set.manifest.features).1);
     let Some(features) = features else {
         let found = sets.into_iter().find(|set| find(set, call).is_ok());
         return Ok(found.unwrap_or(artifact));
     };
     let mut wanted = features.to_vec();
     wanted.sort_unstable();
-    let named = |set: &Artifact| {
-        set.manifest.features.iter().filter(|name| *name != ASSERTIONS).eq(&wanted)
-    };
+    let named = |set: &Artifact| parts_of(&set.manifest.features).0 == wanted;
     sets.into_iter().find(named).ok_or_else(|| {
         let sets: Vec<String> =
             artifact.manifest.feature_sets().map(|set| format!("`{}`", set.join(","))).collect();

@@ -23,6 +23,13 @@ pub const SCHEMA: u32 = 2;
 /// such a name.
 pub const ASSERTIONS: &str = "cfg(debug_assertions)";
 
+/// The features proper of a set, and whether its module has debug assertions.
+pub(crate) fn parts_of(set: &[String]) -> (Vec<&str>, bool) {
+    let features: Vec<&str> = set.iter().map(String::as_str).filter(|f| *f != ASSERTIONS).collect();
+    let asserts = features.len() < set.len();
+    (features, asserts)
+}
+
 /// Serialized as reports show it; the file is what [`write`] makes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Manifest {

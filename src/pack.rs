@@ -504,8 +504,8 @@ impl Features {
 
     /// Those that a manifest records; whether debug assertions were on is the other part.
     pub(crate) fn recorded(features: &[String]) -> (Features, bool) {
-        let names = features.iter().filter(|name| *name != ASSERTIONS).cloned().collect::<Vec<_>>();
-        let with_assertions = names.len() < features.len();
+        let (names, with_assertions) = manifest::parts_of(features);
+        let names = names.into_iter().map(str::to_owned).collect();
         (Features { names, no_default: true, ..Features::default() }, with_assertions)
     }
 

@@ -3,7 +3,7 @@
 //! The smallest set that contains the consumer's features is taken, so the equal one where it is
 //! there. `default` is a name for others and counts for nothing.
 
-use crate::manifest::{Manifest, ASSERTIONS};
+use crate::manifest::{parts_of, Manifest, ASSERTIONS};
 use std::collections::BTreeSet;
 
 /// For each feature set of the manifest, in its order, the condition under which it is taken. One
@@ -44,8 +44,11 @@ pub(super) fn listed(manifest: &Manifest) -> String {
 
 /// What people call the sets: one with debug assertions is a twin of another.
 pub(super) fn named(manifest: &Manifest) -> impl Iterator<Item = Vec<&str>> {
-    let plain = manifest.feature_sets().filter(|set| set.iter().all(|name| name != ASSERTIONS));
-    plain.map(|set| set.iter().map(String::as_str).collect())
+    manifest
+        .feature_sets()
+        .map(parts_of)
+        .filter(|(_, asserts)| !asserts)
+        .map(|(features, _)| features)
 }
 
 fn sets(manifest: &Manifest) -> Vec<BTreeSet<&str>> {

@@ -52,7 +52,7 @@ pub fn concerned(job: &Job) -> Result<Vec<String>> {
         let text = |key: &str| package[key].as_str().unwrap_or_default();
         names.push(format!("{}@{}", text("name"), text("version")));
         let directory = Path::new(text("manifest_path")).parent();
-        asking |= directory.map_or(Ok(false), asks)?;
+        asking = asking || directory.map_or(Ok(false), asks)?;
     }
     names.sort_unstable();
     Ok(if asking { names } else { Vec::new() })
