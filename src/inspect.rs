@@ -8,7 +8,7 @@ use crate::artifact::Artifact;
 use crate::embed;
 use crate::error::{Class, Context, Result};
 use crate::input::{self, Input};
-use crate::manifest::{Kind, Macro, Manifest, Source};
+use crate::manifest::{Kind, Macro, Manifest, Source, Toolchain};
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -232,14 +232,9 @@ impl fmt::Display for Facts {
         }
         let commit =
             toolchain.commit.as_deref().map_or(String::new(), |commit| format!(" ({commit})"));
-        line(
-            f,
-            "toolchain",
-            &format!(
-                "rustc {}{commit}, {}, {}",
-                toolchain.rustc, toolchain.linker, toolchain.target
-            ),
-        )?;
+        let llvm = toolchain.llvm.as_deref().map_or(String::new(), |llvm| format!(", LLVM {llvm}"));
+        let Toolchain { rustc, linker, target, .. } = toolchain;
+        line(f, "toolchain", &format!("rustc {rustc}{commit}{llvm}, {linker}, {target}"))?;
         line(f, "flags", &toolchain.flags.join(" "))?;
         let formats = &self.manifest;
         let formats = format!(

@@ -116,6 +116,9 @@ pub struct Toolchain {
     /// Commit hash where the compiler tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// Version of LLVM in the compiler, `22.1.2`: distributions build one rustc with different ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llvm: Option<String>,
     /// Where the standard library is from: `toolchain` if the compiler came with it, else
     /// `sources, wasi-libc SHA-256`.
     pub std: String,

@@ -217,6 +217,11 @@ fn another_toolchain_is_the_cause() {
         artifact.manifest.toolchain.linker = "LLD 3".into();
     });
     assert!(lines[1].starts_with("likely cause: another linker: LLD 3 then, "), "{lines:?}");
+    let lines = differences("llvm", |artifact| {
+        sources(artifact);
+        artifact.manifest.toolchain.llvm = Some("3.4".into());
+    });
+    assert!(lines[1].starts_with("likely cause: another LLVM in rustc: 3.4 then, "), "{lines:?}");
 }
 
 /// A compiler of the same version which was built from another commit; it is either named as the

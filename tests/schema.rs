@@ -23,6 +23,7 @@ fn value(manifest: &Manifest) -> Value {
 fn full() -> Manifest {
     let mut manifest = tiny::tiny().manifest;
     manifest.toolchain.commit = Some("0a1b".into());
+    manifest.toolchain.llvm = Some("22.1.2".into());
     manifest.limits = Limits { fuel: Some(7), files: Some(0), ..Limits::default() };
     manifest.profile = vec!["tiny!();".into()];
     manifest.macros[0].helpers = vec!["help".into()];
@@ -118,7 +119,8 @@ fn nothing_can_be_left_out() {
     let mut paths = Vec::new();
     keys(&good, String::new(), &mut paths);
     let optional = ["limits", "fuel", "files", "sets", "profile", "helpers", "attributes"];
-    let optional = [&optional[..], &["commit", "digest", "annotations", "license", "set"]].concat();
+    let optional =
+        [&optional[..], &["commit", "llvm", "digest", "annotations", "license", "set"]].concat();
     for path in paths {
         let (parent, key) = path.rsplit_once('/').unwrap();
         // What is optional of a package is not of a part.

@@ -57,6 +57,7 @@ pub fn manifest(
         toolchain: manifest::Toolchain {
             rustc: toolchain.release.clone(),
             commit: toolchain.commit.clone(),
+            llvm: toolchain.llvm.clone(),
             std: toolchain.std.clone(),
             linker: toolchain.linker.version.clone(),
             recipe: super::recipe(),

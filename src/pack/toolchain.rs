@@ -44,6 +44,8 @@ pub struct Toolchain {
     /// `1.96.0`
     pub release: String,
     pub commit: Option<String>,
+    /// `22.1.2`
+    pub llvm: Option<String>,
     /// The locally built sysroot, if the compiler has no standard library for the target.
     pub sysroot: Option<PathBuf>,
     /// What the manifest says of the standard library.
@@ -92,7 +94,7 @@ pub fn find(directory: &Path, cache: &Cache, report: &dyn Report) -> Result<Tool
 }
 
 /// The toolchain that an artifact was made with, as far as this machine has it. The compiler must
-/// be the same; of the linkers, the same is taken if it is here.
+/// be the same; of those with another LLVM, and of the linkers, the same is taken if it is here.
 pub fn recorded(
     wanted: &manifest::Toolchain,
     directory: &Path,
@@ -106,7 +108,8 @@ pub fn recorded(
         candidate.release.to_string() == wanted.rustc
             && (commit.is_none() || wanted.commit.is_none() || commit == wanted.commit)
     };
-    let same: Vec<&Candidate> = found.iter().filter(same).collect();
+    let mut same: Vec<&Candidate> = found.iter().filter(same).collect();
+    same.sort_by_key(|candidate| candidate.llvm() != wanted.llvm);
     let linker_for = |candidate: &Candidate| -> Result<Linker> {
         let places = linker_places(candidate, &found).into_iter();
         let linker =
@@ -270,6 +273,10 @@ impl Candidate {
         field(&self.verbose, "commit-hash").filter(|commit| commit != "unknown")
     }
 
+    fn llvm(&self) -> Option<String> {
+        field(&self.verbose, "LLVM version")
+    }
+
     fn toolchain(&self, linker: Linker, built: Option<(PathBuf, &Sources)>) -> Result<Toolchain> {
         let std = match &built {
             None => STD_SHIPPED.to_owned(),
@@ -291,6 +298,7 @@ impl Candidate {
             rustc: self.rustc.clone(),
             release: self.release.to_string(),
             commit: self.commit(),
+            llvm: self.llvm(),
             sysroot,
             std,
             linker,

@@ -118,10 +118,11 @@ fn cause(
     if changed {
         return "the sources are not those of the registry".into();
     }
-    let commit = |commit: &Option<String>| commit.clone().unwrap_or_else(|| "unknown".into());
+    let told = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".into());
     for (what, then, now) in [
         ("another precast", &then.recipe, &now.recipe),
-        ("another rustc", &commit(&then.commit), &commit(&now.commit)),
+        ("another rustc", &told(&then.commit), &told(&now.commit)),
+        ("another LLVM in rustc", &told(&then.llvm), &told(&now.llvm)),
         ("another standard library", &then.std, &now.std),
         ("another linker", &then.linker, &now.linker),
     ] {

@@ -68,6 +68,7 @@ fn manifest() -> Manifest {
         toolchain: Toolchain {
             rustc: "1.96.0".into(),
             commit: None,
+            llvm: None,
             std: "toolchain".into(),
             linker: "LLD 22.1.2".into(),
             recipe: "0123456789abcdef".into(),

@@ -1,10 +1,11 @@
-//! CPU seconds of packing, the toolchain being ready: against building the same crate for the host,
-//! and ten crates in one call against ten calls.
+//! CPU seconds of packing, the toolchain being ready: against building the same crate for the host with
+//! the same compiler, and ten crates in one call against ten calls.
 
 use super::table::{Row, Table};
 use super::workload::SERDE;
 use super::{package, scratch_bench, Findings};
 use crate::run::{capture, cargo, cargo_precast, clear, command, cpu_seconds, Result};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// The first one is that which is built for the host.
@@ -51,6 +52,25 @@ impl Packer {
         pack
     }
 
+    /// The compiler that packs: one of another version, or another build of it, would be no measure.
+    fn compiler(&self) -> Result<PathBuf> {
+        let output = capture(self.command(&CRATES[..1]).arg("--json"))?;
+        let packed: Value = serde_json::from_slice(&output.stdout)
+            .map_err(|error| format!("cannot read what pack says: {error}"))?;
+        let wanted = &packed[0]["manifest"]["toolchain"]["rustc"];
+        let wanted = wanted.as_str().ok_or("pack does not say which compiler it used")?;
+        let named = std::env::var_os("PRECAST_RUSTC").map(PathBuf::from);
+        let places = named.into_iter().chain(["rustc", "/usr/bin/rustc"].map(PathBuf::from));
+        let is_wanted = |rustc: &PathBuf| {
+            capture(command(rustc).arg("-vV")).is_ok_and(|output| {
+                let text = String::from_utf8_lossy(&output.stdout);
+                text.lines().any(|line| line.strip_prefix("release: ") == Some(wanted))
+            })
+        };
+        let found = places.into_iter().find(is_wanted);
+        found.ok_or_else(|| format!("cannot find rustc {wanted}, with which pack compiled"))
+    }
+
     /// Seconds of one call that finds nothing built but the toolchain.
     fn seconds(&self, specs: &[&str]) -> Result<f64> {
         for part in ["build", "module"] {
@@ -65,10 +85,11 @@ pub fn bench(runs: usize) -> Result<Findings> {
     let dependency = format!("[dependencies]\n{} = \"={}\"\n", SERDE.name, SERDE.version);
     let host = package("pack-host", &dependency, "")?;
     capture(cargo().arg("fetch").current_dir(&host))?;
+    let rustc = packer.compiler()?;
     let mut one = [Row::new("`cargo build --release` for the host"), Row::new("pack")];
     let mut ten = [Row::new("ten calls"), Row::new("one call with ten crates")];
     for _ in 0..runs {
-        one[0].samples.push(build(&host)?);
+        one[0].samples.push(build(&host, &rustc)?);
         let apart: Result<Vec<f64>> = CRATES.iter().map(|spec| packer.seconds(&[spec])).collect();
         let apart = apart?;
         one[1].samples.push(apart[0]);
@@ -88,11 +109,12 @@ pub fn bench(runs: usize) -> Result<Findings> {
     Ok(Findings { tables, failures })
 }
 
-fn build(folder: &Path) -> Result<f64> {
+fn build(folder: &Path, rustc: &Path) -> Result<f64> {
     let target = scratch_bench("pack-host-target");
     clear(&target)?;
     let mut build = cargo();
     build.args(["build", "--release", "--quiet", "--offline", "--package", SERDE.name]);
     build.arg("--target-dir").arg(&target).current_dir(folder).env_remove("RUSTFLAGS");
+    build.env("RUSTC", rustc);
     cpu_seconds(&mut build)
 }
