@@ -402,6 +402,21 @@ fn instances_and_threads_do_not_meet() {
     }
 }
 
+/// Tier 1 keeps nothing in an engine.
+#[test]
+#[cfg(all(
+    any(
+        all(target_arch = "x86_64", any(target_os = "linux", windows)),
+        all(target_arch = "aarch64", target_os = "linux")
+    ),
+    not(precast_portable),
+    not(miri)
+))]
+fn the_tiers_are_two() {
+    let sizes = [size_of::<native::engine::Engine>(), size_of::<portable::engine::Engine>()];
+    assert!(sizes[0] < sizes[1], "{sizes:?}");
+}
+
 /// A system call which takes what this process may do from it.
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 fn renounce(number: usize, first: usize, second: usize) -> isize {

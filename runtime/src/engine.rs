@@ -9,15 +9,17 @@ part! {
         #[path = "engine/math.rs"]
         mod math;
 
-        /// Called by the kernel: an instruction `MATH`, which leaves its result in the image.
-        extern "C" fn math(engine: *mut Engine, number: u32, x: u64, y: u64) -> u32 {
-            match Engine::math(number as u8, x, y) {
-                Ok(value) => {
-                    // SAFETY: `run` gave its address, and waits.
-                    unsafe { (*engine).image.result = value };
-                    0
+        // An instruction `MATH`, which leaves its result in the image.
+        called! {
+            fn math(engine: *mut Engine, number: u32, x: u64, y: u64) -> u32 {
+                match Engine::math(number as u8, x, y) {
+                    Ok(value) => {
+                        // SAFETY: `run` gave its address, and waits.
+                        unsafe { (*engine).image.result = value };
+                        0
+                    }
+                    Err(trap) => trap as u32,
                 }
-                Err(trap) => trap as u32,
             }
         }
     }
@@ -28,8 +30,10 @@ part! {
             }
         }
 
-        extern "C" fn math(_: *mut Engine, _: u32, _: u64, _: u64) -> u32 {
-            Trap::Unreachable as u32
+        called! {
+            fn math(_: *mut Engine, _: u32, _: u64, _: u64) -> u32 {
+                Trap::Unreachable as u32
+            }
         }
     }
 }
@@ -239,13 +243,15 @@ impl Engine {
     }
 }
 
-/// Called by the kernel: a host call. No panic passes the kernel or generated code.
-extern "C" fn answer(engine: *mut Engine, number: u32, args: *const u64, n_args: u32) -> u32 {
-    // SAFETY: `run` gave its address, and waits; there are so many arguments.
-    let (engine, args) = unsafe { (&mut *engine, slice::from_raw_parts(args, n_args as usize)) };
-    engine.panic = guard(&mut || engine.serve(number, args));
-    match (&engine.fault, &engine.panic) {
-        (None, None) => 0,
-        _ => CALLER,
+// A host call. No panic passes the kernel or generated code.
+called! {
+    fn answer(engine: *mut Engine, number: u32, args: *const u64, n_args: u32) -> u32 {
+        // SAFETY: `run` gave its address, and waits; there are so many arguments.
+        let (engine, args) = unsafe { (&mut *engine, slice::from_raw_parts(args, n_args as usize)) };
+        engine.panic = guard(&mut || engine.serve(number, args));
+        match (&engine.fault, &engine.panic) {
+            (None, None) => 0,
+            _ => CALLER,
+        }
     }
 }

@@ -17,6 +17,31 @@ tier! {
     pub mod code;
 }
 
+/// The address of what the text asks for memory and output.
+#[cfg(target_os = "linux")]
+macro_rules! system {
+    () => {
+        0
+    };
+}
+#[cfg(not(target_os = "linux"))]
+macro_rules! system {
+    () => {
+        system::address()
+    };
+}
+#[cfg(not(target_os = "linux"))]
+tier! {
+    #[cfg_attr(windows, path = "kernel/windows.rs")]
+    #[cfg_attr(not(windows), path = "kernel/macos.rs")]
+    mod system;
+    mod system {
+        pub fn address() -> usize {
+            0
+        }
+    }
+}
+
 use std::mem;
 
 use super::instance::{owned, show, Fault, Trap};
@@ -32,6 +57,7 @@ impl Image {
         let mut image: Image = unsafe { mem::transmute::<[u8; BYTES], Image>([0; BYTES]) };
         image.embedded = embedded.as_ptr() as usize;
         image.embedded_bytes = embedded.len();
+        image.system = system!();
         image
     }
 
@@ -57,7 +83,7 @@ impl Image {
 
     /// Writes to standard output or error; false if that fails.
     pub fn print(fd: u32, bytes: &[u8]) -> bool {
-        let range = [fd as usize, bytes.as_ptr() as usize, bytes.len()];
+        let range = [fd as usize, bytes.as_ptr() as usize, bytes.len(), system!()];
         // SAFETY: the range is that of the bytes, and no image is wanted.
         unsafe { Image::run(PRINT, 0, range.as_ptr() as usize) == 0 }
     }

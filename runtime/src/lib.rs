@@ -9,9 +9,11 @@
 
 /// Which of two tiers is compiled: the one for machine code, or the portable one.
 #[cfg(all(
-    any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")),
+    any(
+        all(target_arch = "x86_64", any(target_os = "linux", windows)),
+        all(target_arch = "aarch64", target_endian = "little", target_os = "linux")
+    ),
     target_pointer_width = "64",
-    target_os = "linux",
     not(precast_portable),
     not(miri)
 ))]
@@ -21,9 +23,11 @@ macro_rules! tier {
     };
 }
 #[cfg(not(all(
-    any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")),
+    any(
+        all(target_arch = "x86_64", any(target_os = "linux", windows)),
+        all(target_arch = "aarch64", target_endian = "little", target_os = "linux")
+    ),
     target_pointer_width = "64",
-    target_os = "linux",
     not(precast_portable),
     not(miri)
 )))]

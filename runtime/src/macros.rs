@@ -9,3 +9,17 @@ macro_rules! tri {
         }
     };
 }
+
+/// A function that the kernel calls, or its type: the text for x86-64 calls as on Linux, wherever it runs.
+#[cfg(target_arch = "x86_64")]
+macro_rules! called {
+    (fn $($rest:tt)*) => {
+        extern "sysv64" fn $($rest)*
+    };
+}
+#[cfg(not(target_arch = "x86_64"))]
+macro_rules! called {
+    (fn $($rest:tt)*) => {
+        extern "C" fn $($rest)*
+    };
+}

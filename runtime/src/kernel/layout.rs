@@ -15,6 +15,8 @@ pub struct Image {
     pub begin: usize,
     pub far: usize,
     pub reach: usize,
+    /// The address of a `System`, where the text is to ask it; 0: it asks Linux.
+    pub system: usize,
 
     /// The first block: head, data, code, and scratch for the decoder.
     pub block: usize,
@@ -79,9 +81,9 @@ pub struct Image {
     /// What a host call has cost, in 64ths of fuel, and its result.
     pub work: u64,
     pub result: u64,
-    /// `extern "C" fn(engine, number, args, n_args) -> u32`
+    /// `called!(fn(engine, number, args, n_args) -> u32)`
     pub host: usize,
-    /// `extern "C" fn(engine, number, x, y) -> u32`
+    /// `called!(fn(engine, number, x, y) -> u32)`
     pub math: usize,
     pub engine: usize,
     /// Answers: a number for the message of a fault, or what was asked for, and a function's instructions.
@@ -135,7 +137,8 @@ pub const CHECKSUM: usize = 9;
 /// given. The scratch has `SCRATCH_BYTES` and as many as the frame.
 pub const INFLATE: usize = 10;
 
-/// Writes to standard output or error: which of them, address and length of the bytes, whose address is given.
+/// Writes to standard output or error: which of them, address and length of the bytes, and the address of a
+/// `System` or 0, whose address is given.
 pub const PRINT: usize = 11;
 
 /// Copies bytes: from where, to where, and how many, whose address is given.

@@ -6,6 +6,8 @@
 
 use std::arch::asm;
 
+use super::Image;
+
 /// The numbers of system calls.
 #[cfg(target_arch = "x86_64")]
 pub mod number {
@@ -80,24 +82,25 @@ fn address(result: isize) -> usize {
 }
 
 /// A new block; 0 if there is no memory.
-pub unsafe fn take(bytes: usize) -> usize {
+pub unsafe fn take(_: &Image, bytes: usize) -> usize {
     address(call(number::MMAP, [0, whole(bytes), READ | WRITE, FLAGS, !0]))
 }
 
-/// Makes a block larger; it may move. 0 if there is no memory: then it is as it was.
-pub unsafe fn grow(base: usize, bytes: usize, to: usize) -> usize {
+/// Makes the memory's block larger; it may move. 0 if there is no memory: then it is as it was.
+pub unsafe fn grow(image: &Image, to: usize) -> usize {
+    let (base, bytes) = (image.memory, image.memory_block);
     address(call(number::MREMAP, [base, whole(bytes), whole(to), MAY_MOVE, 0]))
 }
 
 /// Gives a block back, if there is one.
-pub unsafe fn give(base: usize, bytes: usize) {
+pub unsafe fn give(_: &Image, base: usize, bytes: usize) {
     if base != 0 {
         call(number::MUNMAP, [base, whole(bytes), 0, 0, 0]);
     }
 }
 
 /// Writes to standard output or error; 0, or 1 if that fails.
-pub unsafe fn print(fd: usize, at: usize, bytes: usize) -> usize {
+pub unsafe fn print(_: usize, fd: usize, at: usize, bytes: usize) -> usize {
     let mut done = 0;
     while done < bytes {
         // The system reads these bytes, and nothing else.

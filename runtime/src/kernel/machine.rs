@@ -116,16 +116,16 @@ unsafe fn take(image: &mut Image) -> u32 {
         image.detail = -error as usize;
         return REFUSED;
     }
+    check!(touch(image, image.stubs));
     copy(image.text, image.writable, image.stubs);
     image.used = image.stubs;
-    image.taken = 4096;
     publish(image, image.writable, image.stubs);
     let entries = CLASSES * mem::size_of::<Class>();
     let branches = entries + image.n_funcs * 8;
     image.classes_bytes = branches + image.insns_max * BRANCH_BYTES;
-    image.classes = pages::take(image.classes_bytes);
+    image.classes = pages::take(image, image.classes_bytes);
     image.returns_bytes = (SLACK + image.depth_max + 2) * 8;
-    image.returns = pages::take(image.returns_bytes);
+    image.returns = pages::take(image, image.returns_bytes);
     if image.classes == 0 || image.returns == 0 {
         return NO_MEMORY;
     }
@@ -146,20 +146,19 @@ unsafe fn take(image: &mut Image) -> u32 {
 }
 
 pub unsafe fn close(image: &mut Image) {
-    if image.writable != 0 {
-        call(number::MUNMAP, [image.writable, image.bytes, 0, 0, 0]);
-    }
-    if image.executable != 0 {
-        call(number::MUNMAP, [image.executable, image.bytes, 0, 0, 0]);
-    }
-    pages::give(image.classes, image.classes_bytes);
-    pages::give(image.returns, image.returns_bytes);
+    unmap(image, image.writable);
+    unmap(image, image.executable);
+    pages::give(image, image.classes, image.classes_bytes);
+    pages::give(image, image.returns, image.returns_bytes);
 }
 
 /// One block of pages, mapped twice, so that none is ever both writable and executable. They are taken when they
 /// are written.
 #[cfg(target_arch = "x86_64")]
 unsafe fn map(image: &mut Image) -> isize {
+    if let Some(system) = pages::system(image.system) {
+        return -((system.map)(image.bytes, &mut image.writable, &mut image.executable) as isize);
+    }
     // MAP_SHARED, MAP_ANONYMOUS, MAP_NORESERVE
     let writable = call(number::MMAP, [0, image.bytes, READ | WRITE, 0x4021, !0]);
     if writable < 0 {
@@ -173,6 +172,19 @@ unsafe fn map(image: &mut Image) -> isize {
     }
     image.executable = executable as usize;
     call(number::MPROTECT, [image.executable, image.bytes, READ | EXEC, 0, 0])
+}
+
+/// Gives one of both mappings back, if it is there.
+unsafe fn unmap(image: &Image, at: usize) {
+    if at == 0 {
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(system) = pages::system(image.system) {
+        (system.unmap)(at, image.bytes);
+        return;
+    }
+    call(number::MUNMAP, [at, image.bytes, 0, 0, 0]);
 }
 
 /// By a file without a name, for emulators know no second mapping of anything else.
@@ -317,10 +329,11 @@ pub unsafe fn prepare(image: &mut Image, func: usize) -> u32 {
     if !ends || frame > FRAME_SLOTS_MAX as usize {
         return RULES;
     }
-    if image.bytes - image.used < n * INSN_BYTES + 4096 {
+    let bytes = n * INSN_BYTES + 4096;
+    if image.bytes - image.used < bytes {
         return TOO_MUCH_CODE;
     }
-    touch(image);
+    check!(touch(image, bytes));
     // The slots that a pair may begin at.
     let begins = if frame == 0 { 0 } else { frame as u64 - 1 };
     class(image, shape::PAIR as usize).limit = begins;
@@ -369,11 +382,16 @@ pub unsafe fn prepare(image: &mut Image, func: usize) -> u32 {
     0
 }
 
-/// Takes the next pages of the region before they are written to: when one of them is run first, the system maps all
-/// beside it that are there.
-unsafe fn touch(image: &mut Image) {
+/// Takes the next pages of the region before at most so many bytes are written there. Linux takes each that is written to,
+/// but when one of them is run first, it maps all beside it that are there.
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
+unsafe fn touch(image: &mut Image, bytes: usize) -> u32 {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(system) = pages::system(image.system) {
+        return commit(image, system, image.used + bytes);
+    }
     if image.used + 4096 < image.taken {
-        return;
+        return 0;
     }
     let mut page = (image.used + 4095) & !4095;
     let mut end = ((image.executable + page + STEP) & !(STEP - 1)) - image.executable;
@@ -385,6 +403,25 @@ unsafe fn touch(image: &mut Image) {
         ptr::write_volatile((image.writable + page) as *mut u8, 0);
         page += 4096;
     }
+    0
+}
+
+/// Asks for the region's pages up to `end`, which it has, and for what follows up to the next step.
+#[cfg(target_arch = "x86_64")]
+unsafe fn commit(image: &mut Image, system: &pages::System, end: usize) -> u32 {
+    let from = image.taken;
+    if end <= from {
+        return 0;
+    }
+    let mut to = (end + STEP - 1) & !(STEP - 1);
+    if to > image.bytes {
+        to = image.bytes;
+    }
+    if (system.commit)(image.writable + from, image.executable + from, to - from) == 0 {
+        return NO_MEMORY;
+    }
+    image.taken = to;
+    0
 }
 
 fn returns_end(image: &Image) -> usize {
@@ -455,7 +492,7 @@ unsafe extern "C" fn slow(context: *mut Context, at: u32, frame: *mut u64) -> u3
         call_host(image, i.b as usize | (i.c as usize) << 16, frame.add(i.a as usize))
     } else if i.op == op::MATH {
         let (x, y) = (*frame.add(i.b as usize), *frame.add(i.c as usize));
-        let math: extern "C" fn(usize, u32, u64, u64) -> u32 = mem::transmute((*image).math);
+        let math: called!(fn(usize, u32, u64, u64) -> u32) = mem::transmute((*image).math);
         let status = math((*image).engine, i.x as u32, x, y);
         if status == 0 {
             *frame.add(i.a as usize) = (*image).result;

@@ -1,9 +1,14 @@
-//! Blocks of zeros from the allocator, and output: where the system is not asked directly.
+//! Blocks of zeros from the allocator: where the system is not asked directly.
 
 use std::alloc::{alloc_zeroed, dealloc, realloc, Layout};
-use std::io::{self, Write};
 use std::ptr;
-use std::slice;
+
+use super::Image;
+
+#[path = "output.rs"]
+mod output;
+
+pub use self::output::print;
 
 unsafe fn layout(bytes: usize) -> Layout {
     // The kernel asks for less than a quarter of what can be addressed.
@@ -11,12 +16,13 @@ unsafe fn layout(bytes: usize) -> Layout {
 }
 
 /// A new block; 0 if there is no memory.
-pub unsafe fn take(bytes: usize) -> usize {
+pub unsafe fn take(_: &Image, bytes: usize) -> usize {
     alloc_zeroed(layout(bytes)) as usize
 }
 
-/// Makes a block larger; it may move. 0 if there is no memory: then it is as it was.
-pub unsafe fn grow(base: usize, bytes: usize, to: usize) -> usize {
+/// Makes the memory's block larger; it may move. 0 if there is no memory: then it is as it was.
+pub unsafe fn grow(image: &Image, to: usize) -> usize {
+    let (base, bytes) = (image.memory, image.memory_block);
     let grown = realloc(base as *mut u8, layout(bytes), to);
     if !grown.is_null() {
         ptr::write_bytes(grown.add(bytes), 0, to - bytes);
@@ -25,20 +31,8 @@ pub unsafe fn grow(base: usize, bytes: usize, to: usize) -> usize {
 }
 
 /// Gives a block back, if there is one.
-pub unsafe fn give(base: usize, bytes: usize) {
+pub unsafe fn give(_: &Image, base: usize, bytes: usize) {
     if base != 0 {
         dealloc(base as *mut u8, layout(bytes));
     }
-}
-
-/// Writes to standard output or error; 0, or 1 if that fails.
-pub unsafe fn print(fd: usize, at: usize, bytes: usize) -> usize {
-    let bytes = slice::from_raw_parts(at as *const u8, bytes);
-    let done = if fd == 1 {
-        let mut out = io::stdout();
-        out.write_all(bytes).is_ok() && out.flush().is_ok()
-    } else {
-        io::stderr().write_all(bytes).is_ok()
-    };
-    !done as usize
 }

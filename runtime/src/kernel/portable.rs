@@ -38,25 +38,30 @@ tier! {
 #[path = "state.rs"]
 mod state;
 
-#[cfg_attr(
-    all(
-        any(target_arch = "x86_64", target_arch = "aarch64"),
-        target_pointer_width = "64",
-        target_os = "linux",
-        not(miri)
-    ),
-    path = "linux.rs"
-)]
-#[cfg_attr(
-    not(all(
-        any(target_arch = "x86_64", target_arch = "aarch64"),
-        target_pointer_width = "64",
-        target_os = "linux",
-        not(miri)
-    )),
-    path = "pages.rs"
-)]
-mod pages;
+tier! {
+    #[cfg_attr(target_arch = "x86_64", path = "anywhere.rs")]
+    #[cfg_attr(not(target_arch = "x86_64"), path = "linux.rs")]
+    mod pages;
+    #[cfg_attr(
+        all(
+            any(target_arch = "x86_64", target_arch = "aarch64"),
+            target_pointer_width = "64",
+            target_os = "linux",
+            not(miri)
+        ),
+        path = "linux.rs"
+    )]
+    #[cfg_attr(
+        not(all(
+            any(target_arch = "x86_64", target_arch = "aarch64"),
+            target_pointer_width = "64",
+            target_os = "linux",
+            not(miri)
+        )),
+        path = "pages.rs"
+    )]
+    mod pages;
+}
 
 use self::counts::COUNTS;
 use super::super::calls::ATTEMPT;
@@ -119,8 +124,8 @@ pub unsafe fn run(what: usize, image: usize, value: usize) -> u32 {
         return 0;
     }
     if what == PRINT {
-        let range = &*(value as *const [usize; 3]);
-        return pages::print(range[0], range[1], range[2]) as u32;
+        let range = &*(value as *const [usize; 4]);
+        return pages::print(range[3], range[0], range[1], range[2]) as u32;
     }
     if what == RUN {
         return machine::run(image as *mut Image, value);
@@ -148,7 +153,7 @@ pub unsafe fn run(what: usize, image: usize, value: usize) -> u32 {
 
 unsafe fn load(image: &mut Image) -> u32 {
     check!(open(image));
-    image.block = pages::take(image.block_bytes);
+    image.block = pages::take(image, image.block_bytes);
     if image.block == 0 {
         return NO_MEMORY;
     }
@@ -162,14 +167,14 @@ unsafe fn load(image: &mut Image) -> u32 {
     }
     image.memory_bytes = memory as usize;
     image.memory_block = image.memory_bytes + MEMORY_SLACK;
-    image.memory = pages::take(image.memory_block);
-    image.stack = pages::take(STACK_BYTES);
+    image.memory = pages::take(image, image.memory_block);
+    image.stack = pages::take(image, STACK_BYTES);
     let side = state::side_bytes(image);
     if side > usize::MAX as u64 / 4 {
         return TOO_LARGE_HERE;
     }
     image.side_bytes = side as usize;
-    image.side = pages::take(image.side_bytes);
+    image.side = pages::take(image, image.side_bytes);
     if image.memory == 0 || image.stack == 0 || image.side == 0 {
         return NO_MEMORY;
     }
@@ -191,10 +196,10 @@ unsafe fn load(image: &mut Image) -> u32 {
 
 unsafe fn close(image: &mut Image) -> u32 {
     machine::close(image);
-    pages::give(image.block, image.block_bytes);
-    pages::give(image.memory, image.memory_block);
-    pages::give(image.stack, STACK_BYTES);
-    pages::give(image.side, image.side_bytes);
+    pages::give(image, image.block, image.block_bytes);
+    pages::give(image, image.memory, image.memory_block);
+    pages::give(image, image.stack, STACK_BYTES);
+    pages::give(image, image.side, image.side_bytes);
     0
 }
 
@@ -572,7 +577,7 @@ pub unsafe fn call_host(image: *mut Image, number: usize, slots: *mut u64) -> u3
     }
     (*image).fuel -= HOST_CALL;
     let counts = *COUNTS.as_ptr().add(number);
-    let host: extern "C" fn(usize, u32, *mut u64, u32) -> u32 = mem::transmute((*image).host);
+    let host: called!(fn(usize, u32, *mut u64, u32) -> u32) = mem::transmute((*image).host);
     (*image).work = 0;
     (*image).base = (slots as usize - (*image).stack) / 8;
     check!(host((*image).engine, number as u32, slots, counts.0 as u32));

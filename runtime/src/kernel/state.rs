@@ -130,7 +130,7 @@ unsafe fn grow(image: &mut Image, pages: usize, result: *mut u64) -> u32 {
             capacity = bytes as usize;
         }
         capacity += MEMORY_SLACK;
-        let moved = pages::grow(image.memory, image.memory_block, capacity);
+        let moved = pages::grow(image, capacity);
         if moved == 0 {
             return NO_MEMORY;
         }
@@ -168,7 +168,7 @@ unsafe fn grow_table(image: &mut Image, table: usize, n: usize, value: u64) -> u
     let (views, items) = (image.tables, first_item(image));
     image.table_items += n;
     image.side_bytes = side_bytes(image) as usize;
-    image.side = pages::take(image.side_bytes);
+    image.side = pages::take(image, image.side_bytes);
     if image.side == 0 {
         image.side = old;
         image.side_bytes = old_bytes;
@@ -190,7 +190,7 @@ unsafe fn grow_table(image: &mut Image, table: usize, n: usize, value: u64) -> u
         at += grown * 8;
         index += 1;
     }
-    pages::give(old, old_bytes);
+    pages::give(image, old, old_bytes);
     0
 }
 
