@@ -9,12 +9,14 @@ mod consumer;
 mod corpus;
 mod damage;
 mod demo;
+mod elsewhere;
 mod fuzz;
 mod machine;
 mod run;
 mod setup;
 mod suites;
 mod test;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -39,6 +41,7 @@ Usage: cargo xtask TASK [OPTIONS]
   consumer        build, run and test an application with shims on every compiler that is here
   apps [NAME…]    build and test real applications natively and with precast; takes long
   arm [STEP]      the machine code for AArch64 in an emulator: tests, expansion; takes long
+  windows [STEP]  the machine code on x86-64 Windows under wine: tests, expansion; takes long
   authors [NAME…] `cargo precast init` on published macro packages, and the workflow's steps
   corpus          pack the crates of fixtures/corpus; compare each with its original
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         ["authors", rest @ ..] => authors::authors(rest),
         ["apps", rest @ ..] => apps::apps(rest),
         ["arm", rest @ ..] => arm::arm(rest),
+        ["windows", rest @ ..] => windows::windows(rest),
         ["corpus", rest @ ..] => corpus::corpus(rest),
         ["machine"] => machine::machine(false),
         ["machine", "--check"] => machine::machine(true),

@@ -1,12 +1,12 @@
 //! What building for arm64 and running it needs: an emulator, a cross compiler for C, and Debian's
 //! rustc for arm64 with its libraries. Unpacked from Debian's packages into target/, not installed.
 
-use crate::run::{capture, clear, command, run, scratch, unpack_packages, write, Result};
+use crate::elsewhere::{script, Elsewhere};
+use crate::run::{capture, clear, command, run, scratch, unpack_packages, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub const TARGET: &str = "aarch64-unknown-linux-gnu";
 /// Debian's compiler for this machine: the one for arm64 must be of the same version, so that each
 /// reads what the other wrote.
 const RUSTC: &str = "/usr/bin/rustc";
@@ -22,9 +22,13 @@ pub struct Tools {
     emulator: PathBuf,
 }
 
-impl Tools {
-    /// Unpacks what is not there yet.
-    pub fn find() -> Result<Tools> {
+impl Elsewhere for Tools {
+    const NAME: &'static str = "arm";
+    const TARGET: &'static str = "aarch64-unknown-linux-gnu";
+    const PROGRAM_SUFFIX: &'static str = "";
+    const LIBRARY: (&'static str, &'static str) = ("lib", ".so");
+
+    fn find() -> Result<Tools> {
         let folder = scratch("arm");
         let tools = Tools {
             programs: folder.join("programs"),
@@ -43,13 +47,40 @@ impl Tools {
             tools.fetch(&Apt::new(&folder)?)?;
         }
         tools.write_scripts()?;
-        let (ours, theirs) = (version(&mut command(RUSTC))?, version(&mut tools.rustc())?);
-        if ours != theirs {
-            return Err(format!("{RUSTC} is {ours}, but for arm64 there is {theirs}"));
-        }
         Ok(tools)
     }
 
+    fn cross(&self, cargo: &mut Command) {
+        let variable = |name: &str| format!("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_{name}");
+        let mut sysroot = OsString::from("--sysroot=");
+        sysroot.push(self.sysroot());
+        cargo.env("RUSTC", RUSTC).env(variable("RUSTFLAGS"), sysroot);
+        cargo.env(variable("LINKER"), &self.cc).env(variable("RUNNER"), &self.emulator);
+        cargo.env("CC_aarch64_unknown_linux_gnu", &self.cc);
+        cargo.env("AR_aarch64_unknown_linux_gnu", &self.ar);
+    }
+
+    fn start(&self, program: &Path) -> Command {
+        let mut emulator = command(&self.emulator);
+        emulator.arg(program);
+        emulator
+    }
+
+    fn rustc(&self) -> Command {
+        self.start(&self.root.join("usr/bin/rustc"))
+    }
+
+    fn host_rustc(&self) -> Command {
+        command(RUSTC)
+    }
+
+    fn target(&self, rustc: &mut Command) {
+        rustc.arg("--sysroot").arg(self.sysroot()).args(["--target", Self::TARGET]);
+        rustc.arg("-C").arg(format!("linker={}", self.cc.display()));
+    }
+}
+
+impl Tools {
     fn fetch(&self, apt: &Apt) -> Result {
         // The libraries of this machine's programs are here, or gcc would not be.
         let mut packages = apt.closure("gcc-aarch64-linux-gnu")?;
@@ -83,53 +114,9 @@ impl Tools {
         script(&self.emulator, &format!("exec '{}' -L '{}' \"$@\"", qemu.display(), root.display()))
     }
 
-    /// Lets cargo build for arm64 with Debian's compiler, and run tests.
-    pub fn cross(&self, cargo: &mut Command) {
-        let variable = |name: &str| format!("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_{name}");
-        let mut sysroot = OsString::from("--sysroot=");
-        sysroot.push(self.sysroot());
-        cargo.env("RUSTC", RUSTC).env(variable("RUSTFLAGS"), sysroot);
-        cargo.env(variable("LINKER"), &self.cc).env(variable("RUNNER"), &self.emulator);
-        cargo.env("CC_aarch64_unknown_linux_gnu", &self.cc);
-        cargo.env("AR_aarch64_unknown_linux_gnu", &self.ar);
-    }
-
     fn sysroot(&self) -> PathBuf {
         self.root.join("usr")
     }
-
-    /// Starts a program for arm64.
-    pub fn emulate(&self, program: &Path) -> Command {
-        let mut emulator = command(&self.emulator);
-        emulator.arg(program);
-        emulator
-    }
-
-    /// The compiler that runs on arm64.
-    pub fn rustc(&self) -> Command {
-        self.emulate(&self.root.join("usr/bin/rustc"))
-    }
-
-    /// This machine's compiler of the same version.
-    pub fn host_rustc(&self) -> Command {
-        command(RUSTC)
-    }
-
-    /// Lets either compiler build for arm64.
-    pub fn target(&self, rustc: &mut Command) {
-        rustc.arg("--sysroot").arg(self.sysroot()).args(["--target", TARGET]);
-        rustc.arg("-C").arg(format!("linker={}", self.cc.display()));
-    }
-}
-
-fn script(path: &Path, line: &str) -> Result {
-    write(path, &format!("#!/bin/sh\n{line}\n"))?;
-    capture(command("chmod").arg("+x").arg(path)).map(drop)
-}
-
-fn version(rustc: &mut Command) -> Result<String> {
-    let output = capture(rustc.arg("--version"))?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The package that Debian's compiler came in, and that of its standard library.

@@ -1,6 +1,6 @@
-//! One real macro in an arm64 rustc: the shim of serde_derive and the corpus's consumer of it.
+//! One real macro in that system's rustc: the shim of serde_derive and the corpus's consumer of it.
 
-use super::tools::{Tools, TARGET};
+use super::Elsewhere;
 use crate::run::{
     capture, cargo, cargo_precast, clear, command, read, root, scratch, write, Result,
 };
@@ -41,8 +41,8 @@ struct Built {
     json: PathBuf,
 }
 
-pub fn expansion(tools: &Tools) -> Result {
-    let folder = scratch("arm").join("expansion");
+pub fn expansion<T: Elsewhere>(tools: &T) -> Result {
+    let folder = scratch(T::NAME).join("expansion");
     clear(&folder)?;
     let built = build(tools, &folder)?;
     let derive = shim(tools, &folder)?;
@@ -51,18 +51,18 @@ pub fn expansion(tools: &Tools) -> Result {
     if native != ours {
         return Err(format!("the expansions in {} differ", folder.display()));
     }
-    println!("arm: {} lines of expansion are equal", ours.lines().count());
-    let program = folder.join("consumer");
+    println!("{}: {} lines of expansion are equal", T::NAME, ours.lines().count());
+    let program = folder.join(format!("consumer{}", T::PROGRAM_SUFFIX));
     capture(built.call(tools, tools.rustc(), &derive).arg("-o").arg(&program))?;
-    let output = |path: &Path| Ok::<_, String>(capture(&mut tools.emulate(path))?.stdout);
+    let output = |path: &Path| Ok::<_, String>(capture(&mut tools.start(path))?.stdout);
     match output(&built.program)? == output(&program)? {
         true => Ok(()),
         false => Err("the programs print something else".to_owned()),
     }
 }
 
-/// Builds the consumer for arm64 with the original macro.
-fn build(tools: &Tools, folder: &Path) -> Result<Built> {
+/// Builds the consumer for that system with the original macro.
+fn build<T: Elsewhere>(tools: &T, folder: &Path) -> Result<Built> {
     let fixture = root().join("fixtures/corpus").join(MACROS).join("consumer.rs");
     let text = read(&fixture)?;
     let text = format!("{text}\nuse serde_derive::{{Deserialize, Serialize}};\n");
@@ -70,8 +70,8 @@ fn build(tools: &Tools, folder: &Path) -> Result<Built> {
     write(&folder.join("Cargo.toml"), MANIFEST)?;
     let mut cargo = cargo();
     tools.cross(&mut cargo);
-    cargo.args(["build", "--quiet", "--message-format=json", "--target", TARGET]);
-    cargo.arg("--target-dir").arg(scratch("arm").join("target")).current_dir(folder);
+    cargo.args(["build", "--quiet", "--message-format=json", "--target", T::TARGET]);
+    cargo.arg("--target-dir").arg(scratch(T::NAME).join("target")).current_dir(folder);
     let output = capture(&mut cargo)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let messages: Vec<Value> =
@@ -85,19 +85,19 @@ fn build(tools: &Tools, folder: &Path) -> Result<Built> {
     };
     Ok(Built {
         folder: folder.to_owned(),
-        program: file("consumer", "consumer")?,
+        program: file("consumer", &format!("consumer{}", T::PROGRAM_SUFFIX))?,
         derive: file(MACROS, ".so")?,
         serde: file("serde", ".rlib")?,
         json: file("serde_json", ".rlib")?,
     })
 }
 
-/// Packs the macros on this machine, and compiles the shim in the emulator.
-fn shim(tools: &Tools, folder: &Path) -> Result<PathBuf> {
+/// Packs the macros on this machine, and compiles the shim with that system's compiler.
+fn shim<T: Elsewhere>(tools: &T, folder: &Path) -> Result<PathBuf> {
     let mut pack = command(cargo_precast()?);
     pack.args(["precast", "pack", "--quiet", "--features", FEATURE, "-o"]).arg(folder);
     capture(pack.arg(format!("{MACROS}@{VERSION}")))?;
-    let library = folder.join(format!("lib{MACROS}.so"));
+    let library = folder.join(format!("{}{MACROS}{}", T::LIBRARY.0, T::LIBRARY.1));
     let mut rustc = tools.rustc();
     tools.target(&mut rustc);
     rustc.args(["--crate-type", "proc-macro", "--crate-name", MACROS, "--edition", "2021"]);
@@ -109,7 +109,7 @@ fn shim(tools: &Tools, folder: &Path) -> Result<PathBuf> {
 
 impl Built {
     /// The compiler's call for the consumer, with the given library of macros.
-    fn call(&self, tools: &Tools, mut rustc: Command, derive: &Path) -> Command {
+    fn call<T: Elsewhere>(&self, tools: &T, mut rustc: Command, derive: &Path) -> Command {
         tools.target(&mut rustc);
         rustc.args(["--crate-name", "consumer", "--edition", "2021", "consumer.rs"]);
         let dependencies = self.serde.parent().expect("a file has a folder");
