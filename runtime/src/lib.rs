@@ -10,7 +10,10 @@
 /// Which of two tiers is compiled: the one for machine code, or the portable one.
 #[cfg(all(
     any(
-        all(target_arch = "x86_64", any(target_os = "linux", windows)),
+        all(
+            target_arch = "x86_64",
+            any(target_os = "linux", windows, all(target_os = "macos", precast_jit))
+        ),
         all(target_arch = "aarch64", target_endian = "little", target_os = "linux")
     ),
     target_pointer_width = "64",
@@ -24,7 +27,10 @@ macro_rules! tier {
 }
 #[cfg(not(all(
     any(
-        all(target_arch = "x86_64", any(target_os = "linux", windows)),
+        all(
+            target_arch = "x86_64",
+            any(target_os = "linux", windows, all(target_os = "macos", precast_jit))
+        ),
         all(target_arch = "aarch64", target_endian = "little", target_os = "linux")
     ),
     target_pointer_width = "64",

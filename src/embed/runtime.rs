@@ -27,6 +27,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("kernel/layout.rs", include_str!("../../runtime/src/kernel/layout.rs")),
     ("kernel/linux.rs", include_str!("../../runtime/src/kernel/linux.rs")),
     ("kernel/machine.rs", include_str!("../../runtime/src/kernel/machine.rs")),
+    ("kernel/macos.rs", include_str!("../../runtime/src/kernel/macos.rs")),
     ("kernel/output.rs", include_str!("../../runtime/src/kernel/output.rs")),
     ("kernel/pages.rs", include_str!("../../runtime/src/kernel/pages.rs")),
     ("kernel/portable.rs", include_str!("../../runtime/src/kernel/portable.rs")),
