@@ -4,7 +4,7 @@
 use crate::artifact::Artifact;
 use crate::error::{Class, Context, Error, Result};
 use crate::input;
-use crate::manifest::{parts_of, Kind, Macro};
+use crate::manifest::{is_own, parts_of, Kind, Macro};
 use crate::runtime::instance::Fault;
 use crate::runtime::{unsupported, Failure, Grants, Machine};
 use proc_macro2::TokenStream;
@@ -118,7 +118,10 @@ fn choose(artifact: Artifact, features: Option<&[String]>, call: &Call<'_>) -> R
     };
     let mut wanted = features.to_vec();
     wanted.sort_unstable();
-    let named = |set: &Artifact| parts_of(&set.manifest.features).0 == wanted;
+    let named = |set: &Artifact| {
+        let features = parts_of(&set.manifest.features).0;
+        features == wanted || features.into_iter().filter(|name| is_own(name)).eq(&wanted)
+    };
     sets.into_iter().find(named).ok_or_else(|| {
         let sets: Vec<String> =
             artifact.manifest.feature_sets().map(|set| format!("`{}`", set.join(","))).collect();

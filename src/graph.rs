@@ -9,6 +9,7 @@ mod known;
 mod lock;
 mod request;
 mod tree;
+mod unified;
 
 use crate::error::{Class, Context, Error, Result};
 use crate::pack::cargo;
@@ -51,12 +52,15 @@ pub struct Package {
     pub is_member: bool,
     /// It has no source, and yet somebody wants it from one: a `[patch]` puts it there.
     pub is_patch: bool,
+    dependencies: Vec<unified::Dependency>,
+    features: unified::Features,
 }
 
 /// Index into [`Graph::packages`].
 pub type PackageIdx = usize;
 
-/// Macro packages with the features that the build enables.
+/// Macro packages with the features that the build enables, those of their dependencies (`syn/full`) included
+/// where others enable them.
 pub type Needed = BTreeMap<PackageIdx, BTreeSet<String>>;
 
 impl Graph {
@@ -107,6 +111,7 @@ impl Graph {
             if self.packages[node.package].is_macro {
                 let features = needed.entry(node.package).or_default();
                 features.extend(node.features.iter().cloned());
+                features.extend(self.unified(node));
                 if !node.is_root && is_replaced(node.package) {
                     continue;
                 }
@@ -114,6 +119,16 @@ impl Graph {
             open.extend(&node.children);
         }
         needed
+    }
+
+    /// The features of the macro's dependencies that others enable, as far as they can matter.
+    fn unified<'a>(&'a self, node: &'a tree::Node) -> impl Iterator<Item = String> + 'a {
+        let package = &self.packages[node.package];
+        node.children.iter().flat_map(move |child: &usize| {
+            let child = &self.nodes[*child];
+            let dependency = &self.packages[child.package];
+            unified::added(package, &node.features, dependency, &child.features)
+        })
     }
 
     /// The package with everything that it depends on in this build.
@@ -149,6 +164,8 @@ impl Package {
             is_shim: value["metadata"]["precast"]["module"].is_string(),
             is_member: members.contains(&value["id"]),
             is_patch: false,
+            dependencies: unified::Dependency::all(value),
+            features: unified::features(value),
             checksum: checksums.get(&key).cloned(),
             name,
             version,

@@ -23,6 +23,17 @@ pub const SCHEMA: u32 = 2;
 /// such a name.
 pub const ASSERTIONS: &str = "cfg(debug_assertions)";
 
+/// A feature of the package itself: neither [`ASSERTIONS`] nor that of a dependency (`syn/full`), which no consumer
+/// can enable.
+pub(crate) fn is_own(feature: &str) -> bool {
+    feature != ASSERTIONS && !feature.contains('/')
+}
+
+/// What a consumer's build decides: [`ASSERTIONS`], or a feature of the package itself.
+pub(crate) fn is_choice(feature: &str) -> bool {
+    feature == ASSERTIONS || is_own(feature)
+}
+
 /// The features proper of a set, and whether its module has debug assertions.
 pub(crate) fn parts_of(set: &[String]) -> (Vec<&str>, bool) {
     let features: Vec<&str> = set.iter().map(String::as_str).filter(|f| *f != ASSERTIONS).collect();
@@ -38,8 +49,8 @@ pub struct Manifest {
     pub precast: String,
     pub package: Package,
     pub macros: Vec<Macro>,
-    /// Features of the package that were enabled, sorted, `default` included where it was, and perhaps
-    /// [`ASSERTIONS`].
+    /// Features of the package that were enabled, sorted, `default` included where it was, with those of
+    /// dependencies that were enabled besides (`syn/full`), and perhaps [`ASSERTIONS`].
     pub features: Vec<String>,
     pub toolchain: Toolchain,
     pub capabilities: Capabilities,

@@ -47,7 +47,7 @@ pub(crate) use rebuild::{published, rebuild, Rebuilt};
 
 use crate::artifact::{self, Artifact, Module};
 use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{self, Capabilities, Manifest, Set, ASSERTIONS};
+use crate::manifest::{self, is_choice, Capabilities, Manifest, Set, ASSERTIONS};
 use crate::scratch::Scratch;
 use crate::store::cache;
 use crate::{embed, lower};
@@ -247,8 +247,15 @@ pub(crate) fn artifact(
         let made = make(package, &options, &toolchain, cache, report)?;
         wanted.extend(features.with_assertions(made.asserted));
         let Manifest { features, macros, linked, .. } = made.manifest;
-        if manifest.features == features || sets.iter().any(|(set, _)| set.features == features) {
+        let packed = || sets.iter().map(|(set, _)| &set.features).chain([&manifest.features]);
+        if packed().any(|packed| *packed == features) {
             continue;
+        }
+        if let Some(packed) = packed().find(|packed| is_same_choice(packed, &features)) {
+            let [one, other] = [packed, &features].map(|features| features.join(","));
+            let message = format!("`{one}` and `{other}` differ in features of dependencies alone");
+            let error = Error::new(Class::Usage, message);
+            return Err(error.help("a shim knows the package's own features: pack one of the sets"));
         }
         report.step(&format!("lowering {}", package.name));
         let image = lower::compress(&lower::lower(&made.wasm)?)?;
@@ -264,6 +271,12 @@ pub(crate) fn artifact(
         .with_sets(sets)?;
     let bytes = artifact::write(&artifact)?;
     Ok(Packed { artifact, bytes, cached, notes })
+}
+
+/// No consumer can tell the sets apart.
+fn is_same_choice(one: &[String], other: &[String]) -> bool {
+    let [one, other] = [one, other].map(|set| set.iter().filter(|feature| is_choice(feature)));
+    one.eq(other)
 }
 
 /// Stands for everything of this program that decides an artifact's bytes.
@@ -395,10 +408,14 @@ fn finish(
     let exports = exports::read(&module, &stage::declared(package))?;
     let toolchain = job.toolchain;
     let mut manifest = collect::manifest(package, built, &exports, toolchain, lockfile)?;
+    // Cargo tells the package's own.
+    let others = job.features.names.iter().flat_map(|names| names.split([',', ' ']));
+    manifest.features.extend(others.filter(|name| name.contains('/')).map(str::to_owned));
     if !job.features.asserted.is_empty() {
         manifest.features.push(ASSERTIONS.to_owned());
-        manifest.features.sort_unstable();
     }
+    manifest.features.sort_unstable();
+    manifest.features.dedup();
     manifest.profile = profile.to_vec();
     let origin = origin(&manifest);
     let wasm = shrink::shrink(&module, &exports, &origin, &Profile::default())?;

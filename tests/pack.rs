@@ -137,7 +137,7 @@ const SHAPES: &[(&str, &str)] = &[
         // As it was when no wasm target had `proc_macro`.
         "old/Cargo.toml",
         "[package]\nname = \"proc-macro2\"\nversion = \"1.0.56\"\nedition = \"2021\"\n\
-         [features]\ndefault = [\"proc-macro\"]\nproc-macro = []\n",
+         [features]\ndefault = [\"proc-macro\"]\nproc-macro = []\nloud = []\n",
     ),
     (
         "old/build.rs",
@@ -211,13 +211,17 @@ fn shapes_of_packages() {
     let value = ok(precast(&directory, cache(), &["shapes", "--features", "the-shapes/two"]));
     assert_eq!(names(&value).len(), 6, "{:?}", names(&value));
 
-    let sets =
-        ["shapes", "--feature-set", "", "--feature-set", "one,two", "--feature-set", "default"];
+    let sets = ["", "one,two,old/loud", "default"].map(|set| ["--feature-set", set]);
+    let sets = [&["shapes"], sets.as_flattened()].concat();
     let value = ok(precast(&directory, cache(), &sets));
     assert_eq!(names(&value), default);
     let more = value["manifest"]["sets"].as_array().unwrap();
     let features: Vec<_> = more.iter().map(|set| set["features"].to_string()).collect();
-    assert_eq!(features, ["[]", "[\"one\",\"two\"]"], "the default set is not packed twice");
+    assert_eq!(
+        features,
+        ["[]", "[\"old/loud\",\"one\",\"two\"]"],
+        "the default set is not packed twice"
+    );
     assert_eq!(more[1]["macros"].as_array().unwrap().len(), 6);
     let shim = directory.join("out/the-shapes-1.2.3");
     for path in [&shim, &directory.join("out/the-shapes-1.2.3.precast")] {
@@ -250,6 +254,19 @@ fn shapes_of_packages() {
         rustc.arg("--out-dir").arg(&directory).arg(&user);
         assert_eq!(rustc.output().unwrap().status.success(), has_two, "{features:?}");
     }
+}
+
+/// Features of dependencies are nothing that a consumer could choose by.
+#[test]
+fn sets_that_no_consumer_can_tell_apart() {
+    let directory = directory("alike");
+    let helped =
+        PLAIN[0].1.to_owned() + "[dependencies]\nhelp = { path = \"help\", version = \"1\" }\n";
+    let help = "[package]\nname = \"help\"\nversion = \"1.0.0\"\n[features]\nloud = []\n";
+    put(&directory, PLAIN);
+    put(&directory, &[("Cargo.toml", &helped), ("help/Cargo.toml", help), ("help/src/lib.rs", "")]);
+    let found = error(precast(&directory, cache(), &[".", "--feature-set", "help/loud"]));
+    check_error(found, "usage", &["`` and `help/loud` differ in features of dependencies alone"]);
 }
 
 fn artifact(directory: &Path) -> Vec<u8> {

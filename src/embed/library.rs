@@ -64,7 +64,7 @@ fn head(artifact: &Artifact, original: &Original) -> String {
         let _ = writeln!(out, "{doc}");
     }
     out += "#![allow(unknown_lints, unexpected_cfgs)]\n";
-    out += "#![cfg_attr(not(precast_from_source), allow(clippy::all, clippy::pedantic, rustdoc::all, elided_lifetimes_in_paths))]\n";
+    out += "#![cfg_attr(not(precast_from_source), allow(clippy::all, clippy::pedantic, rustdoc::all, nonstandard_style, elided_lifetimes_in_paths))]\n";
     out +=
         "#![cfg_attr(all(precast_nightly, not(precast_from_source)), feature(proc_macro_span))]\n";
     for attribute in &original.attributes {

@@ -3,7 +3,7 @@
 //! The smallest set that contains the consumer's features is taken, so the equal one where it is
 //! there. `default` is a name for others and counts for nothing.
 
-use crate::manifest::{parts_of, Manifest, ASSERTIONS};
+use crate::manifest::{is_choice, is_own, parts_of, Manifest, ASSERTIONS};
 use std::collections::BTreeSet;
 
 /// For each feature set of the manifest, in its order, the condition under which it is taken. One
@@ -48,13 +48,14 @@ pub(super) fn named(manifest: &Manifest) -> impl Iterator<Item = Vec<&str>> {
         .feature_sets()
         .map(parts_of)
         .filter(|(_, asserts)| !asserts)
-        .map(|(features, _)| features)
+        .map(|(features, _)| features.into_iter().filter(|name| is_own(name)).collect())
 }
 
 fn sets(manifest: &Manifest) -> Vec<BTreeSet<&str>> {
+    let counts = |feature: &&str| is_choice(feature) && *feature != "default";
     manifest
         .feature_sets()
-        .map(|set| set.iter().map(String::as_str).filter(|name| *name != "default").collect())
+        .map(|set| set.iter().map(String::as_str).filter(counts).collect())
         .collect()
 }
 

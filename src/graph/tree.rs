@@ -85,6 +85,8 @@ mod tests {
             is_shim: false,
             is_member: false,
             is_patch: false,
+            dependencies: Vec::new(),
+            features: Default::default(),
         }
     }
 

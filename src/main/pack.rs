@@ -33,6 +33,7 @@ pub(crate) struct Options {
     pub(crate) out: PathBuf,
 
     /// Features to enable, separated by commas; `NAME/FEATURE` for one of several packages
+    /// or of their dependencies
     #[arg(long, short = 'F', value_name = "FEATURES", value_delimiter = ',')]
     pub(crate) features: Vec<String>,
 

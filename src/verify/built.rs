@@ -7,7 +7,7 @@ use crate::artifact::{Artifact, Tree};
 use crate::embed;
 use crate::error::{Class, Context, Error, Result};
 use crate::inspect::native::{self, Declared};
-use crate::manifest::Kind;
+use crate::manifest::{is_own, Kind};
 use crate::pack::run_rustc;
 use crate::scratch::Scratch;
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ fn compile(artifact: &Artifact, shim: &Path, library: &Path) -> Result<()> {
     let mut command = Command::new(rustc);
     command.args(["--crate-type", "proc-macro", "--edition", edition.unwrap_or("2015")]);
     command.args(["--crate-name", &artifact.manifest.package.crate_name, "--cap-lints", "allow"]);
-    for feature in &artifact.manifest.features {
+    for feature in artifact.manifest.features.iter().filter(|feature| is_own(feature)) {
         command.arg("--cfg").arg(format!("feature={feature:?}"));
     }
     command.arg("-o").arg(library).arg(shim.join("src/lib.rs"));

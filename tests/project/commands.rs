@@ -241,6 +241,43 @@ fn files_of_dependencies() {
     assert_eq!(out, "as said native\n");
 }
 
+const SPEAKER: &str = "use proc_macro::TokenStream;\n#[proc_macro]\n\
+    pub fn speaker(_: TokenStream) -> TokenStream {\n\
+    let world = if cfg!(target_family = \"wasm\") { \"wasm\" } else { \"native\" };\n\
+    format!(\"\\\"{} {world}\\\"\", voice::TEXT).parse().unwrap()\n}\n";
+
+/// Cargo compiles what two macros use once, with the features that either enables.
+#[test]
+fn features_of_dependencies() {
+    let work = workspace("unified");
+    let registry = work.join("../registry");
+    let dependency = "[dependencies]\nsaid = { package = \"voice\", version = \"1\" }\n";
+    registry_macro(&registry, "speaker", "1.0.0", dependency);
+    put(&registry, &[("speaker-1.0.0/src/lib.rs", &SPEAKER.replace("voice", "said"))]);
+    let dependency = "[dependencies]\nvoice = { version = \"1\", features = [\"loud\"] }\n";
+    registry_macro(&registry, "shouter", "1.0.0", dependency);
+    registry_macro(&registry, "voice", "1.0.0", "");
+    let voice = registry.join("voice-1.0.0");
+    let manifest = fs::read_to_string(voice.join("Cargo.toml")).unwrap();
+    let manifest = manifest.replace("[lib]\nproc-macro = true\n", "");
+    let code =
+        "pub const TEXT: &str = if cfg!(feature = \"loud\") { \"LOUD\" } else { \"low\" };\n";
+    put(&voice, &[("Cargo.toml", &manifest), ("src/lib.rs", code)]);
+    let app = work.join("app/Cargo.toml");
+    let text = fs::read_to_string(&app).unwrap();
+    let main = "fn main() { println!(\"{}\", speaker::speaker!()); }\n";
+    put(&work, &[("app/src/main.rs", main)]);
+    for (more, voice) in [("", "low"), ("shouter = \"1\"\n", "LOUD")] {
+        let with = format!("[dependencies]\nspeaker = \"1\"\n{more}");
+        fs::write(&app, text.replace("[dependencies]\n", &with)).unwrap();
+        ok(cargo(&work, home()).args(["generate-lockfile", "--quiet"]));
+        let (out, err) = ok(&mut precast(&work, &["run"]));
+        assert_eq!(out, format!("{voice} wasm\n"), "{err}");
+        let (out, _) = ok(cargo(&work, home()).args(["run", "--quiet", "--locked"]));
+        assert_eq!(out, format!("{voice} native\n"));
+    }
+}
+
 /// A macro that a patch takes from a directory, here a copy of what was published, is replaced as any
 /// other, and `Cargo.lock` stays. What cannot be packed is left to cargo.
 #[cfg(unix)]
