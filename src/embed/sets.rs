@@ -3,7 +3,7 @@
 //! The smallest set that contains the consumer's features is taken, so the equal one where it is
 //! there. `default` is a name for others and counts for nothing.
 
-use crate::manifest::{is_choice, is_own, parts_of, Manifest, ASSERTIONS};
+use crate::manifest::{is_choice, parts_of, Manifest, ASSERTIONS};
 use std::collections::BTreeSet;
 
 /// For each feature set of the manifest, in its order, the condition under which it is taken. One
@@ -48,7 +48,7 @@ pub(super) fn named(manifest: &Manifest) -> impl Iterator<Item = Vec<&str>> {
         .feature_sets()
         .map(parts_of)
         .filter(|(_, asserts)| !asserts)
-        .map(|(features, _)| features.into_iter().filter(|name| is_own(name)).collect())
+        .map(|(features, _)| features)
 }
 
 fn sets(manifest: &Manifest) -> Vec<BTreeSet<&str>> {
