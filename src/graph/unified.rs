@@ -103,3 +103,58 @@ fn texts(list: &Value) -> Vec<String> {
     let list = list.as_array().into_iter().flatten();
     list.filter_map(|text| text.as_str().map(str::to_owned)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn package(name: &str, version: &str, features: Value, dependencies: Value) -> Package {
+        let value = json!({
+            "name": name, "version": version, "source": null, "targets": [],
+            "manifest_path": format!("/{name}/Cargo.toml"),
+            "features": features, "dependencies": dependencies,
+        });
+        Package::read(&value, &[], &Default::default()).unwrap()
+    }
+
+    fn texts(list: &[&str]) -> Vec<String> {
+        list.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_others_enable() {
+        let dependency = |name: &str, rename: Option<&str>, req: &str, features: &[&str]| {
+            json!({"name": name, "rename": rename, "req": req, "features": features,
+                "uses_default_features": name == "words", "kind": null})
+        };
+        let of_tests = json!({"name": "late", "req": "*", "kind": "dev",
+            "features": [], "uses_default_features": true});
+        let macros = package(
+            "macros",
+            "1.0.0",
+            json!({"big": ["words/loud", "dep:syn"], "small": ["old?/visit"]}),
+            json!([
+                dependency("words", None, "^1.2", &["plain"]),
+                dependency("syn", Some("old"), "^1", &[]),
+                dependency("syn", None, "^2", &["parsing"]),
+                of_tests
+            ]),
+        );
+        let own = texts(&["big", "small"]);
+        let words = json!({"default": ["std"], "std": [], "plain": ["calm"], "calm": [], "loud": [],
+            "rhyme": []});
+        let words = package("words", "1.9.0", words, json!([]));
+        let found = texts(&["calm", "default", "loud", "plain", "rhyme", "std"]);
+        assert_eq!(added(&macros, &own, &words, &found), ["words/rhyme"]);
+        assert_eq!(added(&macros, &[], &words, &found), ["words/loud", "words/rhyme"]);
+        // Of syn the others only add; its two versions have names of their own.
+        let found = texts(&["extra-traits", "full", "parsing", "visit"]);
+        for (version, expected) in [("1.0.109", "old/full"), ("2.0.1", "syn/full")] {
+            let syn = package("syn", version, json!({}), json!([]));
+            assert_eq!(added(&macros, &own, &syn, &found), [expected]);
+        }
+        let late = package("late", "1.0.0", json!({}), json!([]));
+        assert!(added(&macros, &own, &late, &texts(&["more"])).is_empty());
+    }
+}
