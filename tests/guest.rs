@@ -244,6 +244,9 @@ fn other_faults_are_compile_errors() {
     assert!(stderr.contains("aborting due to 1 previous error"), "{stderr}");
     let stderr = error("spawn", "guest_api::fail!{ spawn }");
     assert!(stderr.contains("failed to spawn thread"), "{stderr}");
+    // std's error would be ignored.
+    let stderr = error("process", "guest_api::fail!{ process }");
+    assert!(stderr.contains("this macro starts a process, \"git\", which it cannot"), "{stderr}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod hasher;
 mod heap;
 mod libc;
 mod literal;
+mod process;
 mod span;
 mod stream;
 mod tree;
@@ -47,7 +48,7 @@ pub mod token_stream {
 pub mod __precast {
     pub use crate::entry::{attribute, bang, derive};
 
-    /// std, but for what catches panics and the hasher.
+    /// std, but for what catches panics, the hasher, and what starts processes.
     pub mod std {
         pub use ::std::*;
 
@@ -68,6 +69,11 @@ pub mod __precast {
         pub mod panic {
             pub use crate::unwind::{catch_unwind, resume_unwind, set_hook, take_hook};
             pub use ::std::panic::*;
+        }
+
+        pub mod process {
+            pub use crate::process::Command;
+            pub use ::std::process::*;
         }
     }
 }

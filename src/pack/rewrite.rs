@@ -11,7 +11,8 @@
 //! - `#[proc_macro_error]` is told by its settings that the function is a macro.
 //! - `feature(proc_macro_span)` becomes an attribute without effect: the guest has it ungated, and
 //!   proc-macro2's build script, whose probe is rewritten as well, finds it.
-//! - Paths into `std::panic` go to the guest's, where panics can be caught ([`panics`]).
+//! - Paths into `std::panic` go to the guest's, where panics can be caught, and so do those into
+//!   `std::process`, where a process that is to be started ends the expansion ([`panics`]).
 //!
 //! A form that is not understood is left alone; rustc then names it.
 

@@ -1,4 +1,5 @@
-//! Which paths lead to what catches panics: those into `std::panic`, which the guest has as well.
+//! Which paths lead to what catches panics or starts processes: those into `std::panic` and
+//! `std::process`, which the guest has as well.
 //!
 //! Only code of the crate itself is meant, not what a macro writes. So the arguments of macros are
 //! left alone, but for those of macros which are known to take code.
@@ -7,8 +8,11 @@ use super::{ident, is_comma, punct};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// Text of which one is in every file that can be concerned.
-pub const MARKS: [&str; 5] =
-    ["catch_unwind", "resume_unwind", "set_hook", "take_hook", "std::panic"];
+pub const MARKS: [&str; 6] =
+    ["catch_unwind", "resume_unwind", "set_hook", "take_hook", "std::panic", "Command"];
+
+/// std's modules that the guest has, too.
+const MODULES: [&str; 2] = ["panic", "process"];
 
 /// The guest's `std`.
 pub const STD: &str = "proc_macro::__precast::std";
@@ -40,7 +44,7 @@ const CODE: [&str; 20] = [
 /// Words after which a leading `::` begins a path.
 const KEYWORDS: [&str; 8] = ["as", "else", "if", "in", "match", "move", "return", "use"];
 
-/// Whether `tokens[at]` is a `std` whose path leads into the module `std::panic`.
+/// Whether `tokens[at]` is a `std` whose path leads into one of these modules.
 pub fn leads(tokens: &[TokenTree], at: usize) -> bool {
     let is_std = ident(tokens.get(at)).as_deref() == Some("std");
     is_std && begins(tokens, at) && are_colons(tokens, at + 1) && reaches(&tokens[at + 3..])
@@ -70,15 +74,18 @@ pub fn are_colons(tokens: &[TokenTree], at: usize) -> bool {
     is_colon(at) && is_colon(at + 1)
 }
 
-/// `panic`, but not the macro, or `{…, panic, …}`.
+/// `panic`, but not the macro, or `{…, panic, …}`; or the other module in its place.
 fn reaches(tokens: &[TokenTree]) -> bool {
+    let is_module = |word: &str| MODULES.contains(&word);
     match tokens.first() {
         Some(TokenTree::Ident(word)) => {
-            word == "panic" && tokens.get(1).and_then(punct) != Some('!')
+            is_module(&word.to_string()) && tokens.get(1).and_then(punct) != Some('!')
         }
         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
             let inside: Vec<TokenTree> = group.stream().into_iter().collect();
-            inside.split(is_comma).any(|item| ident(item.first()).as_deref() == Some("panic"))
+            inside
+                .split(is_comma)
+                .any(|item| ident(item.first()).is_some_and(|word| is_module(&word)))
         }
         _ => false,
     }
@@ -106,6 +113,9 @@ mod tests {
             ("use ", "::panic;"),
             ("macro_rules! m { ($e:expr) => { ", "::panic::catch_unwind(|| $e) } }"),
             ("println!(\"{:?}\", ", "::panic::take_hook());"),
+            ("use ", "::process::{Command, Stdio};"),
+            ("use ", "::{env, process::{self, Command}};"),
+            ("let c = ", "::process::Command::new(\"git\");"),
         ] {
             let hint = "// catch_unwind\n";
             check(&format!("{hint}{before}std{after}"), &format!("{hint}{before}{STD}{after}"));
@@ -125,6 +135,8 @@ mod tests {
             "quote! { ::std::panic::catch_unwind(|| ()) }",
             "template! { ::std::panic::catch_unwind(|| ()) }",
             "// std::panic::catch_unwind",
+            "quote! { ::std::process::Command::new(\"git\") }",
+            "use tokio::process::Command;",
         ] {
             check(source, source);
         }
