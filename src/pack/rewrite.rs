@@ -211,7 +211,8 @@ impl Pass<'_> {
             found.carried.push(text.to_owned());
         }
         found.settings = found.settings.or(settings(&tokens));
-        found.texts.push(text.to_owned());
+        // A documentation comment's line may end with a carriage return, which would be part of it.
+        found.texts.push(text.trim_end_matches('\r').to_owned());
     }
 
     fn marker(&self, tokens: &[TokenTree], range: Range<usize>) -> Option<Marker> {
@@ -604,7 +605,7 @@ mod tests {
     #[test]
     fn declarations() {
         let file = rewrite(
-            "/// One.\n#[proc_macro]\n#[doc(hidden)]\npub fn f(i: T) -> T { i }\n\
+            "/// One.\r\n#[proc_macro]\n#[doc(hidden)]\npub fn f(i: T) -> T { i }\n\
              #[cfg(a)]\n#[proc_macro_attribute]\npub fn g(a: T, i: T) -> T { i }\n",
         );
         let declared = file.expect("there are macros").declared;
