@@ -22,6 +22,7 @@ mod hasher;
 mod heap;
 mod libc;
 mod literal;
+mod locate;
 mod process;
 mod span;
 mod stream;

@@ -1,6 +1,7 @@
 //! Processes, which cannot be started. std would answer with an error, and many macros do without then
 //! (a version that no `git` tells becomes a fallback), which they natively never do: so the expansion ends.
 
+use crate::locate;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
@@ -82,7 +83,12 @@ impl Command {
     }
 
     pub fn output(&mut self) -> io::Result<Output> {
-        self.refuse()
+        match locate::answer(&self.0) {
+            Some(stdout) => {
+                Ok(Output { status: ExitStatus::default(), stdout, stderr: Vec::new() })
+            }
+            None => self.refuse(),
+        }
     }
 
     pub fn status(&mut self) -> io::Result<ExitStatus> {

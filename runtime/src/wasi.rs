@@ -115,11 +115,14 @@ const N_VECTORS_MAX: u32 = 1024;
 /// 2020-01-01, in nanoseconds since 1970.
 const NOW: u64 = 1_577_836_800_000_000_000;
 
+/// A grant to read the manifests in the directories above the crate's: one of them is its workspace's.
+pub const MANIFESTS: &str = "Cargo.toml above $CARGO_MANIFEST_DIR";
+
 /// What a macro may read; the shim states it (docs/artifact.md).
 pub struct Grants {
     /// Names of environment variables; a trailing `*` matches any ending.
     pub env: &'static [&'static str],
-    /// Directories; a leading `$NAME` stands for that environment variable.
+    /// Directories, or [`MANIFESTS`]; a leading `$NAME` stands for that environment variable.
     pub read: &'static [&'static str],
 }
 

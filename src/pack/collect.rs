@@ -7,12 +7,14 @@ use super::stage::Files;
 use super::toolchain::{Toolchain, TARGET};
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{self, Capabilities, Limits, Linked, Manifest};
+use crate::runtime::wasi::MANIFESTS;
 use std::path::Path;
 use toml_edit::DocumentMut;
 
 /// What cargo tells a macro, without its secrets (`CARGO_REGISTRY_TOKEN`). Not `CARGO` either: it is
 /// there to be run, which no module can, and proc-macro-crate does without it where it is not set.
-pub const ENVIRONMENT: [&str; 9] = [
+pub const ENVIRONMENT: [&str; 10] = [
+    "CARGO",
     "CARGO_BIN_EXE_*",
     "CARGO_BIN_NAME",
     "CARGO_CRATE_NAME",
@@ -23,7 +25,7 @@ pub const ENVIRONMENT: [&str; 9] = [
     "CARGO_TARGET_TMPDIR",
     "OUT_DIR",
 ];
-pub const READABLE: [&str; 2] = ["$CARGO_MANIFEST_DIR", "$OUT_DIR"];
+pub const READABLE: [&str; 3] = ["$CARGO_MANIFEST_DIR", "$OUT_DIR", MANIFESTS];
 
 /// Beginnings of the names of licence files, in lower case.
 const LICENSE_NAMES: [&str; 6] =

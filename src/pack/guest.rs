@@ -21,6 +21,7 @@ const FILES: &[(&str, &str)] = &[
     ("lib.rs", include_str!("../../guest/src/lib.rs")),
     ("libc.rs", include_str!("../../guest/src/libc.rs")),
     ("literal.rs", include_str!("../../guest/src/literal.rs")),
+    ("locate.rs", include_str!("../../guest/src/locate.rs")),
     ("process.rs", include_str!("../../guest/src/process.rs")),
     ("span.rs", include_str!("../../guest/src/span.rs")),
     ("stream.rs", include_str!("../../guest/src/stream.rs")),

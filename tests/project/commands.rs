@@ -241,6 +241,57 @@ fn files_of_dependencies() {
     assert_eq!(out, "as said native\n");
 }
 
+/// As proc-macro-crate asks cargo, and reads what it names.
+const LOCATOR: &str = "use proc_macro::TokenStream;\nuse std::process::Command;\n#[proc_macro]\n\
+    pub fn locator(input: TokenStream) -> TokenStream {\n\
+    let manifest = std::env::var(\"CARGO_MANIFEST_PATH\").unwrap();\n\
+    let input = input.to_string();\n\
+    let output = Command::new(std::env::var(\"CARGO\").unwrap()).arg(\"locate-project\")\n\
+    .args(input.trim_matches('\"').split_whitespace()).arg(format!(\"--manifest-path={manifest}\"))\n\
+    .output().unwrap();\n\
+    let said = String::from_utf8(output.stdout).unwrap();\n\
+    let marks = match std::fs::read_to_string(said.trim()) {\n\
+    Ok(text) => text.matches(\"mark\").count(),\nErr(_) => 0,\n};\n\
+    format!(\"{:?}\", format!(\"{said}{marks}\")).parse().unwrap()\n}\n";
+
+/// A macro that asks cargo for the workspace's manifest is told what cargo says, and may read it.
+#[test]
+fn the_workspaces_manifest() {
+    let work = workspace("locate");
+    let registry = work.join("../registry");
+    registry_macro(&registry, "locator", "1.0.0", "");
+    put(&registry, &[("locator-1.0.0/src/lib.rs", LOCATOR)]);
+    let app = work.join("app/Cargo.toml");
+    let text = fs::read_to_string(&app).unwrap();
+    fs::write(&app, text.replace("tiny = \"1\"", "tiny = \"1\"\nlocator = \"1\"")).unwrap();
+    let manifest = work.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text + "# mark, mark\n").unwrap();
+    // Between both, what is no workspace.
+    let between = "# [workspace]\n[package]\nname = \"between\"\nversion = \"0.1.0\"\n\
+        [package.metadata]\nworkspace = 1\n";
+    put(&work, &[("between/Cargo.toml", between), ("between/src/lib.rs", "")]);
+    fs::rename(work.join("app"), work.join("between/app")).unwrap();
+    for file in ["Cargo.toml", "between/app/Cargo.toml"] {
+        let text = fs::read_to_string(work.join(file)).unwrap();
+        let text = text.replace("\"app\"", "\"between/app\"").replace("\"../", "\"../../");
+        fs::write(work.join(file), text.replace("name = \"between/app\"", "name = \"app\""))
+            .unwrap();
+    }
+    let questions = ["--workspace --message-format=plain", "--workspace", "--message-format plain"];
+    let uses: String = questions
+        .iter()
+        .map(|q| format!("println!(\"{{}}\", locator::locator!({q:?}));\n"))
+        .collect();
+    put(&work, &[("between/app/src/main.rs", &format!("fn main() {{\n{uses}}}\n"))]);
+    let (native, _) = ok(cargo(&work, home()).args(["run", "--quiet"]));
+    assert_eq!(native.matches("work/Cargo.toml\n2\n").count(), 1, "{native}");
+    let (out, err) = ok(&mut precast(&work, &["run", "--quiet"]));
+    assert_eq!(out, native, "{err}");
+    let shim = fs::read_dir(work.join("target/precast/crates-io")).unwrap();
+    assert!(shim.flatten().any(|entry| entry.path().join("precast/image.bin").exists()));
+}
+
 const SPEAKER: &str = "use proc_macro::TokenStream;\n#[proc_macro]\n\
     pub fn speaker(_: TokenStream) -> TokenStream {\n\
     let world = if cfg!(target_family = \"wasm\") { \"wasm\" } else { \"native\" };\n\

@@ -36,14 +36,12 @@ impl Environ {
         self.denied.clear();
     }
 
-    /// The macro asks for a variable. Those of std's own (`RUST_BACKTRACE`) decide nothing, and a macro
-    /// that had `CARGO` would start it.
+    /// The macro asks for a variable. Those of std's own (`RUST_BACKTRACE`) decide nothing.
     pub fn asked(&mut self, name: &str) {
         #[cfg(not(proc_macro))]
         add(&mut self.asked, name);
         let is_std = name.len() > 5 && same(&name.as_bytes()[..5], b"RUST_");
-        let is_program = same(name.as_bytes(), b"CARGO");
-        if !is_std && !is_program && !is_granted(self.grants, name) && env::var_os(name).is_some() {
+        if !is_std && !is_granted(self.grants, name) && env::var_os(name).is_some() {
             add(&mut self.denied, name);
         }
     }

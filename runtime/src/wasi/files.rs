@@ -9,9 +9,9 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::calls;
-use super::super::instance::{formatted, Fault, Limits};
+use super::super::instance::{formatted, same, Fault, Limits};
 use super::super::memory::Memory;
-use super::{Args, BADF, INVAL, IO, NOSYS, N_VECTORS_MAX};
+use super::{Args, MANIFESTS, BADF, INVAL, IO, NOSYS, N_VECTORS_MAX};
 
 const ACCES: u64 = 2;
 const ISDIR: u64 = 31;
@@ -56,6 +56,8 @@ pub struct Files {
     roots: Vec<PathBuf>,
     /// By descriptor, from `FIRST` on.
     files: Vec<File>,
+    /// Whether `MANIFESTS` is granted.
+    manifests: bool,
     files_max: u32,
     file_bytes_max: u32,
     /// What was refused since the expansion started, for users.
@@ -70,6 +72,7 @@ impl Files {
             grants: grants,
             roots: Vec::new(),
             files: Vec::new(),
+            manifests: false,
             files_max: limits.files_max,
             file_bytes_max: limits.memory_bytes_max,
             denied: Vec::new(),
@@ -143,6 +146,10 @@ impl Files {
             entries: None,
         });
         for grant in self.grants {
+            if same(grant.as_bytes(), MANIFESTS.as_bytes()) {
+                self.manifests = true;
+                continue;
+            }
             let path = match expand(grant) {
                 Some(path) => path,
                 None => continue,
@@ -186,6 +193,9 @@ impl Files {
     /// Whether `path`, or what of it exists, lies below a granted directory. Links are followed first.
     fn is_below_root(&self, path: &Path) -> bool {
         let mut existing = lexical(path);
+        if self.is_manifest_above(&existing) {
+            return true;
+        }
         loop {
             if let Ok(real) = existing.canonicalize() {
                 for root in &self.roots {
@@ -199,6 +209,25 @@ impl Files {
             if existing.symlink_metadata().is_ok() || !existing.pop() {
                 return false;
             }
+        }
+    }
+
+    /// Whether `path` is the place of a manifest above the crate's; a link there does not count.
+    fn is_manifest_above(&self, path: &Path) -> bool {
+        if !self.manifests || !path.ends_with("Cargo.toml") {
+            return false;
+        }
+        let (mut dir, above) = match (env::var_os("CARGO_MANIFEST_DIR"), path.parent()) {
+            (Some(dir), Some(above)) => (PathBuf::from(dir), above),
+            _ => return false,
+        };
+        if let Ok(real) = dir.canonicalize() {
+            dir = real;
+        }
+        match (above.canonicalize(), path.symlink_metadata()) {
+            (Ok(above), Ok(meta)) => meta.is_file() && dir.starts_with(above),
+            (Ok(above), Err(_)) => dir.starts_with(above),
+            _ => false,
         }
     }
 
