@@ -52,6 +52,7 @@ pub struct Package {
     pub is_member: bool,
     /// It has no source, and yet somebody wants it from one: a `[patch]` puts it there.
     pub is_patch: bool,
+    /// Of a macro package.
     dependencies: Vec<unified::Dependency>,
     features: unified::Features,
 }
@@ -157,14 +158,18 @@ impl Package {
         let (name, version, source) = (text("name")?, text("version")?, text("source"));
         let targets = value["targets"].as_array()?.iter();
         let mut kinds = targets.flat_map(|target| target["kind"].as_array().into_iter().flatten());
+        let is_macro = kinds.any(|kind| kind == "proc-macro");
         let key = (name.clone(), version.clone(), source.clone().unwrap_or_default());
         Some(Package {
             directory: Path::new(&text("manifest_path")?).parent()?.to_owned(),
-            is_macro: kinds.any(|kind| kind == "proc-macro"),
+            is_macro,
             is_shim: value["metadata"]["precast"]["module"].is_string(),
             is_member: members.contains(&value["id"]),
             is_patch: false,
-            dependencies: unified::Dependency::all(value),
+            dependencies: match is_macro {
+                true => unified::Dependency::all(value),
+                false => Vec::new(),
+            },
             features: unified::features(value),
             checksum: checksums.get(&key).cloned(),
             name,

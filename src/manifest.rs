@@ -26,12 +26,12 @@ pub const ASSERTIONS: &str = "cfg(debug_assertions)";
 /// A feature of the package itself: neither [`ASSERTIONS`] nor that of a dependency (`syn/full`), which no consumer
 /// can enable.
 pub(crate) fn is_own(feature: &str) -> bool {
-    feature != ASSERTIONS && !feature.contains('/')
+    feature != ASSERTIONS && is_choice(feature)
 }
 
 /// What a consumer's build decides: [`ASSERTIONS`], or a feature of the package itself.
 pub(crate) fn is_choice(feature: &str) -> bool {
-    feature == ASSERTIONS || is_own(feature)
+    !feature.contains('/')
 }
 
 /// The features proper of a set, and whether its module has debug assertions.

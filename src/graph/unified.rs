@@ -111,7 +111,7 @@ mod tests {
 
     fn package(name: &str, version: &str, features: Value, dependencies: Value) -> Package {
         let value = json!({
-            "name": name, "version": version, "source": null, "targets": [],
+            "name": name, "version": version, "source": null, "targets": [{"kind": ["proc-macro"]}],
             "manifest_path": format!("/{name}/Cargo.toml"),
             "features": features, "dependencies": dependencies,
         });
