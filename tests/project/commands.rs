@@ -1,7 +1,8 @@
 //! Every command once with the real cargo on a real graph, and what decides which macros take part.
 
 use super::fixture::{
-    cargo, directory, files, home, ok, precast, put, registry_macro, texts, workspace,
+    cargo, depend, directory, files, home, ok, precast, put, registry_library, registry_macro,
+    texts, workspace,
 };
 use std::fs;
 use std::path::Path;
@@ -221,18 +222,11 @@ fn files_of_dependencies() {
     let work = workspace("files");
     let registry = work.join("../registry");
     registry_macro(&registry, "reader", "1.0.0", "");
-    registry_macro(&registry, "words", "1.0.0", "[dependencies]\nreader = \"1\"\n");
     put(&registry, &[("reader-1.0.0/src/lib.rs", READER)]);
-    let words = registry.join("words-1.0.0");
-    let manifest = fs::read_to_string(words.join("Cargo.toml")).unwrap();
-    let manifest = manifest.replace("[lib]\nproc-macro = true\n", "");
     let code = "pub fn words() -> &'static str { reader::reader!() }\n";
-    let files =
-        [("Cargo.toml", &*manifest), ("src/lib.rs", code), ("src/deep/words.txt", "as said\n")];
-    put(&words, &files);
-    let app = work.join("app/Cargo.toml");
-    let text = fs::read_to_string(&app).unwrap();
-    fs::write(&app, text.replace("tiny = \"1\"", "tiny = \"1\"\nwords = \"1\"")).unwrap();
+    registry_library(&registry, "words", "[dependencies]\nreader = \"1\"\n", code);
+    put(&registry, &[("words-1.0.0/src/deep/words.txt", "as said\n")]);
+    depend(&work, "words = \"1\"\n");
     put(&work, &[("app/src/main.rs", "fn main() { println!(\"{}\", words::words()); }\n")]);
     let (out, err) = ok(&mut precast(&work, &["run"]));
     assert_eq!(out, "as said wasm\n", "{err}");
@@ -261,9 +255,7 @@ fn the_workspaces_manifest() {
     let registry = work.join("../registry");
     registry_macro(&registry, "locator", "1.0.0", "");
     put(&registry, &[("locator-1.0.0/src/lib.rs", LOCATOR)]);
-    let app = work.join("app/Cargo.toml");
-    let text = fs::read_to_string(&app).unwrap();
-    fs::write(&app, text.replace("tiny = \"1\"", "tiny = \"1\"\nlocator = \"1\"")).unwrap();
+    depend(&work, "locator = \"1\"\n");
     let manifest = work.join("Cargo.toml");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text + "# mark, mark\n").unwrap();
@@ -307,20 +299,13 @@ fn features_of_dependencies() {
     put(&registry, &[("speaker-1.0.0/src/lib.rs", &SPEAKER.replace("voice", "said"))]);
     let dependency = "[dependencies]\nvoice = { version = \"1\", features = [\"loud\"] }\n";
     registry_macro(&registry, "shouter", "1.0.0", dependency);
-    registry_macro(&registry, "voice", "1.0.0", "");
-    let voice = registry.join("voice-1.0.0");
-    let manifest = fs::read_to_string(voice.join("Cargo.toml")).unwrap();
-    let manifest = manifest.replace("[lib]\nproc-macro = true\n", "");
     let code =
         "pub const TEXT: &str = if cfg!(feature = \"loud\") { \"LOUD\" } else { \"low\" };\n";
-    put(&voice, &[("Cargo.toml", &manifest), ("src/lib.rs", code)]);
-    let app = work.join("app/Cargo.toml");
-    let text = fs::read_to_string(&app).unwrap();
+    registry_library(&registry, "voice", "", code);
     let main = "fn main() { println!(\"{}\", speaker::speaker!()); }\n";
     put(&work, &[("app/src/main.rs", main)]);
-    for (more, voice) in [("", "low"), ("shouter = \"1\"\n", "LOUD")] {
-        let with = format!("[dependencies]\nspeaker = \"1\"\n{more}");
-        fs::write(&app, text.replace("[dependencies]\n", &with)).unwrap();
+    for (more, voice) in [("speaker", "low"), ("shouter", "LOUD")] {
+        depend(&work, &format!("{more} = \"1\"\n"));
         ok(cargo(&work, home()).args(["generate-lockfile", "--quiet"]));
         let (out, err) = ok(&mut precast(&work, &["run"]));
         assert_eq!(out, format!("{voice} wasm\n"), "{err}");

@@ -50,6 +50,23 @@ pub fn registry_macro(registry: &Path, name: &str, version: &str, more: &str) {
     );
 }
 
+/// A package of a directory source that is no macro.
+pub fn registry_library(registry: &Path, name: &str, more: &str, code: &str) {
+    registry_macro(registry, name, "1.0.0", more);
+    let place = registry.join(format!("{name}-1.0.0"));
+    let manifest = fs::read_to_string(place.join("Cargo.toml")).unwrap();
+    let manifest = manifest.replace("[lib]\nproc-macro = true\n", "");
+    put(&place, &[("Cargo.toml", &manifest), ("src/lib.rs", code)]);
+}
+
+/// Gives the workspace's application more dependencies.
+pub fn depend(work: &Path, dependencies: &str) {
+    let app = work.join("app/Cargo.toml");
+    let text = fs::read_to_string(&app).unwrap();
+    let head = "[dependencies]\n";
+    fs::write(&app, text.replace(head, &format!("{head}{dependencies}"))).unwrap();
+}
+
 /// No package file exists; its hash is made up.
 fn checksum(name: &str, version: &str) -> String {
     let digits: String = format!("{name}{version}").bytes().map(|b| format!("{b:02x}")).collect();
