@@ -12,6 +12,7 @@
 //! | `wrapper`   | of cargo's calls of the compiler, ours                             |
 //! | `build`     | of the staged package, linked wasm                                 |
 //! | `module`    | of linked wasm, its parts                                          |
+//! | `backtrace` | of its parts, those without a printer of backtraces                |
 //! | `imports`   | of its imports, a verdict                                          |
 //! | `exports`   | of its exports, the macros                                         |
 //! | `shrink`    | of its parts, canonical wasm                                       |
@@ -22,6 +23,7 @@
 //! again for an artifact.
 
 mod assertions;
+mod backtrace;
 mod build;
 pub(crate) mod cargo;
 mod collect;
@@ -75,9 +77,10 @@ const BUILD_RECIPE: [&str; 6] = [
 ];
 
 /// The same for what is made of the built module.
-const MODULE_RECIPE: [&str; 8] = [
+const MODULE_RECIPE: [&str; 9] = [
     env!("CARGO_PKG_VERSION"),
     include_str!("manifest/statement.rs"),
+    include_str!("pack/backtrace.rs"),
     include_str!("pack/collect.rs"),
     include_str!("pack/exports.rs"),
     include_str!("pack/module.rs"),
@@ -403,7 +406,8 @@ fn finish(
     profile: &[String],
     cache: &Cache,
 ) -> Result<Made> {
-    let module = module::parse(&built.wasm)?;
+    let mut module = module::parse(&built.wasm)?;
+    backtrace::drop_printer(&mut module);
     imports::check(&module)?;
     let exports = exports::read(&module, &stage::declared(package))?;
     let toolchain = job.toolchain;

@@ -108,6 +108,10 @@ fn a_plain_package() {
     }
     let left: Vec<_> = fs::read_dir(directory.join("out")).unwrap().collect();
     assert_eq!(left.len(), 2, "nothing but the two results: {left:?}");
+    // What std would print of a panic asks for the current directory.
+    let root = fs::read_to_string(directory.join("out/plain-0.1.0/src/lib.rs")).unwrap();
+    let files = root.lines().find(|line| line.trim_start().starts_with("(files "));
+    assert!(files.unwrap().ends_with("{ $($without)* };"), "no macro here reads files: {files:?}");
 }
 
 /// Everything about a package's form that staging must cope with, at once.
