@@ -35,6 +35,7 @@ use precast::error::Class;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    precast::overlay::compiled::run();
     precast::pack::wrapper::run();
     let arguments = match Arguments::read() {
         Ok(arguments) => arguments,

@@ -7,6 +7,7 @@
 
 mod all;
 mod choice;
+pub mod compiled;
 mod config;
 mod directory;
 mod plan;

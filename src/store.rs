@@ -12,6 +12,7 @@ mod key;
 use crate::artifact;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::Source;
+use crate::overlay::compiled;
 use crate::pack::Report;
 use cache::{Cache, Lock};
 use std::path::Path;
@@ -128,6 +129,11 @@ impl Store {
         let damaged = || Error::new(Class::Verify, "the entry's files are not those written");
         let (key, bytes) = self.entry(&item.id).ok_or_else(damaged)?;
         check(&key, &bytes)
+    }
+
+    /// How many shims are kept compiled, whatever for.
+    pub fn n_compiled(&self) -> usize {
+        self.cache.keys(compiled::KIND).len()
     }
 
     /// Removes an artifact, as when it is damaged.

@@ -5,6 +5,9 @@
 mod authors;
 #[path = "project/commands.rs"]
 mod commands;
+#[cfg(unix)]
+#[path = "project/compiled.rs"]
+mod compiled;
 #[path = "project/fixture.rs"]
 mod fixture;
 #[cfg(unix)]

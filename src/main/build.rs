@@ -5,7 +5,7 @@ use crate::console::Console;
 use clap::Args;
 use precast::error::{Context, Result};
 use precast::graph::{take, Request};
-use precast::overlay::{self, Choice};
+use precast::overlay::{self, compiled, Choice};
 use precast::store::Store;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -51,12 +51,21 @@ pub(crate) fn run(command: &str, options: &Options, console: &Console) -> Result
     cargo.arg(command);
     if let Some(config) = &overlay.config {
         cargo.arg("--config").arg(config);
+        let place = config.parent().expect("the configuration lies in the overlay");
+        if let Some(wrapper) = compiled::wrapper(place, &request)? {
+            let wrapper = toml_edit::value(wrapper.to_string_lossy().into_owned());
+            cargo.arg("--config").arg(format!("build.rustc-wrapper={wrapper}"));
+        }
     }
     cargo.args(&arguments);
     // A program that runs for long must not keep others from building.
     let lock = if command == "run" { None } else { overlay.lock };
+    let n_compiled = store.n_compiled();
     let code = crate::console::pass(cargo)?;
     drop(lock);
+    if store.n_compiled() > n_compiled {
+        store.clean(precast::store::limit(None)?)?;
+    }
     Ok(code)
 }
 

@@ -157,12 +157,12 @@ fn hard_links(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(unix)]
-fn symlink(from: &Path, to: &Path) -> std::io::Result<()> {
+pub fn symlink(from: &Path, to: &Path) -> std::io::Result<()> {
     std::os::unix::fs::symlink(from, to)
 }
 
 #[cfg(windows)]
-fn symlink(from: &Path, to: &Path) -> std::io::Result<()> {
+pub fn symlink(from: &Path, to: &Path) -> std::io::Result<()> {
     match from.is_dir() {
         true => std::os::windows::fs::symlink_dir(from, to),
         false => std::os::windows::fs::symlink_file(from, to),

@@ -174,6 +174,13 @@ fn gone(wanted: &manifest::Toolchain, found: &[Candidate]) -> Error {
     })
 }
 
+/// Stands for a compiler, without starting it if its answers are kept. None for what is not itself the
+/// compiler of a sysroot, and may change with another file.
+pub fn described(rustc: &Path, cache: &Cache) -> Option<String> {
+    let candidate = Candidate::known(rustc, cache)?;
+    Some(format!("{}\n{}", candidate.verbose, program::mark(&candidate.rustc)?))
+}
+
 /// Stands for the toolchain that [`find`] would choose, found without building anything, and without
 /// starting a program whose answers are kept.
 pub fn identity(directory: &Path, cache: &Cache) -> Result<String> {

@@ -4,6 +4,7 @@ use super::cache::{Cache, Entry};
 use super::{Store, ARTIFACT, REFUSED};
 use crate::error::{Class, Error, Result};
 use crate::graph::TREE;
+use crate::overlay::compiled;
 use crate::pack::program;
 use std::time::{Duration, SystemTime};
 
@@ -13,8 +14,8 @@ pub const LIMIT_VARIABLE: &str = "PRECAST_CACHE_LIMIT";
 const LIMIT: u64 = 10 << 30;
 
 /// All kinds of entries: what they are used for is written in the passes that make them.
-const KINDS: [&str; 8] =
-    [ARTIFACT, REFUSED, "module", "build", "guest", "sysroot", program::KIND, TREE];
+const KINDS: [&str; 9] =
+    [ARTIFACT, REFUSED, "module", "build", "guest", "sysroot", program::KIND, TREE, compiled::KIND];
 
 /// Kinds that a running build reads without a lock of its own.
 const USED_BY_BUILDS: [&str; 3] = ["module", "guest", "sysroot"];
