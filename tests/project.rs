@@ -12,6 +12,8 @@ mod fixture;
 mod known;
 #[path = "project/store.rs"]
 mod store;
+#[path = "project/switch.rs"]
+mod switch;
 #[path = "project/vendor.rs"]
 mod vendor;
 
