@@ -218,11 +218,14 @@ fn tree(request: &Request, metadata: &str, root: &Path, store: &Store) -> Result
 
 fn unreadable(stderr: &str) -> Error {
     let error = cargo::failure("cargo cannot read the workspace", stderr);
-    let error = match stderr.contains("offline") {
-        true => error.help("run `cargo fetch` once with the network: all packages of Cargo.lock"),
-        false => error,
+    // Cargo proposes `--offline` where `--locked` is what forbids it to go on.
+    let is_locked = stderr.contains("--locked was passed");
+    let help = match stderr.contains("offline") {
+        _ if is_locked => "leave `--locked` out once, so that cargo can write Cargo.lock",
+        true => "run `cargo fetch` once with the network: all packages of Cargo.lock",
+        false => {
+            error.help_text().unwrap_or("mend what cargo complains of, then run the command again")
+        }
     };
-    Error::new(Class::Usage, error.to_string()).help(
-        error.help_text().unwrap_or("mend what cargo complains of, then run the command again"),
-    )
+    Error::new(Class::Usage, error.to_string()).help(help)
 }

@@ -348,3 +348,13 @@ fn a_patched_macro() {
     assert_eq!(out, "tiny 1.0.0 native\n", "{err}");
     assert!(err.contains("spare 1.0.0 is built from source: `src/a:b` is not"), "{err}");
 }
+
+/// The mend of what `--locked` forbids is not to be without network.
+#[test]
+fn a_stale_lock_file() {
+    let work = workspace("stale");
+    fs::remove_file(work.join("Cargo.lock")).unwrap();
+    let (_, err) = texts(&precast(&work, &["check", "--locked"]).output().unwrap(), false);
+    assert!(err.contains("help: leave `--locked` out once"), "{err}");
+    assert!(!err.contains("network once"), "{err}");
+}
