@@ -10,8 +10,9 @@ use precast::store::Store;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// The commands that are passed on.
-pub(crate) const COMMANDS: [&str; 7] = ["build", "check", "test", "run", "bench", "clippy", "doc"];
+/// The commands that are passed on, and the short names of some.
+pub(crate) const COMMANDS: [&str; 12] =
+    ["build", "b", "check", "c", "test", "t", "run", "r", "bench", "clippy", "doc", "d"];
 
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]

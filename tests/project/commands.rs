@@ -349,6 +349,18 @@ fn a_patched_macro() {
     assert!(err.contains("spare 1.0.0 is built from source: `src/a:b` is not"), "{err}");
 }
 
+/// Cargo's short names are passed on with all that follows, as the long ones.
+#[test]
+fn short_names() {
+    let work = workspace("short");
+    let (out, err) = ok(&mut precast(&work, &["t", "--quiet", "--", "--list"]));
+    assert!(out.contains("succeeds: test") && !err.contains("Precast"), "{out}{err}");
+    let output = precast(&work, &["r", "--", "7"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    let (out, _) = ok(&mut precast(&work, &["b", "--help"]));
+    assert!(out.contains("with the macros precompiled"), "{out}");
+}
+
 /// The mend of what `--locked` forbids is not to be without network.
 #[test]
 fn a_stale_lock_file() {
