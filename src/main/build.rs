@@ -54,10 +54,14 @@ pub(crate) fn run(command: &str, options: &Options, console: &Console) -> Result
         cargo.arg("--config").arg(config);
     }
     cargo.args(&arguments);
-    // A program that runs for long must not keep others from building.
-    let lock = if command == "run" { None } else { overlay.lock };
+    // A program that runs for long must not keep others from building, nor from it what is sent to
+    // this process: as natively, it takes its place.
+    if command == "run" {
+        drop(overlay.lock);
+        return crate::console::replace(cargo);
+    }
     let code = crate::console::pass(cargo)?;
-    drop(lock);
+    drop(overlay.lock);
     Ok(code)
 }
 

@@ -349,6 +349,18 @@ fn a_patched_macro() {
     assert!(err.contains("spare 1.0.0 is built from source: `src/a:b` is not"), "{err}");
 }
 
+/// The program takes precast's place, so that a signal to the one reaches the other.
+#[cfg(unix)]
+#[test]
+fn a_running_program() {
+    let work = workspace("running");
+    let main = "fn main() { print!(\"{}\", std::process::id()); }\n";
+    put(&work, &[("app/src/main.rs", main)]);
+    let program = precast(&work, &["run"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let id = program.id().to_string();
+    assert_eq!(texts(&program.wait_with_output().unwrap(), true).0, id);
+}
+
 /// Cargo's short names are passed on with all that follows, as the long ones.
 #[test]
 fn short_names() {
