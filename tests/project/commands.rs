@@ -382,3 +382,23 @@ fn a_stale_lock_file() {
     assert!(err.contains("help: leave `--locked` out once"), "{err}");
     assert!(!err.contains("network once"), "{err}");
 }
+
+/// A macro that does not compile without what another enables, of a package whose features else do not count.
+#[test]
+fn a_needed_feature_of_others() {
+    let work = workspace("needy");
+    let registry = work.join("../registry");
+    registry_macro(&registry, "needy", "1.0.0", "[dependencies]\nquote = \"1\"\n");
+    put(&registry, &[("needy-1.0.0/src/lib.rs", &SPEAKER.replace("voice", "quote"))]);
+    let dependency = "[dependencies]\nquote = { version = \"1\", features = [\"loud\"] }\n";
+    registry_macro(&registry, "caller", "1.0.0", dependency);
+    let code = "#[cfg(feature = \"loud\")]\npub const TEXT: &str = \"LOUD\";\n";
+    registry_library(&registry, "quote", "", code);
+    depend(&work, "needy = \"1\"\ncaller = \"1\"\n");
+    put(&work, &[("app/src/main.rs", "fn main() { println!(\"{}\", needy::speaker!()); }\n")]);
+    ok(cargo(&work, home()).args(["generate-lockfile", "--quiet"]));
+    for _ in 0..2 {
+        let (out, err) = ok(&mut precast(&work, &["run"]));
+        assert_eq!(out, "LOUD wasm\n", "{err}");
+    }
+}
