@@ -112,7 +112,7 @@ impl Graph {
             if self.packages[node.package].is_macro {
                 let features = needed.entry(node.package).or_default();
                 features.extend(node.features.iter().cloned());
-                features.extend(self.unified(node));
+                features.extend(self.unified(node, false));
                 if !node.is_root && is_replaced(node.package) {
                     continue;
                 }
@@ -122,14 +122,25 @@ impl Graph {
         needed
     }
 
-    /// The features of the macro's dependencies that others enable, as far as they can matter.
-    fn unified<'a>(&'a self, node: &'a tree::Node) -> impl Iterator<Item = String> + 'a {
+    /// The features of the macro's dependencies that others enable: as far as they can matter, or, with
+    /// `is_whole`, all of them.
+    fn unified<'a>(
+        &'a self,
+        node: &'a tree::Node,
+        is_whole: bool,
+    ) -> impl Iterator<Item = String> + 'a {
         let package = &self.packages[node.package];
         node.children.iter().flat_map(move |child: &usize| {
             let child = &self.nodes[*child];
             let dependency = &self.packages[child.package];
-            unified::added(package, &node.features, dependency, &child.features)
+            unified::added(package, &node.features, dependency, &child.features, is_whole)
         })
+    }
+
+    /// A macro's features with all that others enable for its dependencies, as cargo compiles it.
+    pub fn whole(&self, package: PackageIdx, features: &BTreeSet<String>) -> BTreeSet<String> {
+        let nodes = self.nodes.iter().filter(|node| node.package == package);
+        nodes.flat_map(|node| self.unified(node, true)).chain(features.iter().cloned()).collect()
     }
 
     /// The package with everything that it depends on in this build.
@@ -218,11 +229,14 @@ fn tree(request: &Request, metadata: &str, root: &Path, store: &Store) -> Result
 
 fn unreadable(stderr: &str) -> Error {
     let error = cargo::failure("cargo cannot read the workspace", stderr);
-    let error = match stderr.contains("offline") {
-        true => error.help("run `cargo fetch` once with the network: all packages of Cargo.lock"),
-        false => error,
+    // Cargo proposes `--offline` where `--locked` is what forbids it to go on.
+    let is_locked = stderr.contains("--locked was passed");
+    let help = match stderr.contains("offline") {
+        _ if is_locked => "leave `--locked` out once, so that cargo can write Cargo.lock",
+        true => "run `cargo fetch` once with the network: all packages of Cargo.lock",
+        false => {
+            error.help_text().unwrap_or("mend what cargo complains of, then run the command again")
+        }
     };
-    Error::new(Class::Usage, error.to_string()).help(
-        error.help_text().unwrap_or("mend what cargo complains of, then run the command again"),
-    )
+    Error::new(Class::Usage, error.to_string()).help(help)
 }

@@ -81,7 +81,7 @@ pub fn prepare(
     report: &dyn Report,
 ) -> Result<Overlay> {
     let graph = Graph::load(request, store)?;
-    if is_on(&graph.root) {
+    if is_on(&graph.root, &request.directory) {
         policy::require(&graph, report)?;
         return Ok(Overlay { config: None, macros: Vec::new(), lock: None });
     }

@@ -15,6 +15,8 @@ mod fixture;
 mod known;
 #[path = "project/store.rs"]
 mod store;
+#[path = "project/switch.rs"]
+mod switch;
 #[path = "project/vendor.rs"]
 mod vendor;
 

@@ -53,21 +53,33 @@ pub fn read(text: &str, packages: &[Package]) -> Result<Vec<Node>> {
     Ok(nodes)
 }
 
-/// The package that `name v1.2.3 (proc-macro) (where it is from)` means.
+/// The package that `name v1.2.3 (proc-macro) (where it is from)` means: that name and version, and of several
+/// the one which is closest to that place.
 fn find(text: &str, packages: &[Package]) -> Option<PackageIdx> {
     let (name, rest) = text.split_once(" v")?;
     let (version, origin) = rest.split_once(' ').unwrap_or((rest, ""));
+    let origin = origin.trim_start_matches("(proc-macro)").trim();
     let same = |package: &Package| package.name == name && package.version == version;
-    let fits = |package: &Package| match &package.source {
-        None => origin.contains(&*package.directory.to_string_lossy()),
+    let found = packages.iter().enumerate().filter(|(_, package)| same(package));
+    found.min_by_key(|(_, package)| distance(package, origin)).map(|(at, _)| at)
+}
+
+/// How many marks of the package's place are missing where it is said to be from.
+fn distance(package: &Package, origin: &str) -> usize {
+    let missing = |marks: &[&str]| marks.iter().filter(|mark| !origin.contains(*mark)).count();
+    match &package.source {
+        None => 3 * missing(&[&package.directory.to_string_lossy()]),
         Some(source) if package.is_git() => {
-            let url = source["git+".len()..].split(['?', '#']).next().unwrap_or(source);
-            origin.contains(url)
+            let (place, revision) = source["git+".len()..].split_once('#').unwrap_or((source, ""));
+            let url = place.split('?').next().unwrap_or(place);
+            // Cargo shows the first digits. The branch's name may be written in another way.
+            let revision = format!("#{}", revision.get(..8).unwrap_or(revision));
+            missing(&[url, &revision, &format!("{place}{revision}")])
         }
-        Some(_) => !origin.replace("(proc-macro)", "").contains(['/', '\\']),
-    };
-    let exact = packages.iter().position(|package| same(package) && fits(package));
-    exact.or_else(|| packages.iter().position(same))
+        Some(_) if origin.contains(['/', '\\']) => 3,
+        // Other registries are shown by their names in the configuration.
+        Some(source) => usize::from(source.ends_with("/crates.io-index") != origin.is_empty()),
+    }
 }
 
 #[cfg(test)]
@@ -120,5 +132,30 @@ mod tests {
         assert_eq!(shown, expected);
         assert!(read("x\n", &packages).is_err());
         assert!(read("1lib v1.0.0|\n", &packages).is_err());
+    }
+
+    /// One name and version from several places, each of which has its own packages.
+    #[test]
+    fn places() {
+        let packages = [
+            package("mac", Some("git+https://host/mac?branch=a%2Fb#1234567890")),
+            package("mac", Some("git+https://host/mac?rev=1234567#1234567890")),
+            package("mac", Some("git+https://host/mac#abcdef0123")),
+            package("mac", Some("registry+https://other/index")),
+            package("mac", Some("registry+https://github.com/rust-lang/crates.io-index")),
+            package("mac", None),
+        ];
+        let shown = [
+            "(https://host/mac?branch=a/b#12345678)",
+            "(https://host/mac?rev=1234567#12345678)",
+            "(https://host/mac#abcdef01)",
+            "(registry `other`)",
+            "",
+            "(/w/mac)",
+        ];
+        for (at, place) in shown.iter().enumerate() {
+            let text = format!("mac v1.0.0 (proc-macro) {place}");
+            assert_eq!(find(text.trim_end(), &packages), Some(at), "{text}");
+        }
     }
 }

@@ -62,12 +62,13 @@ pub fn features(package: &Value) -> Features {
 }
 
 /// Of `found`, the features with which the build compiles a dependency of `package`, those that the
-/// package does not ask for itself with its features `own`: `syn/full`.
+/// package does not ask for itself with its features `own`: `syn/full`. With `is_whole`, also those that only add.
 pub fn added(
     package: &Package,
     own: &[String],
     dependency: &Package,
     found: &[String],
+    is_whole: bool,
 ) -> Vec<String> {
     let Some(declared) = package.dependencies.iter().find(|d| d.is_met_by(dependency)) else {
         return Vec::new();
@@ -81,7 +82,7 @@ pub fn added(
         closure(declared.features.iter().map(String::as_str).chain(by_own), &dependency.features);
     let counts = |feature: &&String| {
         let known = ADDING.iter().find(|(name, _)| *name == dependency.name);
-        known.is_none_or(|(_, changing)| changing.contains(&feature.as_str()))
+        is_whole || known.is_none_or(|(_, changing)| changing.contains(&feature.as_str()))
     };
     let others = found.iter().filter(|feature| !asked.contains(feature.as_str()));
     others.filter(counts).map(|feature| format!("{}/{feature}", declared.alias)).collect()
@@ -146,15 +147,16 @@ mod tests {
             "rhyme": []});
         let words = package("words", "1.9.0", words, json!([]));
         let found = texts(&["calm", "default", "loud", "plain", "rhyme", "std"]);
-        assert_eq!(added(&macros, &own, &words, &found), ["words/rhyme"]);
-        assert_eq!(added(&macros, &[], &words, &found), ["words/loud", "words/rhyme"]);
+        assert_eq!(added(&macros, &own, &words, &found, false), ["words/rhyme"]);
+        assert_eq!(added(&macros, &[], &words, &found, false), ["words/loud", "words/rhyme"]);
         // Of syn the others only add; its two versions have names of their own.
         let found = texts(&["extra-traits", "full", "parsing", "visit"]);
         for (version, expected) in [("1.0.109", "old/full"), ("2.0.1", "syn/full")] {
             let syn = package("syn", version, json!({}), json!([]));
-            assert_eq!(added(&macros, &own, &syn, &found), [expected]);
+            assert_eq!(added(&macros, &own, &syn, &found, false), [expected]);
+            assert_eq!(added(&macros, &own, &syn, &found, true).len(), 3);
         }
         let late = package("late", "1.0.0", json!({}), json!([]));
-        assert!(added(&macros, &own, &late, &texts(&["more"])).is_empty());
+        assert!(added(&macros, &own, &late, &texts(&["more"]), false).is_empty());
     }
 }

@@ -10,8 +10,9 @@ use precast::store::Store;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// The commands that are passed on.
-pub(crate) const COMMANDS: [&str; 7] = ["build", "check", "test", "run", "bench", "clippy", "doc"];
+/// The commands that are passed on, and the short names of some.
+pub(crate) const COMMANDS: [&str; 12] =
+    ["build", "b", "check", "c", "test", "t", "run", "r", "bench", "clippy", "doc", "d"];
 
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
@@ -58,11 +59,15 @@ pub(crate) fn run(command: &str, options: &Options, console: &Console) -> Result
         }
     }
     cargo.args(&arguments);
-    // A program that runs for long must not keep others from building.
-    let lock = if command == "run" { None } else { overlay.lock };
+    // A program that runs for long must not keep others from building, nor from it what is sent to
+    // this process: as natively, it takes its place.
+    if command == "run" {
+        drop(overlay.lock);
+        return crate::console::replace(cargo);
+    }
     let n_compiled = store.n_compiled();
     let code = crate::console::pass(cargo)?;
-    drop(lock);
+    drop(overlay.lock);
     if store.n_compiled() > n_compiled {
         store.clean(precast::store::limit(None)?)?;
     }

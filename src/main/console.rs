@@ -113,6 +113,18 @@ pub(crate) fn pass(mut cargo: std::process::Command) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
 
+/// Becomes cargo, which becomes the program that it runs: signals reach that.
+#[cfg(unix)]
+pub(crate) fn replace(mut cargo: std::process::Command) -> Result<ExitCode> {
+    let error = std::os::unix::process::CommandExt::exec(&mut cargo);
+    Err(error).class(Class::Toolchain, "cannot run cargo")
+}
+
+#[cfg(not(unix))]
+pub(crate) fn replace(cargo: std::process::Command) -> Result<ExitCode> {
+    pass(cargo)
+}
+
 #[cfg(unix)]
 fn signal(status: &std::process::ExitStatus) -> Option<i32> {
     std::os::unix::process::ExitStatusExt::signal(status)

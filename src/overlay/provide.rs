@@ -167,6 +167,29 @@ fn one(
         }
         found => found.transpose()?,
     };
+    let provided = with(context, at, features, toolchain, found.clone())?;
+    let is_source = |provided: &Provided| matches!(provided.outcome, Outcome::Source(_));
+    // It may count on what others enable, without which cargo never compiles it.
+    let whole = context.graph.whole(at, features);
+    if is_source(&provided) && whole != *features {
+        let second = with(context, at, &whole, toolchain, found)?;
+        if !is_source(&second) {
+            return Ok(Provided { features: features.clone(), ..second });
+        }
+    }
+    Ok(provided)
+}
+
+/// The artifact with these features, if it is or can be packed.
+fn with(
+    context: &Context,
+    at: PackageIdx,
+    features: &BTreeSet<String>,
+    toolchain: &Result<String>,
+    found: Option<Found>,
+) -> Result<Provided> {
+    let package = &context.graph.packages[at];
+    let done = |outcome, key| Ok(Provided { features: features.clone(), outcome, key });
     let key = Key {
         name: package.name.clone(),
         version: package.version.clone(),

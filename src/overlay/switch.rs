@@ -5,18 +5,31 @@ use super::{directory, write, Choice, Overlay};
 use crate::error::{Class, Context, Error, Result};
 use crate::graph::{Graph, Request};
 use crate::pack::cargo;
+use crate::pack::stage::hash_of;
 use crate::pack::Report;
 use crate::store::Store;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml_edit::{value, DocumentMut, Item, Table, TableLike};
 
 /// The overlay's place, beside the configuration: `cargo clean` must not take it away.
 const PLACE: &str = ".cargo/precast";
-const CONFIG: &str = ".cargo/config.toml";
+/// The configuration's names. Of two files, cargo reads the first.
+const CONFIGS: [&str; 2] = [".cargo/config", ".cargo/config.toml"];
 
-/// What `replace-with` said before, by the source's name.
+/// A file with what there was before.
 const BEFORE: &str = ".cargo/precast/before.json";
+
+#[derive(Default, Deserialize, Serialize)]
+struct Before {
+    /// The whole configuration, if there was one.
+    text: Option<String>,
+    /// A hash of what `on` made of it: while the file is that, `off` puts the text back as it was.
+    written: String,
+    /// What `replace-with` said, by the source's name.
+    replaced: BTreeMap<String, String>,
+}
 
 /// Writes the overlay and the configuration; a second time, both anew.
 pub fn on(
@@ -39,11 +52,15 @@ pub fn on(
     let ours = std::fs::read_to_string(&ours).at("read", &ours)?;
     let ours: DocumentMut = ours.parse().context("cannot read the overlay's configuration")?;
     let mut document = read(&root)?;
-    let before = replaced(&document);
-    add(document.as_table_mut(), ours.as_table())?;
-    let before = serde_json::to_vec(&before).expect("a map of texts is valid JSON");
+    let replaced = replaced(&document);
+    let file = config(&root);
+    add(document.as_table_mut(), ours.as_table(), &file)?;
+    let new = document.to_string();
+    let text = std::fs::read_to_string(&file).ok();
+    let before = Before { text, written: hash_of(&[&new]), replaced };
+    let before = serde_json::to_vec(&before).expect("texts are valid JSON");
     directory::replace(&root.join(BEFORE), &before)?;
-    directory::replace(&root.join(CONFIG), document.to_string().as_bytes())?;
+    directory::replace(&file, new.as_bytes())?;
     Ok(overlay)
 }
 
@@ -60,9 +77,26 @@ pub fn off(request: &Request) -> Result<bool> {
     Ok(was_on)
 }
 
-/// Whether the workspace in `root` is switched on.
-pub fn is_on(root: &Path) -> bool {
-    read(root).is_ok_and(|document| ours(&document).next().is_some())
+/// Whether the workspace in `root` is switched on for cargo in `directory`, which reads only the
+/// configuration in and above where it runs.
+pub fn is_on(root: &Path, directory: &Path) -> bool {
+    let is_read = || cargo::configuration(directory).into_iter().any(|file| is_of(&file, root));
+    read(root).is_ok_and(|document| ours(&document).next().is_some()) && is_read()
+}
+
+/// Whether the file is the workspace's configuration, by whichever path.
+fn is_of(file: &Path, root: &Path) -> bool {
+    matches!((file.canonicalize(), config(root).canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The file of the configuration, which need not exist.
+fn config(root: &Path) -> PathBuf {
+    let [first, usual] = CONFIGS.map(|name| root.join(name));
+    if first.is_file() {
+        first
+    } else {
+        usual
+    }
 }
 
 fn switch_off(root: &Path) -> Result<bool> {
@@ -72,8 +106,15 @@ fn switch_off(root: &Path) -> Result<bool> {
         return Ok(false);
     }
     let before = std::fs::read(root.join(BEFORE)).unwrap_or_default();
-    let before: BTreeMap<String, String> = serde_json::from_slice(&before).unwrap_or_default();
-    let tables = document["source"].as_table_mut().expect("ours are in it");
+    let before: Before = serde_json::from_slice(&before).unwrap_or_default();
+    let file = config(root);
+    let now = std::fs::read(&file).at("read", &file)?;
+    match before.text {
+        _ if hash_of(&[&now]) != before.written => {}
+        Some(text) => return directory::replace(&file, text.as_bytes()).map(|()| true),
+        None => return std::fs::remove_file(&file).at("remove", &file).map(|()| true),
+    }
+    let tables = document["source"].as_table_like_mut().expect("ours are in it");
     for name in &names {
         tables.remove(name);
     }
@@ -84,8 +125,11 @@ fn switch_off(root: &Path) -> Result<bool> {
         .map(|(name, _)| name.to_owned())
         .collect();
     for name in replaced {
-        match before.get(&name) {
-            Some(old) => tables[&name]["replace-with"] = value(old),
+        match before.replaced.get(&name) {
+            Some(old) => {
+                let table = tables.get_mut(&name).expect("it was found in them");
+                table["replace-with"] = value(old);
+            }
             // Where we wrote the whole table, nothing of it was the user's.
             None => drop(tables.remove(&name)),
         }
@@ -94,7 +138,6 @@ fn switch_off(root: &Path) -> Result<bool> {
         document.remove("source");
     }
     remove_overrides(&mut document);
-    let file = root.join(CONFIG);
     if document.to_string().trim().is_empty() {
         std::fs::remove_file(&file).at("remove", &file)?;
     } else {
@@ -138,15 +181,18 @@ fn replaced(document: &DocumentMut) -> BTreeMap<String, String> {
 }
 
 /// Adds tables to tables and lists to lists.
-fn add(to: &mut dyn TableLike, from: &dyn TableLike) -> Result<()> {
+fn add(to: &mut dyn TableLike, from: &dyn TableLike, file: &Path) -> Result<()> {
     for (key, item) in from.iter() {
         let Some(known) = to.get_mut(key) else {
             to.insert(key, item.clone());
             continue;
         };
-        let odd = || Error::new(Class::Usage, format!("`{key}` in {CONFIG} is of another type"));
+        let odd = || {
+            let message = format!("`{key}` in {} is of another type", file.display());
+            Error::new(Class::Usage, message)
+        };
         if let Some(from) = item.as_table_like() {
-            add(known.as_table_like_mut().ok_or_else(odd)?, from)?;
+            add(known.as_table_like_mut().ok_or_else(odd)?, from, file)?;
         } else if let Some(from) = item.as_array() {
             known.as_array_mut().ok_or_else(odd)?.extend(from.iter().cloned());
         } else {
@@ -171,7 +217,7 @@ fn ours(document: &DocumentMut) -> impl Iterator<Item = String> + '_ {
 }
 
 fn read(root: &Path) -> Result<DocumentMut> {
-    let file = root.join(CONFIG);
+    let file = config(root);
     match std::fs::read_to_string(&file) {
         Ok(text) => text.parse().class(Class::Usage, format!("cannot read {}", file.display())),
         Err(_) => Ok(DocumentMut::new()),

@@ -348,3 +348,57 @@ fn a_patched_macro() {
     assert_eq!(out, "tiny 1.0.0 native\n", "{err}");
     assert!(err.contains("spare 1.0.0 is built from source: `src/a:b` is not"), "{err}");
 }
+
+/// The program takes precast's place, so that a signal to the one reaches the other.
+#[cfg(unix)]
+#[test]
+fn a_running_program() {
+    let work = workspace("running");
+    let main = "fn main() { print!(\"{}\", std::process::id()); }\n";
+    put(&work, &[("app/src/main.rs", main)]);
+    let program = precast(&work, &["run"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let id = program.id().to_string();
+    assert_eq!(texts(&program.wait_with_output().unwrap(), true).0, id);
+}
+
+/// Cargo's short names are passed on with all that follows, as the long ones.
+#[test]
+fn short_names() {
+    let work = workspace("short");
+    let (out, err) = ok(&mut precast(&work, &["t", "--quiet", "--", "--list"]));
+    assert!(out.contains("succeeds: test") && !err.contains("Precast"), "{out}{err}");
+    let output = precast(&work, &["r", "--", "7"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    let (out, _) = ok(&mut precast(&work, &["b", "--help"]));
+    assert!(out.contains("with the macros precompiled"), "{out}");
+}
+
+/// The mend of what `--locked` forbids is not to be without network.
+#[test]
+fn a_stale_lock_file() {
+    let work = workspace("stale");
+    fs::remove_file(work.join("Cargo.lock")).unwrap();
+    let (_, err) = texts(&precast(&work, &["check", "--locked"]).output().unwrap(), false);
+    assert!(err.contains("help: leave `--locked` out once"), "{err}");
+    assert!(!err.contains("network once"), "{err}");
+}
+
+/// A macro that does not compile without what another enables, of a package whose features else do not count.
+#[test]
+fn a_needed_feature_of_others() {
+    let work = workspace("needy");
+    let registry = work.join("../registry");
+    registry_macro(&registry, "needy", "1.0.0", "[dependencies]\nquote = \"1\"\n");
+    put(&registry, &[("needy-1.0.0/src/lib.rs", &SPEAKER.replace("voice", "quote"))]);
+    let dependency = "[dependencies]\nquote = { version = \"1\", features = [\"loud\"] }\n";
+    registry_macro(&registry, "caller", "1.0.0", dependency);
+    let code = "#[cfg(feature = \"loud\")]\npub const TEXT: &str = \"LOUD\";\n";
+    registry_library(&registry, "quote", "", code);
+    depend(&work, "needy = \"1\"\ncaller = \"1\"\n");
+    put(&work, &[("app/src/main.rs", "fn main() { println!(\"{}\", needy::speaker!()); }\n")]);
+    ok(cargo(&work, home()).args(["generate-lockfile", "--quiet"]));
+    for _ in 0..2 {
+        let (out, err) = ok(&mut precast(&work, &["run"]));
+        assert_eq!(out, "LOUD wasm\n", "{err}");
+    }
+}
