@@ -21,14 +21,14 @@ pub fn manifest(package: &Path) -> Result<Option<String>> {
     if !text.contains("workspace") {
         return Ok(None);
     }
-    let mut document = read(&inherit::normalize(package)?.buildable)?;
+    let mut document = read(&inherit::buildable(package)?)?;
     document.remove("patch");
     Ok(Some(document.to_string()))
 }
 
 /// The shim's manifest with the original's places of dependencies, which a published shim has not.
 pub fn shim(manifest: &str, original: &Path) -> Result<String> {
-    let places = places(&read(&inherit::normalize(original)?.buildable)?);
+    let places = places(&read(&inherit::buildable(original)?)?);
     let mut document = read(manifest)?;
     each_table(document.as_table_mut(), &mut |table| {
         for (name, item) in table.iter_mut() {

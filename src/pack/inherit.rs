@@ -18,6 +18,18 @@ pub struct Inherited {
 }
 
 pub fn normalize(package: &Path) -> Result<Inherited> {
+    let (mut document, buildable, workspace) = written_out(package)?;
+    each_dependency(&mut document, &mut |name, item| publish(name, item))?;
+    Ok(Inherited { published: document.to_string(), buildable, workspace })
+}
+
+/// [`Inherited::buildable`] alone, of a package that need not be fit to be published.
+pub fn buildable(package: &Path) -> Result<String> {
+    Ok(written_out(package)?.1)
+}
+
+/// The manifest without what it inherits; the same with absolute paths; the workspace's directory.
+fn written_out(package: &Path) -> Result<(DocumentMut, String, PathBuf)> {
     let workspace = workspace(package)?;
     let mut document = read(&package.join("Cargo.toml"))?;
     let root = read(&workspace.join("Cargo.toml"))?;
@@ -44,8 +56,7 @@ pub fn normalize(package: &Path) -> Result<Inherited> {
     if let Some(patch) = root.get("patch") {
         buildable.insert("patch", absolute_patch(patch.clone(), &workspace));
     }
-    each_dependency(&mut document, &mut |name, item| publish(name, item))?;
-    Ok(Inherited { published: document.to_string(), buildable: buildable.to_string(), workspace })
+    Ok((document, buildable.to_string(), workspace))
 }
 
 fn workspace(package: &Path) -> Result<PathBuf> {

@@ -402,3 +402,19 @@ fn a_needed_feature_of_others() {
         assert_eq!(out, "LOUD wasm\n", "{err}");
     }
 }
+
+/// A package of a repository needs no versions of the packages beside it, which it never publishes.
+#[test]
+fn an_unpublished_package() {
+    let work = workspace("unpublished");
+    let repository = work.join("../repository");
+    let manifest = repository.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace(", version = \"0.3\" }", " }")).unwrap();
+    let git = ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "--quiet", "-am", "next"];
+    ok(Command::new("git").current_dir(&repository).args(git));
+    ok(cargo(&work, home()).args(["generate-lockfile", "--quiet"]));
+    let (out, err) = ok(&mut precast(&work, &["run"]));
+    assert!(out.contains("remote 0.3.0 native") && out.contains("tiny 1.0.0 wasm"), "{out}");
+    assert!(err.contains("remote 0.3.0 is built from source: the dependency beside has"), "{err}");
+}
