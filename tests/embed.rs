@@ -30,6 +30,23 @@ fn write(artifact: &Artifact, test: &str) -> PathBuf {
     dir
 }
 
+/// Nobody fails because another has written the same shim meanwhile.
+#[test]
+fn writers_at_once() {
+    let files = embed::embed(&tiny::tiny()).unwrap();
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("embed/at-once/shim");
+    for _ in 0..20 {
+        let _ = fs::remove_dir_all(&dir);
+        std::thread::scope(|scope| {
+            let writer = || embed::write_dir(&files, &dir).unwrap();
+            let writers: Vec<_> = (0..4).map(|_| scope.spawn(writer)).collect();
+            writers.into_iter().for_each(|writer| writer.join().unwrap());
+        });
+        let left = fs::read_dir(dir.parent().unwrap()).unwrap().count();
+        assert_eq!(left, 1, "nothing but the shim is left");
+    }
+}
+
 fn rustc(shim: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new("rustc");
     command.current_dir(shim).args(["--crate-type", "proc-macro", "--crate-name", "tiny"]);

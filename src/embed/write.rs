@@ -38,6 +38,10 @@ pub fn write_dir(files: &Tree, dir: &Path) -> Result<()> {
         fs::rename(dir, &old).at("replace", dir)?;
     }
     let done = fs::rename(&new, dir).at("create", dir);
+    // Another process may have been faster, with the same shim.
+    if done.is_err() && is_equal(files, dir) {
+        return Ok(());
+    }
     if done.is_err() && occupied {
         // Nothing better is left to do if this fails, too: the first error is the one to report.
         let _ = fs::rename(&old, dir);
