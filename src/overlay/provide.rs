@@ -12,6 +12,7 @@ use crate::pack::stage::{self, hash_of};
 use crate::pack::{self, toolchain, Features, PackOptions, Report};
 use crate::policy::{self, Policy};
 use crate::store::{self, Key, Store};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -167,17 +168,21 @@ fn one(
         }
         found => found.transpose()?,
     };
-    let provided = with(context, at, features, toolchain, found.clone())?;
+    let provided = with(context, at, features, toolchain, found.as_ref())?;
     let is_source = |provided: &Provided| matches!(provided.outcome, Outcome::Source(_));
+    if !is_source(&provided) {
+        return Ok(provided);
+    }
     // It may count on what others enable, without which cargo never compiles it.
     let whole = context.graph.whole(at, features);
-    if is_source(&provided) && whole != *features {
-        let second = with(context, at, &whole, toolchain, found)?;
-        if !is_source(&second) {
-            return Ok(Provided { features: features.clone(), ..second });
-        }
+    if whole == *features {
+        return Ok(provided);
     }
-    Ok(provided)
+    let second = with(context, at, &whole, toolchain, found.as_ref())?;
+    match is_source(&second) {
+        true => Ok(provided),
+        false => Ok(Provided { features: features.clone(), ..second }),
+    }
 }
 
 /// The artifact with these features, if it is or can be packed.
@@ -186,14 +191,14 @@ fn with(
     at: PackageIdx,
     features: &BTreeSet<String>,
     toolchain: &Result<String>,
-    found: Option<Found>,
+    found: Option<&Found>,
 ) -> Result<Provided> {
     let package = &context.graph.packages[at];
     let done = |outcome, key| Ok(Provided { features: features.clone(), outcome, key });
     let key = Key {
         name: package.name.clone(),
         version: package.version.clone(),
-        checksum: checksum(context, at, found.as_ref())?,
+        checksum: checksum(context, at, found)?,
         features: features.clone(),
         precast: env!("CARGO_PKG_VERSION").to_owned(),
         recipe: pack::artifact_recipe().to_owned(),
@@ -309,9 +314,12 @@ fn packed(
     context: &Context,
     package: &Package,
     features: &BTreeSet<String>,
-    known: Option<Found>,
+    known: Option<&Found>,
 ) -> Result<Vec<u8>> {
-    let found = known.map_or_else(|| found(context, package), Ok)?;
+    let found = match known {
+        Some(found) => Cow::Borrowed(found),
+        None => Cow::Owned(found(context, package)?),
+    };
     // A macro that includes what its build script writes can mean something else with each compiler.
     if artifact::includes_out_dir(&found.files) {
         let message = "its build script writes code for the compiler that is used";
