@@ -5,11 +5,12 @@
 //! runs. All that is not a shim of the overlay, compiled in a way that is known here, is the
 //! compiler's alone. Nothing compiled leaves the machine: it is no artifact, and not exported.
 
-use super::directory;
+use super::{config, directory};
 use crate::error::{Class, Context, Error, Result};
 use crate::graph::Request;
 use crate::pack::stage::{self, hash_of, Files};
-use crate::pack::{cargo, toolchain};
+use crate::pack::toolchain;
+use crate::pack::wrapper::escaped;
 use crate::scratch::Scratch;
 use crate::store::cache::Cache;
 use crate::store::Store;
@@ -19,6 +20,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use toml_edit::DocumentMut;
 
 /// Kind of the store's entries.
 pub(crate) const KIND: &str = "compiled";
@@ -112,13 +114,11 @@ pub fn wrapper(place: &Path, request: &Request) -> Result<Option<PathBuf>> {
 /// Whether cargo runs a program of the user's in the compiler's place.
 fn has_wrapper(directory: &Path) -> bool {
     let variables = ["RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER"];
-    let is_configured = |file: &PathBuf| {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        let document: toml_edit::DocumentMut = text.parse().unwrap_or_default();
+    let is_configured = |document: &DocumentMut| {
         document.get("build").is_some_and(|build| build.get("rustc-wrapper").is_some())
     };
     variables.iter().any(|name| std::env::var_os(name).is_some())
-        || cargo::configuration(directory).iter().any(is_configured)
+        || config::documents(directory).iter().any(is_configured)
 }
 
 /// Runs the compiler as if we were not there.
@@ -285,16 +285,16 @@ impl Unit {
     /// A list of read files as it is for every place. None if the compiler has read of the environment.
     fn general(&self, list: &[u8]) -> Option<Vec<u8>> {
         let text = std::str::from_utf8(list).ok()?;
-        let general = text.replace(&escaped(&self.folder)?, FOLDER_MARK);
-        let general = general.replace(&escaped(&self.out)?, OUT_MARK);
+        let general = text.replace(&escaped(self.folder.to_str()?), FOLDER_MARK);
+        let general = general.replace(&escaped(self.out.to_str()?), OUT_MARK);
         (!general.contains("# env-dep:")).then(|| general.into_bytes())
     }
 
     /// The list for this place.
     fn own(&self, general: &[u8]) -> Option<Vec<u8>> {
         let text = std::str::from_utf8(general).ok()?;
-        let own = text.replace(FOLDER_MARK, &escaped(&self.folder)?);
-        Some(own.replace(OUT_MARK, &escaped(&self.out)?).into_bytes())
+        let own = text.replace(FOLDER_MARK, &escaped(self.folder.to_str()?));
+        Some(own.replace(OUT_MARK, &escaped(self.out.to_str()?)).into_bytes())
     }
 }
 
@@ -318,11 +318,6 @@ fn written(said: &[u8]) -> Option<Vec<Written>> {
         is_artifact.then_some(Written { name, emit: value["emit"].as_str()?.to_owned() })
     };
     lines.map(written).collect()
-}
-
-/// A path as the compiler writes it in a list of files.
-fn escaped(path: &Path) -> Option<String> {
-    Some(path.to_str()?.replace(' ', "\\ "))
 }
 
 fn unusual() -> Error {

@@ -102,10 +102,7 @@ pub type Names = BTreeMap<String, String>;
 
 /// The names that the configuration in and above a directory gives to these sources.
 pub fn names<'a>(directory: &Path, sources: impl Iterator<Item = &'a String>) -> Names {
-    let files = cargo::configuration(directory).into_iter();
-    let texts = files.filter_map(|file| std::fs::read_to_string(file).ok());
-    // What cannot be read is cargo's to complain of.
-    let documents: Vec<DocumentMut> = texts.filter_map(|text| text.parse().ok()).collect();
+    let documents = documents(directory);
     let known = |source: &'a String| {
         let tables = documents.iter().filter_map(|document| document.get("source"));
         let mut tables = tables.filter_map(Item::as_table_like).flat_map(|tables| tables.iter());
@@ -113,6 +110,14 @@ pub fn names<'a>(directory: &Path, sources: impl Iterator<Item = &'a String>) ->
         found.map(|(name, _)| (source.clone(), name.to_owned()))
     };
     sources.filter_map(known).collect()
+}
+
+/// The user's configuration in and above a directory, nearest first.
+pub fn documents(directory: &Path) -> Vec<DocumentMut> {
+    let files = cargo::configuration(directory).into_iter();
+    let texts = files.filter_map(|file| std::fs::read_to_string(file).ok());
+    // What cannot be read is cargo's to complain of.
+    texts.filter_map(|text| text.parse().ok()).collect()
 }
 
 /// Whether the user's table means the source.

@@ -101,9 +101,14 @@ fn dep_info(args: &[&str]) -> Option<PathBuf> {
 fn name_originals(dep_info: &Path, copied: &Copied) -> Result<()> {
     // Which files rustc reads may not be asked for.
     let Ok(text) = std::fs::read_to_string(dep_info) else { return Ok(()) };
-    let escaped = |path: &Path| path_text(path).replace(' ', "\\ ");
-    let text = text.replace(&escaped(&copied.copy), &escaped(&copied.package));
+    let listed = |path: &Path| escaped(&path_text(path));
+    let text = text.replace(&listed(&copied.copy), &listed(&copied.package));
     std::fs::write(dep_info, text).at("write", dep_info)
+}
+
+/// A path as the compiler writes it in a list of files.
+pub(crate) fn escaped(path: &str) -> String {
+    path.replace(' ', "\\ ")
 }
 
 /// The compiler's arguments, changed if they compile for the wasm target.

@@ -44,12 +44,18 @@ impl Project {
         let _ = fs::remove_dir_all(&target);
         let (out, err) = ok(&mut self.command(args));
         assert!(args[0] != "run" || out.contains("tiny 2.0.0 wasm"), "{out}{err}");
-        let files = fs::read_dir(target.join("deps")).unwrap().map(|file| file.unwrap().path());
-        let is_shim = |file: &PathBuf| {
-            let name = file.file_name().unwrap().to_string_lossy().into_owned();
-            name.contains("tiny-") && name.ends_with(std::env::consts::DLL_SUFFIX)
+        self.written(std::env::consts::DLL_SUFFIX)
+    }
+
+    /// The files that were written for the shim, with this end of their name.
+    fn written(&self, end: &str) -> Vec<Vec<u8>> {
+        let deps = fs::read_dir(self.work.join("target/debug/deps")).unwrap();
+        let is_shims = |file: &PathBuf| {
+            let name = file.file_name().unwrap().to_string_lossy();
+            name.contains("tiny-") && name.ends_with(end)
         };
-        files.filter(is_shim).map(|file| fs::read(file).unwrap()).collect()
+        let files = deps.map(|file| file.unwrap().path()).filter(is_shims);
+        files.map(|file| fs::read(file).unwrap()).collect()
     }
 
     fn cache(&self) -> Cache {
@@ -64,9 +70,9 @@ impl Project {
     fn mark(&self) {
         let key = self.keys().pop().unwrap();
         let mut files = self.cache().read(KIND, &key).unwrap();
-        let is_library = |path: &&mut String| path.ends_with(std::env::consts::DLL_SUFFIX);
-        let path = files.keys().cloned().collect::<Vec<_>>().iter_mut().find(is_library).cloned();
-        files.get_mut(&path.unwrap()).unwrap().extend(MARK);
+        let is_library = |path: &str| path.ends_with(std::env::consts::DLL_SUFFIX);
+        let library = files.iter_mut().find(|(path, _)| is_library(path));
+        library.unwrap().1.extend(MARK);
         let put = |entry: &Path| {
             for (path, body) in &files {
                 fs::create_dir_all(entry.join(path).parent().unwrap()).unwrap();
@@ -96,12 +102,7 @@ fn a_shim_is_compiled_once() {
     // Another project, elsewhere, has no part in it but the store.
     let other = Project { work: Project::new("compiled too").work, store: project.store.clone() };
     assert!(is_marked(&other.libraries(&["run"])));
-    let list = other.work.join("target/debug/deps");
-    let list = fs::read_dir(list).unwrap().map(|file| file.unwrap().path()).find(|file| {
-        let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        name.starts_with("tiny-") && name.ends_with(".d")
-    });
-    let list = fs::read_to_string(list.unwrap()).unwrap();
+    let list = String::from_utf8(other.written(".d").remove(0)).unwrap();
     let own = other.work.to_string_lossy().replace(' ', "\\ ");
     assert!(list.contains(&own) && !list.contains("{precast"), "{list}");
     let (_, err) = ok(&mut other.command(&["run"]));
