@@ -16,7 +16,7 @@ use crate::error::{Class, Error, Result};
 use crate::manifest;
 use std::sync::LazyLock;
 
-pub(crate) use parts::opens_files;
+
 pub use write::{name, write_dir};
 
 /// The first line of every shim's `src/lib.rs` begins with this: by it a directory is known as ours.

@@ -6,19 +6,17 @@ pub mod artifact;
 pub mod embed;
 pub mod error;
 pub mod expand;
-pub mod graph;
 pub mod init;
 pub mod input;
 pub mod inspect;
 pub mod lower;
 pub mod manifest;
-pub mod overlay;
 pub mod pack;
 pub mod policy;
+pub mod project;
 pub mod publish;
 pub mod scratch;
 pub mod store;
-pub mod vendor;
 pub mod verify;
 
 /// The library has every part of the runtime; a shim has those that its module can use.

@@ -20,6 +20,8 @@ mod pack;
 mod policy;
 #[path = "main/publish.rs"]
 mod publish;
+#[path = "main/status.rs"]
+mod status;
 #[path = "main/store.rs"]
 mod store;
 #[path = "main/switch.rs"]
@@ -35,8 +37,9 @@ use precast::error::Class;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    precast::overlay::compiled::run();
     precast::pack::wrapper::run();
+    precast::project::later::run();
+    precast::project::lazy::run();
     let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(code) => return code,
@@ -61,9 +64,10 @@ fn main() -> ExitCode {
         Command::Publish(options) => publish::run(options, &console),
         Command::Init(options) => init::run(options, &console),
         Command::Off(options) => switch::off(options, &console),
+        Command::Status(options) => status::run(options, &console),
         passed => {
-            let (name, options) = passed.passed().expect("all others are above");
-            return match build::run(name, options, &console) {
+            let (name, arguments) = passed.passed().expect("all others are above");
+            return match build::run(&name, arguments, &console) {
                 Ok(code) => code,
                 Err(error) => fail(&error, &console),
             };

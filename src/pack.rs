@@ -24,6 +24,7 @@
 
 mod assertions;
 mod backtrace;
+pub mod batch;
 mod build;
 pub(crate) mod cargo;
 mod collect;

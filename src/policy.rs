@@ -9,9 +9,9 @@ pub(crate) use judge::problems;
 
 use crate::artifact::sha256;
 use crate::error::{Class, Context, Error, Result};
-use crate::graph::Graph;
 use crate::manifest::{self, Manifest};
 use crate::pack::Report;
+use crate::project::Graph;
 use crate::verify;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

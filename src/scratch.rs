@@ -50,6 +50,32 @@ impl Drop for Scratch {
     }
 }
 
+/// Writes a file in one step.
+pub fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
+    write(file, bytes, |_| Ok(()))
+}
+
+/// The same for a file that can be run.
+pub fn replace_program(file: &Path, bytes: &[u8]) -> Result<()> {
+    write(file, bytes, |new| {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(new, std::fs::Permissions::from_mode(0o755)).at("mark", new)?;
+        }
+        let _ = new;
+        Ok(())
+    })
+}
+
+fn write(file: &Path, bytes: &[u8], finish: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let scratch = Scratch::beside(file)?;
+    let new = scratch.path().join("new");
+    std::fs::write(&new, bytes).at("write", &new)?;
+    finish(&new)?;
+    std::fs::rename(&new, file).at("create", file)
+}
+
 /// Removes a folder, if it is there, in one step: nobody sees half of it. The rest of it is a temporary
 /// directory beside `beside`.
 pub fn remove(folder: &Path, beside: &Path, what: &'static str) -> Result<()> {

@@ -11,12 +11,15 @@ mod key;
 
 use crate::artifact;
 use crate::error::{Class, Context, Error, Result};
-use crate::manifest::Source;
-use crate::overlay::compiled;
+use crate::embed;
+use crate::manifest::{Capabilities, Source};
+use crate::pack::stage::{self, hash_of};
+use crate::project;
 use crate::pack::Report;
-use cache::{Cache, Lock};
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+pub use cache::Cache;
+use cache::Lock;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 pub use archive::Carried;
 pub use clean::{limit, Cleaned, LIMIT_VARIABLE};
@@ -25,10 +28,15 @@ pub use key::Key;
 const ARTIFACT: &str = "artifact";
 const REFUSED: &str = "refused";
 const KEY_FILE: &str = "key.json";
-const REASON_FILE: &str = "reason.txt";
 
-/// A package that could not be packed is tried again after this time.
-const REFUSED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// Kind of the entries that are shims, written out for the compiler.
+pub(crate) const SHIM: &str = "shim";
+
+/// Names the shim of an artifact with what is granted to it.
+pub(crate) fn shim_name(id: &str, grants: &Capabilities) -> String {
+    let grants = format!("{grants:?}");
+    format!("{id}-{}", &hash_of(&[embed::recipe(), &grants])[..16])
+}
 
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -55,7 +63,7 @@ impl Store {
         self.cache.root()
     }
 
-    pub(crate) fn cache(&self) -> &Cache {
+    pub fn cache(&self) -> &Cache {
         &self.cache
     }
 
@@ -70,14 +78,6 @@ impl Store {
         self.cache.has(ARTIFACT, &key.id())
     }
 
-    /// The same as [`Store::get`], whatever toolchain it was packed with; the one used last.
-    pub fn get_from_any_toolchain(&self, key: &Key) -> Option<(Key, Vec<u8>)> {
-        let mut items = self.list();
-        items.sort_by_key(|item| std::cmp::Reverse(item.used));
-        let same = |item: &Item| item.key.clone().filter(|found| found.is_alike(key));
-        items.iter().filter_map(same).find_map(|found| Some((found.clone(), self.get(&found)?)))
-    }
-
     pub fn put(&self, key: &Key, artifact: &[u8]) -> Result<()> {
         let name = format!("{}-{}.precast", key.name, key.version);
         self.cache.put(ARTIFACT, &key.id(), |entry| {
@@ -88,25 +88,41 @@ impl Store {
         Ok(())
     }
 
+    /// The same by the entry's name.
+    pub fn has_entry(&self, id: &str) -> bool {
+        self.cache.has(ARTIFACT, id)
+    }
+
+    /// The shim of an artifact, with what the workspace grants to it: its name and its folder. None if the
+    /// artifact is not there, or damaged.
+    pub(crate) fn shim(
+        &self,
+        key: &Key,
+        grants: &Capabilities,
+    ) -> Result<Option<(String, PathBuf)>> {
+        let name = shim_name(&key.id(), grants);
+        if !self.cache.has(SHIM, &name) {
+            let Some(bytes) = self.get(key) else { return Ok(None) };
+            let files = embed::embed(&artifact::read(&bytes)?)?;
+            self.cache.put(SHIM, &name, |entry| {
+                files.iter().try_for_each(|(path, body)| stage::put(&entry.join(path), body))
+            })?;
+        }
+        Ok(Some((name.clone(), self.cache.path(SHIM, &name))))
+    }
+
     /// Waits until nobody else makes this artifact.
     pub fn lock(&self, key: &Key, report: &dyn Report) -> Result<Lock> {
         self.cache.lock(ARTIFACT, &key.id(), report)
     }
 
-    /// Why packing failed lately, so that not every build tries again.
+    /// Why the package cannot be packed. What may be otherwise the next time is not kept.
     pub fn refusal(&self, key: &Key) -> Option<String> {
-        let entry = self.cache.path(REFUSED, &key.id());
-        let since = entry.join(REASON_FILE).metadata().ok()?.modified().ok()?;
-        let is_recent = since.elapsed().is_ok_and(|age| age < REFUSED_FOR);
-        let files = self.cache.read(REFUSED, &key.id()).filter(|_| is_recent)?;
-        String::from_utf8(files.get(REASON_FILE)?.clone()).ok()
+        self.cache.kept(REFUSED, &key.id())
     }
 
     pub fn refuse(&self, key: &Key, reason: &str) -> Result<()> {
-        self.cache.put(REFUSED, &key.id(), |entry| {
-            let file = entry.join(REASON_FILE);
-            std::fs::write(&file, reason).at("write", &file)
-        })?;
+        self.cache.keep(REFUSED, &key.id(), reason);
         Ok(())
     }
 
@@ -131,9 +147,9 @@ impl Store {
         check(&key, &bytes)
     }
 
-    /// How many shims are kept compiled, whatever for.
-    pub fn n_compiled(&self) -> usize {
-        self.cache.keys(compiled::KIND).len()
+    /// How many entries there are that builds add to.
+    pub fn n_kept(&self) -> usize {
+        project::KINDS.iter().map(|kind| self.cache.keys(kind).len()).sum()
     }
 
     /// Removes an artifact, as when it is damaged.

@@ -64,15 +64,6 @@ impl Uses {
     }
 }
 
-/// Whether an expansion can open files.
-pub(crate) fn opens_files(artifact: &Artifact) -> Result<bool> {
-    let opens = |set: Artifact| {
-        let imports = module::read(&set.wasm)?.imports;
-        Ok(imports.iter().any(|(_, name, _)| name == "path_open"))
-    };
-    artifact.each_set().map(opens).collect::<Result<Vec<bool>>>().map(|sets| sets.contains(&true))
-}
-
 /// The definition of `part!`.
 pub(super) fn write(artifact: &Artifact) -> Result<String> {
     let uses = artifact.each_set().map(|set| Uses::read(&set)).collect::<Result<Vec<Uses>>>()?;

@@ -1,6 +1,6 @@
 //! The command line's grammar and help.
 
-use crate::{build, embed, expand, init, inspect, pack, publish, store, switch, vendor, verify};
+use crate::{build, embed, expand, init, inspect, pack, publish, status, store, switch, vendor, verify};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use precast::error::Class;
@@ -65,6 +65,7 @@ pub(crate) enum Command {
     /// `cargo doc` with the macros precompiled
     #[command(alias = "d")]
     Doc(build::Options),
+    Status(status::Options),
     /// Use precompiled macros in every cargo command of this workspace
     On(switch::Options),
     /// Build the macros of this workspace from source again
@@ -73,12 +74,15 @@ pub(crate) enum Command {
     Store(store::Options),
     Init(init::Options),
     Publish(publish::Options),
+    /// Any other command is cargo's own, with the macros precompiled
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 impl Command {
-    /// Cargo's own commands, by their names.
-    pub(crate) fn passed(&self) -> Option<(&'static str, &build::Options)> {
-        Some(match self {
+    /// Cargo's own commands, by their names, with their arguments.
+    pub(crate) fn passed(&self) -> Option<(String, &[OsString])> {
+        let (name, options) = match self {
             Command::Build(options) => ("build", options),
             Command::Check(options) => ("check", options),
             Command::Test(options) => ("test", options),
@@ -86,8 +90,13 @@ impl Command {
             Command::Bench(options) => ("bench", options),
             Command::Clippy(options) => ("clippy", options),
             Command::Doc(options) => ("doc", options),
+            Command::Other(words) => {
+                let (name, arguments) = words.split_first()?;
+                return Some((name.to_string_lossy().into_owned(), arguments));
+            }
             _ => return None,
-        })
+        };
+        Some((name.to_owned(), &options.arguments))
     }
 }
 
@@ -99,7 +108,10 @@ pub(crate) fn toolchain() -> Option<OsString> {
 }
 
 /// Commands whose arguments are cargo's: precast's own options stand before them.
-const PASSED: [&str; 3] = ["on", "off", "vendor"];
+const PASSED: [&str; 15] = [
+    "build", "b", "check", "c", "test", "t", "run", "r", "bench", "clippy", "doc", "d", "on", "off",
+    "vendor",
+];
 
 /// Keeps what is cargo's from being read as ours.
 fn shield(words: &mut Vec<OsString>) {
@@ -109,7 +121,7 @@ fn shield(words: &mut Vec<OsString>) {
     }
     let command = words.iter().skip(1).position(|word| !word.to_string_lossy().starts_with('-'));
     let Some(at) = command.map(|at| at + 1) else { return };
-    let is_passed = build::COMMANDS.iter().chain(&PASSED).any(|name| words[at] == *name);
+    let is_passed = PASSED.iter().any(|name| words[at] == *name);
     if is_passed && words.get(at + 1).is_none_or(|word| word != "--help" && word != "-h") {
         words.insert(at + 1, "--".into());
     } else if is_passed {

@@ -1,77 +1,111 @@
-//! `cargo precast build`, `check`, `test`, `run`, `bench`, `clippy` and `doc`: cargo's own commands
-//! with the macros precompiled.
+//! Cargo's own commands with the macros precompiled: `cargo precast build`, `nextest` and any other.
 
 use crate::console::Console;
 use clap::Args;
-use precast::error::{Context, Result};
-use precast::graph::{take, Request};
-use precast::overlay::{self, compiled, Choice};
+use precast::error::{Class, Context, Error, Result};
+use precast::project::{self, take, Choice, Options as Wanted, Request};
 use precast::store::Store;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// The commands that are passed on, and the short names of some.
-pub(crate) const COMMANDS: [&str; 12] =
-    ["build", "b", "check", "c", "test", "t", "run", "r", "bench", "clippy", "doc", "d"];
+/// Cargo's short names of commands.
+const SHORT: [(&str, &str); 5] =
+    [("b", "build"), ("c", "check"), ("t", "test"), ("r", "run"), ("d", "doc")];
 
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Options {
-    /// Cargo's own arguments; `--only NAMES` and `--except NAMES` choose the macro packages
+    /// Cargo's own arguments. Of these, precast takes: `--only NAMES` and `--except NAMES` choose the macro
+    /// packages; `--members` packs those of the workspace, too; `--missing later|pack|source|fail` says what
+    /// to do with those that no store has; `--from-source` precompiles none
     #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<OsString>,
 }
 
 /// Cargo's exit code.
-pub(crate) fn run(command: &str, options: &Options, console: &Console) -> Result<ExitCode> {
-    let mut arguments = options.arguments.clone();
-    if command == "check" && crate::policy::flag(&mut arguments, "--policy") {
+pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> Result<ExitCode> {
+    let mut arguments = arguments.to_vec();
+    if command == "check" && flag(&mut arguments, "--policy") {
         crate::policy::run(arguments, console)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (choice, arguments) = choice(&arguments);
+    let long = SHORT.iter().find(|(short, _)| *short == command);
+    let command = long.map_or(command, |(_, long)| long);
+    let (wanted, arguments) = options(&arguments)?;
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let mut request = Request::of(command, &arguments, &directory);
     request.toolchain = crate::arguments::toolchain();
     let store = Store::open(None)?;
-    let overlay = overlay::prepare(&request, &choice, &store, &|text: &str| console.step(text))?;
+    let step = |text: &str| console.step(text);
+    let prepared = match project::prepare(&request, &wanted, &store, &step) {
+        Ok(prepared) => prepared,
+        // Cargo says it better, with its own exit code.
+        Err(error) if error.class() == Class::Usage && error.to_string().starts_with(CARGOS) => {
+            let mut cargo = request.cargo();
+            cargo.arg(command).args(&arguments);
+            let code = crate::console::pass(cargo)?;
+            if code == ExitCode::SUCCESS {
+                console.note(&format!("nothing was precompiled: {error}"));
+            }
+            return Ok(code);
+        }
+        Err(error) => return Err(error),
+    };
     console.clear();
     let is_quiet = arguments
         .iter()
         .take_while(|word| *word != "--")
         .any(|word| word == "-q" || word == "--quiet");
     if !is_quiet {
-        match overlay.config {
-            Some(_) => {
-                overlay::summary(&overlay.macros).iter().for_each(|line| console.summary(line))
-            }
-            None => console.summary("the overlay of `cargo precast on` is used"),
-        }
+        project::summary(&prepared.plan.macros).iter().for_each(|line| console.summary(line));
     }
-    let mut cargo = request.cargo();
-    cargo.arg(command);
-    if let Some(config) = &overlay.config {
-        cargo.arg("--config").arg(config);
-        let place = config.parent().expect("the configuration lies in the overlay");
-        if let Some(wrapper) = compiled::wrapper(place, &request)? {
-            let wrapper = toml_edit::value(wrapper.to_string_lossy().into_owned());
-            cargo.arg("--config").arg(format!("build.rustc-wrapper={wrapper}"));
-        }
+    let project::Prepared { mut cargo, plan } = prepared;
+    if plan.missing == project::Missing::Fail && !plan.wanted.is_empty() {
+        return Err(missing(&plan));
     }
-    cargo.args(&arguments);
-    // A program that runs for long must not keep others from building, nor from it what is sent to
-    // this process: as natively, it takes its place.
+    cargo.arg(command).args(&arguments);
+    // What is sent to this process is meant for the program that runs: as natively, it takes its place.
     if command == "run" {
-        drop(overlay.lock);
+        project::finish_after(&plan, &store)?;
         return crate::console::replace(cargo);
     }
-    let n_compiled = store.n_compiled();
+    let n_kept = store.n_kept();
     let code = crate::console::pass(cargo)?;
-    drop(overlay.lock);
-    if store.n_compiled() > n_compiled {
+    project::finish(&plan, &store)?;
+    if store.n_kept() > n_kept {
         store.clean(precast::store::limit(None)?)?;
     }
     Ok(code)
+}
+
+/// How errors of cargo's begin, when it cannot read the workspace.
+const CARGOS: &str = "cargo cannot read the workspace";
+
+fn missing(plan: &project::Plan) -> Error {
+    let names: Vec<String> = plan
+        .wanted
+        .iter()
+        .map(|wanted| format!("{} {}", wanted.package.name, wanted.package.version))
+        .collect();
+    let message = format!("no store has {}", names.join(", "));
+    Error::new(Class::Package, message)
+        .help("`--missing pack` packs them first, `--missing later` builds them from source this time")
+}
+
+/// The option, if it is among the arguments, is taken out.
+pub(crate) fn flag(arguments: &mut Vec<OsString>, name: &str) -> bool {
+    let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+    let found = arguments[..end].iter().position(|word| word == name);
+    found.map(|at| arguments.remove(at)).is_some()
+}
+
+/// What is ours of the arguments.
+fn options(arguments: &[OsString]) -> Result<(Wanted, Vec<OsString>)> {
+    let (choice, mut left) = choice(arguments);
+    let members = flag(&mut left, "--members");
+    let from_source = flag(&mut left, "--from-source");
+    let (missing, left) = take(&left, "--missing");
+    Ok((Wanted { choice, members, from_source, missing: missing.last().cloned() }, left))
 }
 
 /// `--only` and `--except` out of the arguments.

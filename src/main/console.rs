@@ -32,6 +32,11 @@ impl Console {
         Console { json, quiet, bar }
     }
 
+    /// The same with what a command's own arguments say besides.
+    pub(crate) fn with(&self, json: bool, quiet: bool) -> Console {
+        Console::new(self.json || json, self.quiet || quiet)
+    }
+
     /// The result of a command: `value` with `--json`, else `text`.
     pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
         self.bar.finish_and_clear();

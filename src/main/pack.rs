@@ -3,9 +3,8 @@
 use crate::console::Console;
 use clap::Args;
 use precast::error::{Context, Result};
-use precast::graph::Request;
 use precast::manifest::{Capabilities, Kind};
-use precast::overlay::{self, Shard};
+use precast::project::{self, all::Shard, Request};
 use precast::pack::{Features, Outcome, PackOptions};
 use precast::store::Store;
 use serde_json::{json, Value};
@@ -121,9 +120,9 @@ fn all(options: &Options, console: &Console) -> Result<()> {
     let request = Request::workspace(&arguments, &directory);
     let store = Store::open(None)?;
     let step = |text: &str| console.step(text);
-    let macros = overlay::pack_all(&request, options.shard, &store, &options.out, &step)?;
+    let macros = project::all::pack_all(&request, options.shard, &store, &options.out, &step)?;
     console.clear();
-    overlay::summary(&macros).iter().for_each(|line| console.summary(line));
+    project::summary(&macros).iter().for_each(|line| console.summary(line));
     console.result(&macros, String::new);
     Ok(())
 }

@@ -2,27 +2,20 @@
 
 use crate::console::Console;
 use precast::error::{Context, Result};
-use precast::graph::{Graph, Request};
+use precast::project::{Graph, Request};
 use precast::policy::{self, Judgement};
 use precast::store::Store;
 use std::ffi::OsString;
 use std::fmt::Write;
 
-/// The option, if it is among the arguments, is taken out.
-pub(crate) fn flag(arguments: &mut Vec<OsString>, name: &str) -> bool {
-    let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
-    let found = arguments[..end].iter().position(|word| word == name);
-    found.map(|at| arguments.remove(at)).is_some()
-}
-
 pub(crate) fn run(mut arguments: Vec<OsString>, console: &Console) -> Result<()> {
-    let json = flag(&mut arguments, "--json").then(|| Console::new(true, false));
+    let json = crate::build::flag(&mut arguments, "--json").then(|| Console::new(true, false));
     let console = json.as_ref().unwrap_or(console);
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let mut request = Request::of("check", &arguments, &directory);
     request.toolchain = crate::arguments::toolchain();
     let offline = arguments.iter().any(|word| word == "--offline");
-    let graph = Graph::load(&request, &Store::open(None)?)?;
+    let graph = Graph::load(&request, Store::open(None)?.cache())?;
     let report = |text: &str| console.step(text);
     let judgement = policy::check(&graph, true, offline, &report)?;
     console.result(&judgement, || text(&judgement));

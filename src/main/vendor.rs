@@ -4,10 +4,8 @@ use crate::build::choice;
 use crate::console::Console;
 use clap::Args;
 use precast::error::{Context, Result};
-use precast::graph::Request;
-use precast::overlay;
+use precast::project::{self, vendor, Request};
 use precast::store::Store;
-use precast::vendor;
 use serde_json::json;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -33,7 +31,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     let vendored =
         vendor::vendor(&request, &folder, &choice, &store, &|text: &str| console.step(text))?;
     console.clear();
-    overlay::summary(&vendored.macros).iter().for_each(|line| console.summary(line));
+    project::summary(&vendored.macros).iter().for_each(|line| console.summary(line));
     console.note(&format!(
         "{} packages in {}; put this into .cargo/config.toml to use them:",
         vendored.n_packages,

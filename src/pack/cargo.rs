@@ -57,11 +57,16 @@ pub fn home() -> Option<PathBuf> {
 
 /// The files of cargo's configuration in and above a directory, nearest first, then the user's.
 pub fn configuration(directory: &Path) -> Vec<PathBuf> {
+    let files = configuration_places(directory).into_iter();
+    files.filter(|file| file.is_file()).collect()
+}
+
+/// Where such files would be.
+pub fn configuration_places(directory: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> =
         directory.ancestors().map(|folder| folder.join(".cargo")).collect();
     folders.extend(home());
-    let files = folders.iter().flat_map(|folder| ["config.toml", "config"].map(|n| folder.join(n)));
-    files.filter(|file| file.is_file()).collect()
+    folders.iter().flat_map(|folder| ["config.toml", "config"].map(|n| folder.join(n))).collect()
 }
 
 /// What a finished cargo command said.

@@ -44,6 +44,12 @@ pub fn hash_of<P: AsRef<[u8]>>(parts: &[P]) -> String {
     hex(&hasher.finalize())
 }
 
+/// The same of files: their paths, and what is in them.
+pub fn hash_of_files(files: &Files) -> String {
+    let parts = files.iter().flat_map(|(path, body)| [path.as_bytes(), body.as_slice()]);
+    hash_of(&parts.collect::<Vec<_>>())
+}
+
 /// The manifest to build with. `text` is a normalized manifest: nothing inherited.
 pub fn manifest(text: &str) -> Result<String> {
     let mut document: DocumentMut =

@@ -1,11 +1,10 @@
 //! Keeps the store below its size: the entries that were used least lately go first.
 
 use super::cache::{Cache, Entry};
-use super::{Store, ARTIFACT, REFUSED};
+use super::{Store, ARTIFACT, REFUSED, SHIM};
 use crate::error::{Class, Error, Result};
-use crate::graph::TREE;
-use crate::overlay::compiled;
 use crate::pack::program;
+use crate::project;
 use std::time::{Duration, SystemTime};
 
 /// Sets the size that the store may have: bytes, or a number with `K`, `M` or `G`.
@@ -14,8 +13,18 @@ pub const LIMIT_VARIABLE: &str = "PRECAST_CACHE_LIMIT";
 const LIMIT: u64 = 10 << 30;
 
 /// All kinds of entries: what they are used for is written in the passes that make them.
-const KINDS: [&str; 9] =
-    [ARTIFACT, REFUSED, "module", "build", "guest", "sysroot", program::KIND, TREE, compiled::KIND];
+const KINDS: [&str; 10] = [
+    ARTIFACT,
+    REFUSED,
+    SHIM,
+    "module",
+    "build",
+    "guest",
+    "sysroot",
+    program::KIND,
+    project::KINDS[0],
+    project::KINDS[1],
+];
 
 /// Kinds that a running build reads without a lock of its own.
 const USED_BY_BUILDS: [&str; 3] = ["module", "guest", "sysroot"];

@@ -1,7 +1,8 @@
 //! What an artifact was made of: the name of its entry.
 
 use crate::error::{Class, Context, Result};
-use crate::pack::stage::hash_of;
+use crate::pack::batch::{Locked, Wanted};
+use crate::pack::stage::{self, hash_of};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -14,15 +15,39 @@ pub struct Key {
     pub checksum: String,
     /// All that were enabled.
     pub features: BTreeSet<String>,
+    /// Each package that is linked in, and each macro that it uses: name, version, checksum and features.
+    pub dependencies: BTreeSet<String>,
     /// The version of precast.
     pub precast: String,
     /// A hash of how this version packs.
     pub recipe: String,
-    /// Stands for the wasm toolchain; empty if the machine has none.
-    pub toolchain: String,
 }
 
 impl Key {
+    /// The entry in which a macro package is found that was compiled from exactly this.
+    pub fn of(wanted: &Wanted) -> Result<Key> {
+        let Locked { name, version, features, .. } = &wanted.package;
+        let text = |package: &Locked| -> Result<String> {
+            let features: Vec<&str> = package.features.iter().map(String::as_str).collect();
+            let checksum = identity(package)?;
+            Ok(format!("{} {} {checksum} {}", package.name, package.version, features.join(",")))
+        };
+        Ok(Key {
+            name: name.clone(),
+            version: version.clone(),
+            checksum: identity(&wanted.package)?,
+            features: features.clone(),
+            dependencies: wanted
+                .dependencies
+                .iter()
+                .chain(&wanted.macros)
+                .map(text)
+                .collect::<Result<_>>()?,
+            precast: env!("CARGO_PKG_VERSION").to_owned(),
+            recipe: crate::pack::artifact_recipe().to_owned(),
+        })
+    }
+
     /// The entry's name.
     pub fn id(&self) -> String {
         hash_of(&[self.write()])[..32].to_owned()
@@ -33,17 +58,21 @@ impl Key {
         format!("{} {}", self.name, self.version)
     }
 
-    /// Differs in nothing but the toolchain.
-    pub fn is_alike(&self, other: &Key) -> bool {
-        Key { toolchain: String::new(), ..self.clone() }
-            == Key { toolchain: String::new(), ..other.clone() }
-    }
-
     pub(super) fn write(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).expect("a key has only string keys")
     }
 
     pub(super) fn read(text: &[u8]) -> Result<Key> {
         serde_json::from_slice(text).class(Class::Verify, "not the key of an entry")
+    }
+}
+
+/// What stands for the package's sources: the registry's checksum, the repository's revision, or a hash
+/// of its files.
+fn identity(package: &Locked) -> Result<String> {
+    match (&package.checksum, &package.source) {
+        (Some(checksum), _) => Ok(checksum.clone()),
+        (None, Some(source)) => Ok(hash_of(&[source])),
+        (None, None) => Ok(stage::hash_of_files(&stage::read(&package.directory)?)),
     }
 }

@@ -4,7 +4,7 @@ use crate::artifact::{Artifact, Tree};
 use crate::embed;
 use crate::error::{Class, Context, Result};
 use crate::manifest::Source;
-use crate::overlay::PLACE;
+use crate::project::PLACE;
 use std::collections::{BTreeMap, BTreeSet};
 use toml_edit::{DocumentMut, Item, TableLike, Value};
 

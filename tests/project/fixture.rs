@@ -238,7 +238,8 @@ pub fn store() -> &'static Path {
 pub fn precast(directory: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-precast"));
     clean(&mut command, directory, home());
-    command.env("PRECAST_CACHE_DIR", store()).arg("precast").args(args);
+    command.env("PRECAST_CACHE_DIR", store()).env("PRECAST_MISSING", "pack");
+    command.arg("precast").args(args);
     command
 }
 

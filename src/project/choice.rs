@@ -1,11 +1,12 @@
 //! Which macro packages are to be precompiled: the command line's word, then the workspace's.
 
 use crate::error::{Class, Error, Result};
-use crate::graph::{Graph, Package};
+use super::{Graph, Package};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Names of packages. With `only`, all others are built from source; without, those in `except`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     pub only: Vec<String>,
     pub except: Vec<String>,
@@ -23,13 +24,17 @@ impl Choice {
                 return Err(error.help(format!("there are: {}", known(graph))));
             }
         }
-        if *self != Choice::default() {
+        if self.is_made() {
             return Ok(self.clone());
         }
         Ok(Choice {
             only: names(&graph.settings, "only")?,
             except: names(&graph.settings, "except")?,
         })
+    }
+
+    pub(crate) fn is_made(&self) -> bool {
+        *self != Choice::default()
     }
 
     /// Why the package is not to be precompiled.

@@ -1,13 +1,14 @@
 //! The macros of a workspace as files: what one job of many packs for all others.
 
-use super::provide::stored;
-use super::{decide, Choice, Outcome, Treated};
+use super::outcome::{Outcome, Treated};
+use super::provide::{provide, stored};
+use super::{Choice, Graph, Request};
+use crate::artifact;
 use crate::embed;
 use crate::error::{Context, Result};
-use crate::graph::{Graph, Request};
 use crate::pack::Report;
+use crate::scratch;
 use crate::store::Store;
-use crate::{artifact, overlay::directory};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -45,12 +46,13 @@ pub fn pack_all(
     out: &Path,
     report: &dyn Report,
 ) -> Result<Vec<Treated>> {
-    let graph = Graph::load(request, store)?;
+    let graph = Graph::load(request, store.cache())?;
     let choice = Choice::default().with(&graph)?;
-    let needed = graph.needed(|_| true);
-    let names: BTreeSet<String> = needed
-        .keys()
-        .map(|package| graph.packages[*package].name.clone())
+    let names: BTreeSet<String> = graph
+        .needed(|_| true)
+        .macros
+        .into_iter()
+        .map(|at| graph.packages[graph.units[at].package].name.clone())
         .filter(|name| choice.refusal(name).is_none())
         .collect();
     let only = shard.of(names);
@@ -58,19 +60,20 @@ pub fn pack_all(
         return Ok(Vec::new());
     }
     let choice = Choice { only: only.clone(), except: Vec::new() };
-    let (provided, mut macros) = decide(&graph, request, &choice, store, None, report)?;
+    let provided = provide(&graph, request, &choice, store, report)?;
     for key in provided.values().filter_map(|provided| provided.key.as_ref()) {
         let bytes = stored(store, key)?;
         let artifact = artifact::read(&bytes)?;
         let name = embed::name(&artifact);
         std::fs::create_dir_all(out).at("create", out)?;
         embed::write_dir(&embed::embed(&artifact)?, &out.join(&name))?;
-        directory::replace(&out.join(format!("{name}.precast")), &bytes)?;
+        scratch::replace(&out.join(format!("{name}.precast")), &bytes)?;
     }
-    let is_here = |treated: &Treated| {
+    let mut macros: Vec<Treated> =
+        provided.into_values().map(|provided| provided.treated).collect();
+    macros.retain(|treated| {
         only.contains(&treated.name) || matches!(treated.outcome, Outcome::Shim)
-    };
-    macros.retain(is_here);
+    });
     Ok(macros)
 }
 

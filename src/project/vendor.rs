@@ -4,12 +4,20 @@
 //! with `--locked --offline`. Packages that only macros needed are kept, since `Cargo.lock` names
 //! them, but no build compiles them.
 
+mod config;
+mod directory;
+mod plan;
+mod relocate;
+
+use super::outcome::Treated;
+use super::provide::provide;
+use super::{Choice, Graph, Request};
 use crate::error::{Class, Context, Error, Result};
-use crate::graph::{Graph, Request};
-use crate::overlay::{self, Choice, Treated};
 use crate::pack::Report;
 use crate::scratch::Scratch;
 use crate::store::Store;
+use plan::Plan;
+pub(crate) use relocate::PLACE;
 use std::path::{Path, PathBuf};
 
 /// The file by which a folder is known as ours.
@@ -37,7 +45,7 @@ pub fn vendor(
     let shown = directory;
     let directory = request.directory.join(directory);
     check_place(&directory)?;
-    let graph = Graph::load(request, store)?;
+    let graph = Graph::complete(request, store.cache())?;
     let before = graph.packages.iter().filter(|package| package.source.is_some());
     if let Some(package) = before.filter(|package| package.is_shim).find(|package| package.is_macro)
     {
@@ -49,8 +57,12 @@ pub fn vendor(
     }
     let scratch = Scratch::beside(&directory)?;
     let new = scratch.path().join("vendor");
-    let places = (new.as_path(), shown);
-    let (macros, config) = overlay::copies(&graph, request, choice, store, places, report)?;
+    let provided = provide(&graph, request, choice, store, report)?;
+    report.step("writing the packages");
+    let plan = Plan::of(&graph, &provided, store)?;
+    directory::write(&new, &plan.entries)?;
+    let config = plan.config(shown, request);
+    drop(plan);
     std::fs::write(new.join(MARK), "").at("write", &new.join(MARK))?;
     let old = scratch.path().join("old");
     if directory.exists() {
@@ -58,6 +70,7 @@ pub fn vendor(
     }
     std::fs::rename(&new, &directory).at("create", &directory)?;
     let n_packages = graph.packages.iter().filter(|package| package.source.is_some()).count();
+    let macros = provided.into_values().map(|provided| provided.treated).collect();
     Ok(Vendored { directory, macros, n_packages, config })
 }
 

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Options with a value that `cargo metadata` and `cargo tree` both know.
+/// Options with a value that `cargo metadata` knows, too.
 const EVERYWHERE: [&str; 4] = ["--manifest-path", "--config", "-Z", "--lockfile-path"];
 /// The same without a value.
 const FLAGS_EVERYWHERE: [&str; 3] = ["--locked", "--offline", "--frozen"];
@@ -14,12 +14,7 @@ const CHOICE: [&str; 6] = ["-p", "--package", "--exclude", "-F", "--features", "
 const FLAGS_OF_CHOICE: [&str; 4] =
     ["--workspace", "--all", "--all-features", "--no-default-features"];
 /// Other options with a value, which must not be taken for arguments.
-const VALUED: [&str; 12] = [
-    "--bin",
-    "--example",
-    "--test",
-    "--bench",
-    "--profile",
+const VALUED: [&str; 7] = [
     "-j",
     "--jobs",
     "--message-format",
@@ -28,32 +23,58 @@ const VALUED: [&str; 12] = [
     "--artifact-dir",
     "--out-dir",
 ];
-/// Options with which development dependencies take part.
-const DEVELOPMENT: [&str; 7] =
-    ["--tests", "--test", "--all-targets", "--examples", "--example", "--benches", "--bench"];
+/// Options that choose targets and profiles, with their values.
+const TARGETS: [&str; 5] = ["--bin", "--example", "--test", "--bench", "--profile"];
+/// The same without a value.
+const FLAGS_OF_TARGETS: [&str; 10] = [
+    "--lib",
+    "--bins",
+    "--examples",
+    "--tests",
+    "--benches",
+    "--all-targets",
+    "--doc",
+    "--release",
+    "-r",
+    "--no-deps",
+];
+/// Commands whose unit graph cargo prints, and what is built for some others.
+const PRINTED: [(&str, &str); 11] = [
+    ("build", "build"),
+    ("check", "check"),
+    ("test", "test"),
+    ("run", "build"),
+    ("bench", "bench"),
+    ("doc", "doc"),
+    ("rustc", "rustc"),
+    ("rustdoc", "rustdoc"),
+    ("clippy", "check"),
+    ("fix", "check"),
+    ("nextest", "test"),
+];
 
 /// A cargo command, as far as it decides what is built.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
+    /// `build`, or what else cargo is asked to do.
+    pub command: String,
     /// `+nightly`
     pub toolchain: Option<OsString>,
     /// Where cargo runs.
     pub directory: PathBuf,
     /// `--target-dir`
     pub target_dir: Option<PathBuf>,
-    /// Cargo will run without precast later, which then sees no change of a macro's files.
-    pub is_lasting: bool,
     common: Vec<OsString>,
     choice: Vec<OsString>,
-    development: bool,
+    targets: Vec<OsString>,
 }
 
 impl Request {
     /// The request of `cargo COMMAND ARGUMENTS`.
     pub fn of(command: &str, arguments: &[OsString], directory: &Path) -> Request {
         let mut request = Request {
+            command: command.to_owned(),
             directory: directory.to_owned(),
-            development: matches!(command, "test" | "bench"),
             ..Request::default()
         };
         let mut rest = arguments.iter();
@@ -63,8 +84,9 @@ impl Request {
                 break;
             }
             let (name, attached) = split(&text);
-            request.development |= DEVELOPMENT.contains(&name);
-            if FLAGS_EVERYWHERE.contains(&name) {
+            if FLAGS_OF_TARGETS.contains(&name) {
+                request.targets.push(word.clone());
+            } else if FLAGS_EVERYWHERE.contains(&name) {
                 request.common.push(word.clone());
             } else if name == "--all" {
                 request.choice.push("--workspace".into());
@@ -81,8 +103,12 @@ impl Request {
     /// Everything that any command might build: all members with their tests.
     pub fn workspace(arguments: &[OsString], directory: &Path) -> Request {
         let mut request = Request::of("test", arguments, directory);
-        if !request.choice.iter().any(|word| word == "--workspace") {
-            request.choice.push("--workspace".into());
+        for (words, word) in
+            [(&mut request.choice, "--workspace"), (&mut request.targets, "--all-targets")]
+        {
+            if !words.iter().any(|known| known == word) {
+                words.push(word.into());
+            }
         }
         request
     }
@@ -92,9 +118,17 @@ impl Request {
         self.common.iter().any(|word| word == "--offline" || word == "--frozen")
     }
 
-    /// Configuration is among the arguments.
-    pub(super) fn is_configured(&self) -> bool {
-        self.common.iter().any(|word| word == "--config")
+    /// All that decides what is built, as text.
+    pub(super) fn described(&self) -> String {
+        format!(
+            "{} {:?} {:?} {:?} {:?} in {}",
+            self.command,
+            self.toolchain,
+            self.common,
+            self.choice,
+            self.targets,
+            self.directory.display()
+        )
     }
 
     /// Cargo in the request's directory, with the user's environment.
@@ -105,10 +139,9 @@ impl Request {
         cargo
     }
 
-    pub(super) fn metadata(&self) -> Command {
+    pub(super) fn metadata(&self, more: &[&str]) -> Command {
         let mut cargo = self.cargo();
-        // The lock file names what any feature brings along, so all of it must be in the overlay.
-        cargo.args(["metadata", "--format-version", "1", "--all-features"]).args(&self.common);
+        cargo.args(["metadata", "--format-version", "1"]).args(more).args(&self.common);
         cargo.env("CARGO_TERM_COLOR", "never");
         cargo
     }
@@ -122,18 +155,17 @@ impl Request {
         cargo
     }
 
-    pub(super) fn tree(&self) -> Command {
+    /// Asks for the unit graph of the command; of all that tests need, if cargo does not know the command.
+    pub(super) fn unit_graph(&self, target: &Path) -> Command {
         let mut cargo = self.cargo();
-        let edges = if self.development { "normal,build,dev" } else { "normal,build" };
-        cargo.args(["tree", "--prefix", "depth", "--format", super::tree::FORMAT]);
-        cargo.args(["--edges", edges]).args(&self.common).args(&self.choice);
-        let named = |word: &OsString| word == "--target";
-        if let Some(target) = std::env::var_os("CARGO_BUILD_TARGET") {
-            if !self.choice.iter().any(named) {
-                cargo.arg("--target").arg(target);
-            }
-        }
-        cargo.env("CARGO_TERM_COLOR", "never");
+        let known = PRINTED.iter().find(|(name, _)| *name == self.command);
+        match known {
+            Some((_, command)) => cargo.arg(command).args(&self.targets),
+            None => cargo.args(["test", "--all-targets"]),
+        };
+        cargo.args(&self.common).args(&self.choice);
+        cargo.args(["--unit-graph", "-Zunstable-options", "--target-dir"]).arg(target);
+        cargo.env("CARGO_TERM_COLOR", "never").env("RUSTC_BOOTSTRAP", "1");
         cargo
     }
 
@@ -141,6 +173,7 @@ impl Request {
         match kind {
             Kind::Everywhere => self.common.extend([name.into(), value]),
             Kind::Choice => self.choice.extend([name.into(), value]),
+            Kind::Target => self.targets.extend([name.into(), value]),
             Kind::Other if name == "--target-dir" => {
                 self.target_dir = Some(self.directory.join(value));
             }
@@ -153,6 +186,7 @@ impl Request {
 enum Kind {
     Everywhere,
     Choice,
+    Target,
     Other,
 }
 
@@ -160,6 +194,7 @@ fn kind(name: &str) -> Option<Kind> {
     let kinds = [
         (&EVERYWHERE[..], Kind::Everywhere),
         (&CHOICE[..], Kind::Choice),
+        (&TARGETS[..], Kind::Target),
         (&VALUED[..], Kind::Other),
     ];
     kinds.into_iter().find(|(names, _)| names.contains(&name)).map(|(_, kind)| kind)
@@ -214,25 +249,29 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join(" ")
         };
-        let development = if request.development { " dev" } else { "" };
-        let found = format!("{}|{}{development}", words(&request.common), words(&request.choice));
+        let found = [&request.common, &request.choice, &request.targets].map(|list| words(list));
+        let found = found.join("|");
         assert_eq!(found, expected, "{command} {line}");
     }
 
     #[test]
     fn command_lines() {
-        check("build", "--release", "|");
-        check("build", "-pa --package=b -p c --all", "|-p a --package b -p c --workspace");
+        check("build", "--release", "||--release");
+        check("build", "-pa --package=b -p c --all", "|-p a --package b -p c --workspace|");
         check(
             "build",
             "--manifest-path x/Cargo.toml --locked",
-            "--manifest-path x/Cargo.toml --locked|",
+            "--manifest-path x/Cargo.toml --locked||",
         );
-        check("build", "-Fone,two --bin -p", "|-F one,two");
-        check("test", "name -p a -- -p b", "|-p a dev");
-        check("run", "-p a program --features x", "|-p a");
-        check("check", "--all-targets --target=t", "|--target t dev");
-        check("build", "-vv -j4 --profile bench -Zunstable-options", "-Z unstable-options|");
+        check("build", "-Fone,two --bin -p", "|-F one,two|--bin -p");
+        check("test", "name -p a -- -p b", "|-p a|");
+        check("run", "-p a program --features x", "|-p a|");
+        check("check", "--all-targets --target=t", "|--target t|--all-targets");
+        check(
+            "build",
+            "-vv -j4 --profile bench -Zunstable-options",
+            "-Z unstable-options||--profile bench",
+        );
     }
 
     #[test]

@@ -1,0 +1,86 @@
+//! Precompiled macros for a project that does not know of them.
+//!
+//! Cargo runs us in the compiler's place (`lazy`), by a plan that is made of its unit graph before it
+//! starts (`graph`, `plan`). What no store has is packed after the build (`later`). No file of the project
+//! changes; `on` writes two lines of configuration (`switch`), `vendor` a folder of packages.
+
+pub mod all;
+mod choice;
+mod graph;
+pub mod later;
+pub mod lazy;
+mod lock;
+mod missing;
+mod outcome;
+mod plan;
+mod provide;
+mod request;
+pub mod switch;
+pub mod vendor;
+
+use crate::error::Result;
+use crate::pack::Report;
+use crate::store::{cache, Store};
+use std::path::PathBuf;
+use std::process::Command;
+
+pub use choice::Choice;
+pub use graph::{Graph, Package, PackageIdx};
+pub use missing::Missing;
+pub use outcome::{summary, Outcome, Treated};
+pub use plan::{Options, Plan};
+pub use request::{take, Request};
+pub(crate) use vendor::PLACE;
+
+/// Kinds of entries in the store that can be made again at any time.
+pub(crate) const KINDS: [&str; 2] = [lazy::kept::KIND, plan::KIND];
+
+/// A command of cargo's that is ready to run.
+pub struct Prepared {
+    pub cargo: Command,
+    pub plan: Plan,
+}
+
+/// Makes the plan for cargo's command, and the command that follows it.
+pub fn prepare(
+    request: &Request,
+    options: &Options,
+    store: &Store,
+    report: &dyn Report,
+) -> Result<Prepared> {
+    let (key, plan) = Plan::ready(request, options, store, report)?;
+    let mut cargo = request.cargo();
+    let inner = switch::inner_wrapper(&request.directory);
+    cargo.env(lazy::VARIABLE, inner.as_deref().unwrap_or(lazy::ON));
+    cargo.env(plan::VARIABLE, key);
+    if std::env::var_os(cache::VARIABLE).is_some() {
+        // Cargo runs compilers in other directories.
+        cargo.env(cache::VARIABLE, store.directory());
+    }
+    // Its own variable comes before all other places, and would come before ours.
+    cargo.env_remove("RUSTC_WRAPPER");
+    cargo.env("CARGO_BUILD_RUSTC_WRAPPER", program()?);
+    Ok(Prepared { cargo, plan })
+}
+
+/// After cargo has finished: what was missing is packed while nobody waits.
+pub fn finish(plan: &Plan, store: &Store) -> Result<()> {
+    if plan.missing == Missing::Later && !plan.wanted.is_empty() {
+        later::add(&plan.wanted, &plan.project(), store)?;
+        later::start(store, None)?;
+    }
+    Ok(())
+}
+
+/// The same where this process becomes cargo: packing begins when cargo lets go of the target directory.
+pub fn finish_after(plan: &Plan, store: &Store) -> Result<()> {
+    if plan.missing == Missing::Later && !plan.wanted.is_empty() {
+        later::add(&plan.wanted, &plan.project(), store)?;
+        later::start(store, plan.lock().as_deref())?;
+    }
+    Ok(())
+}
+
+fn program() -> Result<PathBuf> {
+    crate::pack::wrapper::program()
+}

@@ -1,0 +1,346 @@
+//! Cargo runs us in the compiler's place, with the compiler as the first argument.
+//!
+//! Asked for a macro package that the store has, we compile its shim instead, with cargo's own
+//! arguments, at cargo's own place. Asked for a library that only such macros need, we write empty
+//! files and put the command beside them. Asked for anything else, we first compile what it uses of
+//! the empty ones, then the compiler runs as if we were not there. So being wrong about who needs what
+//! costs time, never correctness.
+
+mod invocation;
+pub(crate) mod kept;
+mod library;
+pub(crate) mod record;
+
+use super::later;
+use super::missing::Missing;
+use super::plan::{self, Plan};
+use crate::error::{Class, Error, Result};
+use crate::pack::batch::{Locked, Wanted};
+use crate::pack::stage;
+use crate::store::{Key, Store};
+use invocation::Invocation;
+pub use library::VARIABLE;
+use record::{Command, Record};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// The names of compilers, and of what cargo runs in their place for the packages of a workspace.
+const COMPILERS: [&str; 2] = ["rustc", "clippy-driver"];
+
+/// What decides how a crate is compiled.
+pub struct Context {
+    plan: Option<Plan>,
+    store: Store,
+}
+
+/// Whether cargo ran us in the compiler's place; then this never returns. Call it first in `main` of
+/// the program that is given to cargo.
+pub fn run() {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let Some(program) = words.first() else { return };
+    let stem = Path::new(program).file_stem().and_then(OsStr::to_str).unwrap_or_default();
+    let is_path = Path::new(program).components().count() > 1;
+    if COMPILERS.contains(&stem) || is_path && words.len() > 1 && !stem.starts_with("precast") {
+        std::process::exit(wrap(&words));
+    }
+}
+
+fn wrap(words: &[OsString]) -> i32 {
+    let inner = inner_wrapper();
+    let words: Vec<OsString> = inner.iter().chain(words).cloned().collect();
+    let is_ours = std::env::var_os(VARIABLE).is_some();
+    let Some(invocation) = Invocation::of(&words).filter(|_| is_ours) else {
+        return become_compiler(&words);
+    };
+    match provide(&invocation, &words) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: precast: {error}");
+            if let Some(help) = error.help_text() {
+                eprintln!("help: {help}");
+            }
+            1
+        }
+    }
+}
+
+/// A wrapper of the user's, which runs between us and the compiler.
+fn inner_wrapper() -> Option<OsString> {
+    std::env::var_os(VARIABLE).filter(|value| value != ON)
+}
+
+/// The variable's value where the user has no wrapper.
+pub const ON: &str = "1";
+
+fn provide(invocation: &Invocation, words: &[OsString]) -> Result<i32> {
+    let Ok(store) = Store::open(None) else {
+        // Nothing was put off by a precast that has no store.
+        return Ok(become_compiler(words));
+    };
+    let context = Context { plan: plan::active(&invocation.out, &store), store };
+    let Some(package) = package(invocation, &context) else {
+        library::need_all(invocation, &context)?;
+        return Ok(become_compiler(words));
+    };
+    if context.puts_off(invocation, &package) {
+        // If that cannot be written, the compiler says why it cannot, or can.
+        if library::put_off(invocation, package.clone()).is_ok() {
+            return Ok(0);
+        }
+    }
+    compile(invocation, None, &package, &context)
+}
+
+/// Compiles a crate for real: of a macro its shim, if there is one. With `command`, in the place of another
+/// process.
+fn compile(
+    invocation: &Invocation,
+    command: Option<&Command>,
+    package: &Locked,
+    context: &Context,
+) -> Result<i32> {
+    if invocation.is("proc-macro") {
+        if let Some(code) = compile_macro(invocation, command, package, context)? {
+            return Ok(code);
+        }
+    } else if is_build_script(invocation) {
+        if let Some(code) = compile_script(invocation, command, package, context)? {
+            return Ok(code);
+        }
+    }
+    library::need_all(invocation, context)?;
+    if let Some(file) = invocation.library() {
+        if !invocation.is_for_target && command.is_none() {
+            // Without it, a macro that uses this is compiled from source.
+            let _ = Record::new(invocation, package.clone()).write(&file);
+        }
+    }
+    let words = [&invocation.programs[..], &invocation.args[..]].concat();
+    let Some(command) = command else {
+        return Ok(become_compiler(&words.iter().map(OsString::from).collect::<Vec<_>>()));
+    };
+    let output = command.start(&words[0], &words[1..]).output();
+    let output = output.map_err(|error| {
+        Error::new(Class::Toolchain, format!("cannot run {}: {error}", words[0]))
+    })?;
+    if !output.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(output.status.code().unwrap_or(1))
+}
+
+impl Context {
+    /// Only macros that are precompiled need the library.
+    fn puts_off(&self, invocation: &Invocation, package: &Locked) -> bool {
+        let Some(plan) = &self.plan else { return false };
+        let is_macro = invocation.crate_types == ["proc-macro"] && cfg!(unix);
+        let is_whole = invocation.emits("link") && !invocation.args.iter().any(|arg| arg == "--test");
+        let known = ["dep-info", "metadata", "link"];
+        is_whole
+            && package.source.is_some()
+            && !invocation.is_for_target
+            && (invocation.is_library() || is_macro)
+            && invocation.emits.iter().all(|kind| known.contains(&kind.as_str()))
+            && plan.puts_off(package, (&invocation.opt_level, &invocation.debuginfo))
+    }
+}
+
+/// Compiles the macro's shim, or takes it from the store. None if the macro is to be compiled from source.
+fn compile_macro(
+    invocation: &Invocation,
+    command: Option<&Command>,
+    package: &Locked,
+    context: &Context,
+) -> Result<Option<i32>> {
+    let Some(plan) = &context.plan else { return Ok(None) };
+    if package.directory.join("precast/manifest.json").is_file() {
+        return compile_shim(invocation, command, context, &package.directory, &package.name, &[])
+            .map(Some);
+    }
+    if invocation.has_cfg("precast_from_source") || plan.refusal(package).is_some() {
+        return Ok(None);
+    }
+    let Some(wanted) = record::wanted(package.clone(), invocation) else { return Ok(None) };
+    let key = Key::of(&wanted)?;
+    if let Some(shim) = shim(&key, plan, &context.store)? {
+        let mut record = Record::new(invocation, package.clone());
+        record.shim = Some(shim.id.clone());
+        let label = format!("{}-{}", package.name, package.version);
+        let code =
+            compile_shim(invocation, command, context, &shim.folder, &label, &[shim.id])?;
+        if code == 0 {
+            let file = invocation.library().ok_or_else(|| {
+                Error::new(Class::Other, "the compiler was asked for no macro library")
+            })?;
+            if command.is_none() {
+                record.write(&file)?;
+            }
+            let mut environment = library::ours();
+            environment.extend(shim.environment);
+            library::write_dep_info(invocation, &environment)?;
+        }
+        return Ok(Some(code));
+    }
+    missing(&wanted, &key, plan, &context.store)?;
+    Ok(None)
+}
+
+/// A macro that no store has.
+fn missing(wanted: &Wanted, key: &Key, plan: &Plan, store: &Store) -> Result<()> {
+    if store.refusal(key).is_some() {
+        return Ok(());
+    }
+    match plan.missing {
+        Missing::Fail => {
+            let message = format!("no store has {}", key.label());
+            Err(Error::new(Class::Package, message)
+                .help("pack it with `--missing pack`, or build it from source with `--missing later`"))
+        }
+        // Who started cargo does that itself, when cargo has finished.
+        Missing::Later | Missing::Pack if plan.is_lasting => {
+            // A build does not fail because something cannot be packed after it.
+            let _ = later::add(std::slice::from_ref(wanted), &plan.project(), store)
+                .and_then(|()| later::start(store, None));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A shim that is ready to be compiled.
+struct Shim {
+    /// Stands for all that it was made of.
+    id: String,
+    folder: PathBuf,
+    /// Variables that the macro's compilation has read, with what they said.
+    environment: library::Environment,
+}
+
+/// The shim of an artifact in the store, written into the store if it is not there. None if there is no
+/// such artifact, or it is not permitted.
+fn shim(key: &Key, plan: &Plan, store: &Store) -> Result<Option<Shim>> {
+    if !store.has(key) || !plan.permits(key) {
+        return Ok(None);
+    }
+    store.shim(key, &plan.grants(&key.name)?).map(|found| {
+        found.map(|(id, folder)| Shim { id, folder, environment: Default::default() })
+    })
+}
+
+fn compile_shim(
+    invocation: &Invocation,
+    command: Option<&Command>,
+    context: &Context,
+    folder: &Path,
+    label: &str,
+    inputs: &[String],
+) -> Result<i32> {
+    let root = folder.join("src/lib.rs");
+    let mut args = Vec::new();
+    let mut words = invocation.args.iter().enumerate();
+    while let Some((at, word)) = words.next() {
+        match word.as_str() {
+            _ if at == invocation.root => args.push(root.to_string_lossy().into_owned()),
+            // What the original's sources would be compiled with.
+            "--extern" => {
+                let value = words.next().map(|(_, value)| value.clone()).unwrap_or_default();
+                if !value.contains('=') {
+                    args.extend([word.clone(), value]);
+                }
+            }
+            "-C" if words.clone().next().is_some_and(|(_, v)| v.starts_with("incremental=")) => {
+                words.next();
+            }
+            _ => args.push(word.clone()),
+        }
+    }
+    if !args.iter().any(|arg| arg.starts_with("--cap-lints")) {
+        args.extend(["--cap-lints".into(), "allow".into()]);
+    }
+    let mut inputs = inputs.to_vec();
+    if inputs.is_empty() {
+        // A shim that somebody has vendored.
+        inputs.push(stage::hash_of_files(&stage::read(folder)?));
+    }
+    let job = kept::Job {
+        invocation,
+        command,
+        args,
+        inputs,
+        label: label.to_owned(),
+        sources: Some(folder),
+        allowed: |_| false,
+    };
+    job.run(context.store.cache())
+}
+
+fn is_build_script(invocation: &Invocation) -> bool {
+    invocation.crate_types == ["bin"] && invocation.crate_name.starts_with("build_script_")
+}
+
+/// The build script of a published package. None if it is the compiler's alone.
+fn compile_script(
+    invocation: &Invocation,
+    command: Option<&Command>,
+    package: &Locked,
+    context: &Context,
+) -> Result<Option<i32>> {
+    if package.checksum.is_none() || context.plan.is_none() {
+        return Ok(None);
+    }
+    let Some(wanted) = record::wanted(package.clone(), invocation) else { return Ok(None) };
+    let mut inputs = vec![package.directory.to_string_lossy().into_owned()];
+    inputs.push(Key::of(&wanted)?.id());
+    let label = format!("{}-{}-build", package.name, package.version);
+    let job = kept::Job {
+        invocation,
+        command,
+        args: invocation.args.clone(),
+        inputs,
+        label,
+        sources: None,
+        allowed: |name| name.starts_with("CARGO_PKG_") || name == "CARGO_CRATE_NAME",
+    };
+    if job.is_kept(context.store.cache()) {
+        return job.run(context.store.cache()).map(Some);
+    }
+    library::need_all(invocation, context)?;
+    job.run(context.store.cache()).map(Some)
+}
+
+/// The package whose crate cargo has compiled, as cargo says it in the environment.
+fn package(invocation: &Invocation, context: &Context) -> Option<Locked> {
+    let text = |name: &str| std::env::var(name).ok();
+    let directory = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
+    let (source, checksum) = match context.plan.as_ref()?.origin(&directory) {
+        Some(origin) => origin,
+        None => plan::origin_of(&directory, &context.store),
+    };
+    Some(Locked {
+        name: text("CARGO_PKG_NAME")?,
+        version: text("CARGO_PKG_VERSION")?,
+        source,
+        checksum,
+        directory,
+        features: invocation.features.iter().cloned().collect(),
+    })
+}
+
+/// Runs the compiler as if we were not there.
+fn become_compiler(words: &[OsString]) -> i32 {
+    let Some((program, args)) = words.split_first() else {
+        eprintln!("error: precast: no compiler to run");
+        return 1;
+    };
+    let mut command = std::process::Command::new(program);
+    command.args(args);
+    #[cfg(unix)]
+    let failed = std::os::unix::process::CommandExt::exec(&mut command);
+    #[cfg(not(unix))]
+    let failed = match command.status() {
+        Ok(status) => return status.code().unwrap_or(1),
+        Err(error) => error,
+    };
+    eprintln!("error: precast: cannot run {}: {failed}", Path::new(program).display());
+    1
+}

@@ -1,0 +1,224 @@
+//! Libraries that are compiled when somebody needs them: until then cargo has empty files.
+
+use super::invocation::Invocation;
+use super::record::{self, Command, Record};
+use super::{compile, Context};
+use crate::error::{Class, Context as _, Error, Result};
+use crate::pack::batch::Locked;
+use crate::pack::wrapper::escaped;
+use crate::scratch::{self, Scratch};
+use fs4::FileExt;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// What stands in a file whose library was not compiled.
+const EMPTY: &[u8] = b"precast: not compiled, for only precompiled macros need it so far\n";
+
+/// The variable that only we set: what we wrote is of no use to a cargo that runs without us.
+pub const VARIABLE: &str = "PRECAST_LAZY";
+
+/// Another program in our place would give empty files to the compiler.
+const WRAPPER: &str = "RUSTC_WRAPPER";
+
+/// Variables of cargo's for the crate that is compiled; all others are the same for every crate.
+const OWN: [&str; 6] = [
+    "CARGO_PKG_",
+    "CARGO_MANIFEST_",
+    "CARGO_CRATE_NAME",
+    "CARGO_BIN_",
+    "CARGO_PRIMARY_PACKAGE",
+    "OUT_DIR",
+];
+
+/// Gives cargo empty files, and keeps the command that makes them.
+pub fn put_off(invocation: &Invocation, package: Locked) -> Result<()> {
+    let mut record = Record::new(invocation, package);
+    record.command = Some(Command {
+        directory: std::env::current_dir().context("the current directory is gone")?,
+        words: [&invocation.programs[..], &invocation.args[..]].concat(),
+        variables: variables(),
+    });
+    let outputs = invocation.outputs();
+    let library = invocation.library().ok_or_else(|| odd("the compiler was asked for no library"))?;
+    record.write(&library)?;
+    for (_, file) in outputs.iter().filter(|(kind, _)| *kind != "dep-info") {
+        scratch::replace(file, EMPTY)?;
+    }
+    write_dep_info(invocation, &ours())?;
+    announce(invocation, &outputs)
+}
+
+/// Variables with what they say, or that they are not set.
+pub type Environment = BTreeMap<String, Option<String>>;
+
+/// On what the use of our files depends: another cargo compiles the library again.
+pub fn ours() -> Environment {
+    [VARIABLE, WRAPPER].map(|name| (name.to_owned(), std::env::var(name).ok())).into()
+}
+
+/// Says which files the compiler has read, and on which variables the result depends.
+pub fn write_dep_info(invocation: &Invocation, environment: &Environment) -> Result<()> {
+    if !invocation.emits("dep-info") {
+        return Ok(());
+    }
+    let listed = |path: &Path| path.to_str().map(escaped).ok_or_else(|| odd("a path is not UTF-8"));
+    let source = listed(invocation.source())?;
+    let mut text = String::new();
+    for (_, file) in invocation.outputs() {
+        let _ = writeln!(text, "{}: {source}\n", listed(&file)?);
+    }
+    let _ = writeln!(text, "{source}:\n");
+    for (name, value) in environment {
+        let _ = match value {
+            Some(value) => writeln!(text, "# env-dep:{}={}", line(name), line(value)),
+            None => writeln!(text, "# env-dep:{}", line(name)),
+        };
+    }
+    scratch::replace(&invocation.dep_info(), text.as_bytes())
+}
+
+/// As the compiler writes what may have more than one line.
+fn line(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r")
+}
+
+/// Tells cargo of files, as the compiler does.
+pub fn announce(invocation: &Invocation, files: &[(&str, PathBuf)]) -> Result<()> {
+    if !invocation.tells_artifacts {
+        return Ok(());
+    }
+    let line = |(emit, file): &(&str, PathBuf)| {
+        json!({ "$message_type": "artifact", "artifact": file, "emit": emit }).to_string() + "\n"
+    };
+    let said: String = files.iter().map(line).collect();
+    std::io::stderr().write_all(said.as_bytes()).context("cannot write to standard error")
+}
+
+/// Compiles the libraries that a crate uses, if they were put off.
+pub fn need_all(invocation: &Invocation, context: &Context) -> Result<()> {
+    invocation.externs.iter().try_for_each(|(_, file)| need(file, context))
+}
+
+/// Compiles the library of this file, if it was put off.
+fn need(file: &Path, context: &Context) -> Result<()> {
+    if !is_put_off(file) {
+        return Ok(());
+    }
+    let lock = record::beside(file);
+    let lock = File::open(&lock).at("open", &lock)?;
+    FileExt::lock(&lock).at("lock", file)?;
+    // Somebody else may have been faster.
+    if !is_put_off(file) {
+        return Ok(());
+    }
+    let lost = || {
+        let message = format!("{} was not compiled, and how to is lost", file.display());
+        Error::new(Class::Other, message).help("run `cargo clean`")
+    };
+    let record = record::of(file).ok_or_else(lost)?;
+    let command = record.command.as_ref().ok_or_else(lost)?;
+    let words: Vec<OsString> = command.words.iter().map(OsString::from).collect();
+    let invocation = Invocation::of(&words).ok_or_else(lost)?;
+    let scratch = Scratch::inside(&invocation.out)?;
+    let inside = invocation.at(scratch.path());
+    let code = compile(&inside, Some(command), &record.package, context)?;
+    if code != 0 {
+        let message = format!("cannot compile {}", record.package.name);
+        return Err(Error::new(Class::Other, message));
+    }
+    // Whoever finds the metadata complete finds the rest so.
+    for (_, to) in invocation.outputs().iter().rev().filter(|(kind, _)| *kind != "dep-info") {
+        put(&scratch.path().join(to.file_name().unwrap_or_default()), to)?;
+    }
+    Ok(())
+}
+
+/// Puts a file into the place of an empty one. Cargo, which has seen that, finds what it finds newer
+/// than what was made of it.
+fn put(from: &Path, to: &Path) -> Result<()> {
+    let written = to.metadata().and_then(|metadata| metadata.modified()).at("read", to)?;
+    let file = File::options().append(true).open(from).at("open", from)?;
+    file.set_modified(written).at("date", from)?;
+    std::fs::rename(from, to).at("create", to)
+}
+
+/// Whether one of a library's files is empty.
+fn is_put_off(file: &Path) -> bool {
+    let is_library = file.extension().is_some_and(|end| end == "rlib" || end == "rmeta");
+    match is_library {
+        true => ["rmeta", "rlib"].iter().any(|end| is_empty(&file.with_extension(end))),
+        false => is_empty(file),
+    }
+}
+
+fn is_empty(file: &Path) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.len() == EMPTY.len() as u64)
+        && std::fs::read(file).is_ok_and(|found| found == EMPTY)
+}
+
+/// What cargo and the build script say to this crate alone.
+fn variables() -> BTreeMap<String, String> {
+    let mut variables: BTreeMap<String, String> =
+        std::env::vars().filter(|(name, _)| is_own(name)).collect();
+    // `OUT_DIR` is `…/out`; beside it is what the script said.
+    let out = std::env::var_os("OUT_DIR").map(PathBuf::from);
+    let said = out.and_then(|out| std::fs::read_to_string(out.with_file_name("output")).ok());
+    for line in said.iter().flat_map(|said| said.lines()) {
+        let set = line.strip_prefix("cargo:").map(|line| line.strip_prefix(':').unwrap_or(line));
+        let set = set.and_then(|line| line.strip_prefix("rustc-env="));
+        let name = set.and_then(|set| set.split_once('=')).map(|(name, _)| name);
+        if let Some((name, value)) = name.and_then(|name| Some((name, std::env::var(name).ok()?))) {
+            variables.insert(name.to_owned(), value);
+        }
+    }
+    variables
+}
+
+fn is_own(name: &str) -> bool {
+    OWN.iter().any(|start| name.starts_with(start))
+}
+
+impl Command {
+    /// The compiler with this environment, for the given arguments.
+    pub fn start(&self, program: &str, args: &[String]) -> std::process::Command {
+        let mut command = std::process::Command::new(program);
+        command.args(args).current_dir(&self.directory);
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_own) {
+                command.env_remove(&name);
+            }
+        }
+        command.envs(&self.variables);
+        command
+    }
+}
+
+impl Invocation {
+    /// The same, but for the directory of its files.
+    fn at(&self, out: &Path) -> Invocation {
+        let text = out.to_string_lossy().into_owned();
+        let mut found = self.clone();
+        let at = found.args.iter().position(|word| word == "--out-dir").map(|at| at + 1);
+        match at {
+            Some(at) => found.args[at] = text,
+            None => {
+                for word in &mut found.args {
+                    if word.starts_with("--out-dir=") {
+                        *word = format!("--out-dir={text}");
+                    }
+                }
+            }
+        }
+        found.out = out.to_owned();
+        found
+    }
+}
+
+fn odd(message: &str) -> Error {
+    Error::new(Class::Other, message)
+}

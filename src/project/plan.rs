@@ -1,0 +1,588 @@
+//! What is to be done with each macro of a build, and which libraries only precompiled macros need.
+//!
+//! It is made of the unit graph before cargo starts, and kept until something changes that it was made
+//! of. A plan that is wrong about libraries costs time; what a macro was compiled from is seen again when
+//! cargo compiles it.
+
+use super::choice::Choice;
+use super::graph::{Graph, Needed, Unit, UnitIdx};
+use super::lazy::record;
+use super::missing::Missing;
+use super::outcome::{Outcome, Treated};
+use super::{later, Request};
+use crate::artifact;
+use crate::error::Result;
+use crate::pack::batch::{Locked, Project, Wanted};
+use crate::pack::stage::hash_of;
+use crate::pack::{cargo, program, Report};
+use crate::policy::{self, Policy};
+use crate::store::{self, Key, Store};
+use fs4::FileExt;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Kind of the store's entries.
+pub(crate) const KIND: &str = "plan";
+
+/// Names the plan for the compilers that cargo starts.
+pub const VARIABLE: &str = "PRECAST_PLAN";
+
+/// Starts of names of variables that cargo, rustc or we read.
+const VARIABLES: [&str; 4] = ["CARGO", "RUST", "PRECAST", "CI"];
+
+/// Files that cargo locks while it builds, in the directory of a profile.
+const LOCKS: [&str; 2] = [".cargo-lock", ".cargo-build-lock"];
+
+/// What the user says of all macros of a build.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Options {
+    pub choice: Choice,
+    /// Also macros of the workspace, and others in directories.
+    pub members: bool,
+    /// No macro is precompiled.
+    pub from_source: bool,
+    /// What `--missing` says.
+    pub missing: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// The workspace's directory.
+    pub root: PathBuf,
+    pub missing: Missing,
+    /// Cargo runs without `cargo precast`, which `cargo precast on` has made possible.
+    pub is_lasting: bool,
+    /// Each macro package of the build, and what is done with it.
+    pub macros: Vec<Treated>,
+    /// What no store has, and somebody could pack.
+    pub wanted: Vec<Wanted>,
+    options: Options,
+    /// Where cargo looks for its configuration.
+    directory: PathBuf,
+    is_offline: bool,
+    lockfile: String,
+    settings: Value,
+    /// Sources and checksums of packages by their directories.
+    origins: BTreeMap<PathBuf, Origin>,
+    /// Libraries that only precompiled macros need, and those that others need as well.
+    put_off: BTreeSet<String>,
+    needed: BTreeSet<String>,
+    /// Packages that the policy does not permit, with the reason.
+    denied: BTreeMap<String, String>,
+    /// With a policy, the artifacts that it permits.
+    permitted: Option<BTreeSet<String>>,
+    /// Entries of the store that the plan counts on.
+    found: BTreeSet<String>,
+    /// Directories in which cargo builds.
+    targets: Vec<PathBuf>,
+    /// Files that the plan was made of.
+    stamps: BTreeMap<PathBuf, Option<String>>,
+}
+
+/// A package's source and checksum, as `Cargo.lock` says them.
+pub type Origin = (Option<String>, Option<String>);
+
+/// What is done with the macro of one unit.
+#[derive(Clone, Debug)]
+enum Decision {
+    /// It is a shim already.
+    Shim,
+    Stored(Key),
+    Missing(Box<Wanted>, Key),
+    /// Compiled from source; the reason, if the user should know.
+    Source(Option<String>),
+}
+
+impl Plan {
+    /// The plan that was made for the same build, if it still holds; else a new one. Its key comes with it.
+    pub fn ready(
+        request: &Request,
+        options: &Options,
+        store: &Store,
+        report: &dyn Report,
+    ) -> Result<(String, Plan)> {
+        let key = key(request, options);
+        if let Some(plan) = Plan::kept(&key, store).filter(|plan| plan.holds(store)) {
+            if plan.refuses() {
+                plan.sweep();
+            }
+            return Ok((key, plan));
+        }
+        let plan = Plan::make(request, options, store, report)?;
+        plan.sweep();
+        plan.keep(&key, store);
+        Ok((key, plan))
+    }
+
+    /// The plan for any cargo command of a workspace, run without us. Nothing is packed for it now.
+    pub fn lasting(request: &Request, options: &Options, store: &Store) -> Result<Plan> {
+        let options = Options { missing: Some("later".into()), ..options.clone() };
+        let mut plan = Plan::make(request, &options, store, &|_: &str| {})?;
+        plan.is_lasting = true;
+        Ok(plan)
+    }
+
+    /// The same for a workspace on which [`super::switch::on`] was called.
+    pub fn for_all(request: &Request, store: &Store) -> Result<Plan> {
+        let root = super::switch::root(request)?;
+        let plan = Plan::lasting(request, &Options::default(), store)?;
+        plan.sweep();
+        for target in &plan.targets {
+            super::switch::keep(&plan, target, store);
+        }
+        Ok(Plan { root, ..plan })
+    }
+
+    /// Some packages may not be precompiled that another plan precompiles.
+    fn refuses(&self) -> bool {
+        self.options.from_source || self.permitted.is_some() || self.options.choice.is_made()
+    }
+
+    /// Packs what is missing if the user wants it now.
+    fn make(
+        request: &Request,
+        options: &Options,
+        store: &Store,
+        report: &dyn Report,
+    ) -> Result<Plan> {
+        let graph = Graph::load(request, store.cache())?;
+        let missing = Missing::chosen(options.missing.as_deref(), &graph.settings)?;
+        // Shims that the workspace has already are judged as they are.
+        policy::require(&graph, report)?;
+        let decider = Decider {
+            choice: options.choice.with(&graph)?,
+            policy: policy::of(&graph)?.map(|(policy, _)| policy),
+            graph: &graph,
+            options,
+            store,
+        };
+        let mut decided = decider.all()?;
+        let mut packed = BTreeSet::new();
+        while missing == Missing::Pack {
+            let wanted = wanted(&graph, &decided);
+            if wanted.is_empty() {
+                break;
+            }
+            let project = Project {
+                directory: &request.directory,
+                lockfile: &graph.lockfile,
+                offline: request.is_offline(),
+            };
+            for (key, outcome) in later::pack(&wanted, &project, store, report)? {
+                if outcome == Outcome::Packed {
+                    packed.insert(key.id());
+                }
+            }
+            decided = decider.all()?;
+        }
+        Ok(decider.plan(request, missing, decided, &packed))
+    }
+
+    pub fn kept(key: &str, store: &Store) -> Option<Plan> {
+        serde_json::from_str(&store.cache().kept(KIND, key)?).ok()
+    }
+
+    /// Where it cannot be written, the next build makes it again.
+    pub fn keep(&self, key: &str, store: &Store) {
+        let text = serde_json::to_string(self).expect("a plan has only string keys");
+        store.cache().keep(KIND, key, &text);
+    }
+
+    /// Whether nothing has changed that the plan was made of.
+    pub fn holds(&self, store: &Store) -> bool {
+        let is_missing = |wanted: &Wanted| match Key::of(wanted) {
+            Ok(key) => !store.has(&key) && store.refusal(&key).is_none(),
+            Err(_) => false,
+        };
+        self.stamps.iter().all(|(file, found)| program::mark(file) == *found)
+            && self.found.iter().all(|id| store.has_entry(id))
+            && self.wanted.iter().all(is_missing)
+    }
+
+    /// Why the package's macros are compiled from source, whatever the store has.
+    pub fn refusal(&self, package: &Locked) -> Option<&str> {
+        if self.options.from_source {
+            return Some("`--from-source`");
+        }
+        if let Some(reason) = self.denied.get(&package.name) {
+            return Some(reason);
+        }
+        if package.source.is_none() && !self.options.members {
+            return Some("it is in a directory; `--members` packs it");
+        }
+        self.options.choice.refusal(&package.name)
+    }
+
+    /// Whether the policy permits the artifact.
+    pub fn permits(&self, key: &Key) -> bool {
+        self.permitted.as_ref().is_none_or(|permitted| permitted.contains(&key.id()))
+    }
+
+    /// Whether only precompiled macros need the library.
+    pub fn puts_off(&self, package: &Locked, profile: (&str, &str)) -> bool {
+        self.put_off.contains(&label(&package.name, &package.version, &package.features, profile))
+    }
+
+    pub fn origin(&self, directory: &Path) -> Option<Origin> {
+        self.origins.get(directory).cloned()
+    }
+
+    pub fn project(&self) -> Project<'_> {
+        Project {
+            directory: &self.directory,
+            lockfile: &self.lockfile,
+            offline: self.is_offline,
+        }
+    }
+
+    /// A file that cargo locks while it builds.
+    pub fn lock(&self) -> Option<PathBuf> {
+        let places = self.targets.iter().flat_map(|target| {
+            ["debug", "release"].map(|profile| target.join(profile).join(LOCKS[0]))
+        });
+        places.into_iter().find(|file| file.is_file())
+    }
+
+    /// What the workspace grants to a package's macros besides what they may do anyway.
+    pub fn grants(&self, name: &str) -> Result<crate::manifest::Capabilities> {
+        let _ = (name, &self.settings);
+        Ok(Default::default())
+    }
+
+    /// Removes what cargo finds fresh in the target directories though it is not what this plan would
+    /// make: shims of packages that are to be compiled from source, or of other artifacts, and empty
+    /// libraries that others need by now, which cargo compiles faster than we one after another.
+    /// A target directory in which another cargo builds is left as it is.
+    fn sweep(&self) {
+        for target in &self.targets {
+            let Some(_locks) = locks(target) else { continue };
+            for folder in folders(target) {
+                for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+                    let path = entry.path();
+                    if path.extension().is_some_and(|end| end == record::EXTENSION) {
+                        self.sweep_one(&path);
+                    }
+                }
+            }
+        }
+    }
+
+    fn sweep_one(&self, file: &Path) {
+        let Some(record) = record::of(file) else { return };
+        let is_stale = match (&record.shim, &record.command) {
+            (Some(shim), _) => {
+                self.refusal(&record.package).is_some() || !self.is_current(&record, shim)
+            }
+            (None, Some(command)) => command.profile().is_some_and(|(opt_level, debuginfo)| {
+                let Locked { name, version, features, .. } = &record.package;
+                self.needed.contains(&label(name, version, features, (&opt_level, &debuginfo)))
+            }),
+            (None, None) => false,
+        };
+        if is_stale {
+            let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            // What cannot be removed stays right, only slower or older.
+            let _ = std::fs::remove_file(file);
+            for end in ["rlib", "rmeta", &std::env::consts::DLL_EXTENSION] {
+                let _ = std::fs::remove_file(file.with_file_name(format!("{name}.{end}")));
+            }
+        }
+    }
+
+    /// Whether this shim would still be given for its package.
+    fn is_current(&self, record: &record::Record, shim: &str) -> bool {
+        let Ok(grants) = self.grants(&record.package.name) else { return true };
+        let id = shim.split('-').next().unwrap_or(shim);
+        shim == store::shim_name(id, &grants)
+            && self.permitted.as_ref().is_none_or(|permitted| permitted.contains(id))
+    }
+}
+
+/// Locks the target directory as cargo does when it builds. None if somebody builds in it.
+fn locks(target: &Path) -> Option<Vec<File>> {
+    let below = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    };
+    let folders = below(target).into_iter().filter(|path| path.is_dir());
+    let folders: Vec<PathBuf> =
+        folders.flat_map(|folder| below(&folder).into_iter().chain([folder])).collect();
+    let files = folders.iter().flat_map(|folder| LOCKS.map(|name| folder.join(name)));
+    let mut locks = Vec::new();
+    for file in files.filter(|file| file.is_file()) {
+        let file = File::open(file).ok()?;
+        FileExt::try_lock(&file).ok()?;
+        locks.push(file);
+    }
+    Some(locks)
+}
+
+/// Directories of a target directory in which libraries lie.
+fn folders(target: &Path) -> Vec<PathBuf> {
+    let below = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    };
+    let mut found = Vec::new();
+    for folder in below(target) {
+        let nested = below(&folder);
+        for folder in std::iter::once(&folder).chain(&nested) {
+            let deps = folder.join("deps");
+            match deps.is_dir() {
+                true => found.push(deps),
+                // The newer layout: `build/PACKAGE/HASH/out`.
+                false if folder.file_name().is_some_and(|name| name == "build") => {
+                    let units = below(folder).into_iter().flat_map(|package| below(&package));
+                    found.extend(units.map(|unit| unit.join("out")).filter(|out| out.is_dir()));
+                }
+                false => {}
+            }
+        }
+    }
+    found
+}
+
+/// Decides on the macros of a graph.
+struct Decider<'a> {
+    graph: &'a Graph,
+    choice: Choice,
+    policy: Option<Policy>,
+    options: &'a Options,
+    store: &'a Store,
+}
+
+type Decided = BTreeMap<UnitIdx, Decision>;
+
+impl Decider<'_> {
+    fn all(&self) -> Result<Decided> {
+        let units = self.graph.units.iter().enumerate();
+        let macros = units.filter(|(_, unit)| unit.kind == super::graph::Kind::Macro);
+        macros.map(|(at, _)| Ok((at, self.one(at)?))).collect()
+    }
+
+    fn one(&self, at: UnitIdx) -> Result<Decision> {
+        let package = &self.graph.packages[self.graph.units[at].package];
+        if package.is_shim {
+            return Ok(Decision::Shim);
+        }
+        if self.options.from_source {
+            return Ok(Decision::Source(None));
+        }
+        if let Some(reason) = self.choice.refusal(&package.name) {
+            return Ok(Decision::Source(Some(reason.to_owned())));
+        }
+        if package.source.is_none() && !self.options.members {
+            return Ok(Decision::Source(None));
+        }
+        if self.policy.as_ref().is_some_and(|policy| policy.refusal(&package.name).is_some()) {
+            let reason = "the policy does not permit to precompile it";
+            return Ok(Decision::Source(Some(reason.to_owned())));
+        }
+        let wanted = self.graph.wanted(at);
+        let key = Key::of(&wanted)?;
+        if self.store.has(&key) {
+            return Ok(match self.problems(&key)? {
+                problems if problems.is_empty() => Decision::Stored(key),
+                problems => {
+                    Decision::Source(Some(format!("by the policy: {}", problems.join("; "))))
+                }
+            });
+        }
+        if let Some(reason) = self.store.refusal(&key) {
+            return Ok(Decision::Source(Some(reason)));
+        }
+        Ok(Decision::Missing(Box::new(wanted), key))
+    }
+
+    /// What the policy has against an artifact.
+    fn problems(&self, key: &Key) -> Result<Vec<String>> {
+        let Some(policy) = &self.policy else { return Ok(Vec::new()) };
+        let Some(bytes) = self.store.get(key) else { return Ok(vec!["it is damaged".into()]) };
+        Ok(policy::problems(policy, &key.name, &artifact::read(&bytes)?.manifest))
+    }
+
+    fn plan(
+        &self,
+        request: &Request,
+        missing: Missing,
+        decided: Decided,
+        packed: &BTreeSet<String>,
+    ) -> Plan {
+        let graph = self.graph;
+        let is_ready =
+            |at| matches!(decided.get(&at), Some(Decision::Shim | Decision::Stored(_)));
+        let needed = graph.needed(is_ready);
+        let labels = |units: &mut dyn Iterator<Item = &Unit>| -> BTreeSet<String> {
+            units.map(|unit| self.label(unit)).collect()
+        };
+        let is_needed: BTreeSet<String> =
+            labels(&mut needed.units.iter().map(|at| &graph.units[*at]));
+        let all = labels(&mut graph.units.iter().filter(|unit| {
+            unit.is_for_host && graph.packages[unit.package].source.is_some()
+        }));
+        let package = |package: &super::graph::Package| {
+            (package.directory.clone(), (package.source.clone(), package.checksum.clone()))
+        };
+        let denied = decided.iter().filter_map(|(at, decision)| {
+            let name = &graph.packages[graph.units[*at].package].name;
+            let refuses = |policy: &Policy| policy.refusal(name);
+            let reason = self.policy.as_ref().and_then(refuses)?;
+            let _ = decision;
+            Some((name.clone(), reason.to_owned()))
+        });
+        let found = decided.values().filter_map(|decision| match decision {
+            Decision::Stored(key) => Some(key.id()),
+            _ => None,
+        });
+        let found: BTreeSet<String> = found.collect();
+        Plan {
+            root: graph.root.clone(),
+            missing,
+            is_lasting: false,
+            macros: treated(graph, &needed, &decided, missing, packed),
+            wanted: wanted(graph, &decided),
+            options: Options { choice: self.choice.clone(), ..self.options.clone() },
+            directory: request.directory.clone(),
+            is_offline: request.is_offline(),
+            lockfile: graph.lockfile.clone(),
+            settings: graph.settings.clone(),
+            origins: graph.packages.iter().map(package).collect(),
+            put_off: all.difference(&is_needed).cloned().collect(),
+            needed: is_needed,
+            denied: denied.collect(),
+            permitted: self.policy.as_ref().map(|_| found.clone()),
+            found,
+            targets: request.target_dir.iter().chain(&graph.targets).cloned().collect(),
+            stamps: stamps(graph, &request.directory),
+        }
+    }
+
+    fn label(&self, unit: &Unit) -> String {
+        let package = &self.graph.packages[unit.package];
+        let profile = (unit.profile.0.as_str(), unit.profile.1.as_str());
+        label(&package.name, &package.version, &unit.features, profile)
+    }
+}
+
+/// Stands for a library as cargo compiles it.
+fn label(
+    name: &str,
+    version: &str,
+    features: &BTreeSet<String>,
+    (opt_level, debuginfo): (&str, &str),
+) -> String {
+    let features: Vec<&str> = features.iter().map(String::as_str).collect();
+    format!("{name} {version} {opt_level} {debuginfo} {}", features.join(","))
+}
+
+/// What no store has, of the macros that the build would use if it were there.
+fn wanted(graph: &Graph, decided: &Decided) -> Vec<Wanted> {
+    let is_source = |at| matches!(decided.get(&at), Some(Decision::Source(_)) | None);
+    let mut found: BTreeMap<String, Wanted> = BTreeMap::new();
+    for at in graph.needed(|at| !is_source(at)).macros {
+        if let Some(Decision::Missing(wanted, key)) = decided.get(&at) {
+            found.insert(key.id(), (**wanted).clone());
+        }
+    }
+    found.into_values().collect()
+}
+
+fn treated(
+    graph: &Graph,
+    needed: &Needed,
+    decided: &Decided,
+    missing: Missing,
+    packed: &BTreeSet<String>,
+) -> Vec<Treated> {
+    let mut macros = Vec::new();
+    for at in &needed.macros {
+        let unit = &graph.units[*at];
+        let package = &graph.packages[unit.package];
+        let outcome = match &decided[at] {
+            Decision::Shim => Outcome::Shim,
+            Decision::Stored(key) if packed.contains(&key.id()) => Outcome::Packed,
+            Decision::Stored(_) => Outcome::Stored,
+            Decision::Missing(..) if missing == Missing::Later => Outcome::Later,
+            Decision::Missing(..) => Outcome::Source("no store has it".into()),
+            Decision::Source(Some(reason)) => Outcome::Source(reason.clone()),
+            Decision::Source(None) => continue,
+        };
+        macros.push(Treated {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            features: unit.features.clone(),
+            outcome,
+        });
+    }
+    macros.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+    macros.dedup();
+    macros
+}
+
+/// The files that decide on the graph, as they are now.
+fn stamps(graph: &Graph, directory: &Path) -> BTreeMap<PathBuf, Option<String>> {
+    let mut files = graph.manifests.clone();
+    files.extend(["Cargo.toml", "Cargo.lock", policy::FILE].map(|name| graph.root.join(name)));
+    files.extend(cargo::configuration_places(directory));
+    files.into_iter().map(|file| (file.clone(), program::mark(&file))).collect()
+}
+
+/// Stands for the command line and all that cargo and we read of the environment.
+fn key(request: &Request, options: &Options) -> String {
+    let is_read = |name: &str| VARIABLES.iter().any(|start| name.starts_with(start));
+    let mut variables: Vec<(String, String)> =
+        std::env::vars().filter(|(name, _)| is_read(name)).collect();
+    variables.sort_unstable();
+    let own = std::env::current_exe().ok().and_then(|file| program::mark(&file));
+    let parts = [
+        request.described(),
+        format!("{options:?} {own:?}"),
+        format!("{variables:?}"),
+        std::env::var("PATH").unwrap_or_default(),
+    ];
+    hash_of(&parts)[..32].to_owned()
+}
+
+/// The plan by which a compiler was started that writes into this directory.
+pub fn active(out: &Path, store: &Store) -> Option<Plan> {
+    match std::env::var(VARIABLE) {
+        Ok(key) => Plan::kept(&key, store),
+        Err(_) => super::switch::plan(out, store),
+    }
+}
+
+/// What is known of a package by its directory alone.
+pub fn origin_of(directory: &Path, store: &Store) -> Origin {
+    let vendored = std::fs::read(directory.join(".cargo-checksum.json")).ok();
+    let vendored: Option<Value> = vendored.and_then(|text| serde_json::from_slice(&text).ok());
+    let checksum = match vendored {
+        Some(value) => value["package"].as_str().map(str::to_owned),
+        None => of_download(directory, store),
+    };
+    (checksum.as_ref().map(|_| "registry".to_owned()), checksum)
+}
+
+/// The checksum of the file that cargo has unpacked: `registry/src/NAME/PACKAGE` comes from
+/// `registry/cache/NAME/PACKAGE.crate`.
+fn of_download(directory: &Path, store: &Store) -> Option<String> {
+    let registry = directory.parent()?;
+    let sources = registry.parent().filter(|sources| sources.ends_with("registry/src"))?;
+    let name = format!("{}.crate", directory.file_name()?.to_str()?);
+    let file = sources.with_file_name("cache").join(registry.file_name()?).join(name);
+    let mark = program::mark(&file)?;
+    let key = &hash_of(&[mark])[..32];
+    if let Some(known) = store.cache().kept(program::KIND, key) {
+        return Some(known);
+    }
+    let checksum = artifact::sha256(&std::fs::read(&file).ok()?);
+    store.cache().keep(program::KIND, key, &checksum);
+    Some(checksum)
+}
+
+/// Brings the store below its limit after something was put into it.
+pub fn tidy(store: &Store) -> Result<()> {
+    store.clean(store::limit(None)?).map(drop)
+}

@@ -1,0 +1,161 @@
+//! Artifacts for all macro packages of a workspace, whichever of its commands is run: from the store,
+//! or packed now.
+
+use super::graph::{Graph, PackageIdx};
+use super::later;
+use super::outcome::{Outcome, Treated};
+use super::plan::tidy;
+use super::{Choice, Request};
+use crate::artifact;
+use crate::error::{Class, Error, Result};
+use crate::pack::batch::{Locked, Project, Wanted};
+use crate::pack::Report;
+use crate::policy;
+use crate::store::{Key, Store};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A macro package with what was decided.
+#[derive(Clone, Debug)]
+pub struct Provided {
+    pub treated: Treated,
+    /// The artifact that takes its place.
+    pub key: Option<Key>,
+}
+
+/// Decides on every macro that the build needs. What is built from source brings its dependencies,
+/// and so perhaps further macros.
+pub fn provide(
+    graph: &Graph,
+    request: &Request,
+    choice: &Choice,
+    store: &Store,
+    report: &dyn Report,
+) -> Result<BTreeMap<PackageIdx, Provided>> {
+    // Shims that the workspace has already are judged as they are.
+    policy::require(graph, report)?;
+    let choice = choice.with(graph)?;
+    let policy = policy::of(graph)?.map(|(policy, _)| policy);
+    let mut decided: BTreeMap<PackageIdx, Provided> = BTreeMap::new();
+    let mut n_packed = 0;
+    loop {
+        let is_source = |at: PackageIdx| {
+            let outcome = decided.get(&at).map(|provided| &provided.treated.outcome);
+            matches!(outcome, Some(Outcome::Source(_)))
+        };
+        let macros = graph.needed(|at| !is_source(graph.units[at].package)).macros;
+        let needed: BTreeSet<PackageIdx> =
+            macros.iter().map(|at| graph.units[*at].package).collect();
+        let open: Vec<PackageIdx> =
+            needed.iter().copied().filter(|at| !decided.contains_key(at)).collect();
+        if open.is_empty() {
+            decided.retain(|package, _| needed.contains(package));
+            break;
+        }
+        let mut missing: Vec<(PackageIdx, Wanted)> = Vec::new();
+        for at in open {
+            let package = &graph.packages[at];
+            let wanted = merged(graph, at);
+            let refusal = choice.refusal(&package.name).or_else(|| {
+                let denied = policy.as_ref().is_some_and(|p| p.refusal(&package.name).is_some());
+                denied.then_some("the policy does not permit to precompile it")
+            });
+            let outcome = match refusal {
+                _ if package.is_shim => Some(Outcome::Shim),
+                Some(reason) => Some(Outcome::Source(reason.to_owned())),
+                None if package.source.is_none() => Some(Outcome::Source("it is in a directory".into())),
+                None => None,
+            };
+            match outcome {
+                Some(outcome) => {
+                    let treated = treated(&wanted, outcome);
+                    decided.insert(at, Provided { treated, key: None });
+                }
+                None => missing.push((at, wanted)),
+            }
+        }
+        let wanted: Vec<Wanted> = missing.iter().map(|(_, wanted)| wanted.clone()).collect();
+        let project = Project {
+            directory: &request.directory,
+            lockfile: &graph.lockfile,
+            offline: request.is_offline(),
+        };
+        let outcomes: BTreeMap<Key, Outcome> =
+            later::pack(&wanted, &project, store, report)?.into_iter().collect();
+        for (at, wanted) in missing {
+            let key = Key::of(&wanted)?;
+            let outcome = outcomes[&key].clone();
+            n_packed += usize::from(outcome == Outcome::Packed);
+            let provided = match outcome {
+                Outcome::Source(_) => Provided { treated: treated(&wanted, outcome), key: None },
+                _ => permitted(policy.as_ref(), &wanted, key, outcome, store)?,
+            };
+            decided.insert(at, provided);
+        }
+    }
+    if n_packed > 0 {
+        tidy(store)?;
+    }
+    Ok(decided)
+}
+
+/// An artifact that the workspace's policy does not permit is not used.
+fn permitted(
+    policy: Option<&policy::Policy>,
+    wanted: &Wanted,
+    key: Key,
+    outcome: Outcome,
+    store: &Store,
+) -> Result<Provided> {
+    let problems = match policy {
+        Some(policy) => {
+            policy::problems(policy, &key.name, &artifact::read(&stored(store, &key)?)?.manifest)
+        }
+        None => Vec::new(),
+    };
+    if problems.is_empty() {
+        return Ok(Provided { treated: treated(wanted, outcome), key: Some(key) });
+    }
+    let reason = format!("by the policy: {}", problems.join("; "));
+    Ok(Provided { treated: treated(wanted, Outcome::Source(reason)), key: None })
+}
+
+/// One package for all units that are compiled of it, with the features of all.
+fn merged(graph: &Graph, package: PackageIdx) -> Wanted {
+    let of_it = |(_, unit): &(usize, &super::graph::Unit)| {
+        unit.package == package && unit.kind == super::graph::Kind::Macro
+    };
+    let units = graph.units.iter().enumerate().filter(of_it);
+    let mut all = units.map(|(at, _)| graph.wanted(at));
+    let mut merged = all.next().expect("a macro is needed in some unit");
+    for other in all {
+        merged.package.features.extend(other.package.features);
+        merge(&mut merged.dependencies, other.dependencies);
+        merge(&mut merged.macros, other.macros);
+    }
+    merged.sort();
+    merged
+}
+
+fn merge(into: &mut Vec<Locked>, from: Vec<Locked>) {
+    for package in from {
+        let same = |known: &&mut Locked| known.directory == package.directory;
+        match into.iter_mut().find(same) {
+            Some(known) => known.features.extend(package.features),
+            None => into.push(package),
+        }
+    }
+}
+
+fn treated(wanted: &Wanted, outcome: Outcome) -> Treated {
+    let Locked { name, version, features, .. } = &wanted.package;
+    Treated { name: name.clone(), version: version.clone(), features: features.clone(), outcome }
+}
+
+/// An artifact that was found in the store, or put there.
+pub fn stored(store: &Store, key: &Key) -> Result<Vec<u8>> {
+    let gone = || {
+        let message = format!("{} is no longer in the store", key.label());
+        Error::new(Class::Other, message).help("run the command again")
+    };
+    store.get(key).ok_or_else(gone)
+}
