@@ -87,6 +87,13 @@ impl Error {
         self
     }
 
+    /// The same once more, for another who has it in common.
+    #[must_use]
+    pub fn again(&self) -> Error {
+        let Inner { class, messages, help } = &*self.0;
+        Error(Box::new(Inner { class: *class, messages: messages.clone(), help: help.clone() }))
+    }
+
     pub fn class(&self) -> Class {
         self.0.class
     }

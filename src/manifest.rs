@@ -282,6 +282,9 @@ pub struct Linked {
     pub checksum: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,
+    /// All that were enabled, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
 }
 
 /// What is linked into every module beside the packages of its lock file.

@@ -9,8 +9,11 @@
 //! | `guest`     | of our `proc_macro`, an rlib                                       |
 //! | `stage`     | of the package, one that compiles for wasm                         |
 //! | `rewrite`   | of macro functions, exports                                        |
+//! | `lock`      | of a lock file, that of one package                                |
+//! | `exact`     | of a manifest, one with the versions of a lock file                |
+//! | `batch`     | of many packages, workspaces that agree                            |
 //! | `wrapper`   | of cargo's calls of the compiler, ours                             |
-//! | `build`     | of the staged package, linked wasm                                 |
+//! | `build`     | of a staged workspace, linked wasm                                 |
 //! | `module`    | of linked wasm, its parts                                          |
 //! | `backtrace` | of its parts, those without a printer of backtraces                |
 //! | `imports`   | of its imports, a verdict                                          |
@@ -28,10 +31,12 @@ pub mod batch;
 mod build;
 pub(crate) mod cargo;
 mod collect;
+mod exact;
 mod exports;
 mod guest;
 mod imports;
 pub(crate) mod inherit;
+mod lock;
 mod module;
 mod profile;
 pub(crate) mod program;
@@ -44,6 +49,7 @@ mod sysroot;
 pub(crate) mod toolchain;
 pub mod wrapper;
 
+pub use batch::{pack_wanted, Locked, Project, Wanted};
 pub(crate) use cargo::compile as run_rustc;
 pub(crate) use collect::{ENVIRONMENT, READABLE};
 pub(crate) use rebuild::{published, rebuild, Rebuilt};
@@ -53,14 +59,14 @@ use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{self, is_choice, Capabilities, Manifest, Set, ASSERTIONS};
 use crate::scratch::Scratch;
 use crate::store::cache;
-use crate::{embed, lower};
+use crate::embed;
+use batch::{Builder, Request};
 use cache::Cache;
+use lock::Lock;
 use profile::Profile;
 use resolve::Package;
 use serde::Serialize;
 use stage::{hash_of, Files};
-use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -68,9 +74,12 @@ use toolchain::Toolchain;
 
 /// Whatever decides what cargo builds, besides its inputs. Part of the cache's keys, as text: a
 /// program that works otherwise finds nothing there.
-const BUILD_RECIPE: [&str; 6] = [
+const BUILD_RECIPE: [&str; 9] = [
     include_str!("pack/assertions.rs"),
+    include_str!("pack/batch.rs"),
     include_str!("pack/build.rs"),
+    include_str!("pack/exact.rs"),
+    include_str!("pack/lock.rs"),
     include_str!("pack/rewrite.rs"),
     include_str!("pack/rewrite/hashing.rs"),
     include_str!("pack/rewrite/panics.rs"),
@@ -176,6 +185,7 @@ impl<F: Fn(&str)> Report for F {
 /// The program must call [`wrapper::run`] first in its `main`, since cargo runs it for each crate.
 pub fn pack(options: &PackOptions, report: &dyn Report) -> Result<Vec<Outcome>> {
     wrapper::program()?;
+    let start = Instant::now();
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let cache = Cache::open(options.cache.as_deref())?;
     let mut packages = Vec::new();
@@ -183,28 +193,23 @@ pub fn pack(options: &PackOptions, report: &dyn Report) -> Result<Vec<Outcome>> 
         report.step(&format!("looking for {spec}"));
         packages.push(resolve::resolve(spec, &directory, options.offline)?);
     }
+    let failed = |package: &Package| format!("cannot pack {} {}", package.name, package.version);
     let mut outcomes = Vec::new();
     for package in &packages {
         let features = options.features.of(package, &packages);
         let sets = options.sets.iter().map(|set| set.of(package, &packages)).collect();
         let options = PackOptions { features, sets, ..options.clone() };
-        let outcome = one(package, &options, &cache, report);
-        let context = format!("cannot pack {} {}", package.name, package.version);
-        outcomes.push(outcome.context(context)?);
+        let packed = artifact(package, &options, &cache, report).context(failed(package))?;
+        outcomes.push(written(packed, &options.out, start)?);
     }
     Ok(outcomes)
 }
 
-fn one(
-    package: &Package,
-    options: &PackOptions,
-    cache: &Cache,
-    report: &dyn Report,
-) -> Result<Outcome> {
-    let start = Instant::now();
-    let Packed { artifact, bytes, cached, notes } = artifact(package, options, cache, report)?;
-    let shim = options.out.join(embed::name(&artifact));
-    let file = options.out.join(format!("{}.precast", embed::name(&artifact)));
+/// Writes artifact and shim.
+fn written(packed: Packed, out: &Path, start: Instant) -> Result<Outcome> {
+    let Packed { artifact, bytes, cached, notes } = packed;
+    let shim = out.join(embed::name(&artifact));
+    let file = out.join(format!("{}.precast", embed::name(&artifact)));
     embed::write_dir(&embed::embed(&artifact)?, &shim)?;
     replace(&file, &bytes)?;
     Ok(Outcome {
@@ -222,11 +227,13 @@ fn one(
 }
 
 /// An artifact in memory, and its file's bytes.
-pub(crate) struct Packed {
-    pub(crate) artifact: Artifact,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) cached: bool,
-    pub(crate) notes: Vec<String>,
+#[derive(Debug)]
+pub struct Packed {
+    pub artifact: Artifact,
+    pub bytes: Vec<u8>,
+    /// Its modules came from the cache.
+    pub cached: bool,
+    pub notes: Vec<String>,
 }
 
 /// Packs one package that was found before; nothing but the cache is written.
@@ -238,18 +245,54 @@ pub(crate) fn artifact(
 ) -> Result<Packed> {
     wrapper::program()?;
     let toolchain = toolchain::find(&package.directory, cache, report)?;
-    let made = make(package, options, &toolchain, cache, report)?;
-    report.step(&format!("lowering {}", package.name));
-    let image = lower::compress(&lower::lower(&made.wasm)?)?;
-    let Made { mut manifest, wasm, lockfile, mut licenses, asserted, mut cached, mut notes } = made;
+    let lock = match (&package.lockfile, package.is_locked) {
+        (Some(lockfile), true) => Lock::parse(lockfile)?,
+        _ => versions(package, options.offline)?,
+    };
+    let request =
+        Request { package: package.clone(), lock, linked: None, options: options.clone() };
+    let builder = Builder {
+        toolchain: &toolchain,
+        directory: &package.directory,
+        offline: options.offline,
+        cache,
+    };
+    builder.pack(vec![Ok(request)], report).pop().expect("one request has one result")
+}
+
+/// Chooses the versions of a package's dependencies: those of its author's lock file, else the newest.
+fn versions(package: &Package, offline: bool) -> Result<Lock> {
+    let scratch = Scratch::new()?;
+    let staged = scratch.path().join("package");
+    stage::write(package, &staged)?;
+    let mut command = cargo::command(&package.directory);
+    match package.lockfile {
+        // Keeps the versions of the author's lock file, and drops what the macro does not need.
+        Some(_) => command.args(["update", "--workspace"]),
+        None => command.arg("generate-lockfile"),
+    };
+    command.arg("--manifest-path").arg(staged.join("Cargo.toml"));
+    if offline {
+        command.arg("--offline");
+    }
+    let output = cargo::run(command, |_| {})?;
+    if !output.success {
+        return Err(cargo::failure("cannot choose versions of its dependencies", &output.stderr));
+    }
+    let lockfile = staged.join("Cargo.lock");
+    Lock::parse(&std::fs::read_to_string(&lockfile).at("read", &lockfile)?)
+}
+
+/// The artifact of a package with its modules, the first one being that of its own features.
+fn assemble(package: &Package, options: &PackOptions, made: Vec<Compiled>) -> Result<Packed> {
+    let mut made = made.into_iter();
+    let first = made.next().expect("every package has a first feature set");
+    let Compiled { made: Made { manifest, wasm, lockfile, licenses, cached, notes, .. }, image } =
+        first;
+    let (mut manifest, mut licenses, mut cached, mut notes) = (manifest, licenses, cached, notes);
     manifest.capabilities.extend(&options.grants);
     let mut sets: Vec<(Set, Module)> = Vec::new();
-    let mut wanted: VecDeque<Features> = options.sets.iter().cloned().collect();
-    wanted.extend(options.features.with_assertions(asserted));
-    while let Some(features) = wanted.pop_front() {
-        let options = PackOptions { features: features.clone(), ..options.clone() };
-        let made = make(package, &options, &toolchain, cache, report)?;
-        wanted.extend(features.with_assertions(made.asserted));
+    for Compiled { made, image } in made {
         let Manifest { features, macros, linked, .. } = made.manifest;
         let packed = || sets.iter().map(|(set, _)| &set.features).chain([&manifest.features]);
         if packed().any(|packed| *packed == features) {
@@ -261,13 +304,10 @@ pub(crate) fn artifact(
             let error = Error::new(Class::Usage, message);
             return Err(error.help("a shim knows the package's own features: pack one of the sets"));
         }
-        report.step(&format!("lowering {}", package.name));
-        let image = lower::compress(&lower::lower(&made.wasm)?)?;
         licenses.extend(made.licenses);
         cached &= made.cached;
-        notes.extend(
-            made.notes.into_iter().filter(|note| !notes.contains(note)).collect::<Vec<_>>(),
-        );
+        let new: Vec<String> = made.notes.into_iter().filter(|n| !notes.contains(n)).collect();
+        notes.extend(new);
         sets.push((Set { features, macros, linked }, Module { wasm: made.wasm, image }));
     }
     let source = package.files.clone();
@@ -306,94 +346,25 @@ struct Made {
     notes: Vec<String>,
 }
 
-fn make(
-    package: &Package,
-    options: &PackOptions,
-    toolchain: &Toolchain,
-    cache: &Cache,
-    report: &dyn Report,
-) -> Result<Made> {
+/// A module with its compressed image.
+struct Compiled {
+    made: Made,
+    image: Vec<u8>,
+}
+
+/// Stands for whatever decides what cargo makes of its inputs.
+fn recipe_of_builds(toolchain: &Toolchain) -> String {
     let guest_key = guest::key();
     let mut parts: Vec<&str> = BUILD_RECIPE.to_vec();
     parts.extend([toolchain.key.as_str(), &guest_key]);
-    let build_key = hash_of(&parts)[..16].to_owned();
-    let _used = cache.share("build", &build_key, report)?;
-    let shared = cache.path("build", &build_key);
-    // Staged packages have fixed places, for cargo to find again what it has compiled.
-    let label = format!("{}-{}", package.name, package.version);
-    let staged = shared.join("staged").join(&label);
-    let _staged = cache.lock("build", &format!("{build_key}-{label}"), report)?;
-    let lockfile = stage_locked(package, &staged, options.offline)?;
-    let key = module_key(package, options, &build_key, &lockfile);
-    // What the package depends on by path may have changed; cargo knows.
-    if !stage::has_paths(&package.manifest) {
-        if let Some(entry) = cache.get("module", &key)? {
-            if let Ok(made) = load(&entry, &lockfile) {
-                return Ok(made);
-            }
-        }
-    }
-    let guest = guest::build(toolchain, cache, report)?;
-    report.step(&format!("compiling {} {}", package.name, package.version));
-    let job = build::Job {
-        toolchain,
-        guest: &guest,
-        staged: &staged,
-        directory: &package.directory,
-        shared: &shared,
-        features: &options.features,
-        offline: options.offline,
-    };
-    // One build at a time with one toolchain; who finds its module in the cache does not wait for it.
-    let building = cache.lock("build", &format!("{build_key}-target"), report)?;
-    let built = build::build(&job, report)?;
-    drop(building);
-    let mut made = finish(package, &built, &job, &lockfile, &options.profile, cache)?;
-    made.asserted = assertions::concerned(&build::Job { offline: true, ..job })?;
-    cache.put("module", &key, |entry| store(&made, entry))?;
-    Ok(made)
+    hash_of(&parts)[..16].to_owned()
 }
 
-/// Stages the package and chooses the versions of its dependencies.
-fn stage_locked(package: &Package, staged: &Path, offline: bool) -> Result<String> {
-    if staged.exists() {
-        std::fs::remove_dir_all(staged).at("empty", staged)?;
-    }
-    stage::write(package, staged)?;
-    let mut command = cargo::command(&package.directory);
-    match package.lockfile {
-        // Keeps the versions of the author's lock file, and drops what the macro does not need.
-        Some(_) => command.args(["update", "--workspace"]),
-        None => command.arg("generate-lockfile"),
-    };
-    command.arg("--manifest-path").arg(staged.join("Cargo.toml"));
-    // With the versions of a project at hand, the registry need not be asked.
-    if offline || package.is_locked {
-        command.arg("--offline");
-    }
-    let output = cargo::run(command, |_| {})?;
-    if !output.success && package.is_locked && !offline {
-        let package = Package { is_locked: false, ..package.clone() };
-        return stage_locked(&package, staged, offline);
-    }
-    if !output.success {
-        return Err(cargo::failure("cannot choose versions of its dependencies", &output.stderr));
-    }
-    let lockfile = staged.join("Cargo.lock");
-    std::fs::read_to_string(&lockfile).at("read", &lockfile)
-}
-
-fn module_key(package: &Package, options: &PackOptions, build_key: &str, lockfile: &str) -> String {
-    let features = format!("{:?}", options.features);
-    let mut parts: Vec<&[u8]> = vec![
-        build_key.as_bytes(),
-        package.name.as_bytes(),
-        package.manifest.as_bytes(),
-        lockfile.as_bytes(),
-        features.as_bytes(),
-    ];
+fn module_key(package: &Package, inputs: &[&str], profile: &[String]) -> String {
+    let mut parts: Vec<&[u8]> = inputs.iter().map(|text| text.as_bytes()).collect();
+    parts.extend([package.name.as_bytes(), package.manifest.as_bytes()]);
     parts.extend(MODULE_RECIPE.iter().chain(&profile::RECIPE).map(|text| text.as_bytes()));
-    parts.extend(options.profile.iter().map(String::as_bytes));
+    parts.extend(profile.iter().map(String::as_bytes));
     parts.extend(package.files.iter().flat_map(|(path, body)| [path.as_bytes(), body.as_slice()]));
     hash_of(&parts)[..32].to_owned()
 }
@@ -402,21 +373,21 @@ fn module_key(package: &Package, options: &PackOptions, build_key: &str, lockfil
 fn finish(
     package: &Package,
     built: &build::Built,
-    job: &build::Job,
+    features: &Features,
+    toolchain: &Toolchain,
     lockfile: &str,
     profile: &[String],
-    cache: &Cache,
+    cache: &Path,
 ) -> Result<Made> {
     let mut module = module::parse(&built.wasm)?;
     backtrace::drop_printer(&mut module);
     imports::check(&module)?;
     let exports = exports::read(&module, &stage::declared(package))?;
-    let toolchain = job.toolchain;
     let mut manifest = collect::manifest(package, built, &exports, toolchain, lockfile)?;
     // Cargo tells the package's own.
-    let others = job.features.names.iter().flat_map(|names| names.split([',', ' ']));
+    let others = features.names.iter().flat_map(|names| names.split([',', ' ']));
     manifest.features.extend(others.filter(|name| name.contains('/')).map(str::to_owned));
-    if !job.features.asserted.is_empty() {
+    if !features.asserted.is_empty() {
         manifest.features.push(ASSERTIONS.to_owned());
     }
     manifest.features.sort_unstable();
@@ -428,7 +399,7 @@ fn finish(
         .context("cannot run samples")?;
     let wasm = shrink::shrink(&module, &exports, &origin, &profile)?;
     let mut notes = Vec::new();
-    for folder in [Some(cache.root().to_owned()), cargo::home()].into_iter().flatten() {
+    for folder in [Some(cache.to_owned()), cargo::home()].into_iter().flatten() {
         let text = folder.to_string_lossy();
         if contains(&wasm, text.as_bytes()) {
             notes
@@ -443,7 +414,7 @@ fn finish(
     }
     let licenses = collect::licenses(package, built, toolchain)?;
     let lockfile = lockfile.to_owned();
-    let asserted = Vec::new();
+    let asserted = assertions::concerned(package, &built.linked)?;
     Ok(Made { manifest, wasm, lockfile, licenses, asserted, cached: false, notes })
 }
 
@@ -476,8 +447,7 @@ fn store(made: &Made, entry: &Path) -> Result<()> {
     Ok(())
 }
 
-fn load(entry: &Path, lockfile: &str) -> Result<Made> {
-    let mut files = stage::read(entry)?;
+fn load(mut files: Files, lockfile: &str) -> Result<Made> {
     let mut take = |name: &str| {
         let missing = || Error::new(Class::Other, format!("the cache entry has no {name}"));
         files.remove(name).ok_or_else(missing)
@@ -529,20 +499,5 @@ impl Features {
         let (names, with_assertions) = manifest::parts_of(features);
         let names = names.into_iter().map(str::to_owned).collect();
         (Features { names, no_default: true, ..Features::default() }, with_assertions)
-    }
-
-    fn arguments(&self) -> Vec<OsString> {
-        let mut arguments = Vec::new();
-        if !self.names.is_empty() {
-            arguments.push("--features".into());
-            arguments.push(self.names.join(",").into());
-        }
-        if self.no_default {
-            arguments.push("--no-default-features".into());
-        }
-        if self.all {
-            arguments.push("--all-features".into());
-        }
-        arguments
     }
 }

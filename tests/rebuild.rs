@@ -305,6 +305,7 @@ fn what_cannot_be_rebuilt_is_named() {
                 version: "1.0.0".into(),
                 checksum: None,
                 license: None,
+                features: Vec::new(),
             }
         });
         linked.name = "near".into();

@@ -155,6 +155,7 @@ fn a_bill_of_materials() {
         version: version.into(),
         checksum: Some("cd".repeat(32)),
         license: Some("MIT/Apache-2.0".into()),
+        features: vec!["proc-macro".into()],
     };
     manifest.linked.push(quote("1.0.1"));
     manifest.sets[0].linked = vec![quote("1.0.1"), quote("2.0.0")];

@@ -136,11 +136,14 @@ struct Made {
 }
 
 /// Of a linked package; the set is left out where it is the first one.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Used {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     license: Option<String>,
+    /// The features that were enabled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    features: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     set: Option<usize>,
 }
@@ -299,19 +302,23 @@ fn dependencies(manifest: &Manifest) -> Vec<Resource<Used>> {
         name: Some(base.name.into()),
         uri: Some(base.uri),
         digest: base.sha256.map(|sha256| Digest { sha256 }),
-        annotations: Some(Used { license: Some(base.license.into()), set: None }),
+        annotations: Some(Used {
+            license: Some(base.license.into()),
+            features: Vec::new(),
+            set: None,
+        }),
     }));
     all
 }
 
 fn used(linked: &Linked, set: Option<usize>) -> Resource<Used> {
-    let Linked { name, version, checksum, license } = linked.clone();
-    let annotated = license.is_some() || set.is_some();
+    let Linked { name, version, checksum, license, features } = linked.clone();
+    let annotated = license.is_some() || set.is_some() || !features.is_empty();
     Resource {
         name: None,
         uri: Some(purl(&name, &version)),
         digest: checksum.map(|sha256| Digest { sha256 }),
-        annotations: annotated.then_some(Used { license, set }),
+        annotations: annotated.then_some(Used { license, features, set }),
     }
 }
 
@@ -334,7 +341,7 @@ fn add(manifest: &mut Manifest, used: Resource<Used>) -> Result<()> {
         (Some(_), _) => return Ok(()),
     };
     let (name, version) = named(&uri)?;
-    let Used { license, set } = used.annotations.unwrap_or(Used { license: None, set: None });
+    let Used { license, features, set } = used.annotations.unwrap_or_default();
     let linked = match set {
         None => Some(&mut manifest.linked),
         Some(set) => {
@@ -343,6 +350,6 @@ fn add(manifest: &mut Manifest, used: Resource<Used>) -> Result<()> {
         }
     };
     let linked = linked.ok_or_else(|| not("a package is linked to no feature set"))?;
-    linked.push(Linked { name, version, checksum: sha256, license });
+    linked.push(Linked { name, version, checksum: sha256, license, features });
     Ok(())
 }

@@ -4,13 +4,14 @@
 //! some macros ask: axum's `debug_handler` expands to nothing in a release build. Such a package is
 //! packed both ways, and its shim takes the module that cargo's own build of it would be.
 
-use super::build::Job;
-use super::{cargo, stage};
-use crate::error::{Class, Context, Result};
+use super::build::Dependency;
+use super::resolve::Package;
+use super::stage::{self, Files};
+use crate::error::{Context, Result};
 use proc_macro2::{TokenStream, TokenTree};
-use serde_json::Value;
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::str::FromStr;
+use toml_edit::DocumentMut;
 
 const NAME: &str = "debug_assertions";
 
@@ -19,43 +20,27 @@ const OTHERS: [&str; 4] = ["tests/", "benches/", "examples/", "target/"];
 
 /// The packages, as `name@version`, that are to be compiled with debug assertions as well: the macro's
 /// own and those of the same repository, if any of them asks. What others check is only themselves.
-pub fn concerned(job: &Job) -> Result<Vec<String>> {
-    let mut command = cargo::command(job.directory);
-    command.args(["metadata", "--format-version", "1", "--filter-platform"]);
-    command.arg(super::toolchain::TARGET).arg("--manifest-path").arg(job.staged.join("Cargo.toml"));
-    command.args(job.features.arguments());
-    if job.offline {
-        command.arg("--offline");
-    }
-    let output = cargo::run(command, |_| {})?;
-    if !output.success {
-        return Err(cargo::failure("cannot list what it depends on", &output.stderr));
-    }
-    let metadata: Value =
-        serde_json::from_str(&output.stdout).class(Class::Other, "cargo's metadata is no JSON")?;
-    let root = metadata["resolve"]["root"].as_str().unwrap_or_default();
-    let resolved = metadata["resolve"]["nodes"].as_array().into_iter().flatten();
-    let resolved: Vec<&str> = resolved.filter_map(|node| node["id"].as_str()).collect();
-    let packages = metadata["packages"].as_array().into_iter().flatten();
-    let packages: Vec<&Value> = packages
-        .filter(|package| resolved.contains(&package["id"].as_str().unwrap_or("")))
-        .collect();
-    let home = packages.iter().find(|package| package["id"] == root);
-    let home = home.and_then(|package| package["repository"].as_str());
-    let mut asking = false;
-    let mut names = Vec::new();
-    for package in packages {
-        let same = home.is_some() && package["repository"].as_str() == home;
-        if package["id"] != root && !same {
+pub fn concerned(package: &Package, linked: &BTreeSet<Dependency>) -> Result<Vec<String>> {
+    let home = repository(&package.manifest);
+    let mut asking = asks(&package.files);
+    let mut names = vec![format!("{}@{}", package.name, package.version)];
+    for Dependency { name, version, manifest, .. } in linked {
+        let text = std::fs::read_to_string(manifest).at("read", manifest)?;
+        if home.is_none() || repository(&text) != home {
             continue;
         }
-        let text = |key: &str| package[key].as_str().unwrap_or_default();
-        names.push(format!("{}@{}", text("name"), text("version")));
-        let directory = Path::new(text("manifest_path")).parent();
-        asking = asking || directory.map_or(Ok(false), asks)?;
+        names.push(format!("{name}@{version}"));
+        if let (false, Some(directory)) = (asking, manifest.parent()) {
+            asking = asks(&stage::read(directory)?);
+        }
     }
     names.sort_unstable();
     Ok(if asking { names } else { Vec::new() })
+}
+
+fn repository(manifest: &str) -> Option<String> {
+    let document: DocumentMut = manifest.parse().ok()?;
+    document.get("package")?.get("repository")?.as_str().map(str::to_owned)
 }
 
 /// Cargo's options for a build with debug assertions in these packages.
@@ -67,13 +52,12 @@ pub fn settings(packages: &[String]) -> impl Iterator<Item = String> + '_ {
 }
 
 /// Whether a file of the library decides something by debug assertions.
-fn asks(package: &Path) -> Result<bool> {
-    let files = stage::read(package)?;
+fn asks(files: &Files) -> bool {
     let text = |(path, body): (&String, &Vec<u8>)| {
         let is_other = OTHERS.iter().any(|other| path.starts_with(other));
         (path.ends_with(".rs") && !is_other).then(|| String::from_utf8_lossy(body).into_owned())
     };
-    Ok(files.iter().filter_map(text).any(|text| mentions(&text)))
+    files.iter().filter_map(text).any(|text| mentions(&text))
 }
 
 /// Whether the name stands in the source itself, not in what it writes.

@@ -1,12 +1,14 @@
-//! Compiles a staged package to wasm with cargo.
+//! Compiles a workspace of staged packages to wasm with cargo.
 
 use super::toolchain::{Toolchain, TARGET};
 use super::wrapper::{self, Config};
-use super::{assertions, cargo, Features, Report};
+use super::lock::Id;
+use super::{assertions, cargo};
 use crate::error::{Class, Context, Error, Result};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// The profile's settings, given on the command line so that no configuration overrides them.
 ///
@@ -41,14 +43,21 @@ const NO_C: &str = "no-c-compiler-for-packed-macros";
 pub struct Job<'a> {
     pub toolchain: &'a Toolchain,
     pub guest: &'a Path,
-    /// The staged package.
+    /// The staged workspace.
     pub staged: &'a Path,
+    pub members: &'a [Member],
     /// Directory of the user, where cargo's configuration is looked for.
     pub directory: &'a Path,
     /// Directory shared by all builds with this toolchain and guest.
     pub shared: &'a Path,
-    pub features: &'a Features,
+    /// Packages, as `name@version`, with debug assertions.
+    pub asserted: &'a [String],
     pub offline: bool,
+}
+
+/// A macro package of the workspace.
+pub struct Member {
+    pub directory: PathBuf,
 }
 
 pub struct Built {
@@ -63,7 +72,24 @@ pub struct Built {
     pub has_build_script: bool,
 }
 
-pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
+/// What happens while cargo works.
+pub enum Event<'a> {
+    /// A crate for wasm is compiled, or was before.
+    Compiled(&'a str),
+    /// A member's module is there. Linked are all packages that were compiled so far.
+    Module(usize, Built),
+}
+
+/// Why cargo did not compile everything.
+#[derive(Debug)]
+pub struct Failed {
+    /// Name, version if it is known, and what was said of each crate that failed.
+    crates: Vec<(String, Option<String>, String)>,
+    stderr: String,
+}
+
+/// Builds the members, each as far as it can be. None if everything was compiled.
+pub fn build(job: &Job, tell: &mut dyn FnMut(Event)) -> Result<Option<Failed>> {
     let config = Config {
         target: TARGET.to_owned(),
         guest: Some(job.guest.to_owned()),
@@ -80,30 +106,27 @@ pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
     for tool in ["CC_wasm32_wasip1", "CXX_wasm32_wasip1", "AR_wasm32_wasip1"] {
         cargo.env(tool, NO_C);
     }
-    cargo.args(["build", "--lib", "--profile", "precast", "--target", TARGET]);
-    cargo.args(["--message-format", "json-render-diagnostics"]);
+    cargo.args(["build", "--workspace", "--lib", "--keep-going"]);
+    cargo.args(["--profile", "precast", "--target", TARGET, "--message-format", "json"]);
     cargo.arg("--manifest-path").arg(job.staged.join("Cargo.toml"));
     cargo.arg("--target-dir").arg(job.shared.join("target"));
     let settings = PROFILE.map(|setting| format!("profile.precast.{setting}"));
-    for setting in settings.into_iter().chain(assertions::settings(&job.features.asserted)) {
+    for setting in settings.into_iter().chain(assertions::settings(job.asserted)) {
         cargo.arg("--config").arg(setting);
     }
-    cargo.args(job.features.arguments());
     if job.offline {
         cargo.arg("--offline");
     }
-    let mut found = Found::default();
-    let output = cargo::run(cargo, |line| found.message(line, report))?;
-    if !output.success {
-        return Err(explain(&output.stderr));
-    }
-    let wasm = found.wasm.take().ok_or_else(|| {
-        Error::new(Class::Package, "the build made no wasm module; is this a proc-macro crate?")
+    let mut found = Found { members: job.members, ..Found::default() };
+    let mut broken = None;
+    let output = cargo::run(cargo, |line| {
+        broken = broken.take().or(found.message(line, tell).err());
     })?;
-    let wasm = std::fs::read(&wasm).at("read", &wasm)?;
-    let has_build_script = found.scripts.contains(&job.staged.join("Cargo.toml"));
-    let Found { linked, features, crate_name, .. } = found;
-    Ok(Built { wasm, linked, features, crate_name, has_build_script })
+    if let Some(error) = broken {
+        return Err(error);
+    }
+    let failed = || Failed { crates: failures(&output.stderr, &found.said), stderr: output.stderr };
+    Ok((!output.success).then(failed))
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,58 +134,154 @@ pub struct Dependency {
     pub name: String,
     pub version: String,
     pub manifest: PathBuf,
+    pub features: Vec<String>,
+    /// Where cargo has it from: `registry+https://…`, `git+…`, or `path+file://…`.
+    pub source: String,
 }
 
 impl Dependency {
-    /// From a message about an artifact: its id is `SOURCE#NAME@VERSION`, or `SOURCE/NAME#VERSION`.
+    /// From a message about an artifact.
     fn of(message: &Value) -> Option<Dependency> {
-        let (source, fragment) = message["package_id"].as_str()?.rsplit_once('#')?;
-        let last = source.rsplit('/').next().unwrap_or(source);
-        let (name, version) = fragment.rsplit_once('@').unwrap_or((last, fragment));
+        let (source, name, version) = package(message)?;
         let manifest = PathBuf::from(message["manifest_path"].as_str()?);
-        Some(Dependency { name: name.to_owned(), version: version.to_owned(), manifest })
+        let features = message["features"].as_array().into_iter().flatten();
+        let mut features: Vec<String> =
+            features.filter_map(Value::as_str).map(str::to_owned).collect();
+        features.sort_unstable();
+        Some(Dependency { name, version, manifest, features, source })
+    }
+
+    pub fn is(&self, id: &Id) -> bool {
+        let source = id.source.as_deref().map(|source| source.split('#').next().unwrap_or(source));
+        self.name == id.name
+            && self.version == id.version
+            && match source {
+                Some(source) => self.source == source,
+                None => self.source.starts_with("path+"),
+            }
     }
 }
 
-#[derive(Default)]
-struct Found {
-    wasm: Option<PathBuf>,
-    linked: BTreeSet<Dependency>,
-    features: Vec<String>,
-    crate_name: String,
-    /// Manifests of packages with a build script.
-    scripts: BTreeSet<PathBuf>,
+/// Source, name and version of the package that a message is about: its id is
+/// `SOURCE#NAME@VERSION`, or `SOURCE/NAME#VERSION`.
+fn package(message: &Value) -> Option<(String, String, String)> {
+    let (source, fragment) = message["package_id"].as_str()?.rsplit_once('#')?;
+    let last = source.split('?').next().unwrap_or(source).rsplit('/').next().unwrap_or(source);
+    let (name, version) = fragment.rsplit_once('@').unwrap_or((last, fragment));
+    Some((source.to_owned(), name.to_owned(), version.to_owned()))
 }
 
-impl Found {
+#[derive(Default)]
+struct Found<'a> {
+    members: &'a [Member],
+    linked: BTreeSet<Dependency>,
+    /// Manifests of packages with a build script.
+    scripts: BTreeSet<PathBuf>,
+    /// Errors of the compiler by name and version.
+    said: BTreeMap<(String, String), String>,
+}
+
+impl Found<'_> {
     /// One line of cargo's JSON messages.
-    fn message(&mut self, line: &str, report: &dyn Report) {
-        let Ok(message) = serde_json::from_str::<Value>(line) else { return };
-        if message["reason"] != "compiler-artifact" {
-            return;
+    fn message(&mut self, line: &str, tell: &mut dyn FnMut(Event)) -> Result<()> {
+        let Ok(message) = serde_json::from_str::<Value>(line) else { return Ok(()) };
+        if message["reason"] == "compiler-message" && message["message"]["level"] == "error" {
+            if let Some((_, name, version)) = package(&message) {
+                let text = message["message"]["rendered"].as_str().unwrap_or_default();
+                self.said.entry((name, version)).or_default().push_str(text);
+            }
         }
+        if message["reason"] != "compiler-artifact" {
+            return Ok(());
+        }
+        let manifest = message["manifest_path"].as_str().map(PathBuf::from).unwrap_or_default();
         if message["target"]["kind"][0] == "custom-build" {
-            self.scripts.extend(message["manifest_path"].as_str().map(PathBuf::from));
+            self.scripts.insert(manifest);
+            return Ok(());
         }
         let files = message["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let inside = |file: &&str| Path::new(file).iter().any(|part| part == TARGET);
         let files: Vec<&str> = files.filter(inside).collect();
-        let Some(file) = files.first() else { return };
-        if !file.ends_with(".wasm") && !file.ends_with(".rlib") {
-            return;
-        }
+        let Some(file) = files.first() else { return Ok(()) };
         let name = message["target"]["name"].as_str().unwrap_or_default();
         if file.ends_with(".wasm") {
-            self.wasm = Some(PathBuf::from(file));
-            self.crate_name = name.replace('-', "_");
-            let features = message["features"].as_array().into_iter().flatten();
-            self.features = features.filter_map(Value::as_str).map(str::to_owned).collect();
-            self.features.sort_unstable();
-        } else {
+            let is_it = |member: &Member| member.directory.join("Cargo.toml") == manifest;
+            let Some(at) = self.members.iter().position(is_it) else { return Ok(()) };
+            let built = Built {
+                wasm: std::fs::read(file).at("read", Path::new(file))?,
+                linked: self.linked.clone(),
+                features: Dependency::of(&message).map(|own| own.features).unwrap_or_default(),
+                crate_name: name.replace('-', "_"),
+                has_build_script: self.scripts.contains(&manifest),
+            };
+            tell(Event::Module(at, built));
+        } else if file.ends_with(".rlib") {
             self.linked.extend(Dependency::of(&message));
+        } else {
+            return Ok(());
         }
-        if message["fresh"] == false {
-            report.step(&format!("compiled {name}"));
+        tell(Event::Compiled(name));
+        Ok(())
+    }
+}
+
+const NOT_COMPILED: &str = "error: could not compile `";
+const SCRIPT_FAILED: &str = "error: failed to run custom build command for `";
+
+/// What cargo and the compiler said of each crate that failed.
+fn failures(
+    stderr: &str,
+    said: &BTreeMap<(String, String), String>,
+) -> Vec<(String, Option<String>, String)> {
+    let mut failures: Vec<(String, Option<String>, String)> = Vec::new();
+    for ((name, version), text) in said {
+        failures.push((name.clone(), Some(version.clone()), text.clone()));
+    }
+    let is_head = |line: &str| line.starts_with(NOT_COMPILED) || line.starts_with(SCRIPT_FAILED);
+    let mut lines = stderr.lines().peekable();
+    // What the compiler's wrapper says of what ended the compiler.
+    let mut loose = String::new();
+    while let Some(line) = lines.next() {
+        if line.starts_with("error: precast: ") {
+            loose += &format!("{line}\n");
+        }
+        if !is_head(line) {
+            continue;
+        }
+        // `NAME` or `NAME vVERSION (PLACE)`
+        let named = line.split('`').nth(1).unwrap_or_default();
+        let mut words = named.split(' ');
+        let name = words.next().unwrap_or_default().to_owned();
+        let version = words.next().and_then(|word| word.strip_prefix('v')).map(str::to_owned);
+        let mut text = format!("{line}\n");
+        while let Some(more) = lines.next_if(|line| {
+            !is_head(line) && !line.starts_with("error: precast: ") && !line.starts_with("warning: build failed")
+        }) {
+            text += &format!("{more}\n");
+        }
+        match failures.iter_mut().find(|(known, at, _)| {
+            *known == name && (version.is_none() || at.is_none() || *at == version)
+        }) {
+            Some((.., said)) => *said += &text,
+            None => failures.push((name, version, format!("{loose}{text}"))),
+        }
+    }
+    failures
+}
+
+impl Failed {
+    /// Cargo missed what it had not downloaded.
+    pub fn is_offline(&self) -> bool {
+        self.crates.is_empty() && cargo::is_offline(&self.stderr)
+    }
+
+    /// The error of a package that needs the crates for which `needs` holds, by name and version.
+    pub fn error(&self, needs: &dyn Fn(&str, Option<&str>) -> bool) -> Error {
+        let needed = self.crates.iter().filter(|(name, version, _)| needs(name, version.as_deref()));
+        let texts: Vec<&str> = needed.map(|(.., text)| text.as_str()).collect();
+        match texts.is_empty() {
+            true => explain(&self.stderr),
+            false => explain(&texts.concat()),
         }
     }
 }
@@ -171,7 +290,7 @@ impl Found {
 fn explain(stderr: &str) -> Error {
     let stderr = stderr.trim();
     let script = "failed to run custom build command for `";
-    if let Some(at) = stderr.find(script) {
+    if let (Some(at), None) = (stderr.find(script), cargo::trouble(stderr)) {
         let name = stderr[at + script.len()..].split('`').next().unwrap_or("");
         // What it says to cargo on standard output is long, and tells nothing.
         let said = stderr.split("--- stderr").last().unwrap_or(stderr).trim();
@@ -181,4 +300,37 @@ fn explain(stderr: &str) -> Error {
         );
     }
     cargo::failure("the package does not compile for wasm", stderr)
+}
+
+/// How far a build is.
+pub struct Progress<'a> {
+    start: Instant,
+    names: &'a [String],
+    n_crates: usize,
+    n_compiled: usize,
+}
+
+impl Progress<'_> {
+    pub fn new(names: &[String], n_crates: usize) -> Progress<'_> {
+        Progress { start: Instant::now(), names, n_crates, n_compiled: 0 }
+    }
+
+    /// After one more crate: what is compiled, how much of it is done, and how long the rest may take.
+    pub fn text(&mut self, name: &str, n_done: usize, n_packages: usize) -> String {
+        self.n_compiled += 1;
+        let n_crates = self.n_crates.max(self.n_compiled);
+        let what = match self.names {
+            [one] => one.clone(),
+            many => format!("{} packages", many.len()),
+        };
+        let left = self.start.elapsed().mul_f64((n_crates - self.n_compiled) as f64 / self.n_compiled as f64);
+        let left = match left.as_secs() {
+            0..3 => String::new(),
+            seconds => format!(", about {seconds} s left"),
+        };
+        format!(
+            "compiling {what}: {name}; {n_done} of {n_packages} packages, {} of {n_crates} crates{left}",
+            self.n_compiled
+        )
+    }
 }

@@ -121,7 +121,7 @@ fn killed(_status: &std::process::ExitStatus) -> bool {
     false
 }
 
-/// What cargo wrote as an error, with help where the network or the lock file is the cause.
+/// What cargo wrote as an error, with its cause and help where that is not the package itself.
 pub fn failure(what: &str, stderr: &str) -> Error {
     let stderr = stderr.trim();
     let shown: Vec<&str> = stderr
@@ -130,26 +130,102 @@ pub fn failure(what: &str, stderr: &str) -> Error {
         .take(LINES_SHOWN_MAX)
         .collect();
     let shown = if shown.is_empty() { stderr.to_owned() } else { shown.join("\n") };
+    if let Some(trouble) = trouble(stderr) {
+        let message = format!("{what}: {}:\n{shown}", trouble.cause);
+        return Error::new(trouble.class, message).help(trouble.help);
+    }
     let error = Error::new(Class::Package, format!("{what}:\n{shown}"));
-    let mentions = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
-    if let Some(name) = broken_crate(stderr) {
-        return error.help(format!(
+    match broken_crate(stderr) {
+        Some(name) => error.help(format!(
             "`{name}` must compile for wasm32-wasip1: there are no sockets, threads, processes and \
              C libraries"
-        ));
+        )),
+        None => error,
     }
-    if mentions(&["--offline", "offline mode"]) {
-        return error.help("it is not in cargo's local cache: allow the network once");
+}
+
+/// Trouble of the machine, which says nothing of the package that was compiled.
+pub struct Trouble {
+    pub class: Class,
+    pub cause: String,
+    help: &'static str,
+}
+
+/// What cargo, the compiler or the linker complained of, if the machine is the cause.
+pub fn trouble(stderr: &str) -> Option<Trouble> {
+    let mentions = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
+    let other = |cause: &str, help| {
+        Some(Trouble { class: Class::Other, cause: cause.to_owned(), help })
+    };
+    if mentions(&["No space left on device", "os error 28)", "Disk quota exceeded", "os error 112)"]) {
+        return other("the disk is full", "free some space, or set PRECAST_CACHE_DIR to a directory on another disk");
     }
-    if mentions(&[
-        "Could not resolve host",
-        "failed to download",
-        "spurious network",
-        "Couldn't connect",
-    ]) {
-        return error.help("check the network and cargo's configuration of registries");
+    if mentions(&["Read-only file system", "Permission denied (os error 13)"]) {
+        return other("a file cannot be written", "set PRECAST_CACHE_DIR to a directory that can be written");
     }
-    error
+    if mentions(&["memory allocation of ", "out of memory", "Cannot allocate memory", "Out of memory"]) {
+        return other("memory is short", "free some memory and try again");
+    }
+    if let Some((signal, name)) = ended_by(stderr) {
+        return other(
+            &format!("a compiler was ended by signal {signal} ({name})"),
+            "try again; the system ends processes when memory is short",
+        );
+    }
+    if mentions(&["could not execute process", "Too many open files", "os error 11)"])
+        && !mentions(&["--- stderr"])
+    {
+        return other("a program could not be started", "try again with less running");
+    }
+    if is_offline(stderr) {
+        return other("something is not in cargo's local cache", "it is not in cargo's local cache: allow the network once");
+    }
+    if mentions(&NETWORK) {
+        return other("the network failed", "check the network and cargo's configuration of registries");
+    }
+    if mentions(&["target may not be installed", "can't find crate for `core`"]) {
+        return Some(Trouble {
+            class: Class::Toolchain,
+            cause: "the compiler lacks its standard library for wasm32-wasip1".into(),
+            help: "run `rustup target add wasm32-wasip1`, or name another compiler with PRECAST_RUSTC",
+        });
+    }
+    None
+}
+
+/// Cargo needs what it has not downloaded, and was not allowed to.
+pub fn is_offline(stderr: &str) -> bool {
+    ["--offline", "offline mode"].iter().any(|word| stderr.contains(word))
+}
+
+/// How cargo says that it could not download.
+const NETWORK: [&str; 7] = [
+    "Could not resolve host",
+    "Couldn't connect",
+    "Could not connect",
+    "failed to download",
+    "spurious network",
+    "Timeout was reached",
+    "network failure",
+];
+
+/// Signals by which others end a process: not its own faults.
+const ENDED: [(u32, &str); 6] = [
+    (1, "SIGHUP"),
+    (2, "SIGINT"),
+    (7, "SIGBUS"),
+    (9, "SIGKILL"),
+    (15, "SIGTERM"),
+    (24, "SIGXCPU"),
+];
+
+/// The signal that ended a compiler or linker from outside.
+fn ended_by(stderr: &str) -> Option<(u32, &'static str)> {
+    stderr.split("signal: ").skip(1).find_map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let number: u32 = rest[..end].parse().ok()?;
+        ENDED.into_iter().find(|(signal, _)| *signal == number)
+    })
 }
 
 /// The crate that the compiler refused.

@@ -127,7 +127,7 @@ fn limits(manifest: &str) -> Result<Limits> {
 
 fn linked(built: &Built, lockfile: &str) -> Result<Vec<Linked>> {
     let mut linked = Vec::new();
-    for Dependency { name, version, manifest } in &built.linked {
+    for Dependency { name, version, manifest, features, .. } in &built.linked {
         let document = parse(&std::fs::read_to_string(manifest).at("read", manifest)?)?;
         let license = document.get("package").and_then(|item| item.get("license")?.as_str());
         linked.push(Linked {
@@ -135,6 +135,7 @@ fn linked(built: &Built, lockfile: &str) -> Result<Vec<Linked>> {
             version: version.clone(),
             checksum: checksum(lockfile, name, version),
             license: license.map(str::to_owned),
+            features: features.clone(),
         });
     }
     Ok(linked)
@@ -147,7 +148,7 @@ pub fn licenses(package: &Package, built: &Built, toolchain: &Toolchain) -> Resu
     for (path, body) in package.files.iter().filter(|(path, _)| is_license(path)) {
         licenses.insert(format!("{label}/{path}"), body.clone());
     }
-    for Dependency { name, version, manifest } in &built.linked {
+    for Dependency { name, version, manifest, .. } in &built.linked {
         let folder = manifest.parent().unwrap_or(Path::new("."));
         for entry in std::fs::read_dir(folder).at("read", folder)? {
             let path = entry.at("read", folder)?.path();

@@ -3,15 +3,16 @@
 //! Nothing that an earlier pack compiled is used but the standard library and the guest, which the
 //! cache checks: every crate is compiled again, in a directory that did not exist before.
 
+use super::batch::{Builder, Locked, Request, Task};
 use super::cache::Cache;
+use super::lock::Lock;
 use super::resolve::{self, Package};
 use super::stage::Files;
-use super::{assertions, build, finish, guest, stage, toolchain, wrapper, Features, Report};
+use super::{finish, guest, toolchain, wrapper, Features, Made, PackOptions, Report};
 use crate::artifact::Artifact;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{Linked, Manifest, Source};
-use crate::scratch::Scratch;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the sources give now.
 pub struct Rebuilt {
@@ -38,34 +39,55 @@ pub fn rebuild(
     let cache = Cache::open(None)?;
     let toolchain = toolchain::recorded(&artifact.manifest.toolchain, &directory, &cache, report)?;
     let guest = guest::build(&toolchain, &cache, report)?;
-    let scratch = Scratch::inside(shared)?;
-    let staged = scratch.path().join(format!("{}-{}", package.name, package.version));
-    stage::write(&package, &staged)?;
-    report.step(&format!("compiling {} {} again", package.name, package.version));
-    let mut job = build::Job {
-        toolchain: &toolchain,
-        guest: &guest,
-        staged: &staged,
-        directory: shared,
-        shared: &shared.join(&toolchain.key),
-        features: features.unwrap_or(&recorded),
-        offline,
+    let request = Request {
+        lock: Lock::parse(package.lockfile.as_deref().unwrap_or_default())?,
+        // With other features, others may be enabled in what is linked.
+        linked: features.is_none().then(|| linked(artifact)),
+        package,
+        options: PackOptions::default(),
     };
-    let asserting;
-    if with_assertions {
-        asserting = job.features.with_assertions(assertions::concerned(&job)?).unwrap_or_default();
-        job.features = &asserting;
-    }
-    let built = build::build(&job, report)?;
-    let lockfile = staged.join("Cargo.lock");
-    let lockfile = std::fs::read(&lockfile).at("read", &lockfile)?;
-    if lockfile != artifact.lockfile {
+    let package = &request.package;
+    report.step(&format!("compiling {} {} again", package.name, package.version));
+    let builder = Builder { toolchain: &toolchain, directory: shared, offline, cache: &cache };
+    let shared = shared.join(&toolchain.key);
+    let unfit = || {
         let message = "the recorded Cargo.lock does not fit the sources: cargo changes it";
-        return Err(Error::new(Class::Verify, message));
+        Error::new(Class::Verify, message)
+    };
+    if request.lock.find(&package.name, &package.version, None).is_none() {
+        return Err(unfit());
     }
-    let lockfile = String::from_utf8_lossy(&lockfile);
-    let made = finish(&package, &built, &job, &lockfile, &artifact.manifest.profile, &cache)?;
+    let make = |features: &Features| -> Result<Made> {
+        let task = Task::new(&request, features)?;
+        let (built, lockfile) = builder.alone(task, &shared, &guest, report)?;
+        if !lockfile.is_some_and(|lockfile| lockfile.as_bytes() == artifact.lockfile) {
+            return Err(unfit());
+        }
+        let lockfile = String::from_utf8_lossy(&artifact.lockfile);
+        let profile = &artifact.manifest.profile;
+        finish(package, &built, features, &toolchain, &lockfile, profile, cache.root())
+    };
+    let features = features.unwrap_or(&recorded);
+    let mut made = make(features)?;
+    if with_assertions {
+        made = make(&features.with_assertions(made.asserted).unwrap_or_default())?;
+    }
     Ok(Rebuilt { wasm: made.wasm, manifest: made.manifest, licenses: made.licenses })
+}
+
+/// What the manifest tells of the linked packages.
+fn linked(artifact: &Artifact) -> Vec<Locked> {
+    let one = |linked: &Linked| {
+        Locked {
+            name: linked.name.clone(),
+            version: linked.version.clone(),
+            source: None,
+            checksum: linked.checksum.clone(),
+            directory: PathBuf::new(),
+            features: linked.features.iter().cloned().collect(),
+        }
+    };
+    artifact.manifest.linked.iter().map(one).collect()
 }
 
 /// The files of a package as the registry has it now; `shared` as above.

@@ -8,7 +8,7 @@ use crate::error::{Class, Context, Error, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use toml_edit::{value, Array, DocumentMut, Item, Table, TableLike};
+use toml_edit::{value, Array, DocumentMut, Item, Table};
 
 /// A package's files by path, the separator being `/`.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -88,25 +88,19 @@ pub fn manifest(text: &str) -> Result<String> {
     Ok(document.to_string())
 }
 
-/// Whether the manifest has a dependency that is a directory.
-pub fn has_paths(manifest: &str) -> bool {
-    fn below(table: &dyn TableLike, inside: bool) -> bool {
-        table.iter().any(|(key, item)| {
-            let inside_now = inside || key.ends_with("dependencies");
-            (inside && key == "path")
-                || item.as_table_like().is_some_and(|table| below(table, inside_now))
-        })
-    }
-    manifest.parse::<DocumentMut>().is_ok_and(|document| below(document.as_table(), false))
-}
-
-/// Writes the package into `directory`, with the manifest to build with.
-pub fn write(package: &Package, directory: &Path) -> Result<()> {
+/// Writes the package's files into `directory`, but for the manifest.
+pub fn write_files(package: &Package, directory: &Path) -> Result<()> {
     for (path, body) in &package.files {
         if path != "Cargo.toml" && path != "Cargo.lock" && !path.starts_with(".cargo/") {
             put(&directory.join(path), body)?;
         }
     }
+    Ok(())
+}
+
+/// Writes the package into `directory`, with the manifest to build with.
+pub fn write(package: &Package, directory: &Path) -> Result<()> {
+    write_files(package, directory)?;
     put(&directory.join("Cargo.toml"), manifest(&package.manifest)?.as_bytes())?;
     if let Some(lockfile) = &package.lockfile {
         put(&directory.join("Cargo.lock"), lockfile.as_bytes())?;

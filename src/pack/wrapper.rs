@@ -80,6 +80,10 @@ fn wrap(args: &[OsString]) -> Result<i32> {
     if let (true, Some((copy, Some(path)))) = (status.success(), copied) {
         name_originals(&path, &copy)?;
     }
+    if status.code().is_none() {
+        // Cargo sees only how we end.
+        eprintln!("error: precast: the compiler was ended by a {status}");
+    }
     Ok(status.code().unwrap_or(1))
 }
 

@@ -88,6 +88,7 @@ fn manifest() -> Manifest {
             version: "1.0.0".into(),
             checksum: None,
             license: Some("MIT".into()),
+            features: Vec::new(),
         }],
         sets: Vec::new(),
         profile: Vec::new(),
