@@ -9,7 +9,7 @@ pub(crate) use judge::problems;
 
 use crate::artifact::sha256;
 use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Manifest, Package};
 use crate::pack::Report;
 use crate::project::Graph;
 use crate::verify;
@@ -106,10 +106,12 @@ pub fn of(graph: &Graph) -> Result<Option<(Policy, String)>> {
     Ok(Some((file.policy, FILE.into())))
 }
 
-/// Judges every shim of the graph; without a policy, by the defaults. Shims are verified, and
+/// Judges every shim of the graph, and artifacts of the store that a build takes in the place of others;
+/// without a policy, by the defaults. Shims are verified, and
 /// rebuilt where the policy asks for it and `rebuild` is set.
 pub fn check(
     graph: &Graph,
+    stored: &[PathBuf],
     rebuild: bool,
     offline: bool,
     report: &dyn Report,
@@ -119,19 +121,21 @@ pub fn check(
         None => (Policy::default(), None),
     };
     let mut shims = Vec::new();
-    for package in graph.packages.iter().filter(|package| package.is_shim) {
-        let rule = policy.packages.get(&package.name);
+    let shims_of_graph = graph.packages.iter().filter(|package| package.is_shim);
+    for path in shims_of_graph.map(|package| &package.directory).chain(stored) {
+        let manifest = crate::input::artifact(path)?.manifest;
+        let Package { name, version, .. } = &manifest.package;
+        let rule = policy.packages.get(name);
         let wanted = rule.and_then(|rule| rule.rebuild).unwrap_or(policy.rebuild);
         let options = verify::Options { rebuild: rebuild && wanted, offline, built: false };
-        let verdicts = verify::all(&package.directory, options, report)?;
-        let manifest = crate::input::artifact(&package.directory)?.manifest;
-        let mut problems = judge::problems(&policy, &package.name, &manifest);
+        let verdicts = verify::all(path, options, report)?;
+        let mut problems = judge::problems(&policy, name, &manifest);
         let checks = verdicts.iter().flat_map(|verdict| &verdict.checks);
         problems.extend(checks.flat_map(|check| check.differences.iter().cloned()));
         shims.push(Judged {
-            name: package.name.clone(),
-            version: package.version.clone(),
-            path: package.directory.clone(),
+            name: name.clone(),
+            version: version.clone(),
+            path: path.clone(),
             sha256: identity(&manifest),
             rebuilt: options.rebuild,
             problems,
@@ -157,7 +161,7 @@ pub fn require(graph: &Graph, report: &dyn Report) -> Result<()> {
     if of(graph)?.is_none() {
         return Ok(());
     }
-    check(graph, false, true, report)?.result()
+    check(graph, &[], false, true, report)?.result()
 }
 
 impl Judgement {

@@ -20,7 +20,7 @@ pub mod vendor;
 
 use crate::error::Result;
 use crate::pack::Report;
-use crate::store::{cache, Store};
+use crate::store::{cache, Key, Store};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -61,6 +61,19 @@ pub fn prepare(
     cargo.env_remove("RUSTC_WRAPPER");
     cargo.env("CARGO_BUILD_RUSTC_WRAPPER", program()?);
     Ok(Prepared { cargo, plan })
+}
+
+/// The artifacts in the store that a build of this graph would use.
+pub fn stored(graph: &Graph, store: &Store) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for at in graph.needed(|_| true).macros {
+        if graph.packages[graph.units[at].package].source.is_some() {
+            files.extend(store.file(&Key::of(&graph.wanted(at))?));
+        }
+    }
+    files.sort_unstable();
+    files.dedup();
+    Ok(files)
 }
 
 /// After cargo has finished: what was missing is packed while nobody waits.

@@ -10,7 +10,7 @@ mod clean;
 mod key;
 
 use crate::artifact;
-use crate::error::{Class, Context, Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::embed;
 use crate::manifest::{Capabilities, Source};
 use crate::pack::stage::{self, hash_of};
@@ -31,6 +31,10 @@ const KEY_FILE: &str = "key.json";
 
 /// Kind of the entries that are shims, written out for the compiler.
 pub(crate) const SHIM: &str = "shim";
+
+fn name(key: &Key) -> String {
+    format!("{}-{}.precast", key.name, key.version)
+}
 
 /// Names the shim of an artifact with what is granted to it.
 pub(crate) fn shim_name(id: &str, grants: &Capabilities) -> String {
@@ -79,11 +83,9 @@ impl Store {
     }
 
     pub fn put(&self, key: &Key, artifact: &[u8]) -> Result<()> {
-        let name = format!("{}-{}.precast", key.name, key.version);
         self.cache.put(ARTIFACT, &key.id(), |entry| {
-            let file = entry.join(KEY_FILE);
-            std::fs::write(&file, key.write()).at("write", &file)?;
-            std::fs::write(entry.join(&name), artifact).at("write", &entry.join(&name))
+            stage::put(&entry.join(KEY_FILE), &key.write())?;
+            stage::put(&entry.join(name(key)), artifact)
         })?;
         Ok(())
     }
@@ -91,6 +93,12 @@ impl Store {
     /// The same by the entry's name.
     pub fn has_entry(&self, id: &str) -> bool {
         self.cache.has(ARTIFACT, id)
+    }
+
+    /// The artifact's file.
+    pub fn file(&self, key: &Key) -> Option<PathBuf> {
+        let file = self.cache.path(ARTIFACT, &key.id()).join(name(key));
+        file.is_file().then_some(file)
     }
 
     /// The shim of an artifact, with what the workspace grants to it: its name and its folder. None if the
@@ -102,7 +110,11 @@ impl Store {
     ) -> Result<Option<(String, PathBuf)>> {
         let name = shim_name(&key.id(), grants);
         if !self.cache.has(SHIM, &name) {
-            let Some(bytes) = self.get(key) else { return Ok(None) };
+            let Some(bytes) = self.get(key) else {
+                // The next build packs it again.
+                self.cache.remove(ARTIFACT, &key.id())?;
+                return Ok(None);
+            };
             let files = embed::embed(&artifact::read(&bytes)?)?;
             self.cache.put(SHIM, &name, |entry| {
                 files.iter().try_for_each(|(path, body)| stage::put(&entry.join(path), body))

@@ -23,6 +23,10 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with_all = ["grants", "profiles"])]
     pub(crate) all: bool,
 
+    /// With --all: also macros of the workspace itself, and others in directories
+    #[arg(long, requires = "all")]
+    pub(crate) members: bool,
+
     /// Only the Kth of N parts of the packages, for jobs that share the work
     #[arg(long, value_name = "K/N", value_parser = Shard::parse, default_value = "1/1")]
     pub(crate) shard: Shard,
@@ -120,7 +124,7 @@ fn all(options: &Options, console: &Console) -> Result<()> {
     let request = Request::workspace(&arguments, &directory);
     let store = Store::open(None)?;
     let step = |text: &str| console.step(text);
-    let macros = project::all::pack_all(&request, options.shard, &store, &options.out, &step)?;
+    let macros = project::all::pack_all(&request, (options.shard, options.members), &store, &options.out, &step)?;
     console.clear();
     project::summary(&macros).iter().for_each(|line| console.summary(line));
     console.result(&macros, String::new);

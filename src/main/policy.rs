@@ -2,7 +2,7 @@
 
 use crate::console::Console;
 use precast::error::{Context, Result};
-use precast::project::{Graph, Request};
+use precast::project::{self, Graph, Request};
 use precast::policy::{self, Judgement};
 use precast::store::Store;
 use std::ffi::OsString;
@@ -14,10 +14,12 @@ pub(crate) fn run(mut arguments: Vec<OsString>, console: &Console) -> Result<()>
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let mut request = Request::of("check", &arguments, &directory);
     request.toolchain = crate::arguments::toolchain();
+    let store = Store::open(None)?;
     let offline = arguments.iter().any(|word| word == "--offline");
-    let graph = Graph::load(&request, Store::open(None)?.cache())?;
+    let graph = Graph::load(&request, store.cache())?;
+    let stored = project::stored(&graph, &store)?;
     let report = |text: &str| console.step(text);
-    let judgement = policy::check(&graph, true, offline, &report)?;
+    let judgement = policy::check(&graph, &stored, true, offline, &report)?;
     console.result(&judgement, || text(&judgement));
     judgement.result()
 }
@@ -28,7 +30,7 @@ fn text(judgement: &Judgement) -> String {
         None => "policy: none, so the defaults\n".to_owned(),
     };
     if judgement.shims.is_empty() {
-        out += "no package of this workspace is a shim\n";
+        out += "no package of this workspace is a shim, and the store has none of its macros\n";
     }
     for shim in &judgement.shims {
         let word = if shim.problems.is_empty() { "ok" } else { "FAILED" };

@@ -19,7 +19,7 @@ pub(crate) struct Options {
 pub(crate) fn on(options: &Options, console: &Console) -> Result<()> {
     let (request, console) = request(options, console)?;
     let store = Store::open(None)?;
-    switch::on(&request)?;
+    switch::on(&request, &store)?;
     let plan = Plan::for_all(&request, &store)?;
     project::finish(&plan, &store)?;
     console.clear();
@@ -40,7 +40,7 @@ pub(crate) fn on(options: &Options, console: &Console) -> Result<()> {
 
 pub(crate) fn off(options: &Options, console: &Console) -> Result<()> {
     let (request, console) = request(options, console)?;
-    let was_on = switch::off(&request)?;
+    let was_on = switch::off(&request, &Store::open(None)?)?;
     console.result(&json!({ "on": false, "was_on": was_on }), || match was_on {
         true => "Cargo builds the macros from source again.\n".to_owned(),
         false => "It was not on.\n".to_owned(),

@@ -181,19 +181,6 @@ pub fn described(rustc: &Path, cache: &Cache) -> Option<String> {
     Some(format!("{}\n{}", candidate.verbose, program::mark(&candidate.rustc)?))
 }
 
-/// Stands for the toolchain that [`find`] would choose, found without building anything, and without
-/// starting a program whose answers are kept.
-pub fn identity(directory: &Path, cache: &Cache) -> Result<String> {
-    let candidates = candidates(directory, Some(cache))?;
-    let with_target = candidates.iter().find(|candidate| candidate.has_target());
-    let buildable = || candidates.iter().find(|candidate| candidate.sources().is_some());
-    let chosen = with_target.or_else(buildable).ok_or_else(|| missing(&candidates))?;
-    let release = chosen.release.to_string();
-    let linker = linker_of(chosen, &candidates, Some(cache))?;
-    let parts = [release, chosen.commit().unwrap_or_default(), linker.version];
-    Ok(hash_of(&parts)[..16].to_owned())
-}
-
 fn candidates(directory: &Path, kept: Option<&Cache>) -> Result<Vec<Candidate>> {
     if let Some(chosen) = std::env::var_os(VARIABLE).filter(|chosen| !chosen.is_empty()) {
         let chosen = Candidate::ask(Path::new(&chosen), directory, kept);

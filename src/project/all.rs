@@ -37,11 +37,11 @@ impl Shard {
     }
 }
 
-/// Packs the macros of the whole workspace that are in this part, and writes artifact and shim of
-/// each into `out`.
+/// Packs the macros of the whole workspace that are in this part, with `members` also those in
+/// directories, and writes artifact and shim of each into `out`.
 pub fn pack_all(
     request: &Request,
-    shard: Shard,
+    (shard, members): (Shard, bool),
     store: &Store,
     out: &Path,
     report: &dyn Report,
@@ -52,7 +52,9 @@ pub fn pack_all(
         .needed(|_| true)
         .macros
         .into_iter()
-        .map(|at| graph.packages[graph.units[at].package].name.clone())
+        .map(|at| &graph.packages[graph.units[at].package])
+        .filter(|package| members || package.source.is_some())
+        .map(|package| package.name.clone())
         .filter(|name| choice.refusal(name).is_none())
         .collect();
     let only = shard.of(names);
@@ -60,7 +62,7 @@ pub fn pack_all(
         return Ok(Vec::new());
     }
     let choice = Choice { only: only.clone(), except: Vec::new() };
-    let provided = provide(&graph, request, &choice, store, report)?;
+    let provided = provide(&graph, request, (&choice, members), store, report)?;
     for key in provided.values().filter_map(|provided| provided.key.as_ref()) {
         let bytes = stored(store, key)?;
         let artifact = artifact::read(&bytes)?;

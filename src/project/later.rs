@@ -15,6 +15,7 @@ use crate::scratch;
 use crate::store::{Key, Store};
 use fs4::FileExt;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -25,6 +26,21 @@ pub(crate) const KIND: &str = "queue";
 
 /// The argument with which the process is started.
 const ARGUMENT: &str = "--pack-later";
+/// The same for one job.
+const ARGUMENT_OF_JOB: &str = "--pack-job";
+
+/// Variables that are the job's, whoever works on it.
+const PLACES: [&str; 9] = [
+    "CARGO",
+    "CARGO_HOME",
+    "HOME",
+    "PATH",
+    "PRECAST_RUSTC",
+    "RUSTC",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "XDG_CACHE_HOME",
+];
 
 /// Locks: that of the one process, and that of whoever packs.
 const WORKER: &str = "worker";
@@ -53,6 +69,8 @@ struct Job {
     directory: PathBuf,
     lockfile: String,
     is_offline: bool,
+    /// By what cargo finds packages and compilers.
+    environment: BTreeMap<String, Option<String>>,
 }
 
 /// What is being packed, and what is still to be.
@@ -83,6 +101,7 @@ pub fn add(wanted: &[Wanted], project: &Project, store: &Store) -> Result<()> {
         directory: project.directory.to_owned(),
         lockfile: project.lockfile.to_owned(),
         is_offline: project.offline,
+        environment: PLACES.map(|name| (name.to_owned(), std::env::var(name).ok())).into(),
     };
     let text = serde_json::to_string(&job).expect("a job has only string keys");
     let name = format!("{}.json", &hash_of(&[&text])[..32]);
@@ -128,14 +147,21 @@ pub fn start(store: &Store, after: Option<&Path>) -> Result<()> {
 /// Whether this is the process that [`start`] started; then this never returns. Call it first in `main`.
 pub fn run() {
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_none_or(|word| word != ARGUMENT) {
-        return;
-    }
-    if let Some(Ok(file)) = arguments.next().map(File::open) {
-        // Where it cannot be locked, nobody else locks it.
-        let _ = FileExt::lock(&file);
-    }
-    let done = Store::open(None).and_then(|store| work(&store));
+    let Some(word) = arguments.next() else { return };
+    let file = arguments.next().map(PathBuf::from);
+    let done = match word.to_str() {
+        Some(ARGUMENT) => {
+            if let Some(Ok(file)) = file.map(File::open) {
+                // Where it cannot be locked, nobody else locks it.
+                let _ = FileExt::lock(&file);
+            }
+            Store::open(None).and_then(|store| work(&store))
+        }
+        Some(ARGUMENT_OF_JOB) => {
+            Store::open(None).and_then(|store| one(&file.unwrap_or_default(), &store))
+        }
+        _ => return,
+    };
     std::process::exit(i32::from(done.is_err()));
 }
 
@@ -143,19 +169,19 @@ fn work(store: &Store) -> Result<()> {
     loop {
         let Some(_worker) = store.cache().try_lock(KIND, WORKER) else { return Ok(()) };
         while let Some((file, job)) = jobs(store).into_iter().next() {
-            let report = |text: &str| note(store, PROGRESS, &Progress { step: text.to_owned() });
-            let project = Project {
-                directory: &job.directory,
-                lockfile: &job.lockfile,
-                offline: job.is_offline,
-            };
-            let packed = pack(&job.wanted, &project, store, &report);
+            let program = std::env::current_exe().context("cannot find this program's own file")?;
+            let mut command = Command::new(&program);
+            command.arg(ARGUMENT_OF_JOB).arg(&file);
+            for (name, value) in &job.environment {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+            let status = command.status().at("start", &program);
             let _ = std::fs::remove_file(&file);
             let _ = std::fs::remove_file(folder(store).join(PROGRESS));
-            match packed {
-                Ok(_) => drop(std::fs::remove_file(folder(store).join(FAILURE))),
-                Err(error) => note(store, FAILURE, &described(&error)),
-            }
+            status?;
         }
         plan::tidy(store)?;
         drop(_worker);
@@ -164,6 +190,19 @@ fn work(store: &Store) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+fn one(file: &Path, store: &Store) -> Result<()> {
+    let text = std::fs::read(file).at("read", file)?;
+    let job: Job = serde_json::from_slice(&text).at("read", file)?;
+    let report = |text: &str| note(store, PROGRESS, &Progress { step: text.to_owned() });
+    let project =
+        Project { directory: &job.directory, lockfile: &job.lockfile, offline: job.is_offline };
+    match pack(&job.wanted, &project, store, &report) {
+        Ok(_) => drop(std::fs::remove_file(folder(store).join(FAILURE))),
+        Err(error) => note(store, FAILURE, &described(&error)),
+    }
+    Ok(())
 }
 
 fn described(error: &Error) -> String {

@@ -177,12 +177,22 @@ fn compile_macro(
             }
             let mut environment = library::ours();
             environment.extend(shim.environment);
-            library::write_dep_info(invocation, &environment)?;
+            library::write_dep_info(invocation, &files(package)?, &environment)?;
         }
         return Ok(Some(code));
     }
     missing(&wanted, &key, plan, &context.store)?;
     Ok(None)
+}
+
+/// The files of a package that its author may change: all in its directory. None of a package that cargo
+/// has downloaded.
+fn files(package: &Locked) -> Result<Vec<PathBuf>> {
+    if package.source.is_some() {
+        return Ok(Vec::new());
+    }
+    let files = stage::read(&package.directory)?.into_keys();
+    Ok(files.map(|path| package.directory.join(path)).collect())
 }
 
 /// A macro that no store has.

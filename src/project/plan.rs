@@ -113,7 +113,12 @@ impl Plan {
         }
         let plan = Plan::make(request, options, store, report)?;
         plan.sweep();
-        plan.keep(&key, store);
+        // The next build has packed nothing.
+        let mut kept = plan.clone();
+        for treated in kept.macros.iter_mut().filter(|treated| treated.outcome == Outcome::Packed) {
+            treated.outcome = Outcome::Stored;
+        }
+        kept.keep(&key, store);
         Ok((key, plan))
     }
 
@@ -197,7 +202,9 @@ impl Plan {
             Ok(key) => !store.has(&key) && store.refusal(&key).is_none(),
             Err(_) => false,
         };
-        self.stamps.iter().all(|(file, found)| program::mark(file) == *found)
+        // Files in directories have no stamps: there may be many.
+        !self.options.members
+            && self.stamps.iter().all(|(file, found)| program::mark(file) == *found)
             && self.found.iter().all(|id| store.has_entry(id))
             && self.wanted.iter().all(is_missing)
     }
@@ -371,11 +378,11 @@ impl Decider<'_> {
         if self.options.from_source {
             return Ok(Decision::Source(None));
         }
-        if let Some(reason) = self.choice.refusal(&package.name) {
-            return Ok(Decision::Source(Some(reason.to_owned())));
-        }
         if package.source.is_none() && !self.options.members {
             return Ok(Decision::Source(None));
+        }
+        if let Some(reason) = self.choice.refusal(&package.name) {
+            return Ok(Decision::Source(Some(reason.to_owned())));
         }
         if self.policy.as_ref().is_some_and(|policy| policy.refusal(&package.name).is_some()) {
             let reason = "the policy does not permit to precompile it";

@@ -22,12 +22,12 @@ pub struct Provided {
     pub key: Option<Key>,
 }
 
-/// Decides on every macro that the build needs. What is built from source brings its dependencies,
-/// and so perhaps further macros.
+/// Decides on every macro that the build needs; on those in directories only with `members`. What is
+/// built from source brings its dependencies, and so perhaps further macros.
 pub fn provide(
     graph: &Graph,
     request: &Request,
-    choice: &Choice,
+    (choice, members): (&Choice, bool),
     store: &Store,
     report: &dyn Report,
 ) -> Result<BTreeMap<PackageIdx, Provided>> {
@@ -62,7 +62,9 @@ pub fn provide(
             let outcome = match refusal {
                 _ if package.is_shim => Some(Outcome::Shim),
                 Some(reason) => Some(Outcome::Source(reason.to_owned())),
-                None if package.source.is_none() => Some(Outcome::Source("it is in a directory".into())),
+                None if package.source.is_none() && !members => {
+                    Some(Outcome::Source("it is in a directory".into()))
+                }
                 None => None,
             };
             match outcome {

@@ -5,7 +5,7 @@
 //! writes useless to a cargo without it. Neither names a place of the project.
 
 use super::lazy::{record, ON, VARIABLE};
-use super::plan::{Options, Plan};
+use super::plan::{Options, Plan, KIND};
 use super::Request;
 use crate::error::{Class, Context, Error, Result};
 use crate::pack::stage::hash_of;
@@ -25,7 +25,7 @@ const MADE: &str = "# by `cargo precast on`";
 const IN_PLACE_OF: &str = " # by `cargo precast on`, in the place of ";
 
 /// Writes the configuration, if it is not there already.
-pub fn on(request: &Request) -> Result<()> {
+pub fn on(request: &Request, store: &Store) -> Result<()> {
     let root = root(request)?;
     let mut document = read(&root)?;
     if is_written(&document) {
@@ -41,15 +41,30 @@ pub fn on(request: &Request) -> Result<()> {
     }
     build.insert(WRAPPER, Item::Value(wrapper));
     table(&mut document, "env")?.insert(VARIABLE, value(inner.as_deref().unwrap_or(ON)));
-    scratch::replace(&config(&root), document.to_string().as_bytes())
+    let (file, new) = (config(&root), document.to_string());
+    if let Ok(text) = std::fs::read_to_string(&file) {
+        store.cache().keep(KIND, &before(&new), &text);
+    }
+    scratch::replace(&file, new.as_bytes())
+}
+
+/// The key of a configuration's text before we have changed it to this one: while it is that, `off` gives
+/// it back byte for byte.
+fn before(text: &str) -> String {
+    format!("before-{}", &hash_of(&[text])[..32])
 }
 
 /// Takes the two lines out of the configuration. False if they were not there.
-pub fn off(request: &Request) -> Result<bool> {
+pub fn off(request: &Request, store: &Store) -> Result<bool> {
     let root = root(request)?;
     let mut document = read(&root)?;
     if !is_written(&document) {
         return Ok(false);
+    }
+    let file = config(&root);
+    let now = std::fs::read_to_string(&file).at("read", &file)?;
+    if let Some(text) = store.cache().kept(KIND, &before(&now)) {
+        return scratch::replace(&file, text.as_bytes()).map(|()| true);
     }
     let before = document["build"][WRAPPER].as_value().and_then(|wrapper| {
         let suffix = wrapper.decor().suffix()?.as_str()?;
@@ -60,7 +75,6 @@ pub fn off(request: &Request) -> Result<bool> {
         None => remove(&mut document, "build", WRAPPER),
     }
     remove(&mut document, "env", VARIABLE);
-    let file = config(&root);
     let text = document.to_string();
     if !text.trim().is_empty() {
         return scratch::replace(&file, text.as_bytes()).map(|()| true);
@@ -88,7 +102,7 @@ pub fn plan(out: &Path, store: &Store) -> Option<Plan> {
         return found;
     }
     // Many compilers run at once; one makes the plan for all.
-    let _lock = store.cache().lock(super::plan::KIND, &key, &|_: &str| {}).ok()?;
+    let _lock = store.cache().lock(KIND, &key, &|_: &str| {}).ok()?;
     let found = Plan::kept(&key, store);
     if found.as_ref().is_some_and(|plan| plan.holds(store)) {
         return found;

@@ -57,7 +57,7 @@ pub fn vendor(
     }
     let scratch = Scratch::beside(&directory)?;
     let new = scratch.path().join("vendor");
-    let provided = provide(&graph, request, choice, store, report)?;
+    let provided = provide(&graph, request, (choice, false), store, report)?;
     report.step("writing the packages");
     let plan = Plan::of(&graph, &provided, store)?;
     directory::write(&new, &plan.entries)?;

@@ -63,7 +63,7 @@ fn entry<'a>(tree: &'a Tree, id: &str) -> Result<(Key, &'a [u8])> {
     let [a, b] = files[..] else { return Err(odd()) };
     let (key, artifact) = if a.0 == KEY_FILE { (a, b) } else { (b, a) };
     let key = Key::read(key.1)?;
-    if key.id() != id || artifact.0 != format!("{}-{}.precast", key.name, key.version) {
+    if key.id() != id || artifact.0 != super::name(&key) {
         return Err(odd());
     }
     check(&key, artifact.1)?;

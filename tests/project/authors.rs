@@ -99,10 +99,12 @@ fn shards_of_a_graph() {
         let mut command = precast(&work, &["pack", "--all", "-o", out]);
         ok(command.args(more))
     };
-    let (_, err) = pack("target/whole", &[]);
-    assert!(err.contains("5 macro packages precompiled"), "{err}");
+    let (_, err) = pack("target/whole", &["--members"]);
+    assert!(err.contains("6 macro packages precompiled"), "{err}");
     assert!(err.contains("broken 1.0.0 is built from source"), "{err}");
-    ["1/2", "2/2"].iter().for_each(|shard| drop(pack("target/parts", &["--shard", shard])));
+    ["1/2", "2/2"].iter().for_each(|shard| {
+        pack("target/parts", &["--members", "--shard", shard]);
+    });
     let list = |out: &str| -> Vec<(String, Vec<u8>)> {
         let base = work.join("target").join(out);
         let name = |path: &Path| path.strip_prefix(&base).unwrap().to_string_lossy().into_owned();
@@ -110,9 +112,10 @@ fn shards_of_a_graph() {
     };
     let whole = list("whole");
     let artifacts = whole.iter().filter(|(name, _)| name.ends_with(".precast"));
-    assert_eq!(artifacts.count(), 5);
+    assert_eq!(artifacts.count(), 6);
     assert!(whole == list("parts"));
-    pack("target/one", &["--shard", "1/2"]);
+    let (_, err) = pack("target/one", &["--shard", "1/2"]);
+    assert!(!err.contains("member"), "{err}");
     assert!(list("one").len() < whole.len());
     let output = precast(&work, &["pack", "--all", "--shard", "3/2"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -1,7 +1,7 @@
 //! Every command once with the real cargo on a real graph, and what decides which macros take part.
 
 use super::fixture::{
-    cargo, depend, directory, files, home, ok, precast, put, registry_library, registry_macro,
+    cargo, depend, directory, files, forget, home, ok, precast, put, registry_library, registry_macro,
     texts, workspace,
 };
 use std::fs;
@@ -32,7 +32,7 @@ fn every_command() {
     fs::create_dir(work.join("target")).unwrap();
     let before = files(&work);
     let commands = listed(&work);
-    assert_eq!(commands.len(), 18, "{commands:?}");
+    assert_eq!(commands.len(), 19, "{commands:?}");
     for command in &commands {
         one(&work, command);
         assert!(before == files(&work), "{command} has changed a file of the project");
@@ -43,7 +43,7 @@ fn one(work: &Path, command: &str) {
     let run = |args: &[&str]| ok(&mut precast(work, args));
     let cargo_says = |args: &[&str], wanted: &str| {
         let (out, err) = run(&[&[command], args].concat());
-        assert!(err.contains("6 macro packages precompiled"), "{command}: {err}");
+        assert!(err.contains("4 macro packages precompiled"), "{command}: {err}");
         assert!(out.contains(wanted) || err.contains(wanted), "{command}: {out}{err}");
     };
     match command {
@@ -80,8 +80,9 @@ fn one(work: &Path, command: &str) {
             put(work, &[("target/vendored.toml", &config)]);
             let configured = ["--config", "target/vendored.toml"];
             let (out, _) = ok(cargo(work, home()).args(["run", "--quiet"]).args(configured));
-            assert!(out.contains("nearby 0.1.0 wasm"), "{out}");
+            assert!(out.contains("remote 0.3.0 wasm"), "{out}");
         }
+        "status" => assert_eq!(run(&["status", "--wait"]).0, "Nothing is left to pack.\n"),
         "store" => assert!(run(&["store", "list"]).0.contains("foreign 1.0.0 ")),
         "init" => {
             let copied = directory("every-init");
@@ -118,7 +119,9 @@ fn runs_with(work: &Path, shim: &str) -> String {
 }
 
 fn switched(work: &Path) {
+    forget(work);
     ok(&mut precast(work, &["on"]));
+    ok(&mut precast(work, &["status", "--wait"]));
     let (out, _) = ok(cargo(work, home()).args(["run", "--quiet", "--locked"]));
     assert!(out.contains("remote 0.3.0 wasm"), "{out}");
     ok(&mut precast(work, &["off"]));
@@ -149,7 +152,9 @@ fn a_policy_everywhere() {
     };
     let wasm = |out: &str| out.lines().filter(|line| line.contains("wasm")).count();
 
-    let (_, err) = ok(&mut with_store(&["on"]));
+    ok(&mut with_store(&["on"]));
+    ok(&mut with_store(&["status", "--wait"]));
+    let (_, err) = ok(&mut with_store(&["build"]));
     assert!(err.contains("2 macro packages precompiled"), "{err}");
     for denied in ["tiny 1.0.0", "tiny 2.0.0"] {
         assert!(
@@ -160,29 +165,20 @@ fn a_policy_everywhere() {
     let (out, _) = ok(cargo(&work, home()).args(["run", "--quiet", "--locked"]));
     assert!(wasm(&out) == 2 && out.contains("foreign 1.0.0 wasm"), "{out}");
     ok(&mut with_store(&["check", "--policy"]));
-    // Where dependencies are is not compared in the shim of a repository's package, all else is.
-    let repositories = fs::read_dir(work.join(".cargo/precast")).unwrap().flatten();
-    let mut shims = repositories
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("git-"))
-        .flat_map(|entry| fs::read_dir(entry.path()).unwrap().flatten())
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("remote-"));
-    let manifest = shims.next().unwrap().path().join("Cargo.toml");
-    let text = fs::read_to_string(&manifest).unwrap();
-    fs::write(&manifest, text.clone() + "\n[badges]\nmore = { path = \"/\" }\n").unwrap();
-    let output = with_store(&["check", "--policy"]).output().unwrap();
-    assert!(texts(&output, false).0.contains("`badges.more.path = \"/\"` was added"));
-    fs::write(&manifest, text).unwrap();
-    // A stricter policy does not suffer the shims that are there.
+    // A stricter policy does not suffer what is built already.
     fs::write(work.join("precast.toml"), "[policy]\nunlisted = \"deny\"\n").unwrap();
-    let (_, err) = texts(&with_store(&["build"]).output().unwrap(), false);
-    assert!(err.contains("foreign 1.0.0: the policy does not name it"), "{err}");
+    let (out, err) = ok(&mut with_store(&["run"]));
+    assert!(wasm(&out) == 0, "{out}{err}");
+    let (out, _) = texts(&with_store(&["check", "--policy"]).output().unwrap(), false);
+    assert!(out.contains("foreign 1.0.0") && out.contains("the policy does not name it"), "{out}");
     ok(&mut with_store(&["off"]));
     fs::write(work.join("precast.toml"), policy).unwrap();
 
     let (config, err) = ok(&mut with_store(&["vendor", "target/vendored"]));
     assert!(err.contains("2 macro packages precompiled"), "{err}");
-    assert!(err.contains("nearby 0.1.0 is built from source: by the policy: its man"), "{err}");
     // Which hash a manifest has is known when it is packed, all else before.
+    let (_, err) = ok(&mut with_store(&["build", "--members"]));
+    assert!(err.contains("nearby 0.1.0 is built from source: by the policy: its man"), "{err}");
     let (out, _) = ok(&mut with_store(&["store", "list"]));
     assert!(!out.contains("tiny"), "{out}");
     assert!(out.contains("foreign 1.0.0 ") && out.contains("nearby 0.1.0 "), "{out}");
@@ -203,10 +199,10 @@ fn a_configured_target() {
     // There may be no standard library to build with, which comes after.
     let output = precast(&work, &["check"]).output().unwrap();
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(err.contains("7 macro packages precompiled"), "{err}");
+    assert!(err.contains("5 macro packages precompiled"), "{err}");
     fs::write(&file, text).unwrap();
     let (_, err) = ok(&mut precast(&work, &["check"]));
-    assert!(err.contains("6 macro packages precompiled"), "{err}");
+    assert!(err.contains("4 macro packages precompiled"), "{err}");
 }
 
 const READER: &str = "use proc_macro::TokenStream;\n#[proc_macro]\n\
@@ -278,10 +274,10 @@ fn the_workspaces_manifest() {
     put(&work, &[("between/app/src/main.rs", &format!("fn main() {{\n{uses}}}\n"))]);
     let (native, _) = ok(cargo(&work, home()).args(["run", "--quiet"]));
     assert_eq!(native.matches("work/Cargo.toml\n2\n").count(), 1, "{native}");
-    let (out, err) = ok(&mut precast(&work, &["run", "--quiet"]));
+    forget(&work);
+    let (out, err) = ok(&mut precast(&work, &["run"]));
     assert_eq!(out, native, "{err}");
-    let shim = fs::read_dir(work.join("target/precast/crates-io")).unwrap();
-    assert!(shim.flatten().any(|entry| entry.path().join("precast/image.bin").exists()));
+    assert!(err.contains("5 macro packages precompiled"), "{err}");
 }
 
 const SPEAKER: &str = "use proc_macro::TokenStream;\n#[proc_macro]\n\
@@ -332,7 +328,7 @@ fn a_patched_macro() {
     fs::write(&manifest, text + patch).unwrap();
     let main = "fn main() { println!(\"{}\", spare::tiny!()); }\n";
     put(&work, &[("app/src/main.rs", main)]);
-    let with = ["--features", "spare", "--only", "spare"];
+    let with = ["--features", "spare", "--only", "spare", "--members"];
     ok(cargo(&work, home()).args(["generate-lockfile", "--quiet"]));
     let lock = fs::read(work.join("Cargo.lock")).unwrap();
     let (out, err) = ok(precast(&work, &["run", "--locked"]).args(with));
@@ -344,6 +340,7 @@ fn a_patched_macro() {
     put(&base.join("tiny-1.0.0"), &[(".cargo_vcs_info.json", "{}")]);
     assert_eq!(ok(precast(&work, &["run"]).args(with)).0, "tiny 1.0.0 wasm\n");
     put(&base.join("tiny-1.0.0"), &[("src/a:b", "")]);
+    forget(&work);
     let (out, err) = ok(precast(&work, &["run"]).args(with));
     assert_eq!(out, "tiny 1.0.0 native\n", "{err}");
     assert!(err.contains("spare 1.0.0 is built from source: `src/a:b` is not"), "{err}");
@@ -378,7 +375,10 @@ fn short_names() {
 fn a_stale_lock_file() {
     let work = workspace("stale");
     fs::remove_file(work.join("Cargo.lock")).unwrap();
-    let (_, err) = texts(&precast(&work, &["check", "--locked"]).output().unwrap(), false);
+    let check = ["check", "--locked"];
+    let native = texts(&cargo(&work, home()).args(check).output().unwrap(), false);
+    assert_eq!(texts(&precast(&work, &check).output().unwrap(), false), native);
+    let (_, err) = texts(&precast(&work, &["vendor", "--locked"]).output().unwrap(), false);
     assert!(err.contains("help: leave `--locked` out once"), "{err}");
     assert!(!err.contains("network once"), "{err}");
 }

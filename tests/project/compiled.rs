@@ -1,7 +1,7 @@
 //! Shims that were compiled before are not compiled again, whatever project wants them, and nothing
 //! but the same compilation is answered so.
 
-use super::fixture::{ok, precast, registry_macro, workspace};
+use super::fixture::{cargo, home, ok, precast, registry_macro, workspace};
 use super::store::cold;
 use precast::store::cache::Cache;
 use std::fs;
@@ -173,8 +173,10 @@ fn a_wrapper_of_the_users_stays() {
     fs::set_permissions(&wrapper, PermissionsExt::from_mode(0o755)).unwrap();
     let noted = || fs::read_to_string(&notes).unwrap_or_default();
 
+    // It sees what the compiler itself is asked for, and no shim.
     let (out, _) = ok(project.command(&["run"]).env("RUSTC_WRAPPER", &wrapper));
-    assert!(out.contains("tiny 2.0.0 wasm") && noted().contains("tiny\n"), "{}", noted());
+    assert!(out.contains("tiny 2.0.0 wasm"), "{out}");
+    assert!(noted().contains("app\n") && !noted().contains("tiny\n"), "{}", noted());
     fs::remove_file(&notes).unwrap();
     let config = project.work.join(".cargo/config.toml");
     let text = fs::read_to_string(&config).unwrap();
@@ -185,6 +187,19 @@ fn a_wrapper_of_the_users_stays() {
     )
     .unwrap();
     project.libraries(&["run"]);
-    assert!(noted().contains("tiny\n"), "{}", noted());
-    assert!(project.keys().is_empty());
+    assert!(noted().contains("app\n"), "{}", noted());
+    // The same with `on`, whose line stands in the place of the user's.
+    ok(&mut project.command(&["on"]));
+    assert!(!fs::read_to_string(&config).unwrap().contains(&format!("rustc-wrapper = {wrapper:?}")));
+    fs::remove_file(&notes).unwrap();
+    let _ = fs::remove_dir_all(project.work.join("target/debug"));
+    let mut run = cargo(&project.work, home());
+    let (out, _) = ok(run.env("PRECAST_CACHE_DIR", &project.store).arg("run"));
+    assert!(out.contains("tiny 2.0.0 wasm") && noted().contains("app\n"), "{out}{}", noted());
+    let later = "[alias]\nlater = \"check\"\n";
+    fs::write(&config, fs::read_to_string(&config).unwrap() + later).unwrap();
+    ok(&mut project.command(&["off"]));
+    let text = fs::read_to_string(&config).unwrap();
+    assert!(text.contains(&format!("rustc-wrapper = {wrapper:?}")), "{text}");
+    assert!(!text.contains("PRECAST") && text.contains("later"), "{text}");
 }

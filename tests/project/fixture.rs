@@ -214,7 +214,12 @@ fn clean(command: &mut Command, directory: &Path, home: &Path) {
 pub fn cargo(directory: &Path, home: &Path) -> Command {
     let mut command = Command::new("cargo");
     clean(&mut command, directory, home);
+    command.env("PRECAST_CACHE_DIR", store_place());
     command
+}
+
+fn store_place() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("pack-cache")
 }
 
 /// The store of all tests, beside what packing has built for others: the standard library, for which
@@ -222,7 +227,7 @@ pub fn cargo(directory: &Path, home: &Path) -> Command {
 pub fn store() -> &'static Path {
     static STORE: OnceLock<PathBuf> = OnceLock::new();
     STORE.get_or_init(|| {
-        let store = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pack-cache");
+        let store = store_place();
         let place = directory("warm");
         registry_macro(&place, "plain", "1.0.0", "[workspace]\n");
         let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-precast"));
@@ -241,6 +246,11 @@ pub fn precast(directory: &Path, args: &[&str]) -> Command {
     command.env("PRECAST_CACHE_DIR", store()).env("PRECAST_MISSING", "pack");
     command.arg("precast").args(args);
     command
+}
+
+/// Forgets what was built: what cargo finds fresh stays as it is.
+pub fn forget(work: &Path) {
+    let _ = fs::remove_dir_all(work.join("target/debug"));
 }
 
 /// Standard output and error of a command that succeeds.

@@ -66,7 +66,8 @@ fn many_processes_on_a_cold_store() {
     let base = store.parent().unwrap().to_owned();
     let start = |n: usize| -> Child {
         let project = base.join(format!("app{n}"));
-        let mut build = command(&project, &store, &["build", "--quiet", "--offline"]);
+        let args = ["build", "--members", "--quiet", "--offline"];
+        let mut build = command(&project, &store, &args);
         // One target directory would make cargo itself wait.
         build.env("CARGO_BUILD_JOBS", "1").stdout(Stdio::null()).stderr(Stdio::piped());
         build.spawn().unwrap()
@@ -96,8 +97,8 @@ fn many_processes_on_a_cold_store() {
     assert_eq!(list(&store)["artifacts"].as_array().unwrap().len(), 1);
     for n in &killed {
         let project = base.join(format!("app{n}"));
-        let (_, err) = ok(&mut command(&project, &store, &["build", "--offline"]));
-        assert!(err.contains("1 macro packages precompiled, 0 built"), "{err}");
+        let (_, err) = ok(&mut command(&project, &store, &["build", "--members", "--offline"]));
+        assert!(err.contains("1 macro package precompiled, 0 built"), "{err}");
     }
 }
 
@@ -144,7 +145,7 @@ fn damage_and_transport() {
     let (first, second) = (cold("first"), directory("second").join("store"));
     let base = first.parent().unwrap().to_owned();
     let project = project(&base, "app");
-    let (_, err) = ok(&mut command(&project, &first, &["check", "--offline"]));
+    let (_, err) = ok(&mut command(&project, &first, &["check", "--members", "--offline"]));
     assert!(err.contains("1 packed now"), "{err}");
     let (out, _) = ok(&mut command(&base, &first, &["store", "list"]));
     assert!(out.starts_with("nearby 0.1.0 ") && out.contains("1 artifacts"), "{out}");
@@ -162,9 +163,9 @@ fn damage_and_transport() {
     let (out, _) = ok(&mut command(&base, &second, &["store", "import", "one.store"]));
     assert_eq!(out, "0 new artifacts, 1 known before\n");
     fs::remove_dir_all(project.join("target")).unwrap();
-    let mut check = command(&project, &second, &["check", "--offline"]);
+    let mut check = command(&project, &second, &["check", "--members", "--offline"]);
     let (_, err) = ok(check.env("PRECAST_RUSTC", "no-such-compiler"));
-    assert!(err.contains("1 macro packages precompiled, 0 built"), "{err}");
+    assert!(err.contains("1 macro package precompiled, 0 built"), "{err}");
     assert!(!second.join("module").exists(), "nothing was packed");
 
     // Whatever byte is wrong, nothing of the archive is taken.
@@ -187,10 +188,16 @@ fn damage_and_transport() {
     let output = command(&base, &first, &["store", "verify"]).output().unwrap();
     assert_eq!(output.status.code(), Some(3));
     // The shim that was written from it is still good; a new one wants a new artifact.
-    let (_, err) = ok(&mut command(&project, &first, &["check", "--offline"]));
-    assert!(err.contains("1 macro packages precompiled, 0 built"), "{err}");
+    let check = ["check", "--members", "--offline"];
+    let (_, err) = ok(&mut command(&project, &first, &check));
+    assert!(err.contains("1 macro package precompiled, 0 built"), "{err}");
+    for kept in ["shim", "compiled"] {
+        fs::remove_dir_all(first.join(kept)).unwrap();
+    }
     fs::remove_dir_all(project.join("target")).unwrap();
-    let (_, err) = ok(&mut command(&project, &first, &["check", "--offline"]));
+    ok(&mut command(&project, &first, &check));
+    assert!(list(&first)["artifacts"].as_array().unwrap().is_empty(), "it is not kept");
+    let (_, err) = ok(&mut command(&project, &first, &check));
     assert!(err.contains("1 packed now"), "{err}");
     ok(&mut command(&base, &first, &["store", "verify"]));
 }
@@ -203,7 +210,7 @@ fn key(name: &str) -> Key {
         features: ["a".to_owned()].into(),
         precast: "0.1.0".into(),
         recipe: String::new(),
-        toolchain: "one".into(),
+        dependencies: ["b 1.0.0 00 c".to_owned()].into(),
     }
 }
 
@@ -232,13 +239,12 @@ fn the_least_used_goes_first() {
     drop(lock);
     assert_eq!(store.clean(0).unwrap().bytes_left, 0);
 
-    // Another toolchain's artifact is not this one's, and yet of use.
+    // Whatever differs in what the artifact was made of is another entry.
     store.put(&key("first"), b"it").unwrap();
-    let other = Key { toolchain: "two".into(), ..key("first") };
-    assert!(store.get(&other).is_none());
-    assert_eq!(store.get_from_any_toolchain(&other).unwrap().1, b"it");
+    let dependencies = Key { dependencies: ["b 1.0.1 00 c".to_owned()].into(), ..key("first") };
     let features = Key { features: Default::default(), ..key("first") };
-    assert!(store.get_from_any_toolchain(&features).is_none());
+    assert!(store.get(&dependencies).is_none() && store.get(&features).is_none());
+    assert_eq!(store.get(&key("first")).unwrap(), b"it");
 }
 
 /// What builds read stays as long as one of them runs.

@@ -42,6 +42,7 @@ fn as_it_was() {
     put(&work, &[(".cargo/config", &usual)]);
     let before = files(&work);
     ok(&mut precast(&work, &["on"]));
+    ok(&mut precast(&work, &["status", "--wait"]));
     let (out, _) = ok(cargo(&work, home()).args(["run", "--quiet", "--locked"]));
     assert!(out.contains("tiny 1.0.0 wasm"), "{out}");
     ok(&mut precast(&work, &["off"]));
@@ -60,7 +61,5 @@ fn from_elsewhere() {
     let run = ["run", "--manifest-path", manifest.to_str().unwrap()];
     let (out, err) = ok(&mut precast(&elsewhere, &run));
     assert!(out.contains("tiny 1.0.0 wasm"), "{out}");
-    assert!(err.contains("6 macro packages precompiled"), "{err}");
-    let (_, err) = ok(&mut precast(&work.join("app"), &["check"]));
-    assert!(err.contains("the overlay of `cargo precast on` is used"), "{err}");
+    assert!(err.contains("4 macro packages precompiled"), "{err}");
 }

@@ -19,7 +19,7 @@ const PLAIN: [&str; 9] = [
     "--forbid",
 ];
 
-/// The same of `-C`. Not among them: what names files (`incremental`, `profile-use`) or this processor
+/// The same of `-C`. Not among them: what names files (`profile-use`) or this processor
 /// (`target-cpu=native`).
 const CODEGEN: [&str; 15] = [
     "codegen-units",
@@ -60,6 +60,8 @@ pub struct Invocation {
     pub root: usize,
     pub opt_level: String,
     pub debuginfo: String,
+    /// The compiler is to keep its work in a directory.
+    pub is_incremental: bool,
     /// `--target`
     pub is_for_target: bool,
     /// Cargo wants to hear of each file that is written.
@@ -162,6 +164,10 @@ impl Invocation {
                 return matches!(value, "0" | "none").then_some(true);
             }
             "split-debuginfo" => return Some(true),
+            "incremental" => {
+                self.is_incremental = true;
+                return Some(false);
+            }
             _ => {}
         }
         CODEGEN.contains(&name).then_some(true)
@@ -270,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_decides_is_known() {
-        for more in ["-C target-cpu=native", "-C incremental=/x", "-Zx", "-L /x", "-Cdebuginfo=2"] {
+        for more in ["-C target-cpu=native", "-Zx", "-L /x", "-Cdebuginfo=2"] {
             assert!(check(|args| format!("{args} {more}")).unwrap().plain.is_none(), "{more}");
         }
         assert!(check(|args| args + " --cfg more").unwrap().plain.unwrap().len() > 5);

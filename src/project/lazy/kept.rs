@@ -100,6 +100,11 @@ impl Job<'_> {
         Ok(output.status.code().unwrap_or(1))
     }
 
+    /// A shim is compiled without what the compiler would keep of it.
+    fn is_shim(&self) -> bool {
+        self.sources.is_some()
+    }
+
     /// Whether the store has it.
     pub fn is_kept(&self, cache: &Cache) -> bool {
         self.key(cache).is_some_and(|key| cache.has(KIND, &key))
@@ -109,7 +114,7 @@ impl Job<'_> {
     fn key(&self, cache: &Cache) -> Option<String> {
         let plain = self.invocation.plain.as_ref()?;
         // Without it, what was written is not told.
-        if !self.invocation.tells_artifacts {
+        if !self.invocation.tells_artifacts || self.invocation.is_incremental && !self.is_shim() {
             return None;
         }
         let rustc = Path::new(self.invocation.programs.last()?);
@@ -155,7 +160,7 @@ impl Job<'_> {
             scratch::replace_program(&file, body).ok()?;
             files.push((emit, file));
         }
-        library::write_dep_info(self.invocation, &Default::default()).ok()?;
+        library::write_dep_info(self.invocation, &[], &Default::default()).ok()?;
         if self.command.is_none() {
             library::announce(self.invocation, &[("dep-info", self.invocation.dep_info())]).ok()?;
             library::announce(self.invocation, &files).ok()?;

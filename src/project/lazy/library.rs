@@ -49,7 +49,7 @@ pub fn put_off(invocation: &Invocation, package: Locked) -> Result<()> {
     for (_, file) in outputs.iter().filter(|(kind, _)| *kind != "dep-info") {
         scratch::replace(file, EMPTY)?;
     }
-    write_dep_info(invocation, &ours())?;
+    write_dep_info(invocation, &[], &ours())?;
     announce(invocation, &outputs)
 }
 
@@ -61,18 +61,27 @@ pub fn ours() -> Environment {
     [VARIABLE, WRAPPER].map(|name| (name.to_owned(), std::env::var(name).ok())).into()
 }
 
-/// Says which files the compiler has read, and on which variables the result depends.
-pub fn write_dep_info(invocation: &Invocation, environment: &Environment) -> Result<()> {
+/// Says on which files, besides the crate's root, and on which variables the result depends.
+pub fn write_dep_info(
+    invocation: &Invocation,
+    files: &[PathBuf],
+    environment: &Environment,
+) -> Result<()> {
     if !invocation.emits("dep-info") {
         return Ok(());
     }
     let listed = |path: &Path| path.to_str().map(escaped).ok_or_else(|| odd("a path is not UTF-8"));
-    let source = listed(invocation.source())?;
+    let mut sources = vec![listed(invocation.source())?];
+    for file in files {
+        sources.push(listed(file)?);
+    }
     let mut text = String::new();
     for (_, file) in invocation.outputs() {
-        let _ = writeln!(text, "{}: {source}\n", listed(&file)?);
+        let _ = writeln!(text, "{}: {}\n", listed(&file)?, sources.join(" "));
     }
-    let _ = writeln!(text, "{source}:\n");
+    for source in &sources {
+        let _ = writeln!(text, "{source}:\n");
+    }
     for (name, value) in environment {
         let _ = match value {
             Some(value) => writeln!(text, "# env-dep:{}={}", line(name), line(value)),

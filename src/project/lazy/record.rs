@@ -114,7 +114,9 @@ pub fn wanted(package: Locked, invocation: &Invocation) -> Option<Wanted> {
 
 /// The target directory in which a file of cargo's lies.
 pub fn target_of(file: &Path) -> Option<PathBuf> {
-    let is_target = |folder: &&Path| folder.join("CACHEDIR.TAG").is_file();
+    // The second is missing in a directory that somebody has made before cargo.
+    let marks = [".rustc_info.json", "CACHEDIR.TAG"];
+    let is_target = |folder: &&Path| marks.iter().any(|mark| folder.join(mark).is_file());
     file.ancestors().skip(1).find(is_target).map(Path::to_owned)
 }
 
