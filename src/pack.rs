@@ -67,12 +67,13 @@ use toolchain::Toolchain;
 
 /// Whatever decides what cargo builds, besides its inputs. Part of the cache's keys, as text: a
 /// program that works otherwise finds nothing there.
-const BUILD_RECIPE: [&str; 6] = [
+const BUILD_RECIPE: [&str; 7] = [
     include_str!("pack/assertions.rs"),
     include_str!("pack/build.rs"),
     include_str!("pack/rewrite.rs"),
     include_str!("pack/rewrite/hashing.rs"),
     include_str!("pack/rewrite/panics.rs"),
+    include_str!("pack/rewrite/surroundings.rs"),
     include_str!("pack/wrapper.rs"),
 ];
 
@@ -242,6 +243,7 @@ pub(crate) fn artifact(
     let image = lower::compress(&lower::lower(&made.wasm)?)?;
     let Made { mut manifest, wasm, lockfile, mut licenses, asserted, mut cached, mut notes } = made;
     manifest.capabilities.extend(&options.grants);
+    manifest.capabilities.check()?;
     let mut sets: Vec<(Set, Module)> = Vec::new();
     let mut wanted: VecDeque<Features> = options.sets.iter().cloned().collect();
     wanted.extend(options.features.with_assertions(asserted));
@@ -347,10 +349,31 @@ fn make(
     let building = cache.lock("build", &format!("{build_key}-target"), report)?;
     let built = build::build(&job, report)?;
     drop(building);
+    portable(&built.wasm, &shared)?;
     let mut made = finish(package, &built, &job, &lockfile, &options.profile, cache)?;
     made.asserted = assertions::concerned(&build::Job { offline: true, ..job })?;
     cache.put("module", &key, |entry| store(&made, entry))?;
     Ok(made)
+}
+
+/// A directory of this machine in a module is one that the macro would look into on the consumer's, where it
+/// is not.
+fn portable(wasm: &[u8], shared: &Path) -> Result<()> {
+    let registry = cargo::home().map(|home| home.join("registry").join("src"));
+    for directory in [Some(shared.to_owned()), registry].into_iter().flatten() {
+        let text = directory.to_string_lossy().into_owned();
+        let Some(at) = wasm.windows(text.len()).position(|part| part == text.as_bytes()) else {
+            continue;
+        };
+        let rest = wasm[at..].iter().take(200).take_while(|byte| (32..127).contains(*byte));
+        let path: String = rest.map(|byte| char::from(*byte)).collect();
+        let message = format!("the module has a path of the machine it was compiled on: {path}");
+        return Err(Error::new(Class::Package, message).help(
+            "a macro of its own hands `env!(\"CARGO_MANIFEST_DIR\")` or `env!(\"OUT_DIR\")` on; \
+             written outside of that macro, precast sees it",
+        ));
+    }
+    Ok(())
 }
 
 /// Stages the package and chooses the versions of its dependencies.

@@ -32,6 +32,8 @@ pub struct Policy {
     pub env: Vec<String>,
     /// Directories that any macro may read, beside its consumer's own.
     pub read: Vec<String>,
+    /// Directories below the target directory that any macro may write.
+    pub write: Vec<String>,
     pub packages: BTreeMap<String, Rule>,
 }
 
@@ -53,6 +55,7 @@ pub struct Rule {
     pub sha256: Vec<String>,
     pub env: Vec<String>,
     pub read: Vec<String>,
+    pub write: Vec<String>,
     pub rebuild: Option<bool>,
 }
 
@@ -124,8 +127,9 @@ pub fn check(
         let wanted = rule.and_then(|rule| rule.rebuild).unwrap_or(policy.rebuild);
         let options = verify::Options { rebuild: rebuild && wanted, offline, built: false };
         let verdicts = verify::all(&package.directory, options, report)?;
-        let manifest = crate::input::artifact(&package.directory)?.manifest;
-        let mut problems = judge::problems(&policy, &package.name, &manifest);
+        let (artifact, granted) = crate::input::granted(&package.directory)?;
+        let manifest = artifact.manifest;
+        let mut problems = judge::problems_with(&policy, &package.name, &manifest, &granted);
         let checks = verdicts.iter().flat_map(|verdict| &verdict.checks);
         problems.extend(checks.flat_map(|check| check.differences.iter().cloned()));
         shims.push(Judged {

@@ -252,7 +252,7 @@ fn other_faults_are_compile_errors() {
 #[test]
 fn endless_macros_end() {
     let artifact = &built().artifact;
-    static GRANTS: Grants = Grants { env: &[], read: &[] };
+    static GRANTS: Grants = Grants { env: &[], read: &[], write: &[], own: None };
     let limits = Limits { fuel: 3_000_000, ..Limits::default() };
     let embedded = Vec::leak(artifact.image.clone());
     let mut machine = Machine::new(embedded, &GRANTS, limits).ok().unwrap();
@@ -265,7 +265,7 @@ fn endless_macros_end() {
 #[test]
 fn expansions_do_not_add_up() {
     let artifact = &built().artifact;
-    static GRANTS: Grants = Grants { env: &[], read: &[] };
+    static GRANTS: Grants = Grants { env: &[], read: &[], write: &[], own: None };
     let embedded = Vec::leak(artifact.image.clone());
     let mut machine = Machine::new(embedded, &GRANTS, Limits::default()).ok().unwrap();
     let input: TokenStream = "deep { a + (b, [c]) \"d\" 1.5 { } 'x }".parse().unwrap();
@@ -285,7 +285,7 @@ fn expansions_do_not_add_up() {
 /// A panic leaves behind what its frames owned, and no more; the instance goes on.
 #[test]
 fn panics_do_not_add_up() {
-    static GRANTS: Grants = Grants { env: &[], read: &[] };
+    static GRANTS: Grants = Grants { env: &[], read: &[], write: &[], own: None };
     let embedded = Vec::leak(built().artifact.image.clone());
     let mut machine = Machine::new(embedded, &GRANTS, Limits::default()).ok().unwrap();
     let mut fail = |way: &str| {

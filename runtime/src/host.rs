@@ -79,6 +79,34 @@ part! {
 }
 
 part! {
+    about {
+        use super::wasi::{about, About};
+
+        impl<'a> Session<'a> {
+            fn about(&mut self, what: u32) -> u64 {
+                // What is packed must not depend on the machine.
+                #[cfg(not(proc_macro))]
+                if self.wasi.muted {
+                    return 0;
+                }
+                match about(what) {
+                    About::Number(number) => number as u64,
+                    About::Text(Some(text)) => self.keep(text) << 32 | 1,
+                    About::Text(None) => 0,
+                }
+            }
+        }
+    }
+    {
+        impl<'a> Session<'a> {
+            fn about(&mut self, _: u32) -> u64 {
+                0
+            }
+        }
+    }
+}
+
+part! {
     files {
         impl<'a> Session<'a> {
             fn real_path(&mut self, path: &str) -> u64 {
@@ -151,6 +179,8 @@ impl<'a> Session<'a> {
             | calls::REAL_PATH => match str::from_utf8(tri!(memory.read(a, b))) {
                 Ok(text) if call == calls::PANIC as u32 => Err(Fault::Panic(owned(text))),
                 Ok(text) => Ok(self.of_text(call, text, c)),
+                // Such a path is answered by its parts.
+                Err(_) if call == calls::REAL_PATH as u32 => Ok(0),
                 Err(_) => Err(Fault::Damaged(owned("a text that is not UTF-8"))),
             },
             calls::PANIC_ANY => {
@@ -178,6 +208,7 @@ impl<'a> Session<'a> {
                 self.of_spans(call, a, b, c)
             }
             calls::CAUGHT => Ok(self.caught()),
+            calls::ABOUT => Ok(self.about(a)),
             #[cfg(all(precast_nightly, proc_macro))]
             calls::UNSTABLE => super::unstable::ask(&mut self.tokens, args, memory),
             // `join` is not there; nothing else is asked for then, or gives 0.

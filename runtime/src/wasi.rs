@@ -4,7 +4,7 @@
 //! files and the rest are parts of their own, for most macros use none. All else gives an error number.
 
 use super::calls;
-use super::instance::{Fault, Host, Limits};
+use super::instance::{owned, Fault, Host, Limits};
 use super::kernel::Image;
 use super::memory::Memory;
 
@@ -25,8 +25,8 @@ part! {
 
             pub fn asked(&mut self, _: &str) {}
 
-            fn help(&self, _: &str) -> Option<String> {
-                None
+            fn refused(&self) -> &[Refused] {
+                &[]
             }
 
             fn call(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
@@ -45,14 +45,14 @@ part! {
         pub struct Files;
 
         impl Files {
-            fn new(_: &'static [&'static str], _: &Limits) -> Files {
+            fn new(_: &'static Grants, _: &Limits) -> Files {
                 Files
             }
 
             fn begin(&mut self) {}
 
-            fn help(&self, _: &str) -> Option<String> {
-                None
+            fn refused(&self) -> &[Refused] {
+                &[]
             }
 
             fn call(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
@@ -76,7 +76,19 @@ part! {
 }
 
 part! {
+    about {
+        mod about;
+        pub use self::about::{about, About};
+    }
+    {
+    }
+}
+
+part! {
     place {
+        mod refusal;
+        pub use self::refusal::warn;
+
         impl Wasi {
             /// An expansion begins.
             pub fn begin(&mut self) {
@@ -84,20 +96,31 @@ part! {
                 self.environ.begin();
             }
 
-            /// What to do about what was refused, if anything was.
-            pub fn help(&self, name: &str) -> Option<String> {
-                match self.files.help(name) {
-                    None => self.environ.help(name),
-                    help => help,
+            /// What was refused in this expansion, for users: all of it, or what no expansion before was.
+            pub fn help(&mut self, name: &str, all: bool) -> Option<String> {
+                let refused = [self.environ.refused(), self.files.refused()];
+                if refused[0].is_empty() && refused[1].is_empty() {
+                    return None;
                 }
+                let told: &[Refused] = if all { &[] } else { &self.told };
+                let text = self::refusal::text(name, &refused, told);
+                for list in &refused {
+                    for one in *list {
+                        let (shown, grant) = (owned(&one.shown), String::new());
+                        self::refusal::add(&mut self.told, one.kind, shown, grant);
+                    }
+                }
+                text
             }
         }
     }
     {
+        pub fn warn(_: &str) {}
+
         impl Wasi {
             pub fn begin(&mut self) {}
 
-            pub fn help(&self, _: &str) -> Option<String> {
+            pub fn help(&mut self, _: &str, _: bool) -> Option<String> {
                 None
             }
         }
@@ -105,6 +128,7 @@ part! {
 }
 
 const BADF: u64 = 8;
+const ACCES: u64 = 2;
 const INVAL: u64 = 28;
 const IO: u64 = 29;
 const NOSYS: u64 = 52;
@@ -118,18 +142,42 @@ const NOW: u64 = 1_577_836_800_000_000_000;
 /// A grant to read the manifests in the directories above the crate's: one of them is its workspace's.
 pub const MANIFESTS: &str = "Cargo.toml above $CARGO_MANIFEST_DIR";
 
-/// What a macro may read; the shim states it (docs/artifact.md).
+/// A grant to read below the root of the workspace that the crate is a member of.
+pub const WORKSPACE: &str = "workspace of $CARGO_MANIFEST_DIR";
+
+/// What stands in a module for the directories of the packages that it was compiled from, and behind it
+/// `NAME-VERSION`; the same for what their build scripts wrote.
+pub const SOURCE: &str = "/precast/source/";
+#[cfg(not(proc_macro))]
+pub const OUT: &str = "/precast/out/";
+
+/// What a macro may ask for; the shim states it (docs/artifact.md).
 pub struct Grants {
     /// Names of environment variables; a trailing `*` matches any ending.
     pub env: &'static [&'static str],
-    /// Directories, or [`MANIFESTS`]; a leading `$NAME` stands for that environment variable.
+    /// Directories, [`WORKSPACE`] or [`MANIFESTS`]; a leading `$NAME` stands for that environment variable,
+    /// and a relative one starts at the workspace's root.
     pub read: &'static [&'static str],
+    /// Directories that may be written, in the same form.
+    pub write: &'static [&'static str],
+    /// The directory of the shim, in which the package's own files are: `NAME-VERSION` and that.
+    pub own: Option<(&'static str, &'static str)>,
+}
+
+/// What a macro asked for and may not have: 0 a variable, 1 to read, 2 to write.
+pub struct Refused {
+    pub kind: u8,
+    pub shown: String,
+    /// What to grant; empty if nothing can.
+    pub grant: String,
 }
 
 pub struct Wasi {
     pub environ: Environ,
     pub files: Files,
     random: u64,
+    /// What users were told of.
+    told: Vec<Refused>,
     #[cfg(not(proc_macro))]
     pub muted: bool,
 }
@@ -138,8 +186,9 @@ impl Wasi {
     pub fn new(grants: &'static Grants, limits: &Limits) -> Wasi {
         Wasi {
             environ: Environ::new(grants.env),
-            files: Files::new(grants.read, limits),
+            files: Files::new(grants, limits),
             random: 0,
+            told: Vec::new(),
             #[cfg(not(proc_macro))]
             muted: false,
         }
@@ -191,7 +240,7 @@ impl Host for Wasi {
     fn call(&mut self, call: u32, args: &[u64], memory: &mut Memory) -> Result<u64, Fault> {
         let a = &Args(args);
         match calls::number(call) {
-            calls::FD_WRITE => self.fd_write(a, memory),
+            calls::FD_WRITE if a.word(0) < 3 => self.fd_write(a, memory),
             calls::RANDOM_GET => self.random_get(a, memory),
             calls::PROC_EXIT => Err(Fault::Exit(a.word(0))),
             calls::ENVIRON_GET | calls::ENVIRON_SIZES_GET => self.environ.call(call, a, memory),
