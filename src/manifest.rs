@@ -458,3 +458,60 @@ fn check_version(what: &str, found: u64, known: u32) -> Result<()> {
     let help = if found > known { "install a newer precast" } else { "pack the crate again" };
     Err(Error::new(Class::Verify, message).help(help))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Capabilities;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_workspace_grants() {
+        let settings = json!({ "grants": {
+            "a": { "env": ["A", "B_*"], "read": ["../shared"], "write": ["target/notes"] },
+            "b": { "write": ["src"] },
+            "c": { "reads": [] },
+            "d": { "env": "A" },
+            "e": 1,
+            "f": { "read": [""] },
+        }});
+        let granted = Capabilities::granted(&settings, "a").unwrap();
+        assert_eq!(granted.env, ["A", "B_*"]);
+        assert_eq!(
+            (granted.read, granted.write),
+            (vec!["../shared".into()], vec!["target/notes".into()])
+        );
+        assert!(Capabilities::granted(&settings, "none").unwrap().is_empty());
+        assert!(Capabilities::granted(&json!(null), "a").unwrap().is_empty());
+        for (name, message) in [
+            ("b", "grants.b: `src` cannot be granted to be written"),
+            ("c", "grants.c has no `reads`"),
+            ("d", "grants.d.env is no list of texts"),
+            ("e", "grants.e is no table"),
+            ("f", "grants.f: a grant is empty, or has a NUL"),
+        ] {
+            let error = Capabilities::granted(&settings, name).unwrap_err().to_string();
+            assert_eq!(error, format!("workspace.metadata.precast.{message}"));
+        }
+    }
+
+    #[test]
+    fn only_below_target_is_written() {
+        let check =
+            |path: &str| Capabilities { write: vec![path.into()], ..Default::default() }.check();
+        for path in ["target", "target/a/b", "$CARGO_TARGET_DIR/a", "$OUT_DIR"] {
+            assert!(check(path).is_ok(), "{path}");
+        }
+        for path in [
+            "/",
+            "src",
+            "../target",
+            "target/../src",
+            "targets",
+            "$HOME",
+            "target/",
+            "target\\..\\a",
+        ] {
+            assert!(check(path).is_err(), "{path}");
+        }
+    }
+}

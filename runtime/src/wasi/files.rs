@@ -42,6 +42,10 @@ const SYMBOLIC_LINK: u8 = 7;
 /// The first descriptor that is no standard stream: the current directory.
 const FIRST: u32 = 3;
 
+/// How a shim keeps the package's own `Cargo.toml`, and the end of the name of a file that is not the package's.
+const MANIFEST: &str = "Cargo.toml_";
+const GENERATED: &[u8] = b".precast.rs";
+
 /// Flags of `path_open`, and the right that asks for a file to be written.
 const CREATE: u32 = 1;
 const MUST_BE_DIRECTORY: u32 = 2;
@@ -86,6 +90,8 @@ pub struct Files {
     files: Vec<File>,
     /// The crate's own directory, where `MANIFESTS` is granted.
     manifests: Option<PathBuf>,
+    /// Where the shim keeps the package's own files.
+    own: Option<PathBuf>,
     files_max: u32,
     file_bytes_max: u32,
     /// What was refused since the expansion started.
@@ -103,6 +109,7 @@ impl Files {
             workspace: PathBuf::new(),
             files: Vec::new(),
             manifests: None,
+            own: None,
             files_max: limits.files_max,
             file_bytes_max: limits.memory_bytes_max,
             denied: Vec::new(),
@@ -199,9 +206,13 @@ impl Files {
         }
         if let Some((label, shim)) = grants.own {
             let source = Path::new(shim).join("source");
-            // Beside the original's own files the shim needs no copies.
-            let dir =
-                if source.join("Cargo.toml_").exists() { source } else { PathBuf::from(shim) };
+            // Compiled in the original's place, the shim has no files of its own.
+            let dir = if exists(&source.join(MANIFEST)) {
+                self.own = source.canonicalize().ok();
+                source
+            } else {
+                PathBuf::from(shim)
+            };
             self.open_root(&dir, Some(formatted(format_args!("{}{}", SOURCE, label))));
         }
         for grant in grants.write {
@@ -272,11 +283,20 @@ impl Files {
             return Err(ACCES);
         }
         let wanted = self.wanted(fd, path)?;
-        let real = match real(&wanted, follow || path.ends_with(b"/")) {
+        let found = match real(&wanted, follow || path.ends_with(b"/")) {
+            Ok(real) => real.symlink_metadata().map(|_| real),
+            error => error,
+        };
+        let real = match found {
             Ok(real) => real,
             Err(error) => {
                 let error = errno(&error);
-                return Err(if error == NOENT { self.missing(fd, path) } else { error });
+                let own = wanted.with_file_name(MANIFEST);
+                return match own.canonicalize() {
+                    Ok(own) if wanted.ends_with("Cargo.toml") && self.is_own(&own) => Ok(own),
+                    _ if error == NOENT => Err(self.missing(fd, path)),
+                    _ => Err(error),
+                };
             }
         };
         if self.is_readable(&real) {
@@ -286,6 +306,14 @@ impl Files {
             self.deny(1, &real);
         }
         Err(ACCES)
+    }
+
+    /// Whether the shim has put it among the package's own files.
+    fn is_own(&self, real: &Path) -> bool {
+        match self.own {
+            Some(ref own) => real.starts_with(own),
+            None => false,
+        }
     }
 
     fn is_readable(&self, real: &Path) -> bool {
@@ -353,7 +381,12 @@ impl Files {
         let mut dir = self.workspace.clone();
         for _ in 0..3 {
             if let Ok(rest) = path.strip_prefix(&dir) {
-                let path = up.join(rest);
+                let mut path = up;
+                if rest.parent().is_some() {
+                    path.push(rest);
+                } else if path.parent().is_none() {
+                    path.push(".");
+                }
                 if kind == 2 && !path.starts_with("target") {
                     return String::new();
                 }
@@ -409,7 +442,7 @@ impl Files {
             Ok(real) => real,
             Err(ACCES) if self.is_directory_above(fd, &path) => {
                 let wanted = self.wanted(fd, &path).unwrap_or_default();
-                return Ok(self.deny(1, &wanted));
+                return Ok(self.deny(1, &wanted.canonicalize().unwrap_or(wanted)));
             }
             Err(error) => return Ok(error),
         };
@@ -632,13 +665,14 @@ impl Files {
 
     /// Entries are sorted: the result of a macro must not depend on the file system.
     fn fd_readdir(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
+        let own = self.own.clone();
         let dir = match self.file(a.word(0)) {
             Some(&mut File::Directory { ref path, ref mut entries, .. }) => (path, entries),
             Some(_) => return Ok(NOTDIR),
             None => return Ok(BADF),
         };
         if a.long(3) == 0 {
-            match list(dir.0) {
+            match list(dir.0, &own) {
                 Ok(listed) => *dir.1 = Some(listed),
                 Err(error) => return Ok(errno(&error)),
             }
@@ -718,8 +752,13 @@ fn is_in_directory(path: &Path) -> bool {
     path.parent().map_or(false, exists)
 }
 
-fn list(path: &Path) -> io::Result<Vec<(Vec<u8>, u8)>> {
+/// The entries of a directory; among `own` files those of the package.
+fn list(path: &Path, own: &Option<PathBuf>) -> io::Result<Vec<(Vec<u8>, u8)>> {
     let mut entries: Vec<(Vec<u8>, u8)> = Vec::new();
+    let is_own = match *own {
+        Some(ref own) => path.starts_with(own),
+        None => false,
+    };
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let kind = entry.file_type()?;
@@ -730,7 +769,13 @@ fn list(path: &Path) -> io::Result<Vec<(Vec<u8>, u8)>> {
         } else {
             REGULAR_FILE
         };
-        let name = bytes(&entry.file_name());
+        let mut name = bytes(&entry.file_name());
+        if is_own && name.ends_with(GENERATED) {
+            continue;
+        }
+        if is_own && same(&name, MANIFEST.as_bytes()) {
+            name.pop();
+        }
         let mut at = entries.len();
         while at > 0 && name < entries[at - 1].0 {
             at -= 1;
