@@ -119,7 +119,6 @@ fn answers_are_native() {
             ("args", ""),
             ("process", ""),
             ("consts", ""),
-            ("vars", "CARGO_PKG_"),
             ("env", "PROBE_NONE"),
             ("env", "CARGO_CRATE_NAME"),
             ("env", "HOME"),
@@ -219,6 +218,9 @@ fn refusals_are_told() {
 /// One that lists the environment sees what it may use.
 #[test]
 fn a_list_of_variables_is_told() {
+    let project = Project::new("listed", &[("vars", "CARGO_PKG_")]);
+    let native = project.native();
+    assert_eq!(project.packed(&Capabilities::default()).0, native);
     let project = Project::new("listed", &[("vars", "PROBE_")]);
     let (packed, stderr) = project.packed(&Capabilities::default());
     assert_eq!(packed, "[]\n");
