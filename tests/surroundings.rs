@@ -116,6 +116,8 @@ fn answers_are_native() {
         "native",
         &[
             ("own", ""),
+            ("included", ""),
+            ("literal", ""),
             ("args", ""),
             ("process", ""),
             ("consts", ""),
@@ -302,6 +304,19 @@ fn nothing_else_is_written() {
         assert!(!project.folder.join(file).exists(), "{file}");
     }
     assert!(!Path::new("/tmp/precast-must-not-write").exists());
+}
+
+/// Users and the compiler see where a package's own files are.
+#[test]
+fn own_paths_are_shown() {
+    let project = Project::new("shown", &[("printed", ""), ("panic", "")]);
+    project.embed(&Capabilities::default());
+    let output = project.cargo(&["build", "--target-dir", "../packed"]);
+    let words = project.folder.join("shim").join(NAME).join("source/words");
+    let stderr = text(&output.stderr);
+    for said in ["eprinted", "panicked at"] {
+        assert!(stderr.contains(&format!("{said} {}", words.display())), "{stderr}");
+    }
 }
 
 /// A macro that fails for what it was refused says what grants it.

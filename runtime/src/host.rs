@@ -13,7 +13,7 @@ use super::calls;
 use super::instance::{formatted, guard, holds, owned, shown, Fault, Host};
 use super::memory::Memory;
 use super::tokens::Tokens;
-use super::wasi::{Args, Wasi};
+use super::wasi::{placed, Args, Wasi};
 
 part! {
     unwind {
@@ -177,7 +177,18 @@ impl<'a> Session<'a> {
             | calls::IDENT
             | calls::VARIABLE
             | calls::REAL_PATH => match str::from_utf8(tri!(memory.read(a, b))) {
-                Ok(text) if call == calls::PANIC as u32 => Err(Fault::Panic(owned(text))),
+                Ok(text) if call == calls::PANIC as u32 => {
+                    Err(Fault::Panic(match placed(self.wasi.own, text) {
+                        Some(text) => text,
+                        None => owned(text),
+                    }))
+                }
+                Ok(text) if call == calls::PARSE_STREAM as u32 => {
+                    match placed(self.wasi.own, text) {
+                        Some(placed) => Ok(self.of_text(call, &placed, c)),
+                        None => Ok(self.of_text(call, text, c)),
+                    }
+                }
                 Ok(text) => Ok(self.of_text(call, text, c)),
                 // Such a path is answered by its parts.
                 Err(_) if call == calls::REAL_PATH as u32 => Ok(0),

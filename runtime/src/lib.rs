@@ -199,6 +199,7 @@ impl Machine {
     ) -> Result<Output, Failure> {
         let mut session = Session::new(Tokens::new(self.epoch), &mut self.wasi);
         session.tokens.records_max = self.tokens_max;
+        session.tokens.own = session.wasi.own;
         let mut n_streams = 1;
         session.tokens.add_stream(input);
         if let Some(item) = item {

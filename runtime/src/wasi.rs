@@ -3,8 +3,11 @@
 //! What a macro prints reaches the compiler's own output. Clock and randomness are constants. Variables,
 //! files and the rest are parts of their own, for most macros use none. All else gives an error number.
 
+use std::path::Path;
+use std::str;
+
 use super::calls;
-use super::instance::{owned, Fault, Host, Limits};
+use super::instance::{holds, joined, owned, Fault, Host, Limits};
 use super::kernel::Image;
 use super::memory::Memory;
 
@@ -81,6 +84,31 @@ part! {
         pub use self::about::{about, About};
     }
     {
+    }
+}
+
+part! {
+    own {
+        /// The text with the directory of the package's own files, where it has what stands for that in the
+        /// module: the compiler and the user know only the first.
+        pub fn placed(own: Option<(&'static str, &'static str)>, text: &str) -> Option<String> {
+            let (label, shim) = own?;
+            let mark = joined(&[SOURCE, label]);
+            if !holds(text.as_bytes(), mark.as_bytes()) {
+                return None;
+            }
+            let source = joined(&[shim, "/source"]);
+            let is_kept = Path::new(&source).join("Cargo.toml_").exists();
+            let dir = if is_kept { source } else { owned(shim) };
+            // It may become a part of Rust code.
+            Some(text.replace(&mark, &dir.replace('\\', "/")))
+        }
+    }
+    {
+        #[inline(always)]
+        pub fn placed(_: Option<(&'static str, &'static str)>, _: &str) -> Option<String> {
+            None
+        }
     }
 }
 
@@ -178,6 +206,7 @@ pub struct Wasi {
     random: u64,
     /// What users were told of.
     told: Vec<Refused>,
+    pub own: Option<(&'static str, &'static str)>,
     #[cfg(not(proc_macro))]
     pub muted: bool,
 }
@@ -189,6 +218,7 @@ impl Wasi {
             files: Files::new(grants, limits),
             random: 0,
             told: Vec::new(),
+            own: grants.own,
             #[cfg(not(proc_macro))]
             muted: false,
         }
@@ -208,7 +238,10 @@ impl Wasi {
             let done = match fd {
                 #[cfg(not(proc_macro))]
                 1 | 2 if self.muted => true,
-                1 | 2 => Image::print(fd, bytes),
+                1 | 2 => match placed(self.own, str::from_utf8(bytes).unwrap_or("")) {
+                    Some(text) => Image::print(fd, text.as_bytes()),
+                    None => Image::print(fd, bytes),
+                },
                 _ => return Ok(BADF),
             };
             if !done {

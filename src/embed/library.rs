@@ -5,7 +5,6 @@ use super::{cargo, parts, sets, MARK};
 use crate::artifact::{includes_out_dir, Artifact};
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{Capabilities, Kind, Limits, Macro, Manifest};
-use crate::runtime::wasi::SOURCE;
 use quote::ToTokens;
 use std::fmt::Write;
 use syn::parse::Parser;
@@ -165,7 +164,7 @@ fn add(manifest: &Manifest, features: &str) -> String {
 
 fn module(artifact: &Artifact, original: &Original, capabilities: &Capabilities) -> Result<String> {
     let mut out = start(artifact, capabilities)?;
-    let own = match artifact.each_set().any(|set| asks_for_own_files(&set.wasm)) {
+    let own = match artifact.each_set().any(|set| parts::asks_for_own_files(&set.wasm)) {
         true => "OWN",
         false => "None",
     };
@@ -228,11 +227,6 @@ const OWN: Option<(&str, &str)> = match {option_env}!(\"CARGO_MANIFEST_DIR\") {{
 }};
 "
     )
-}
-
-/// Whether a path in the module is that of a package which it is compiled from.
-fn asks_for_own_files(wasm: &[u8]) -> bool {
-    wasm.windows(SOURCE.len()).any(|text| text == SOURCE.as_bytes())
 }
 
 fn start(artifact: &Artifact, capabilities: &Capabilities) -> Result<String> {

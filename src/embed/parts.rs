@@ -9,6 +9,7 @@ use crate::error::{Class, Error, Result};
 use crate::lower;
 use crate::manifest::Capabilities;
 use crate::runtime::image::op;
+use crate::runtime::wasi::SOURCE;
 use crate::verify::module;
 
 /// What a module uses: names of imported calls, and operations of its image.
@@ -16,6 +17,8 @@ struct Uses {
     calls: Vec<String>,
     /// Whether its image has an instruction `MATH`.
     math: bool,
+    /// Whether it has a path of its own files.
+    own: bool,
     /// Whether something is granted to be written.
     writes: bool,
 }
@@ -23,11 +26,12 @@ struct Uses {
 /// A part and whether it is used.
 type Part = (&'static str, fn(&Uses) -> bool);
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("environ", |uses| uses.call(is_environ)),
     ("files", |uses| uses.call(is_file)),
     ("writes", |uses| uses.writes && uses.call(is_file)),
     ("place", |uses| uses.call(is_environ) || uses.call(is_file)),
+    ("own", |uses| uses.own),
     ("about", |uses| uses.call(|call| call == "about")),
     ("system", |uses| uses.call(is_system)),
     ("spans", |uses| uses.call(|call| call.starts_with("span_"))),
@@ -61,6 +65,7 @@ impl Uses {
         Ok(Uses {
             calls: imports.into_iter().map(|(_, name, _)| name).collect(),
             math: code.any(|insn| insn[0] == op::MATH),
+            own: asks_for_own_files(&artifact.wasm),
             writes: !capabilities.write.is_empty(),
         })
     }
@@ -68,6 +73,11 @@ impl Uses {
     fn call(&self, is: fn(&str) -> bool) -> bool {
         self.calls.iter().any(|call| is(call))
     }
+}
+
+/// Whether a path in the module is that of a package which it is compiled from.
+pub(super) fn asks_for_own_files(wasm: &[u8]) -> bool {
+    wasm.windows(SOURCE.len()).any(|text| text == SOURCE.as_bytes())
 }
 
 /// Whether an expansion can open files.
