@@ -399,10 +399,7 @@ impl Module {
             Ok(output) => {
                 // It did without: natively it may have gone another way.
                 if let Some(help) = help {
-                    wasi::warn(&joined(&[
-                        &help,
-                        "\nit went on without, and natively may expand to another thing",
-                    ]));
+                    wasi::warn(&help);
                 }
                 return Ok(output.stream);
             }

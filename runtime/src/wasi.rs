@@ -126,19 +126,14 @@ part! {
 
             /// What was refused in this expansion, for users: all of it, or what no expansion before was.
             pub fn help(&mut self, name: &str, all: bool) -> Option<String> {
-                let refused = [self.environ.refused(), self.files.refused()];
-                if refused[0].is_empty() && refused[1].is_empty() {
-                    return None;
+                let mut text = String::new();
+                refusal::tell(&mut text, name, self.environ.refused(), &mut self.told, all);
+                refusal::tell(&mut text, name, self.files.refused(), &mut self.told, all);
+                if text.is_empty() {
+                    None
+                } else {
+                    Some(text)
                 }
-                let told: &[Refused] = if all { &[] } else { &self.told };
-                let text = self::refusal::text(name, &refused, told);
-                for list in &refused {
-                    for one in *list {
-                        let (shown, grant) = (owned(&one.shown), String::new());
-                        self::refusal::add(&mut self.told, one.kind, shown, grant);
-                    }
-                }
-                text
             }
         }
     }

@@ -42,10 +42,8 @@ impl Environ {
     /// a backtrace decide nothing else.
     pub fn asked(&mut self, name: &str) {
         if name.is_empty() {
-            for (name, _) in env::vars_os() {
-                if !is_granted(self.grants, &bytes(&name)) {
-                    return add(&mut self.denied, 0, owned("*"), owned("*"));
-                }
+            if !is_granted(self.grants, b"") {
+                add(&mut self.denied, 0, owned("*"), owned("*"));
             }
             return;
         }
