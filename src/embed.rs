@@ -12,8 +12,8 @@ mod sets;
 mod write;
 
 use crate::artifact::{self, Artifact, Tree};
-use crate::error::{Class, Error, Result};
-use crate::manifest;
+use crate::error::{Class, Context, Error, Result};
+use crate::manifest::{self, Capabilities};
 use std::sync::LazyLock;
 
 
@@ -42,19 +42,36 @@ pub(crate) fn recipe() -> &'static str {
     &RECIPE
 }
 
+/// Where a shim keeps what the consumer has granted beside the manifest's capabilities.
+const GRANTS: &str = "precast/grants.json";
+
 /// The shim's files by relative path.
 pub fn embed(artifact: &Artifact) -> Result<Tree> {
+    embed_with(artifact, &Capabilities::default())
+}
+
+/// The same for a consumer who grants the macros more than their manifest does. What is granted stands in
+/// [`GRANTS`], so the shim is a pure function of the artifact and the grants.
+pub fn embed_with(artifact: &Artifact, granted: &Capabilities) -> Result<Tree> {
     let context = |error: Error| error.context(format!("cannot embed {}", name(artifact)));
     let original = original::read(artifact).map_err(context)?;
+    granted.check().map_err(context)?;
+    let mut capabilities = artifact.manifest.capabilities.clone();
+    capabilities.extend(granted);
+    let manifest = cargo::write(artifact, &original, &capabilities).map_err(context)?;
+    let library = library::write(artifact, &original, &capabilities).map_err(context)?;
     let mut files = Tree::from([
-        ("Cargo.toml".into(), cargo::write(artifact, &original).map_err(context)?.into_bytes()),
-        ("src/lib.rs".into(), library::write(artifact, &original).map_err(context)?.into_bytes()),
+        ("Cargo.toml".into(), manifest.into_bytes()),
+        ("src/lib.rs".into(), library.into_bytes()),
         ("precast/manifest.json".into(), manifest::write(&artifact.manifest)),
         ("precast/module.wasm".into(), artifact.wasm.clone()),
         ("precast/image.bin".into(), artifact.image.clone()),
         ("precast/Cargo.lock".into(), artifact.lockfile.clone()),
         (original.generated_root.clone(), original.root_items.clone().into_bytes()),
     ]);
+    if !granted.is_empty() {
+        files.insert(GRANTS.into(), manifest::text_of(granted));
+    }
     let runtime = runtime::FILES
         .iter()
         .map(|(path, text)| (format!("src/precast/{path}"), text.as_bytes().to_vec()));
@@ -108,6 +125,14 @@ pub fn extract(files: &Tree) -> Result<Artifact> {
         licenses: below("precast/licenses/").map(|(path, body)| (path.into(), body)).collect(),
         sets,
     })
+}
+
+/// What the consumer has granted these files of a shim, as [`embed_with`] wrote it.
+pub fn granted(files: &Tree) -> Result<Capabilities> {
+    match files.get(GRANTS) {
+        None => Ok(Capabilities::default()),
+        Some(text) => serde_json::from_slice(text).class(Class::Verify, GRANTS),
+    }
 }
 
 /// Where a published file is kept in the shim. Cargo leaves directories with a `Cargo.toml` out of

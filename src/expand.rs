@@ -6,6 +6,7 @@ use crate::error::{Class, Context, Error, Result};
 use crate::input;
 use crate::manifest::{is_own, parts_of, Kind, Macro};
 use crate::runtime::instance::Fault;
+use crate::runtime::wasi::Refused;
 use crate::runtime::{unsupported, Failure, Grants, Machine};
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -26,7 +27,7 @@ pub struct Expansion {
     pub text: String,
     /// What the macro asked the machine for.
     pub trace: Trace,
-    /// What the macro wanted to read and may not, with the grants for it, where it also reports an error.
+    /// What the macro asked for and may not have, with the grants for it.
     pub denied: Vec<String>,
 }
 
@@ -80,7 +81,7 @@ pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) ->
     let result = machine.expand(&item.function, first, second);
     let output = result.map_err(|failure| failed(item, failure, denied(&machine)))?;
     let trace = trace(&machine, &artifact.manifest.capabilities.env);
-    let denied = if output.has_error { denied(&machine) } else { Vec::new() };
+    let denied = denied(&machine);
     Ok(Expansion { text: format(output.stream), trace, denied })
 }
 
@@ -88,14 +89,16 @@ fn trace(machine: &Machine, granted: &[String]) -> Trace {
     let environment = seen(granted);
     let answer = |name: &String| match () {
         () if environment.contains(name) => Answer::Read,
-        () if machine.denied_variables().contains(name) => Answer::Refused,
+        () if machine.denied_variables().iter().any(|refused| refused.shown == *name) => {
+            Answer::Refused
+        }
         () => Answer::Unset,
     };
     let asked = machine.variables().iter();
     let variables = asked.map(|name| Variable { name: name.clone(), answer: answer(name) });
     Trace {
         read: machine.reads().to_vec(),
-        refused: machine.denied().to_vec(),
+        refused: machine.denied().iter().map(|refused| refused.shown.clone()).collect(),
         variables: variables.collect(),
         environment,
     }
@@ -103,9 +106,15 @@ fn trace(machine: &Machine, granted: &[String]) -> Trace {
 
 /// What was refused, each with the grant that permits it.
 fn denied(machine: &Machine) -> Vec<String> {
-    let files = machine.denied().iter().map(|path| format!("{path} (`--grant read=DIR`)"));
-    let names = machine.denied_variables().iter();
-    files.chain(names.map(|name| format!("{name} (`--grant env={name}`)"))).collect()
+    let all = machine.denied_variables().iter().chain(machine.denied());
+    let named = all.map(|Refused { kind, shown, grant }| {
+        let key = ["env", "read", "write"][usize::from(*kind)];
+        match grant.is_empty() {
+            true => format!("to {key} {shown} (nothing grants it)"),
+            false => format!("{shown} (`--grant {key}={grant}`)"),
+        }
+    });
+    named.collect()
 }
 
 fn choose(artifact: Artifact, features: Option<&[String]>, call: &Call<'_>) -> Result<Artifact> {
@@ -151,7 +160,12 @@ fn machine(artifact: &Artifact) -> Result<Machine> {
     };
     // The runtime is written for statics. One expansion leaks one copy, and the program ends.
     let capabilities = &artifact.manifest.capabilities;
-    let grants = Grants { env: names(&capabilities.env), read: names(&capabilities.read) };
+    let grants = Grants {
+        env: names(&capabilities.env),
+        read: names(&capabilities.read),
+        write: names(&capabilities.write),
+        own: None,
+    };
     let embedded = Vec::leak(artifact.image.clone());
     Machine::new(embedded, Box::leak(Box::new(grants)), artifact.manifest.limits.runtime())
         .class(Class::Macro, "cannot start the module")

@@ -3,6 +3,7 @@
 use crate::artifact::{self, check_path, Artifact, Tree};
 use crate::embed;
 use crate::error::{Class, Context, Error, Result};
+use crate::manifest::Capabilities;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -48,10 +49,17 @@ pub fn read(path: &Path) -> Result<Input> {
 
 /// The artifact, also of a shim.
 pub fn artifact(path: &Path) -> Result<Artifact> {
+    Ok(granted(path)?.0)
+}
+
+/// The same, with what the consumer has granted a shim beside its manifest.
+pub fn granted(path: &Path) -> Result<(Artifact, Capabilities)> {
     match read(path)? {
-        Input::Artifact(artifact) => Ok(*artifact),
+        Input::Artifact(artifact) => Ok((*artifact, Capabilities::default())),
         Input::Shim(files) => {
-            embed::extract(&files).map_err(|error| error.context(path.display().to_string()))
+            let context = |error: Error| error.context(path.display().to_string());
+            let artifact = embed::extract(&files).map_err(context)?;
+            Ok((artifact, embed::granted(&files).map_err(context)?))
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::artifact::Artifact;
 use crate::embed;
 use crate::error::{Class, Context, Result};
 use crate::input::{self, Input};
-use crate::manifest::{Kind, Macro, Manifest, Source, Toolchain};
+use crate::manifest::{Capabilities, Kind, Macro, Manifest, Source, Toolchain};
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -23,6 +23,9 @@ pub struct Facts {
     /// `artifact` or `shim`.
     pub kind: &'static str,
     pub manifest: Manifest,
+    /// What the consumer has granted a shim beside that.
+    #[serde(skip_serializing_if = "Capabilities::is_empty")]
+    pub granted: Capabilities,
     /// SHA-256 of the manifest, by which a policy pins what the manifest has hashes of.
     pub identity: String,
     /// Bytes of each part.
@@ -108,13 +111,14 @@ fn wasm(bytes: &[u8]) -> Result<Wasm> {
 
 /// Reads the artifact's file, the shim's directory or its `.crate` file.
 pub fn inspect(path: &Path) -> Result<Facts> {
-    let (kind, artifact) = match input::read(path)? {
-        Input::Artifact(artifact) => ("artifact", *artifact),
-        Input::Shim(files) => ("shim", embed::extract(&files)?),
+    let (kind, artifact, granted) = match input::read(path)? {
+        Input::Artifact(artifact) => ("artifact", *artifact, Capabilities::default()),
+        Input::Shim(files) => ("shim", embed::extract(&files)?, embed::granted(&files)?),
     };
     let total = |tree: &crate::artifact::Tree| tree.values().map(Vec::len).sum();
     Ok(Facts {
         kind,
+        granted,
         identity: crate::policy::identity(&artifact.manifest),
         parts: [
             size("module.wasm", artifact.wasm.len()),
@@ -243,8 +247,18 @@ impl fmt::Display for Facts {
         );
         line(f, "formats", &format!("{formats}, written by precast {}", self.manifest.precast))?;
         line(f, "identity", &format!("sha256 {}", self.identity))?;
-        line(f, "may read", &listed(&self.manifest.capabilities.read))?;
-        line(f, "environment", &listed(&self.manifest.capabilities.env))?;
+        let Capabilities { env, read, write } = &self.manifest.capabilities;
+        line(f, "may read", &listed(read))?;
+        line(f, "environment", &listed(env))?;
+        if !write.is_empty() {
+            line(f, "may write", &listed(write))?;
+        }
+        let Capabilities { env, read, write } = &self.granted;
+        for (what, list) in [("read", read), ("environment", env), ("write", write)] {
+            if !list.is_empty() {
+                line(f, &format!("consumer's {what}"), &listed(list))?;
+            }
+        }
         writeln!(f, "\nmacros")?;
         self.manifest.macros.iter().try_for_each(|item| writeln!(f, "  {}", spelled(item)))?;
         writeln!(f, "\nparts{:>41}", "bytes")?;

@@ -74,7 +74,7 @@ use toolchain::Toolchain;
 
 /// Whatever decides what cargo builds, besides its inputs. Part of the cache's keys, as text: a
 /// program that works otherwise finds nothing there.
-const BUILD_RECIPE: [&str; 9] = [
+const BUILD_RECIPE: [&str; 10] = [
     include_str!("pack/assertions.rs"),
     include_str!("pack/batch.rs"),
     include_str!("pack/build.rs"),
@@ -83,6 +83,7 @@ const BUILD_RECIPE: [&str; 9] = [
     include_str!("pack/rewrite.rs"),
     include_str!("pack/rewrite/hashing.rs"),
     include_str!("pack/rewrite/panics.rs"),
+    include_str!("pack/rewrite/surroundings.rs"),
     include_str!("pack/wrapper.rs"),
 ];
 
@@ -291,6 +292,7 @@ fn assemble(package: &Package, options: &PackOptions, made: Vec<Compiled>) -> Re
         first;
     let (mut manifest, mut licenses, mut cached, mut notes) = (manifest, licenses, cached, notes);
     manifest.capabilities.extend(&options.grants);
+    manifest.capabilities.check()?;
     let mut sets: Vec<(Set, Module)> = Vec::new();
     for Compiled { made, image } in made {
         let Manifest { features, macros, linked, .. } = made.manifest;
@@ -358,6 +360,26 @@ fn recipe_of_builds(toolchain: &Toolchain) -> String {
     let mut parts: Vec<&str> = BUILD_RECIPE.to_vec();
     parts.extend([toolchain.key.as_str(), &guest_key]);
     hash_of(&parts)[..16].to_owned()
+}
+
+/// A directory of this machine in a module is one that the macro would look into on the consumer's, where it
+/// is not.
+fn portable(wasm: &[u8], cache: &Path) -> Result<()> {
+    let registry = cargo::home().map(|home| home.join("registry").join("src"));
+    for directory in [Some(cache.to_owned()), registry].into_iter().flatten() {
+        let text = directory.to_string_lossy().into_owned();
+        let Some(at) = wasm.windows(text.len()).position(|part| part == text.as_bytes()) else {
+            continue;
+        };
+        let rest = wasm[at..].iter().take(200).take_while(|byte| (32..127).contains(*byte));
+        let path: String = rest.map(|byte| char::from(*byte)).collect();
+        let message = format!("the module has a path of the machine it was compiled on: {path}");
+        return Err(Error::new(Class::Package, message).help(
+            "a macro of its own hands `env!(\"CARGO_MANIFEST_DIR\")` or `env!(\"OUT_DIR\")` on; \
+             written outside of that macro, precast sees it",
+        ));
+    }
+    Ok(())
 }
 
 fn module_key(package: &Package, inputs: &[&str], profile: &[String]) -> String {

@@ -32,6 +32,8 @@ pub struct Policy {
     pub env: Vec<String>,
     /// Directories that any macro may read, beside its consumer's own.
     pub read: Vec<String>,
+    /// Directories below the target directory that any macro may write.
+    pub write: Vec<String>,
     pub packages: BTreeMap<String, Rule>,
 }
 
@@ -53,6 +55,7 @@ pub struct Rule {
     pub sha256: Vec<String>,
     pub env: Vec<String>,
     pub read: Vec<String>,
+    pub write: Vec<String>,
     pub rebuild: Option<bool>,
 }
 
@@ -123,13 +126,14 @@ pub fn check(
     let mut shims = Vec::new();
     let shims_of_graph = graph.packages.iter().filter(|package| package.is_shim);
     for path in shims_of_graph.map(|package| &package.directory).chain(stored) {
-        let manifest = crate::input::artifact(path)?.manifest;
+        let (artifact, granted) = crate::input::granted(path)?;
+        let manifest = artifact.manifest;
         let Package { name, version, .. } = &manifest.package;
         let rule = policy.packages.get(name);
         let wanted = rule.and_then(|rule| rule.rebuild).unwrap_or(policy.rebuild);
         let options = verify::Options { rebuild: rebuild && wanted, offline, built: false };
         let verdicts = verify::all(path, options, report)?;
-        let mut problems = judge::problems(&policy, name, &manifest);
+        let mut problems = judge::problems_with(&policy, name, &manifest, &granted);
         let checks = verdicts.iter().flat_map(|verdict| &verdict.checks);
         problems.extend(checks.flat_map(|check| check.differences.iter().cloned()));
         shims.push(Judged {

@@ -126,8 +126,11 @@ fn one(path: &Path) -> Result<Read> {
     };
     let mut checks = parts(&artifact)?;
     if let Some(files) = &files {
-        let differences = shim::differences(&artifact, files)?;
-        checks.push(Check::new("the crate is what this precast embeds", differences));
+        let granted =
+            embed::granted(files).map_err(|error| error.context(path.display().to_string()))?;
+        let differences = shim::differences(&artifact, &granted, files)?;
+        let notes = shim::notes(&granted);
+        checks.push(Check { what: "the crate is what this precast embeds", differences, notes });
     }
     let precast = artifact.manifest.precast.clone();
     let verdict = Verdict { path: path.to_owned(), precast, checks };

@@ -7,7 +7,7 @@ use precast::runtime::{Failure, Grants, Machine};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::fmt::Write;
 
-static GRANTS: Grants = Grants { env: &[], read: &[] };
+static GRANTS: Grants = Grants { env: &[], read: &[], write: &[], own: None };
 
 /// The epoch of the first expansion, its call site, and the id of the first input token.
 const E: u32 = 1;

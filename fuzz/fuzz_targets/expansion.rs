@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::OnceLock;
 
-static GRANTS: Grants = Grants { env: &[], read: &[] };
+static GRANTS: Grants = Grants { env: &[], read: &[], write: &[], own: None };
 
 /// The packed macro's image, for the life of the process.
 fn image() -> &'static [u8] {

@@ -23,7 +23,12 @@ fuzz_target!(|data: &[u8]| {
     let image = compress(&lower(&wasm).expect("the module is valid")).expect("an image");
     // SAFETY: the machine is gone before the image is.
     let embedded: &'static [u8] = unsafe { std::mem::transmute(&image[..]) };
-    static GRANTS: Grants = Grants { env: &["CARGO_*"], read: &["$CARGO_MANIFEST_DIR"] };
+    static GRANTS: Grants = Grants {
+        env: &["CARGO_*"],
+        read: &["$CARGO_MANIFEST_DIR"],
+        write: &["$OUT_DIR/fuzz"],
+        own: None,
+    };
     let limits = Limits {
         fuel: 1_000_000,
         memory_bytes_max: 1 << 20,

@@ -92,6 +92,7 @@ pub mod host {
         pub fn unstable(what: u32, a: u32, b: u32, c: u32) -> u64;
         pub fn variable(name: *const u8, len: u32);
         pub fn real_path(path: *const u8, len: u32) -> u64;
+        pub fn about(what: u32) -> u64;
     }
 }
 

@@ -26,6 +26,7 @@ mod locate;
 mod process;
 mod span;
 mod stream;
+mod surroundings;
 mod tree;
 mod unwind;
 
@@ -49,7 +50,7 @@ pub mod token_stream {
 pub mod __precast {
     pub use crate::entry::{attribute, bang, derive};
 
-    /// std, but for what catches panics, the hasher, and what starts processes.
+    /// std, but for what catches panics, the hasher, what starts processes, and what only the host knows.
     pub mod std {
         pub use ::std::*;
 
@@ -60,6 +61,11 @@ pub mod __precast {
                 pub use crate::hasher::DefaultHasher;
                 pub use ::std::collections::hash_map::*;
             }
+        }
+
+        pub mod env {
+            pub use crate::surroundings::{consts, current_exe, home_dir, temp_dir, vars, vars_os};
+            pub use ::std::env::*;
         }
 
         pub mod hash {
@@ -74,6 +80,7 @@ pub mod __precast {
 
         pub mod process {
             pub use crate::process::Command;
+            pub use crate::surroundings::id;
             pub use ::std::process::*;
         }
     }

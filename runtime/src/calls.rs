@@ -108,6 +108,8 @@ pub enum Number {
     VARIABLE,
     /// The path without links, or the current directory.
     REAL_PATH,
+    /// What std tells of the process and the system.
+    ABOUT,
     /// As many there are; no call.
     COUNT,
 }
@@ -205,4 +207,5 @@ pub const CALLS: &[Call] = &[
     precast("unstable", &[I, I, I, I], &[L]),
     precast("variable", &[I, I], &[]),
     precast("real_path", &[I, I], &[L]),
+    precast("about", &[I], &[L]),
 ];

@@ -13,7 +13,7 @@ use super::calls;
 use super::instance::{formatted, guard, holds, owned, shown, Fault, Host};
 use super::memory::Memory;
 use super::tokens::Tokens;
-use super::wasi::{Args, Wasi};
+use super::wasi::{placed, Args, Wasi};
 
 part! {
     unwind {
@@ -73,6 +73,34 @@ part! {
         impl<'a> Session<'a> {
             fn of_spans(&mut self, call: u32, _: u32, _: u32, _: u32) -> Result<u64, Fault> {
                 Err(unknown(call))
+            }
+        }
+    }
+}
+
+part! {
+    about {
+        use super::wasi::{about, About};
+
+        impl<'a> Session<'a> {
+            fn about(&mut self, what: u32) -> u64 {
+                // What is packed must not depend on the machine.
+                #[cfg(not(proc_macro))]
+                if self.wasi.muted {
+                    return 0;
+                }
+                match about(what) {
+                    About::Number(number) => number as u64,
+                    About::Text(Some(text)) => self.keep(text) << 32 | 1,
+                    About::Text(None) => 0,
+                }
+            }
+        }
+    }
+    {
+        impl<'a> Session<'a> {
+            fn about(&mut self, _: u32) -> u64 {
+                0
             }
         }
     }
@@ -149,8 +177,21 @@ impl<'a> Session<'a> {
             | calls::IDENT
             | calls::VARIABLE
             | calls::REAL_PATH => match str::from_utf8(tri!(memory.read(a, b))) {
-                Ok(text) if call == calls::PANIC as u32 => Err(Fault::Panic(owned(text))),
+                Ok(text) if call == calls::PANIC as u32 => {
+                    Err(Fault::Panic(match placed(self.wasi.own, text) {
+                        Some(text) => text,
+                        None => owned(text),
+                    }))
+                }
+                Ok(text) if call == calls::PARSE_STREAM as u32 => {
+                    match placed(self.wasi.own, text) {
+                        Some(placed) => Ok(self.of_text(call, &placed, c)),
+                        None => Ok(self.of_text(call, text, c)),
+                    }
+                }
                 Ok(text) => Ok(self.of_text(call, text, c)),
+                // Such a path is answered by its parts.
+                Err(_) if call == calls::REAL_PATH as u32 => Ok(0),
                 Err(_) => Err(Fault::Damaged(owned("a text that is not UTF-8"))),
             },
             calls::PANIC_ANY => {
@@ -178,6 +219,7 @@ impl<'a> Session<'a> {
                 self.of_spans(call, a, b, c)
             }
             calls::CAUGHT => Ok(self.caught()),
+            calls::ABOUT => Ok(self.about(a)),
             #[cfg(all(precast_nightly, proc_macro))]
             calls::UNSTABLE => super::unstable::ask(&mut self.tokens, args, memory),
             // `join` is not there; nothing else is asked for then, or gives 0.

@@ -129,6 +129,8 @@ use self::instance::{formatted, guard, holds, joined, shown, Fault, Instance};
 use self::place::Place;
 use self::tokens::Tokens;
 pub use self::wasi::Grants;
+#[cfg(not(proc_macro))]
+use self::wasi::Refused;
 use self::wasi::Wasi;
 
 /// An instance with what belongs to it. It persists over expansions and panics, as the state of a
@@ -197,6 +199,7 @@ impl Machine {
     ) -> Result<Output, Failure> {
         let mut session = Session::new(Tokens::new(self.epoch), &mut self.wasi);
         session.tokens.records_max = self.tokens_max;
+        session.tokens.own = session.wasi.own;
         let mut n_streams = 1;
         session.tokens.add_stream(input);
         if let Some(item) = item {
@@ -236,10 +239,11 @@ impl Machine {
         self.wasi.muted = true;
     }
 
-    /// The files and directories that the macro wanted to read and may not, in the last expansion.
+    /// The files and directories that the macro wanted to read or write and may not, in the last
+    /// expansion.
     #[cfg(not(proc_macro))]
-    pub fn denied(&self) -> &[String] {
-        &self.wasi.files.denied
+    pub fn denied(&self) -> &[Refused] {
+        self.wasi.files.refused()
     }
 
     /// The environment variables that the macro asked for, each once, in their order.
@@ -250,8 +254,8 @@ impl Machine {
 
     /// Those of them that are set and not granted, in the last expansion.
     #[cfg(not(proc_macro))]
-    pub fn denied_variables(&self) -> &[String] {
-        &self.wasi.environ.denied
+    pub fn denied_variables(&self) -> &[Refused] {
+        self.wasi.environ.refused()
     }
 
     /// The files and directories that the macro has read.
@@ -313,12 +317,17 @@ fn number(digits: &[u8]) -> u32 {
 /// What to say of a message that quotes the standard library refusing what no module has.
 pub fn unsupported(name: &str, message: &str) -> Option<String> {
     // As std puts it; less would be found in what macros say of the consumer's platform.
-    if !holds(message.as_bytes(), b"operation not supported on this platform") {
+    let message = message.as_bytes();
+    if !holds(message, b"operation not supported on this platform")
+        && !holds(message, b"no pids on this platform")
+        && !holds(message, b"no filesystem on wasm")
+    {
         return None;
     }
     Some(joined(&[
         name,
-        " runs in a sandbox: there is no network, no process and no thread for it",
+        " runs in a sandbox of precast: there is no network, no process and no thread for it; have it built \
+         from source: `cargo precast build --except NAME`, or RUSTFLAGS='--cfg precast_from_source'",
     ]))
 }
 
@@ -387,7 +396,13 @@ impl Module {
         let mut help = None;
         let failure = match self.expand_on(function, input, item, is_item, &mut help) {
             Ok(output) if output.has_error => return Ok(self.helped(output.stream, help, is_item)),
-            Ok(output) => return Ok(output.stream),
+            Ok(output) => {
+                // It did without: natively it may have gone another way.
+                if let Some(help) = help {
+                    wasi::warn(&help);
+                }
+                return Ok(output.stream);
+            }
             Err(failure) => failure,
         };
         if let Some(payload) = failure.payload {
@@ -465,7 +480,11 @@ impl Module {
         let result = machine.expand(function, input, item);
         #[cfg(precast_track)]
         let result = track::track(result, is_item, &machine.wasi.files.reads[n_reads..]);
-        *help = machine.wasi.help(self.name);
+        let failed = match result {
+            Ok(ref output) => output.has_error,
+            Err(_) => true,
+        };
+        *help = machine.wasi.help(self.name, failed);
         match result {
             Ok(_) | Err(Failure { fault: Fault::Panic(_), .. }) => {
                 self.replace(Some(machine));

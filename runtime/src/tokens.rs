@@ -14,6 +14,7 @@ use super::api::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenSt
 use super::calls::ABI;
 use super::instance::{owned, print, same, show, Fault, Trap};
 use super::memory::Memory;
+use super::wasi::placed;
 
 /// `tri!` of an `Option`.
 macro_rules! some {
@@ -75,6 +76,8 @@ pub struct Tokens {
     budget: u32,
     /// That many at first.
     pub records_max: u32,
+    /// Where the package's own files are.
+    pub own: Option<(&'static str, &'static str)>,
     refusal: Refusal,
     /// Whether the macro has made an identifier `compile_error`.
     pub has_error: bool,
@@ -119,6 +122,7 @@ impl Tokens {
             texts: String::new(),
             budget: 0,
             records_max: N_RECORDS_MAX,
+            own: None,
             refusal: Refusal::Nothing,
             has_error: false,
         }
@@ -508,7 +512,13 @@ impl Tokens {
                 Ok(literal) => literal,
                 Err(_) => return self.no_literal("a literal that is none"),
             },
-            STRING => Literal::string(some!(self.text(bytes, NO_TEXT))),
+            STRING => {
+                let text = some!(self.text(bytes, NO_TEXT));
+                match placed(self.own, text) {
+                    Some(text) => Literal::string(&text),
+                    None => Literal::string(text),
+                }
+            }
             CHARACTER if at > 0x10_ffff || (at >= 0xd800 && at < 0xe000) => {
                 return self.no_literal("a character that is none");
             }

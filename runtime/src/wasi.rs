@@ -3,8 +3,11 @@
 //! What a macro prints reaches the compiler's own output. Clock and randomness are constants. Variables,
 //! files and the rest are parts of their own, for most macros use none. All else gives an error number.
 
+use std::path::Path;
+use std::str;
+
 use super::calls;
-use super::instance::{Fault, Host, Limits};
+use super::instance::{holds, joined, owned, Fault, Host, Limits};
 use super::kernel::Image;
 use super::memory::Memory;
 
@@ -25,8 +28,8 @@ part! {
 
             pub fn asked(&mut self, _: &str) {}
 
-            fn help(&self, _: &str) -> Option<String> {
-                None
+            fn refused(&self) -> &[Refused] {
+                &[]
             }
 
             fn call(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
@@ -45,14 +48,14 @@ part! {
         pub struct Files;
 
         impl Files {
-            fn new(_: &'static [&'static str], _: &Limits) -> Files {
+            fn new(_: &'static Grants, _: &Limits) -> Files {
                 Files
             }
 
             fn begin(&mut self) {}
 
-            fn help(&self, _: &str) -> Option<String> {
-                None
+            fn refused(&self) -> &[Refused] {
+                &[]
             }
 
             fn call(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
@@ -76,7 +79,44 @@ part! {
 }
 
 part! {
+    about {
+        mod about;
+        pub use self::about::{about, About};
+    }
+    {
+    }
+}
+
+part! {
+    own {
+        /// The text with the directory of the package's own files, where it has what stands for that in the
+        /// module: the compiler and the user know only the first.
+        pub fn placed(own: Option<(&'static str, &'static str)>, text: &str) -> Option<String> {
+            let (label, shim) = own?;
+            let mark = joined(&[SOURCE, label]);
+            if !holds(text.as_bytes(), mark.as_bytes()) {
+                return None;
+            }
+            let source = joined(&[shim, "/source"]);
+            let is_kept = Path::new(&source).join("Cargo.toml_").exists();
+            let dir = if is_kept { source } else { owned(shim) };
+            // It may become a part of Rust code.
+            Some(text.replace(&mark, &dir.replace('\\', "/")))
+        }
+    }
+    {
+        #[inline(always)]
+        pub fn placed(_: Option<(&'static str, &'static str)>, _: &str) -> Option<String> {
+            None
+        }
+    }
+}
+
+part! {
     place {
+        mod refusal;
+        pub use self::refusal::warn;
+
         impl Wasi {
             /// An expansion begins.
             pub fn begin(&mut self) {
@@ -84,20 +124,26 @@ part! {
                 self.environ.begin();
             }
 
-            /// What to do about what was refused, if anything was.
-            pub fn help(&self, name: &str) -> Option<String> {
-                match self.files.help(name) {
-                    None => self.environ.help(name),
-                    help => help,
+            /// What was refused in this expansion, for users: all of it, or what no expansion before was.
+            pub fn help(&mut self, name: &str, all: bool) -> Option<String> {
+                let mut text = String::new();
+                refusal::tell(&mut text, name, self.environ.refused(), &mut self.told, all);
+                refusal::tell(&mut text, name, self.files.refused(), &mut self.told, all);
+                if text.is_empty() {
+                    None
+                } else {
+                    Some(text)
                 }
             }
         }
     }
     {
+        pub fn warn(_: &str) {}
+
         impl Wasi {
             pub fn begin(&mut self) {}
 
-            pub fn help(&self, _: &str) -> Option<String> {
+            pub fn help(&mut self, _: &str, _: bool) -> Option<String> {
                 None
             }
         }
@@ -105,6 +151,7 @@ part! {
 }
 
 const BADF: u64 = 8;
+const ACCES: u64 = 2;
 const INVAL: u64 = 28;
 const IO: u64 = 29;
 const NOSYS: u64 = 52;
@@ -118,18 +165,43 @@ const NOW: u64 = 1_577_836_800_000_000_000;
 /// A grant to read the manifests in the directories above the crate's: one of them is its workspace's.
 pub const MANIFESTS: &str = "Cargo.toml above $CARGO_MANIFEST_DIR";
 
-/// What a macro may read; the shim states it (docs/artifact.md).
+/// A grant to read below the root of the workspace that the crate is a member of.
+pub const WORKSPACE: &str = "workspace of $CARGO_MANIFEST_DIR";
+
+/// What stands in a module for the directories of the packages that it was compiled from, and behind it
+/// `NAME-VERSION`; the same for what their build scripts wrote.
+pub const SOURCE: &str = "/precast/source/";
+#[cfg(not(proc_macro))]
+pub const OUT: &str = "/precast/out/";
+
+/// What a macro may ask for; the shim states it (docs/artifact.md).
 pub struct Grants {
     /// Names of environment variables; a trailing `*` matches any ending.
     pub env: &'static [&'static str],
-    /// Directories, or [`MANIFESTS`]; a leading `$NAME` stands for that environment variable.
+    /// Directories, [`WORKSPACE`] or [`MANIFESTS`]; a leading `$NAME` stands for that environment variable,
+    /// and a relative one starts at the workspace's root.
     pub read: &'static [&'static str],
+    /// Directories that may be written, in the same form.
+    pub write: &'static [&'static str],
+    /// The directory of the shim, in which the package's own files are: `NAME-VERSION` and that.
+    pub own: Option<(&'static str, &'static str)>,
+}
+
+/// What a macro asked for and may not have: 0 a variable, 1 to read, 2 to write.
+pub struct Refused {
+    pub kind: u8,
+    pub shown: String,
+    /// What to grant; empty if nothing can.
+    pub grant: String,
 }
 
 pub struct Wasi {
     pub environ: Environ,
     pub files: Files,
     random: u64,
+    /// What users were told of.
+    told: Vec<Refused>,
+    pub own: Option<(&'static str, &'static str)>,
     #[cfg(not(proc_macro))]
     pub muted: bool,
 }
@@ -138,8 +210,10 @@ impl Wasi {
     pub fn new(grants: &'static Grants, limits: &Limits) -> Wasi {
         Wasi {
             environ: Environ::new(grants.env),
-            files: Files::new(grants.read, limits),
+            files: Files::new(grants, limits),
             random: 0,
+            told: Vec::new(),
+            own: grants.own,
             #[cfg(not(proc_macro))]
             muted: false,
         }
@@ -159,7 +233,10 @@ impl Wasi {
             let done = match fd {
                 #[cfg(not(proc_macro))]
                 1 | 2 if self.muted => true,
-                1 | 2 => Image::print(fd, bytes),
+                1 | 2 => match placed(self.own, str::from_utf8(bytes).unwrap_or("")) {
+                    Some(text) => Image::print(fd, text.as_bytes()),
+                    None => Image::print(fd, bytes),
+                },
                 _ => return Ok(BADF),
             };
             if !done {
@@ -191,7 +268,7 @@ impl Host for Wasi {
     fn call(&mut self, call: u32, args: &[u64], memory: &mut Memory) -> Result<u64, Fault> {
         let a = &Args(args);
         match calls::number(call) {
-            calls::FD_WRITE => self.fd_write(a, memory),
+            calls::FD_WRITE if a.word(0) < 3 => self.fd_write(a, memory),
             calls::RANDOM_GET => self.random_get(a, memory),
             calls::PROC_EXIT => Err(Fault::Exit(a.word(0))),
             calls::ENVIRON_GET | calls::ENVIRON_SIZES_GET => self.environ.call(call, a, memory),

@@ -5,7 +5,7 @@ use super::original::Original;
 use super::{MARK, RUSTC_MIN};
 use crate::artifact::Artifact;
 use crate::error::{Class, Error, Result};
-use crate::manifest::Manifest;
+use crate::manifest::{Capabilities, Manifest};
 use std::collections::BTreeSet;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
@@ -30,11 +30,15 @@ const KEPT: [&str; 14] = [
 /// The cfg under which the original is built.
 const FROM_SOURCE: &str = "precast_from_source";
 
-pub(super) fn write(artifact: &Artifact, original: &Original) -> Result<String> {
+pub(super) fn write(
+    artifact: &Artifact,
+    original: &Original,
+    capabilities: &Capabilities,
+) -> Result<String> {
     let manifest = &artifact.manifest;
     let (dependencies, dropped) = dependencies(&original.manifest)?;
     let mut out = DocumentMut::new();
-    out.insert("package", Item::Table(package(artifact, original)?));
+    out.insert("package", Item::Table(package(artifact, original, capabilities)?));
     out.insert("lib", Item::Table(library(manifest)));
     if let Some(features) = table(&original.manifest, "features") {
         out.insert("features", Item::Table(without(features, &dropped)));
@@ -76,7 +80,7 @@ pub(super) fn feature_names(original: &Original) -> BTreeSet<String> {
     features.iter().map(|(name, _)| name).chain(implicit).map(String::from).collect()
 }
 
-fn package(artifact: &Artifact, original: &Original) -> Result<Table> {
+fn package(artifact: &Artifact, original: &Original, capabilities: &Capabilities) -> Result<Table> {
     let missing = || Error::new(Class::Package, "Cargo.toml has no [package]");
     let theirs = table(&original.manifest, "package").ok_or_else(missing)?;
     let mut package = Table::new();
@@ -113,19 +117,22 @@ fn package(artifact: &Artifact, original: &Original) -> Result<Table> {
         _ => Table::new(),
     };
     metadata.set_implicit(true);
-    metadata.insert("precast", Item::Table(described(&artifact.manifest)));
+    metadata.insert("precast", Item::Table(described(&artifact.manifest, capabilities)));
     package.insert("metadata", Item::Table(metadata));
     Ok(package)
 }
 
 /// `[package.metadata.precast]`: what `cargo metadata` shows of a shim.
-fn described(manifest: &Manifest) -> Table {
+fn described(manifest: &Manifest, capabilities: &Capabilities) -> Table {
     let mut table = Table::new();
     table.insert("version", value(manifest.precast.as_str()));
     table.insert("manifest", value("precast/manifest.json"));
     table.insert("module", value(format!("sha256:{}", manifest.sha256["module.wasm"])));
-    table.insert("env", value(manifest.capabilities.env.iter().collect::<Array>()));
-    table.insert("read", value(manifest.capabilities.read.iter().collect::<Array>()));
+    table.insert("env", value(capabilities.env.iter().collect::<Array>()));
+    table.insert("read", value(capabilities.read.iter().collect::<Array>()));
+    if !capabilities.write.is_empty() {
+        table.insert("write", value(capabilities.write.iter().collect::<Array>()));
+    }
     table
 }
 

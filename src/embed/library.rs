@@ -4,16 +4,20 @@ use super::original::{included, Original};
 use super::{cargo, parts, sets, MARK};
 use crate::artifact::{includes_out_dir, Artifact};
 use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{Kind, Limits, Macro, Manifest};
+use crate::manifest::{Capabilities, Kind, Limits, Macro, Manifest};
 use quote::ToTokens;
 use std::fmt::Write;
 use syn::parse::Parser;
 use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta};
 
-pub(super) fn write(artifact: &Artifact, original: &Original) -> Result<String> {
+pub(super) fn write(
+    artifact: &Artifact,
+    original: &Original,
+    capabilities: &Capabilities,
+) -> Result<String> {
     let mut out = head(artifact, original);
     out += &checks(artifact, original)?;
-    out += &module(artifact, original)?;
+    out += &module(artifact, original, capabilities)?;
     for (item, condition) in macros(&artifact.manifest) {
         out += &function(item, &condition, &documented(item, artifact, original)?)
             .context(format!("macro {}", item.name))?;
@@ -158,11 +162,22 @@ fn add(manifest: &Manifest, features: &str) -> String {
     )
 }
 
-fn module(artifact: &Artifact, original: &Original) -> Result<String> {
-    let mut out = start(artifact)?;
+fn module(artifact: &Artifact, original: &Original, capabilities: &Capabilities) -> Result<String> {
+    let mut out = start(artifact, capabilities)?;
+    let own = match artifact.each_set().any(|set| parts::asks_for_own_files(&set.wasm)) {
+        true => "OWN",
+        false => "None",
+    };
+    if own == "OWN" {
+        out += &own_files(&artifact.manifest, &core_macro(artifact, original, "option_env"));
+    }
+    let Capabilities { env, read, write } = capabilities;
+    let grants = format!(
+        "precast::Grants {{ env: &{env:?}, read: &{read:?}, write: &{write:?}, own: {own} }}"
+    );
     let (manifest, include) = (&artifact.manifest, core_macro(artifact, original, "include_bytes"));
     if manifest.sets.is_empty() {
-        out += &instance(manifest, "not(precast_from_source)", &include, "image.bin");
+        out += &instance(manifest, &grants, "not(precast_from_source)", &include, "image.bin");
         return Ok(out);
     }
     out += "\n// The smallest feature set that has all enabled features.";
@@ -172,31 +187,49 @@ fn module(artifact: &Artifact, original: &Original) -> Result<String> {
             _ => format!("sets/{}/image.bin", index + 1),
         };
         let condition = format!("all(not(precast_from_source), {condition})");
-        out += &instance(manifest, &condition, &include, &image);
+        out += &instance(manifest, &grants, &condition, &include, &image);
     }
     Ok(out)
 }
 
 /// The module's declaration with the image to embed.
-fn instance(manifest: &Manifest, condition: &str, include: &str, image: &str) -> String {
+fn instance(
+    manifest: &Manifest,
+    grants: &str,
+    condition: &str,
+    include: &str,
+    image: &str,
+) -> String {
     format!(
         "
 #[cfg({condition})]
 static MODULE: precast::Module = precast::Module::new(
     {include}!(\"../precast/{image}\"),
-    &precast::Grants {{ env: &{:?}, read: &{:?} }},
+    &{grants},
     {:?},
     {},
 );
 ",
-        manifest.capabilities.env,
-        manifest.capabilities.read,
         format!("{} {}", manifest.package.name, manifest.package.version),
         limits(&manifest.limits)
     )
 }
 
-fn start(artifact: &Artifact) -> Result<String> {
+/// Where the files of the package are that its macros read. Without cargo nobody knows.
+fn own_files(manifest: &Manifest, option_env: &str) -> String {
+    let label = format!("{}-{}", manifest.package.name, manifest.package.version);
+    format!(
+        "
+#[cfg(not(precast_from_source))]
+const OWN: Option<(&str, &str)> = match {option_env}!(\"CARGO_MANIFEST_DIR\") {{
+    Some(shim) => Some(({label:?}, shim)),
+    None => None,
+}};
+"
+    )
+}
+
+fn start(artifact: &Artifact, capabilities: &Capabilities) -> Result<String> {
     Ok(format!(
         "
 #[cfg(not(precast_from_source))]
@@ -209,7 +242,7 @@ extern crate proc_macro;
 #[path = \"precast/lib.rs\"]
 mod precast;
 ",
-        parts::write(artifact)?
+        parts::write(artifact, capabilities)?
     ))
 }
 

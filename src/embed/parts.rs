@@ -7,7 +7,9 @@
 use crate::artifact::Artifact;
 use crate::error::{Class, Error, Result};
 use crate::lower;
+use crate::manifest::Capabilities;
 use crate::runtime::image::op;
+use crate::runtime::wasi::SOURCE;
 use crate::verify::module;
 
 /// What a module uses: names of imported calls, and operations of its image.
@@ -15,15 +17,22 @@ struct Uses {
     calls: Vec<String>,
     /// Whether its image has an instruction `MATH`.
     math: bool,
+    /// Whether it has a path of its own files.
+    own: bool,
+    /// Whether something is granted to be written.
+    writes: bool,
 }
 
 /// A part and whether it is used.
 type Part = (&'static str, fn(&Uses) -> bool);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 10] = [
     ("environ", |uses| uses.call(is_environ)),
     ("files", |uses| uses.call(is_file)),
+    ("writes", |uses| uses.writes && uses.call(is_file)),
     ("place", |uses| uses.call(is_environ) || uses.call(is_file)),
+    ("own", |uses| uses.own),
+    ("about", |uses| uses.call(|call| call == "about")),
     ("system", |uses| uses.call(is_system)),
     ("spans", |uses| uses.call(|call| call.starts_with("span_"))),
     ("unwind", |uses| uses.call(|call| call == "attempt")),
@@ -47,7 +56,7 @@ fn is_file(call: &str) -> bool {
 }
 
 impl Uses {
-    fn read(artifact: &Artifact) -> Result<Uses> {
+    fn read(artifact: &Artifact, capabilities: &Capabilities) -> Result<Uses> {
         let imports = module::read(&artifact.wasm)?.imports;
         let unreadable = |what| Error::new(Class::Verify, format!("image.bin: {what}"));
         let chunks = lower::decode(&artifact.image).map_err(unreadable)?;
@@ -56,6 +65,8 @@ impl Uses {
         Ok(Uses {
             calls: imports.into_iter().map(|(_, name, _)| name).collect(),
             math: code.any(|insn| insn[0] == op::MATH),
+            own: asks_for_own_files(&artifact.wasm),
+            writes: !capabilities.write.is_empty(),
         })
     }
 
@@ -64,10 +75,17 @@ impl Uses {
     }
 }
 
+/// Whether a path in the module is that of a package which it is compiled from.
+pub(super) fn asks_for_own_files(wasm: &[u8]) -> bool {
+    wasm.windows(SOURCE.len()).any(|text| text == SOURCE.as_bytes())
+}
+
 /// The definition of `part!`.
-pub(super) fn write(artifact: &Artifact) -> Result<String> {
-    let uses = artifact.each_set().map(|set| Uses::read(&set)).collect::<Result<Vec<Uses>>>()?;
-    let mut out = String::from("macro_rules! part {\n");
+pub(super) fn write(artifact: &Artifact, capabilities: &Capabilities) -> Result<String> {
+    let read = |set: Artifact| Uses::read(&set, capabilities);
+    let uses = artifact.each_set().map(read).collect::<Result<Vec<Uses>>>()?;
+    // A part in another one that is not taken is asked for nowhere.
+    let mut out = String::from("#[allow(unused_macro_rules)]\nmacro_rules! part {\n");
     for (part, is_used) in PARTS {
         let taken = if uses.iter().any(is_used) { "with" } else { "without" };
         out += &format!(

@@ -44,8 +44,11 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("track.rs", include_str!("../../runtime/src/track.rs")),
     ("unstable.rs", include_str!("../../runtime/src/unstable.rs")),
     ("wasi.rs", include_str!("../../runtime/src/wasi.rs")),
+    ("wasi/about.rs", include_str!("../../runtime/src/wasi/about.rs")),
     ("wasi/environ.rs", include_str!("../../runtime/src/wasi/environ.rs")),
     ("wasi/files.rs", include_str!("../../runtime/src/wasi/files.rs")),
+    ("wasi/files/writes.rs", include_str!("../../runtime/src/wasi/files/writes.rs")),
+    ("wasi/refusal.rs", include_str!("../../runtime/src/wasi/refusal.rs")),
     ("wasi/system.rs", include_str!("../../runtime/src/wasi/system.rs")),
 ];
 

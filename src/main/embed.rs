@@ -1,8 +1,10 @@
 //! `cargo precast embed`.
 
 use crate::console::Console;
+use crate::pack::grant;
 use clap::Args;
 use precast::error::Result;
+use precast::manifest::Capabilities;
 use precast::{embed, input};
 use serde_json::json;
 use std::path::PathBuf;
@@ -17,11 +19,17 @@ pub(crate) struct Options {
     /// Where to write NAME-VERSION/
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     pub(crate) out: PathBuf,
+
+    /// Let the macros do more than their manifest says, as `pack --grant`
+    #[arg(long = "grant", value_name = "read=DIR|env=NAME|write=DIR", value_parser = grant)]
+    pub(crate) grants: Vec<Capabilities>,
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     let artifact = input::artifact(&options.artifact)?;
-    let files = embed::embed(&artifact)?;
+    let mut granted = Capabilities::default();
+    options.grants.iter().for_each(|grant| granted.extend(grant));
+    let files = embed::embed_with(&artifact, &granted)?;
     let dir = options.out.join(embed::name(&artifact));
     embed::write_dir(&files, &dir)?;
     console.done("Embedded", &format!("{} ({} files)", dir.display(), files.len()));

@@ -53,9 +53,10 @@ pub(crate) struct Options {
     #[arg(long = "feature-set", value_name = "FEATURES", value_parser = feature_set)]
     pub(crate) sets: Vec<Features>,
 
-    /// Let the macros also read below a directory, or an environment variable (`NAME*`: all of a
-    /// prefix); `$NAME/DIR` begins with what a variable says where the macro runs
-    #[arg(long = "grant", value_name = "read=DIR|env=NAME", value_parser = grant)]
+    /// Let the macros also read below a directory, an environment variable (`NAME*`: all of a
+    /// prefix), or write below a directory of the target directory; `$NAME/DIR` begins with what a
+    /// variable says where the macro runs
+    #[arg(long = "grant", value_name = "read=DIR|env=NAME|write=DIR", value_parser = grant)]
     pub(crate) grants: Vec<Capabilities>,
 
     /// Rust source with uses of the macros: what they run comes first in the module, which makes
@@ -131,7 +132,8 @@ fn all(options: &Options, console: &Console) -> Result<()> {
     Ok(())
 }
 
-fn grant(text: &str) -> std::result::Result<Capabilities, String> {
+/// One `--grant`.
+pub(crate) fn grant(text: &str) -> std::result::Result<Capabilities, String> {
     let list = |name: &str| vec![name.to_string()];
     match text.split_once('=') {
         Some(("read", dir)) if !dir.is_empty() => {
@@ -140,7 +142,10 @@ fn grant(text: &str) -> std::result::Result<Capabilities, String> {
         Some(("env", name)) if !name.is_empty() => {
             Ok(Capabilities { env: list(name), ..Capabilities::default() })
         }
-        _ => Err("write read=DIR or env=NAME".into()),
+        Some(("write", dir)) if !dir.is_empty() => {
+            Ok(Capabilities { write: list(dir), ..Capabilities::default() })
+        }
+        _ => Err("write read=DIR, env=NAME or write=DIR".into()),
     }
 }
 

@@ -13,7 +13,7 @@ use super::lock::{Id, Lock};
 use super::resolve::{self, Package};
 use super::stage;
 use super::toolchain::{self, Toolchain};
-use super::{finish, guest, load, recipe_of_builds, store, wrapper};
+use super::{finish, guest, load, portable, recipe_of_builds, store, wrapper};
 use super::{Compiled, Features, Made, PackOptions, Packed, Report};
 use crate::error::{Class, Context, Error, Result};
 use crate::lower;
@@ -539,6 +539,7 @@ impl Builder<'_> {
         let lockfile = task.lock.text();
         let package = task.package;
         let root = self.cache.root();
+        portable(&built.wasm, root)?;
         let made =
             finish(package, built, &task.features, self.toolchain, &lockfile, task.profile, root)?;
         self.cache.put("module", key, |entry| store(&made, entry))?;

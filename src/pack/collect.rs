@@ -7,25 +7,58 @@ use super::stage::Files;
 use super::toolchain::{Toolchain, TARGET};
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{self, Capabilities, Limits, Linked, Manifest};
-use crate::runtime::wasi::MANIFESTS;
+use crate::runtime::wasi::{MANIFESTS, WORKSPACE};
 use std::path::Path;
 use toml_edit::DocumentMut;
 
-/// What cargo tells a macro, without its secrets (`CARGO_REGISTRY_TOKEN`). Not `CARGO` either: it is
-/// there to be run, which no module can, and proc-macro-crate does without it where it is not set.
-pub const ENVIRONMENT: [&str; 10] = [
+/// What is answered as natively: what cargo, rustup and rustdoc tell a macro, how they are set up, and what
+/// says how to print. Never a secret (`CARGO_REGISTRY_TOKEN`).
+pub const ENVIRONMENT: [&str; 43] = [
     "CARGO",
     "CARGO_BIN_EXE_*",
     "CARGO_BIN_NAME",
+    "CARGO_BUILD_*",
+    "CARGO_CFG_*",
     "CARGO_CRATE_NAME",
+    "CARGO_FEATURE_*",
+    "CARGO_HOME",
+    "CARGO_INCREMENTAL",
+    "CARGO_MAKEFLAGS",
     "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
     "CARGO_MANIFEST_PATH",
     "CARGO_PKG_*",
     "CARGO_PRIMARY_PACKAGE",
+    "CARGO_PROFILE_*",
+    "CARGO_RUSTC_CURRENT_DIR",
+    "CARGO_TARGET_DIR",
     "CARGO_TARGET_TMPDIR",
+    "CARGO_TERM_*",
+    "CARGO_WORKSPACE_DIR",
+    "CI",
+    "CLICOLOR*",
+    "COLORTERM",
+    "DOCS_RS",
+    "HOME",
+    "NO_COLOR",
     "OUT_DIR",
+    "PROFILE",
+    "RUSTC",
+    "RUSTC_BOOTSTRAP",
+    "RUSTC_WRAPPER",
+    "RUSTFLAGS",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "RUST_LOG",
+    "SOURCE_DATE_EPOCH",
+    "TARGET",
+    "TERM",
+    "TMPDIR",
+    "UNSTABLE_RUSTDOC_TEST_LINE",
+    "UNSTABLE_RUSTDOC_TEST_PATH",
+    "USERPROFILE",
 ];
-pub const READABLE: [&str; 3] = ["$CARGO_MANIFEST_DIR", "$OUT_DIR", MANIFESTS];
+pub const READABLE: [&str; 4] = ["$CARGO_MANIFEST_DIR", "$OUT_DIR", MANIFESTS, WORKSPACE];
 
 /// Beginnings of the names of licence files, in lower case.
 const LICENSE_NAMES: [&str; 6] =
@@ -94,7 +127,13 @@ fn capabilities(manifest: &str) -> Result<Capabilities> {
         all.dedup();
         all
     };
-    Ok(Capabilities { env: with(&ENVIRONMENT, "env"), read: with(&READABLE, "read") })
+    let all = Capabilities {
+        env: with(&ENVIRONMENT, "env"),
+        read: with(&READABLE, "read"),
+        write: with(&[], "write"),
+    };
+    all.check().context("package.metadata.precast")?;
+    Ok(all)
 }
 
 /// The limits that the package sets itself in `[package.metadata.precast.limits]`.

@@ -25,6 +25,7 @@ const FILES: &[(&str, &str)] = &[
     ("process.rs", include_str!("../../guest/src/process.rs")),
     ("span.rs", include_str!("../../guest/src/span.rs")),
     ("stream.rs", include_str!("../../guest/src/stream.rs")),
+    ("surroundings.rs", include_str!("../../guest/src/surroundings.rs")),
     ("tree.rs", include_str!("../../guest/src/tree.rs")),
     ("unwind.rs", include_str!("../../guest/src/unwind.rs")),
 ];

@@ -115,7 +115,7 @@ fn few(samples: Vec<Sample>, n_macros: usize) -> Vec<Sample> {
 
 /// Expands in a new instance: that, and whether the macro reported an error.
 fn run(embedded: &'static [u8], sample: Sample) -> Result<(Machine, bool)> {
-    static NOTHING: Grants = Grants { env: &[], read: &[] };
+    static NOTHING: Grants = Grants { env: &[], read: &[], write: &[], own: None };
     let limits = Limits { fuel: FUEL, ..Limits::default() };
     let mut machine = Machine::new(embedded, &NOTHING, limits)
         .class(Class::Package, "the module does not start")?;

@@ -1,6 +1,6 @@
 //! Rewrites a source file of a macro crate so that it compiles as an ordinary wasm crate.
 //!
-//! Six edits, all on tokens, all keeping every line number and every span of what stays:
+//! Seven edits, all on tokens, all keeping every line number and every span of what stays:
 //!
 //! - `#[proc_macro]`, `#[proc_macro_attribute]` and `#[proc_macro_derive(…)]` are blanked out, and
 //!   an export of the function is put right after its body, on the same line. This also works in
@@ -14,10 +14,14 @@
 //! - Paths into `std::panic` go to the guest's, where panics can be caught, and so do those into
 //!   `std::process`, where a process that is to be started ends the expansion ([`panics`]).
 //!
+//! - What std does not know in wasm of the process, the system and the crate's own directories is asked of
+//!   the guest ([`surroundings`]).
+//!
 //! A form that is not understood is left alone; rustc then names it.
 
 mod hashing;
 mod panics;
+mod surroundings;
 
 use crate::manifest::Kind;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
@@ -54,7 +58,8 @@ pub struct Rewritten {
 
 /// Rewrites one file; `None` if there is nothing to do in it.
 pub fn rewrite(source: &str) -> Option<Rewritten> {
-    let mut marks = MARKS.iter().chain(&panics::MARKS).chain(&hashing::MARKS);
+    let marks = MARKS.iter().chain(&panics::MARKS).chain(&hashing::MARKS);
+    let mut marks = marks.chain(&surroundings::MARKS);
     if !marks.any(|mark| source.contains(mark)) {
         return None;
     }
@@ -66,6 +71,9 @@ pub fn rewrite(source: &str) -> Option<Rewritten> {
         declared: Vec::new(),
         is_opaque: false,
         hashes: hashing::is_concerned(source),
+        surroundings: surroundings::is_concerned(source),
+        constants: Vec::new(),
+        in_use: false,
         invocation: None,
     };
     pass.sequence(tokens, 0);
@@ -83,6 +91,12 @@ struct Pass<'a> {
     is_opaque: bool,
     /// Paths to the hasher are to be changed.
     hashes: bool,
+    /// Paths into `std::env` are to be changed.
+    surroundings: bool,
+    /// Constants of `std::env::consts` that the file has imported.
+    constants: Vec<String>,
+    /// The tokens are in the braces of a `use`.
+    in_use: bool,
     /// Where the macro invocation ends that the tokens are in.
     invocation: Option<usize>,
 }
@@ -126,7 +140,13 @@ impl Pass<'_> {
                 continue;
             }
             if !self.is_opaque {
-                if let Some(stream) = panics::opaque(&tokens[at..]) {
+                if let Some((range, text, n_tokens)) = surroundings::own_place(&tokens[at..]) {
+                    self.edits.push((range, text));
+                    at += n_tokens;
+                    continue;
+                }
+                let opaque = panics::opaque(&tokens[at..]);
+                if let Some(stream) = opaque.filter(|_| !surroundings::joins(&tokens[at..])) {
                     let outer = self.invocation;
                     self.invocation = outer.or(invocation_end(&tokens, at + 2, depth));
                     self.is_opaque = true;
@@ -144,7 +164,15 @@ impl Pass<'_> {
                     let start = inside(body).start;
                     self.edits.push((start..start, methods));
                 }
-                if panics::leads(&tokens, at) || self.hashes && hashing::leads(&tokens, at) {
+                let constants = &mut self.constants;
+                if surroundings::is_constant(&tokens, at, self.source, self.in_use, constants) {
+                    let end = tokens[at].span().byte_range().end;
+                    self.edits.push((end..end, "()".to_owned()));
+                }
+                if panics::leads(&tokens, at)
+                    || self.hashes && hashing::leads(&tokens, at)
+                    || self.surroundings && surroundings::leads(&tokens, at)
+                {
                     let root = if panics::is_rooted(&tokens, at) { "" } else { "::" };
                     let range = tokens[at].span().byte_range();
                     self.edits.push((range, format!("{root}{}", panics::STD)));
@@ -166,10 +194,12 @@ impl Pass<'_> {
                 continue;
             }
             if let TokenTree::Group(group) = &tokens[at] {
-                let outer = self.invocation;
+                let (outer, in_use) = (self.invocation, self.in_use);
                 self.invocation = outer.or(invocation_end(&tokens, at, depth));
+                self.in_use = surroundings::is_tree(&tokens, at);
                 self.sequence(group.stream(), depth + 1);
                 self.invocation = outer;
+                self.in_use = in_use;
             }
             at += 1;
         }

@@ -1,10 +1,20 @@
 //! One shim's manifest against the policy; nothing here reads a file.
 
 use super::{identity, Policy};
-use crate::manifest::Manifest;
+use crate::manifest::{Capabilities, Manifest};
 use crate::pack::{ENVIRONMENT, READABLE};
 
 pub(crate) fn problems(policy: &Policy, name: &str, manifest: &Manifest) -> Vec<String> {
+    problems_with(policy, name, manifest, &Capabilities::default())
+}
+
+/// Of a shim with more capabilities than its manifest has.
+pub(crate) fn problems_with(
+    policy: &Policy,
+    name: &str,
+    manifest: &Manifest,
+    granted: &Capabilities,
+) -> Vec<String> {
     let mut problems: Vec<String> = policy.refusal(name).into_iter().map(str::to_owned).collect();
     let rule = policy.packages.get(name);
     let found = identity(manifest);
@@ -14,16 +24,23 @@ pub(crate) fn problems(policy: &Policy, name: &str, manifest: &Manifest) -> Vec<
     let of_rule = |list: fn(&super::Rule) -> &[String]| rule.map_or(&[][..], list);
     let env = ENVIRONMENT.into_iter().chain(texts(&policy.env)).chain(texts(of_rule(|r| &r.env)));
     let env: Vec<&str> = env.collect();
-    for name in &manifest.capabilities.env {
+    for name in manifest.capabilities.env.iter().chain(&granted.env) {
         if !env.iter().any(|allowed| covers_name(allowed, name)) {
             problems.push(format!("it may read the environment variable {name}"));
         }
     }
     let read = READABLE.into_iter().chain(texts(&policy.read)).chain(texts(of_rule(|r| &r.read)));
     let read: Vec<&str> = read.collect();
-    for directory in &manifest.capabilities.read {
+    for directory in manifest.capabilities.read.iter().chain(&granted.read) {
         if !read.iter().any(|allowed| covers_directory(allowed, directory)) {
             problems.push(format!("it may read below {directory}"));
+        }
+    }
+    let of_rule = rule.map_or(&[][..], |rule| &rule.write);
+    let write: Vec<&str> = texts(&policy.write).chain(texts(of_rule)).collect();
+    for directory in manifest.capabilities.write.iter().chain(&granted.write) {
+        if !write.iter().any(|allowed| covers_directory(allowed, directory)) {
+            problems.push(format!("it may write below {directory}"));
         }
     }
     problems

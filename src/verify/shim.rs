@@ -3,7 +3,7 @@
 use crate::artifact::{Artifact, Tree};
 use crate::embed;
 use crate::error::{Class, Context, Result};
-use crate::manifest::Source;
+use crate::manifest::{Capabilities, Source};
 use crate::project::PLACE;
 use std::collections::{BTreeMap, BTreeSet};
 use toml_edit::{DocumentMut, Item, TableLike, Value};
@@ -31,8 +31,12 @@ const INERT: [(&str, &str); 10] = [
 ];
 
 /// Every file that is missing, different or too much, by name.
-pub(super) fn differences(artifact: &Artifact, found: &Tree) -> Result<Vec<String>> {
-    let fresh = embed::embed(artifact)?;
+pub(super) fn differences(
+    artifact: &Artifact,
+    granted: &Capabilities,
+    found: &Tree,
+) -> Result<Vec<String>> {
+    let fresh = embed::embed_with(artifact, granted)?;
     let packaged = found.contains_key("Cargo.toml.orig");
     let is_placed = !packaged && matches!(artifact.manifest.package.source, Source::Path { .. });
     let mut differences = Vec::new();
@@ -57,6 +61,16 @@ pub(super) fn differences(artifact: &Artifact, found: &Tree) -> Result<Vec<Strin
         differences.extend(file("Cargo.toml.orig", &fresh["Cargo.toml"], original));
     }
     Ok(differences)
+}
+
+/// What the consumer grants beside the manifest.
+pub(super) fn notes(granted: &Capabilities) -> Vec<String> {
+    let Capabilities { env, read, write } = granted;
+    let lists = [("environment variables", env), ("to read", read), ("to write", write)];
+    let named = lists.into_iter().filter(|(_, list)| !list.is_empty());
+    named
+        .map(|(what, list)| format!("granted by the consumer, {what}: {}", list.join(", ")))
+        .collect()
 }
 
 fn file(path: &str, fresh: &[u8], found: &[u8]) -> Option<String> {

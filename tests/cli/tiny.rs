@@ -76,6 +76,7 @@ fn manifest() -> Manifest {
             flags: vec!["-Copt-level=3".into()],
         },
         capabilities: Capabilities {
+            write: Vec::new(),
             env: vec!["CARGO_*".into()],
             read: vec!["$CARGO_MANIFEST_DIR".into()],
         },

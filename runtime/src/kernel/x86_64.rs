@@ -3404,8 +3404,8 @@ andq $-16, %rcx
 movq %rcx, 592(%r14)
 movq 288(%r14), %rcx
 movl %esi, %edx
-leaq (%rcx,%rdx,8), %r13
-movzbl (%r13), %ecx
+leaq (%rcx,%rdx,8), %r12
+movzbl (%r12), %ecx
 cmpl $148, %ecx
 je 378f
 cmpl $126, %ecx
@@ -3413,25 +3413,26 @@ jne 379f
 movl $10, %ebp
 cmpq $32, %rax
 jb 381f
-movl 4(%r13), %r12d
-movzwl 2(%r13), %ecx
+movl 4(%r12), %r13d
+movzwl 2(%r12), %ecx
 leaq (%r15,%rcx,8), %r15
 addq $-32, %rax
 movq %rax, 424(%r14)
 leaq 489f(%rip), %rax
-movzbl (%rax,%r12,2), %ecx
+movzbl (%rax,%r13,2), %ecx
+movb 1(%rax,%r13,2), %r12b
 movq $0, 440(%r14)
 movq %r15, %rax
 subq 416(%r14), %rax
 shrq $3, %rax
 movq %rax, 432(%r14)
 movq 472(%r14), %rdi
-movl %r12d, %esi
+movl %r13d, %esi
 movq %r15, %rdx
 callq *456(%r14)
 testl %eax, %eax
 jne 380f
-cmpl $59, %r12d
+cmpl $59, %r13d
 je 377f
 movq 424(%r14), %rax
 movq 440(%r14), %rcx
@@ -3441,30 +3442,29 @@ jb 381f
 movq %rax, 424(%r14)
 377:
 xorl %ebp, %ebp
-movabsq $4612178874514538496, %rax
-btq %r12, %rax
-jb 381f
+testb %r12b, %r12b
+je 381f
 movq 448(%r14), %rax
 movq %rax, (%r15)
 jmp 381f
 378:
-movzwl 4(%r13), %eax
+movzwl 4(%r12), %eax
 movq (%r15,%rax,8), %rdx
-movzwl 6(%r13), %eax
+movzwl 6(%r12), %eax
 movq (%r15,%rax,8), %rcx
 movq 472(%r14), %rdi
-movzbl 1(%r13), %esi
+movzbl 1(%r12), %esi
 callq *464(%r14)
 testl %eax, %eax
 jne 380f
 movq 448(%r14), %rax
-movzwl 2(%r13), %ecx
+movzwl 2(%r12), %ecx
 movq %rax, (%r15,%rcx,8)
 xorl %ebp, %ebp
 jmp 381f
 379:
 movq %r14, %rdi
-movq %r13, %rsi
+movq %r12, %rsi
 movq %r15, %rdx
 callq 181b
 380:
@@ -3875,7 +3875,7 @@ cmpq 128(%rbx), %rcx
 jae 461f
 jmp 420f
 416:
-cmpl $63, %r10d
+cmpl $64, %r10d
 ja 461f
 cmpl %edx, %ebp
 jbe 461f
@@ -4426,6 +4426,7 @@ retq
 .byte 0,1,2,1,3,1,6,1,5,1,2,1,2,0,0,0
 .byte 1,0,2,1,2,1,1,1,3,1,1,1,1,1,3,1
 .byte 2,1,2,1,3,1,2,1,0,1,4,1,2,0,2,1
+.byte 1,1
 .p2align 1, 0x0
 490:
 .byte 1,0,4,0,3,0,2,0,2,0,2,0,2,0,2,0

@@ -3,19 +3,21 @@
 use std::env;
 
 use super::super::calls;
-use super::super::instance::{formatted, owned, same, Fault};
+use super::super::instance::{owned, Fault};
 use super::super::memory::Memory;
-use super::Args;
+use super::refusal::{add, bytes};
+use super::{Args, Refused};
 
 /// As many names are kept.
+#[cfg(not(proc_macro))]
 const N_NAMES_MAX: usize = 64;
 
 pub struct Environ {
     grants: &'static [&'static str],
     /// `NAME=VALUE`, sorted; made on first use.
-    entries: Option<Vec<String>>,
+    entries: Option<Vec<Vec<u8>>>,
     /// What the macro asked for since the expansion started, is set, and is not granted.
-    pub denied: Vec<String>,
+    denied: Vec<Refused>,
     /// All that it asked for.
     #[cfg(not(proc_macro))]
     pub asked: Vec<String>,
@@ -36,27 +38,32 @@ impl Environ {
         self.denied.clear();
     }
 
-    /// The macro asks for a variable. Those of std's own (`RUST_BACKTRACE`) decide nothing.
+    /// The macro asks for a variable, or with an empty name for all of them. Those by which std decides on
+    /// a backtrace decide nothing else.
     pub fn asked(&mut self, name: &str) {
+        if name.is_empty() {
+            if !is_granted(self.grants, b"") {
+                add(&mut self.denied, 0, owned("*"), owned("*"));
+            }
+            return;
+        }
         #[cfg(not(proc_macro))]
-        add(&mut self.asked, name);
-        let is_std = name.len() > 5 && same(&name.as_bytes()[..5], b"RUST_");
-        if !is_std && !is_granted(self.grants, name) && env::var_os(name).is_some() {
-            add(&mut self.denied, name);
+        self.note(name);
+        let is_std = name.ends_with("_BACKTRACE") && name.starts_with("RUST_");
+        if !is_std && !is_granted(self.grants, name.as_bytes()) && env::var_os(name).is_some() {
+            add(&mut self.denied, 0, owned(name), owned(name));
         }
     }
 
-    /// What to do about the refusals, if there were any.
-    pub fn help(&self, name: &str) -> Option<String> {
-        if self.denied.is_empty() {
-            return None;
+    #[cfg(not(proc_macro))]
+    fn note(&mut self, name: &str) {
+        if self.asked.len() < N_NAMES_MAX && !self.asked.iter().any(|known| known == name) {
+            self.asked.push(owned(name));
         }
-        Some(formatted(format_args!(
-            "{} may not use the environment variable `{}`: pack it with `--grant env={}`",
-            name,
-            self.denied[0],
-            self.denied[0]
-        )))
+    }
+
+    pub fn refused(&self) -> &[Refused] {
+        &self.denied
     }
 
     pub fn call(&mut self, call: u32, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
@@ -67,20 +74,20 @@ impl Environ {
         }
     }
 
-    fn entries(&mut self) -> &[String] {
+    fn entries(&mut self) -> &[Vec<u8>] {
         if self.entries.is_none() {
-            let mut all: Vec<String> = Vec::new();
+            let mut all: Vec<Vec<u8>> = Vec::new();
             for (name, value) in env::vars_os() {
-                if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
-                    if is_granted(self.grants, name) {
-                        let entry = formatted(format_args!("{}={}", name, value));
-                        // Not `sort`: every consumer would compile it.
-                        let mut at = all.len();
-                        while at > 0 && entry < all[at - 1] {
-                            at -= 1;
-                        }
-                        all.insert(at, entry);
+                let mut entry = bytes(&name);
+                if is_granted(self.grants, &entry) {
+                    entry.push(b'=');
+                    entry.extend_from_slice(&bytes(&value));
+                    // Not `sort`: every consumer would compile it.
+                    let mut at = all.len();
+                    while at > 0 && entry < all[at - 1] {
+                        at -= 1;
                     }
+                    all.insert(at, entry);
                 }
             }
             self.entries = Some(all);
@@ -96,7 +103,7 @@ impl Environ {
         let (mut table, mut at) = (a.word(0), a.word(1));
         for entry in self.entries() {
             memory.write_u32(table, at)?;
-            memory.write(at, entry.as_bytes())?;
+            memory.write(at, entry)?;
             memory.write(at.wrapping_add(entry.len() as u32), &[0])?;
             table = table.wrapping_add(4);
             at = at.wrapping_add(entry.len() as u32 + 1);
@@ -116,27 +123,15 @@ impl Environ {
     }
 }
 
-/// Adds a name that is not there yet.
-fn add(names: &mut Vec<String>, name: &str) {
-    for known in names.iter() {
-        if same(known.as_bytes(), name.as_bytes()) {
-            return;
-        }
-    }
-    if names.len() < N_NAMES_MAX {
-        names.push(owned(name));
-    }
-}
-
-fn is_granted(names: &[&str], name: &str) -> bool {
+fn is_granted(names: &[&str], name: &[u8]) -> bool {
     for granted in names {
         let bytes = granted.as_bytes();
         let n = bytes.len();
         if n > 0 && bytes[n - 1] == b'*' {
-            if name.len() >= n - 1 && name.as_bytes()[..n - 1] == bytes[..n - 1] {
+            if name.starts_with(&bytes[..n - 1]) {
                 return true;
             }
-        } else if name == *granted {
+        } else if name == bytes {
             return true;
         }
     }

@@ -1,19 +1,35 @@
-//! The files: read-only, those below the granted directories.
+//! The files: those below the granted directories, read-only but for what `writes` permits.
 //!
-//! What was refused is remembered, so that the failure it may lead to can name the missing grant.
+//! What does not exist is answered as natively. What exists and may not be used is remembered, so that the
+//! user can be told of it.
 
 use std::env;
 use std::fs;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::calls;
-use super::super::instance::{formatted, same, Fault, Limits};
+use super::super::instance::{formatted, holds, same, Fault, Limits};
 use super::super::memory::Memory;
-use super::{Args, MANIFESTS, BADF, INVAL, IO, NOSYS, N_VECTORS_MAX};
+use super::refusal::{self, add, bytes};
+use super::{Args, Grants, Refused};
+use super::{ACCES, BADF, INVAL, IO, MANIFESTS, NOSYS, N_VECTORS_MAX, SOURCE, WORKSPACE};
 
-const ACCES: u64 = 2;
+part! {
+    writes {
+        mod writes;
+    }
+    {
+        impl Files {
+            fn write(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<Option<u64>, Fault> {
+                Ok(None)
+            }
+        }
+    }
+}
+
+const EXIST: u64 = 20;
 const ISDIR: u64 = 31;
 const NOENT: u64 = 44;
 const NOTDIR: u64 = 54;
@@ -25,7 +41,17 @@ const SYMBOLIC_LINK: u8 = 7;
 
 /// The first descriptor that is no standard stream: the current directory.
 const FIRST: u32 = 3;
-const N_DENIED_MAX: usize = 8;
+
+/// How a shim keeps the package's own `Cargo.toml`, and the end of the name of a file that is not the package's.
+const MANIFEST: &str = "Cargo.toml_";
+const GENERATED: &[u8] = b".precast.rs";
+
+/// Flags of `path_open`, and the right that asks for a file to be written.
+const CREATE: u32 = 1;
+const MUST_BE_DIRECTORY: u32 = 2;
+const EXCLUSIVE: u32 = 4;
+const TRUNCATE: u32 = 8;
+const WRITE: u64 = 1 << 6;
 
 enum File {
     Closed,
@@ -33,13 +59,15 @@ enum File {
     Directory {
         path: PathBuf,
         name: String,
-        entries: Option<Vec<(String, u8)>>,
+        entries: Option<Vec<(Vec<u8>, u8)>>,
     },
     Regular {
         bytes: Vec<u8>,
         pos: u64,
         stat: Stat,
     },
+    /// One that may be written.
+    Open(fs::File),
 }
 
 /// What a file is, its size, and when it was read, changed and made, in nanoseconds since 1970.
@@ -51,28 +79,37 @@ struct Stat {
 }
 
 pub struct Files {
-    grants: &'static [&'static str],
-    /// The granted directories, without links; made on first use, as is `files`.
+    grants: &'static Grants,
+    /// The granted directories, without links; made on first use, as is all that follows.
     roots: Vec<PathBuf>,
+    /// Those that may be written; they need not exist.
+    writable: Vec<PathBuf>,
+    /// The root of the workspace, or else the directory in which the compiler runs.
+    workspace: PathBuf,
     /// By descriptor, from `FIRST` on.
     files: Vec<File>,
-    /// Whether `MANIFESTS` is granted.
-    manifests: bool,
+    /// The crate's own directory, where `MANIFESTS` is granted.
+    manifests: Option<PathBuf>,
+    /// Where the shim keeps the package's own files.
+    own: Option<PathBuf>,
     files_max: u32,
     file_bytes_max: u32,
-    /// What was refused since the expansion started, for users.
-    pub denied: Vec<String>,
+    /// What was refused since the expansion started.
+    denied: Vec<Refused>,
     /// Every file or directory that was read.
     pub reads: Vec<PathBuf>,
 }
 
 impl Files {
-    pub fn new(grants: &'static [&'static str], limits: &Limits) -> Files {
+    pub fn new(grants: &'static Grants, limits: &Limits) -> Files {
         Files {
             grants: grants,
             roots: Vec::new(),
+            writable: Vec::new(),
+            workspace: PathBuf::new(),
             files: Vec::new(),
-            manifests: false,
+            manifests: None,
+            own: None,
             files_max: limits.files_max,
             file_bytes_max: limits.memory_bytes_max,
             denied: Vec::new(),
@@ -85,19 +122,14 @@ impl Files {
         self.denied.clear();
     }
 
-    /// What to do about the refusals, if there were any.
-    pub fn help(&self, name: &str) -> Option<String> {
-        if self.denied.is_empty() {
-            return None;
-        }
-        Some(formatted(format_args!(
-            "{} may not use `{}`: pack it with `--grant read=DIR` to let it read below DIR",
-            name,
-            self.denied.join("`, `")
-        )))
+    pub fn refused(&self) -> &[Refused] {
+        &self.denied
     }
 
     pub fn call(&mut self, call: u32, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
+        if let Some(done) = self.write(call, a, memory)? {
+            return Ok(done);
+        }
         match calls::number(call) {
             calls::FD_ADVISE => Ok(0),
             calls::FD_CLOSE => match self.file(a.word(0)) {
@@ -122,15 +154,20 @@ impl Files {
                 }
                 _ => Ok(BADF),
             },
+            calls::FD_WRITE => Ok(BADF),
             calls::PATH_FILESTAT_GET => self.path_filestat_get(a, memory),
             calls::PATH_OPEN => self.path_open(a, memory),
             calls::PATH_READLINK => self.path_readlink(a, memory),
-            calls::PATH_CREATE_DIRECTORY
-            | calls::PATH_REMOVE_DIRECTORY
-            | calls::PATH_UNLINK_FILE => {
-                let path = string(memory, a.word(1), a.word(2))?;
-                Ok(self.deny(a.word(0), &path))
+            calls::PATH_CREATE_DIRECTORY => {
+                self.change(a.word(0), a.word(1), a.word(2), true, memory)
             }
+            calls::PATH_REMOVE_DIRECTORY | calls::PATH_UNLINK_FILE | calls::PATH_RENAME => {
+                self.change(a.word(0), a.word(1), a.word(2), false, memory)
+            }
+            calls::PATH_FILESTAT_SET_TIMES | calls::PATH_LINK => {
+                self.change(a.word(0), a.word(2), a.word(3), false, memory)
+            }
+            calls::PATH_SYMLINK => self.change(a.word(2), a.word(3), a.word(4), true, memory),
             _ => Ok(NOSYS),
         }
     }
@@ -145,128 +182,225 @@ impl Files {
             name: ".".to_string(),
             entries: None,
         });
-        for grant in self.grants {
-            if same(grant.as_bytes(), MANIFESTS.as_bytes()) {
-                self.manifests = true;
+        let grants = self.grants;
+        if grants.read.is_empty() && grants.write.is_empty() {
+            return;
+        }
+        let workspace = workspace();
+        match workspace {
+            Some(ref root) => self.workspace = root.clone(),
+            None => self.workspace = env::current_dir().unwrap_or_default(),
+        }
+        for grant in grants.read {
+            let path = if same(grant.as_bytes(), MANIFESTS.as_bytes()) {
+                self.manifests = package();
                 continue;
-            }
-            let path = match expand(grant) {
-                Some(path) => path,
-                None => continue,
+            } else if same(grant.as_bytes(), WORKSPACE.as_bytes()) {
+                workspace.clone()
+            } else {
+                self.expand(grant)
             };
-            if let (Ok(root), Some(name)) = (path.canonicalize(), path.to_str()) {
-                let name = name.to_string();
-                self.roots.push(root);
-                self.files.push(File::Directory { path: path, name: name, entries: None });
+            if let Some(path) = path {
+                self.open_root(&path, None);
+            }
+        }
+        if let Some((label, shim)) = grants.own {
+            let source = Path::new(shim).join("source");
+            // Compiled in the original's place, the shim has no files of its own.
+            let dir = if exists(&source.join(MANIFEST)) {
+                self.own = source.canonicalize().ok();
+                source
+            } else {
+                PathBuf::from(shim)
+            };
+            self.open_root(&dir, Some(formatted(format_args!("{}{}", SOURCE, label))));
+        }
+        for grant in grants.write {
+            if let Some(path) = self.expand(grant) {
+                self.writable.push(settled(path));
             }
         }
     }
 
-    /// The path that `path` below descriptor `fd` means, without links, if it may be read.
-    fn resolve(&mut self, fd: u32, path: &str) -> Result<PathBuf, u64> {
-        self.open_first();
-        let base = match self.file(fd) {
+    /// Under its own name, or another one.
+    fn open_root(&mut self, path: &Path, name: Option<String>) {
+        let own = path.to_str().map(String::from);
+        if let (Ok(root), Some(name)) = (path.canonicalize(), name.or(own)) {
+            self.roots.push(root);
+            self.files.push(File::Directory {
+                path: path.to_path_buf(),
+                name: name,
+                entries: None,
+            });
+        }
+    }
+
+    /// The directory that a grant means now.
+    fn expand(&self, grant: &str) -> Option<PathBuf> {
+        let bytes = grant.as_bytes();
+        if bytes.is_empty() || bytes[0] != b'$' {
+            return Some(self.workspace.join(grant));
+        }
+        let mut end = 1;
+        while end < bytes.len() && bytes[end] != b'/' {
+            end += 1;
+        }
+        let dir = PathBuf::from(env::var_os(&grant[1..end])?);
+        Some(if end + 1 < bytes.len() { dir.join(&grant[end + 1..]) } else { dir })
+    }
+
+    /// The absolute path that `path` below descriptor `fd` means.
+    fn wanted(&mut self, fd: u32, path: &[u8]) -> Result<PathBuf, u64> {
+        let mut base = match self.file(fd) {
             Some(&mut File::Directory { ref path, .. }) => path.clone(),
             Some(_) => return Err(NOTDIR),
             None => return Err(BADF),
         };
-        let mut wanted = match env::current_dir() {
-            Ok(dir) => dir.join(&base).join(path),
-            Err(_) => base.join(path),
-        };
-        if fd == FIRST {
+        if let Ok(dir) = env::current_dir() {
+            base = dir.join(base);
+        }
+        // A grant may be a file.
+        if same(path, b".") && fd != FIRST {
+            return Ok(base);
+        }
+        let path = refusal::path(path);
+        let wanted = base.join(&path);
+        if fd == FIRST && !exists(&wanted) {
             // The C library passes absolute paths outside the granted directories in this form too.
             let absolute = Path::new("/").join(path);
-            if !wanted.exists() && (absolute.exists() || self.is_below_root(&absolute)) {
-                wanted = absolute;
+            if exists(&absolute) || !is_in_directory(&wanted) && is_in_directory(&absolute) {
+                return Ok(absolute);
             }
         }
-        if !self.is_below_root(&wanted) {
+        Ok(wanted)
+    }
+
+    /// The path without links, if it may be read: all of it, or all but its last part.
+    fn resolve(&mut self, fd: u32, path: &[u8], follow: bool) -> Result<PathBuf, u64> {
+        self.open_first();
+        // A sample of what is packed: what it sees must not depend on the machine.
+        if self.grants.read.is_empty() {
             return Err(ACCES);
         }
-        match wanted.canonicalize() {
-            Ok(path) => Ok(path),
-            Err(error) => Err(errno(&error)),
-        }
-    }
-
-    /// Whether `path`, or what of it exists, lies below a granted directory. Links are followed first.
-    fn is_below_root(&self, path: &Path) -> bool {
-        let mut existing = lexical(path);
-        if self.is_manifest_above(&existing) {
-            return true;
-        }
-        loop {
-            if let Ok(real) = existing.canonicalize() {
-                for root in &self.roots {
-                    if real.starts_with(root) {
-                        return true;
-                    }
-                }
-                return false;
-            }
-            // A link to nowhere could lead anywhere.
-            if existing.symlink_metadata().is_ok() || !existing.pop() {
-                return false;
-            }
-        }
-    }
-
-    /// Whether `path` is the place of a manifest above the crate's; a link there does not count.
-    fn is_manifest_above(&self, path: &Path) -> bool {
-        if !self.manifests || !path.ends_with("Cargo.toml") {
-            return false;
-        }
-        let (mut dir, above) = match (env::var_os("CARGO_MANIFEST_DIR"), path.parent()) {
-            (Some(dir), Some(above)) => (PathBuf::from(dir), above),
-            _ => return false,
+        let wanted = self.wanted(fd, path)?;
+        let found = match real(&wanted, follow || path.ends_with(b"/")) {
+            Ok(real) => real.symlink_metadata().map(|_| real),
+            error => error,
         };
-        if let Ok(real) = dir.canonicalize() {
-            dir = real;
+        let real = match found {
+            Ok(real) => real,
+            Err(error) => {
+                let error = errno(&error);
+                let own = wanted.with_file_name(MANIFEST);
+                return match own.canonicalize() {
+                    Ok(own) if wanted.ends_with("Cargo.toml") && self.is_own(&own) => Ok(own),
+                    _ if error == NOENT => Err(self.missing(fd, path)),
+                    _ => Err(error),
+                };
+            }
+        };
+        if self.is_readable(&real) {
+            return Ok(real);
         }
-        match (above.canonicalize(), path.symlink_metadata()) {
-            (Ok(above), Ok(meta)) => meta.is_file() && dir.starts_with(above),
-            (Ok(above), Err(_)) => dir.starts_with(above),
+        if !self.is_above_root(&real) {
+            self.deny(1, &real);
+        }
+        Err(ACCES)
+    }
+
+    /// Whether the shim has put it among the package's own files.
+    fn is_own(&self, real: &Path) -> bool {
+        match self.own {
+            Some(ref own) => real.starts_with(own),
+            None => false,
+        }
+    }
+
+    fn is_readable(&self, real: &Path) -> bool {
+        for root in self.roots.iter().chain(&self.writable) {
+            if real.starts_with(root) {
+                return true;
+            }
+        }
+        // The manifest of a directory above the crate's.
+        match (&self.manifests, real.parent()) {
+            (Some(package), Some(above)) => {
+                real.ends_with("Cargo.toml") && package.starts_with(above)
+            }
             _ => false,
         }
     }
 
     /// Whether a granted directory lies below `path`: it is known to be a directory, then.
-    fn is_above_root(&self, fd: u32, path: &str) -> bool {
-        let path = Path::new("/").join(path);
-        for file in &self.files {
-            if let File::Directory { path: ref root, .. } = *file {
-                if fd == FIRST && root.is_absolute() && root.starts_with(&path) {
-                    return true;
-                }
+    fn is_above_root(&self, path: &Path) -> bool {
+        for root in &self.roots {
+            if root.starts_with(path) {
+                return true;
             }
         }
         false
     }
 
-    /// Remembers a refusal.
-    fn deny(&mut self, fd: u32, path: &str) -> u64 {
-        let shown = match self.file(fd) {
-            Some(&mut File::Directory { path: ref base, .. }) if fd != FIRST => base.join(path),
-            _ => {
-                let absolute = Path::new("/").join(path);
-                if absolute.exists() {
-                    absolute
-                } else {
-                    PathBuf::from(path)
+    /// There is no such file here; but there may be where the macro was compiled.
+    fn missing(&mut self, fd: u32, path: &[u8]) -> u64 {
+        if fd == FIRST && path.starts_with(b"precast/") {
+            let shown = Path::new("/").join(refusal::path(path));
+            add(&mut self.denied, 1, shown.to_string_lossy().into_owned(), String::new());
+            return ACCES;
+        }
+        NOENT
+    }
+
+    /// Remembers a refusal: 1 to read, 2 to write.
+    fn deny(&mut self, kind: u8, path: &Path) -> u64 {
+        let shown = path.to_string_lossy().into_owned();
+        let mut dir = path;
+        if let (2, false, Some(parent)) = (kind, path.is_dir(), path.parent()) {
+            dir = parent;
+        }
+        let grant = self.named(kind, dir);
+        add(&mut self.denied, kind, shown, grant);
+        ACCES
+    }
+
+    /// The path as a grant names it; empty if it cannot be granted.
+    fn named(&self, kind: u8, path: &Path) -> String {
+        if kind == 2 {
+            for name in ["CARGO_TARGET_TMPDIR", "OUT_DIR", "CARGO_TARGET_DIR"] {
+                if let Some(dir) = env::var_os(name) {
+                    if let Ok(rest) = path.strip_prefix(settled(PathBuf::from(dir))) {
+                        return Path::new(&formatted(format_args!("${}", name)))
+                            .join(rest)
+                            .to_string_lossy()
+                            .into_owned();
+                    }
                 }
             }
-        };
-        let shown = shown.to_string_lossy().into_owned();
-        for known in &self.denied {
-            if *known == shown {
-                return ACCES;
+        }
+        let mut up = PathBuf::new();
+        let mut dir = self.workspace.clone();
+        for _ in 0..3 {
+            if let Ok(rest) = path.strip_prefix(&dir) {
+                let mut path = up;
+                if rest.parent().is_some() {
+                    path.push(rest);
+                } else if path.parent().is_none() {
+                    path.push(".");
+                }
+                if kind == 2 && !path.starts_with("target") {
+                    return String::new();
+                }
+                return path.to_string_lossy().into_owned();
             }
+            if kind == 2 || !dir.pop() || dir.parent().is_none() {
+                break;
+            }
+            up.push("..");
         }
-        if self.denied.len() < N_DENIED_MAX {
-            self.denied.push(shown);
+        if kind == 2 {
+            return String::new();
         }
-        ACCES
+        path.to_string_lossy().into_owned()
     }
 
     fn file(&mut self, fd: u32) -> Option<&mut File> {
@@ -277,46 +411,47 @@ impl Files {
         }
     }
 
-    fn open(&mut self, file: File) -> u32 {
+    /// Another descriptor.
+    fn open(&mut self, file: File) -> Result<u32, Fault> {
+        let (mut n_open, mut free) = (0, None);
         for i in 0..self.files.len() {
-            if let File::Closed = self.files[i] {
-                self.files[i] = file;
-                return i as u32 + FIRST;
+            match self.files[i] {
+                File::Closed => free = Some(i),
+                _ => n_open += 1,
             }
-        }
-        self.files.push(file);
-        self.files.len() as u32 - 1 + FIRST
-    }
-
-    fn path_open(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
-        const CREATE_EXCLUSIVE_TRUNCATE: u32 = 1 | 4 | 8;
-        const WRITE: u64 = 1 << 6;
-        let fd = a.word(0);
-        let path = string(memory, a.word(2), a.word(3))?;
-        if a.word(4) & CREATE_EXCLUSIVE_TRUNCATE != 0 || a.long(5) & WRITE != 0 {
-            return Ok(self.deny(fd, &path));
-        }
-        let real = match self.resolve(fd, &path) {
-            Ok(real) => real,
-            Err(ACCES) => return Ok(self.deny(fd, &path)),
-            Err(error) => return Ok(error),
-        };
-        let mut n_open = 0;
-        for file in &self.files {
-            if let File::Closed = *file {
-                continue;
-            }
-            n_open += 1;
         }
         if n_open >= self.files_max as usize {
             return Err(Fault::Limit("the macro has more files open than its limit `files`"));
         }
+        if let Some(i) = free {
+            self.files[i] = file;
+            return Ok(i as u32 + FIRST);
+        }
+        self.files.push(file);
+        Ok(self.files.len() as u32 - 1 + FIRST)
+    }
+
+    fn path_open(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
+        let (fd, flags) = (a.word(0), a.word(4));
+        let path = memory.read(a.word(2), a.word(3))?.to_vec();
+        if flags & (CREATE | EXCLUSIVE | TRUNCATE) != 0 || a.long(5) & WRITE != 0 {
+            let is_new = flags & (CREATE | EXCLUSIVE) == CREATE | EXCLUSIVE;
+            return self.refuse(fd, &path, flags & CREATE != 0, is_new);
+        }
+        let real = match self.resolve(fd, &path, true) {
+            Ok(real) => real,
+            Err(ACCES) if self.is_directory_above(fd, &path) => {
+                let wanted = self.wanted(fd, &path).unwrap_or_default();
+                return Ok(self.deny(1, &wanted.canonicalize().unwrap_or(wanted)));
+            }
+            Err(error) => return Ok(error),
+        };
         let file = if real.is_dir() {
             File::Directory { path: real.clone(), name: String::new(), entries: None }
-        } else if a.word(4) & 2 != 0 {
+        } else if flags & MUST_BE_DIRECTORY != 0 {
             return Ok(NOTDIR);
         } else {
-            let mut stat = stat(&real).unwrap_or_else(|_| unknown(REGULAR_FILE));
+            let mut stat = stat(&real, true).unwrap_or_else(|_| unknown(REGULAR_FILE));
             if stat.len > self.file_bytes_max as u64 {
                 return Err(Fault::Limit("the macro reads a file larger than its limit `memory`"));
             }
@@ -328,46 +463,111 @@ impl Files {
                 Err(error) => return Ok(errno(&error)),
             }
         };
+        let fd = self.open(file)?;
         self.reads.push(real);
-        let fd = self.open(file);
         memory.write_u32(a.word(8), fd)?;
         Ok(0)
     }
 
+    /// A change that is not granted: an error that it would give natively, or else a refusal.
+    fn change(
+        &mut self,
+        fd: u32,
+        at: u32,
+        len: u32,
+        creates: bool,
+        memory: &Memory,
+    ) -> Result<u64, Fault> {
+        let path = memory.read(at, len)?.to_vec();
+        self.refuse(fd, &path, creates, creates)
+    }
+
+    fn refuse(&mut self, fd: u32, path: &[u8], creates: bool, is_new: bool) -> Result<u64, Fault> {
+        self.open_first();
+        if self.grants.read.is_empty() {
+            return Ok(ACCES);
+        }
+        let wanted = match self.wanted(fd, path) {
+            Ok(wanted) => wanted,
+            Err(error) => return Ok(error),
+        };
+        let real = match real(&wanted, false) {
+            Ok(real) => real,
+            Err(error) => return Ok(errno(&error)),
+        };
+        if exists(&real) {
+            if is_new {
+                return Ok(EXIST);
+            }
+        } else if !creates {
+            return Ok(NOENT);
+        }
+        Ok(self.deny(2, &real))
+    }
+
     fn path_filestat_get(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
-        let fd = a.word(0);
-        let path = string(memory, a.word(2), a.word(3))?;
-        let stat = match self.resolve(fd, &path) {
-            Ok(real) => match stat(&real) {
+        let (fd, follow) = (a.word(0), a.word(1) & 1 != 0);
+        let path = memory.read(a.word(2), a.word(3))?.to_vec();
+        let stat = match self.resolve(fd, &path, follow) {
+            Ok(real) => match stat(&real, follow) {
                 Ok(stat) => stat,
                 Err(error) => return Ok(errno(&error)),
             },
-            Err(ACCES) if self.is_above_root(fd, &path) => unknown(DIRECTORY),
-            Err(ACCES) => return Ok(self.deny(fd, &path)),
+            Err(ACCES) if self.is_directory_above(fd, &path) => unknown(DIRECTORY),
             Err(error) => return Ok(error),
         };
         filestat(memory, a.word(4), &stat)
     }
 
+    fn is_directory_above(&mut self, fd: u32, path: &[u8]) -> bool {
+        match self.wanted(fd, path) {
+            Ok(wanted) => match real(&wanted, true) {
+                Ok(real) => self.is_above_root(&real),
+                Err(_) => false,
+            },
+            Err(_) => false,
+        }
+    }
+
     /// The path without links, if it may be read; of an empty one, that of the current directory.
     pub fn real_path(&mut self, path: &str) -> Option<String> {
-        let real = if path.is_empty() {
-            env::current_dir().ok()?
-        } else {
-            self.resolve(FIRST, path).ok()?
-        };
+        let real = if path.is_empty() { env::current_dir().ok()? } else { self.real_of(path)? };
         real.into_os_string().into_string().ok()
     }
 
-    fn path_readlink(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
-        let path = string(memory, a.word(1), a.word(2))?;
-        // The paths of open directories have no links left, as far as macros can tell.
-        match self.resolve(a.word(0), &path) {
-            Ok(_) => Ok(INVAL),
-            Err(ACCES) if self.is_above_root(a.word(0), &path) => Ok(INVAL),
-            Err(ACCES) => Ok(self.deny(a.word(0), &path)),
-            Err(error) => Ok(error),
+    fn real_of(&mut self, path: &str) -> Option<PathBuf> {
+        self.open_first();
+        let mut found = None;
+        for i in 0..self.files.len() {
+            if let File::Directory { ref name, .. } = self.files[i] {
+                if let (true, Ok(rest)) =
+                    (name.starts_with(SOURCE), Path::new(path).strip_prefix(name))
+                {
+                    found = Some((i as u32 + FIRST, rest.to_path_buf()));
+                }
+            }
         }
+        match found {
+            Some((fd, rest)) => self.resolve(fd, &bytes(rest.as_os_str()), true).ok(),
+            None => self.resolve(FIRST, path.as_bytes(), true).ok(),
+        }
+    }
+
+    fn path_readlink(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
+        let path = memory.read(a.word(1), a.word(2))?.to_vec();
+        let target = match self.resolve(a.word(0), &path, false) {
+            Ok(real) => match fs::read_link(real) {
+                Ok(target) => bytes(target.as_os_str()),
+                Err(error) => return Ok(errno(&error)),
+            },
+            // It is known to be a directory.
+            Err(ACCES) if self.is_directory_above(a.word(0), &path) => return Ok(INVAL),
+            Err(error) => return Ok(error),
+        };
+        let len = target.len().min(a.word(4) as usize);
+        memory.write(a.word(3), &target[..len])?;
+        memory.write_u32(a.word(5), len as u32)?;
+        Ok(0)
     }
 
     fn fd_read(&mut self, a: &Args, memory: &mut Memory, at: Option<u64>) -> Result<u64, Fault> {
@@ -441,7 +641,7 @@ impl Files {
             _ if a.word(0) < FIRST => unknown(CHARACTER_DEVICE),
             Some(&mut File::Regular { stat, .. }) => stat,
             Some(&mut File::Directory { ref path, .. }) => {
-                stat(path).unwrap_or_else(|_| unknown(DIRECTORY))
+                stat(path, true).unwrap_or_else(|_| unknown(DIRECTORY))
             }
             _ => return Ok(BADF),
         };
@@ -465,13 +665,14 @@ impl Files {
 
     /// Entries are sorted: the result of a macro must not depend on the file system.
     fn fd_readdir(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
+        let own = self.own.clone();
         let dir = match self.file(a.word(0)) {
             Some(&mut File::Directory { ref path, ref mut entries, .. }) => (path, entries),
             Some(_) => return Ok(NOTDIR),
             None => return Ok(BADF),
         };
         if a.long(3) == 0 {
-            match list(dir.0) {
+            match list(dir.0, &own) {
                 Ok(listed) => *dir.1 = Some(listed),
                 Err(error) => return Ok(errno(&error)),
             }
@@ -490,7 +691,7 @@ impl Files {
             out.extend_from_slice(&(i as u64).to_le_bytes());
             out.extend_from_slice(&(name.len() as u32).to_le_bytes());
             out.extend_from_slice(&[kind, 0, 0, 0]);
-            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(name);
         }
         out.truncate(room);
         memory.write(a.word(1), &out)?;
@@ -499,41 +700,65 @@ impl Files {
     }
 }
 
-/// The directory that a grant means now.
-fn expand(grant: &str) -> Option<PathBuf> {
-    let bytes = grant.as_bytes();
-    if bytes.is_empty() || bytes[0] != b'$' {
-        return Some(PathBuf::from(grant));
-    }
-    let mut end = 1;
-    while end < bytes.len() && bytes[end] != b'/' {
-        end += 1;
-    }
-    let dir = PathBuf::from(env::var_os(&grant[1..end])?);
-    Some(if end + 1 < bytes.len() { dir.join(&grant[end + 1..]) } else { dir })
+/// The crate's own directory, without links.
+fn package() -> Option<PathBuf> {
+    Path::new(&env::var_os("CARGO_MANIFEST_DIR")?).canonicalize().ok()
 }
 
-/// The path without `.` and `..`.
-fn lexical(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                // What `..` means depends on links before it.
-                if let Ok(real) = out.canonicalize() {
-                    out = real;
-                }
-                out.pop();
+/// The root of the workspace that the crate is a member of. Cargo runs the compiler there for all packages
+/// below it; for others it is looked for, but not above what a registry or a repository has put there.
+fn workspace() -> Option<PathBuf> {
+    let mut dir = package()?;
+    let here = env::current_dir().ok()?.canonicalize().ok()?;
+    if dir != here && dir.starts_with(&here) && here.join("Cargo.toml").exists() {
+        return Some(here);
+    }
+    loop {
+        if let Ok(text) = fs::read(dir.join("Cargo.toml")) {
+            if text.starts_with(b"[workspace") || holds(&text, b"\n[workspace") {
+                return Some(dir);
             }
-            part => out.push(part.as_os_str()),
+        }
+        let is_unpacked =
+            exists(&dir.join(".cargo-ok")) || exists(&dir.join(".cargo-checksum.json"));
+        if is_unpacked || !dir.pop() {
+            return None;
         }
     }
-    out
 }
 
-fn list(path: &Path) -> io::Result<Vec<(String, u8)>> {
-    let mut entries: Vec<(String, u8)> = Vec::new();
+/// The path without links, of which the last part is followed or not.
+fn real(path: &Path, follow: bool) -> io::Result<PathBuf> {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) if !follow => Ok(parent.canonicalize()?.join(name)),
+        _ => path.canonicalize(),
+    }
+}
+
+/// The same of a path whose end need not exist.
+fn settled(path: PathBuf) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(real), _, _) => real,
+        (Err(_), Some(parent), Some(name)) => settled(parent.to_path_buf()).join(name),
+        _ => path,
+    }
+}
+
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn is_in_directory(path: &Path) -> bool {
+    path.parent().map_or(false, exists)
+}
+
+/// The entries of a directory; among `own` files those of the package.
+fn list(path: &Path, own: &Option<PathBuf>) -> io::Result<Vec<(Vec<u8>, u8)>> {
+    let mut entries: Vec<(Vec<u8>, u8)> = Vec::new();
+    let is_own = match *own {
+        Some(ref own) => path.starts_with(own),
+        None => false,
+    };
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let kind = entry.file_type()?;
@@ -544,24 +769,38 @@ fn list(path: &Path) -> io::Result<Vec<(String, u8)>> {
         } else {
             REGULAR_FILE
         };
-        if let Ok(name) = entry.file_name().into_string() {
-            let mut at = entries.len();
-            while at > 0 && name < entries[at - 1].0 {
-                at -= 1;
-            }
-            entries.insert(at, (name, kind));
+        let mut name = bytes(&entry.file_name());
+        if is_own && name.ends_with(GENERATED) {
+            continue;
         }
+        if is_own && same(&name, MANIFEST.as_bytes()) {
+            name.pop();
+        }
+        let mut at = entries.len();
+        while at > 0 && name < entries[at - 1].0 {
+            at -= 1;
+        }
+        entries.insert(at, (name, kind));
     }
     Ok(entries)
 }
 
-fn stat(path: &Path) -> io::Result<Stat> {
-    let data = fs::metadata(path)?;
-    Ok(Stat {
-        kind: if data.is_dir() { DIRECTORY } else { REGULAR_FILE },
+fn stat(path: &Path, follow: bool) -> io::Result<Stat> {
+    Ok(stat_of(&if follow { path.metadata()? } else { path.symlink_metadata()? }))
+}
+
+fn stat_of(data: &fs::Metadata) -> Stat {
+    Stat {
+        kind: if data.is_dir() {
+            DIRECTORY
+        } else if data.file_type().is_symlink() {
+            SYMBOLIC_LINK
+        } else {
+            REGULAR_FILE
+        },
         len: data.len(),
         times: [nanos(data.accessed()), nanos(data.modified()), nanos(data.created())],
-    })
+    }
 }
 
 /// Of what has no more to tell.
@@ -585,16 +824,34 @@ fn filestat(memory: &mut Memory, at: u32, stat: &Stat) -> Result<u64, Fault> {
     Ok(0)
 }
 
-fn string(memory: &Memory, at: u32, len: u32) -> Result<String, Fault> {
-    Ok(String::from_utf8_lossy(memory.read(at, len)?).into_owned())
-}
+/// Numbers of the system, and WASI's for the same.
+#[cfg(unix)]
+const NUMBERS: [(i32, u64); 12] = [
+    (1, 63),
+    (17, 20),
+    (20, NOTDIR),
+    (21, ISDIR),
+    (22, INVAL),
+    (24, 33),
+    (27, 22),
+    (28, 51),
+    (30, 69),
+    (if cfg!(target_os = "linux") { 36 } else { 63 }, 37),
+    (if cfg!(target_os = "linux") { 39 } else { 66 }, 55),
+    (if cfg!(target_os = "linux") { 40 } else { 62 }, 32),
+];
+#[cfg(not(unix))]
+const NUMBERS: [(i32, u64); 5] = [(80, 20), (145, 55), (183, 20), (206, 37), (267, NOTDIR)];
 
 fn errno(error: &io::Error) -> u64 {
+    for (system, wasi) in &NUMBERS {
+        if error.raw_os_error() == Some(*system) {
+            return *wasi;
+        }
+    }
     match error.kind() {
         io::ErrorKind::NotFound => NOENT,
         io::ErrorKind::PermissionDenied => ACCES,
-        // The kind for it is newer than the oldest compiler.
-        _ if cfg!(unix) && error.raw_os_error() == Some(20) => NOTDIR,
         _ => IO,
     }
 }

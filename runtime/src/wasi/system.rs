@@ -1,5 +1,7 @@
 //! Clocks, arguments, events and sockets: the same everywhere, or not there.
 
+use std::env;
+
 use super::super::calls;
 use super::super::instance::{Fault, Trap};
 use super::super::memory::Memory;
@@ -8,10 +10,16 @@ use super::{Args, Wasi, INVAL, NOSYS, NOW, N_VECTORS_MAX};
 impl Wasi {
     pub fn system(&mut self, call: u32, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
         match calls::number(call) {
-            calls::ARGS_GET | calls::SCHED_YIELD => Ok(0),
+            calls::SCHED_YIELD => Ok(0),
+            calls::ARGS_GET => self.args_get(a, memory),
             calls::ARGS_SIZES_GET => {
-                tri!(memory.write_u32(a.word(0), 0));
-                tri!(memory.write_u32(a.word(1), 0));
+                let (mut n, mut bytes) = (0, 0);
+                for arg in self.arguments() {
+                    n += 1;
+                    bytes += arg.len() as u32 + 1;
+                }
+                tri!(memory.write_u32(a.word(0), n));
+                tri!(memory.write_u32(a.word(1), bytes));
                 Ok(0)
             }
             calls::CLOCK_RES_GET => {
@@ -26,6 +34,30 @@ impl Wasi {
             calls::PROC_RAISE => Err(Fault::Trap(Trap::Unreachable)),
             _ => Ok(NOSYS),
         }
+    }
+
+    /// The compiler's own; where no compiler runs there are none.
+    fn arguments(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if cfg!(proc_macro) {
+            for arg in env::args_os() {
+                all.push(arg.to_string_lossy().into_owned());
+            }
+        }
+        all
+    }
+
+    /// Texts behind one another, each with its address in a table.
+    fn args_get(&self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
+        let (mut table, mut at) = (a.word(0), a.word(1));
+        for arg in self.arguments() {
+            tri!(memory.write_u32(table, at));
+            tri!(memory.write(at, arg.as_bytes()));
+            tri!(memory.write(at.wrapping_add(arg.len() as u32), &[0]));
+            table = table.wrapping_add(4);
+            at = at.wrapping_add(arg.len() as u32 + 1);
+        }
+        Ok(0)
     }
 }
 
