@@ -18,6 +18,7 @@ pub mod policy;
 pub mod publish;
 pub mod scratch;
 pub mod store;
+pub mod text;
 pub mod vendor;
 pub mod verify;
 

@@ -36,6 +36,23 @@ fn prepare(dir: &Path) {
     other.manifest.precast = "9.9.9".into();
     fs::write(dir.join("invalid.precast"), artifact::write(&other).unwrap()).unwrap();
 
+    // Custom sections that do not say one thing.
+    let table = "(@custom \".rustc_proc_macro_decls\" \"bang:tiny:tiny\\n\")";
+    let another = "(@custom \".rustc_proc_macro_decls\" \"bang:other:tiny\\n\")";
+    let doubled = tiny::MODULE.replace(table, &format!("{table} {another}"));
+    let malformed = tiny::MODULE.replace(table, &table.replace("bang:tiny", "bang tiny"));
+    for (name, module) in [("tiny", tiny::MODULE), ("doubled", &doubled), ("malformed", &malformed)]
+    {
+        fs::write(dir.join(format!("{name}.wasm")), tiny::wasm(module)).unwrap();
+        let artifact = artifact::write(&tiny::with_module(module)).unwrap();
+        fs::write(dir.join(format!("{name}-sections.precast")), artifact).unwrap();
+    }
+    // A package's source, with a link to a directory in it.
+    fs::create_dir_all(dir.join("source/src")).unwrap();
+    fs::write(dir.join("source/Cargo.toml"), "[package]\nname = \"source\"\n").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("src", dir.join("source/linked")).unwrap();
+
     let body = "(func (export \"tiny\") (result i32) i32.const 0)";
     let import = "(memory (export \"memory\") 1)";
     let text = "(data (i32.const 4096) \"no `S` today\")";
