@@ -5,6 +5,7 @@
 
 mod built;
 mod image;
+mod licenses;
 pub(crate) mod module;
 mod rebuild;
 mod shim;
@@ -164,6 +165,7 @@ fn one(path: &Path) -> Result<Read> {
 
 fn parts(artifact: &Artifact) -> Result<Vec<Check>> {
     let mut checks = vec![Check::new("every part has the hash in the manifest", hashes(artifact)?)];
+    checks.push(licenses::check(artifact)?);
     for set in artifact.each_set() {
         let name = match artifact.sets.is_empty() {
             true => String::new(),

@@ -47,6 +47,20 @@ fn prepare(dir: &Path) {
         let artifact = artifact::write(&tiny::with_module(module)).unwrap();
         fs::write(dir.join(format!("{name}-sections.precast")), artifact).unwrap();
     }
+    let mut licenses = tiny::tiny();
+    let linked = |name: &str, checksum: &str| precast::manifest::Linked {
+        name: name.into(),
+        version: "1.0.0".into(),
+        checksum: Some(checksum.repeat(64)),
+        license: Some("MIT".into()),
+    };
+    licenses.manifest.linked.extend([linked("quote", "a"), linked("unlocked", "b")]);
+    let entry = "\n[[package]]\nname = \"quote\"\nversion = \"1.0.0\"\nchecksum = ";
+    licenses.lockfile.extend(format!("{entry}\"{}\"\n", "a".repeat(64)).bytes());
+    licenses.licenses.remove("std-1.96.0/NOTICE");
+    licenses.licenses.insert("unlocked-1.0.1/LICENSE".into(), b"another\n".to_vec());
+    licenses.manifest.sha256 = licenses.hashes().unwrap();
+    fs::write(dir.join("licenses.precast"), artifact::write(&licenses).unwrap()).unwrap();
     // A package's source, with a link to a directory in it.
     fs::create_dir_all(dir.join("source/src")).unwrap();
     fs::write(dir.join("source/Cargo.toml"), "[package]\nname = \"source\"\n").unwrap();
