@@ -13,6 +13,8 @@ mod fixture;
 #[cfg(unix)]
 #[path = "project/known.rs"]
 mod known;
+#[path = "project/refuse.rs"]
+mod refuse;
 #[path = "project/store.rs"]
 mod store;
 #[path = "project/switch.rs"]
