@@ -121,6 +121,10 @@ fn one(name: &Name, program: &Path) -> Result<Found> {
     let package = Package::find(name)?;
     let mut found = Found::new(&package);
     let mut sides = Sides::new(&package)?;
+    let sources = sources::of(&package, &sides.folder, SOURCES_MAX)?;
+    if sources.is_empty() {
+        return Err("nothing published uses its macros".into());
+    }
     sides.build(Side::Native, None)?;
     let shim = match pack(&package, program) {
         Ok(shim) => shim,
@@ -129,11 +133,6 @@ fn one(name: &Name, program: &Path) -> Result<Found> {
             return Ok(found);
         }
     };
-    let macros = crate::corpus::compare::macros(&shim)?;
-    let sources = sources::of(&package, &sides.folder, &macros, SOURCES_MAX)?;
-    if sources.is_empty() {
-        return Err("nothing published uses its macros".into());
-    }
     let native: Vec<_> = sources.iter().map(|source| sides.run(Side::Native, source)).collect();
     if let Err(why) = sides.build(Side::Shim, Some(&shim)) {
         found.differences.push(Difference::new(Kind::Build, "", &why));

@@ -112,7 +112,7 @@ fn fill(
 }
 
 /// Names of the shim's macros and of their helper attributes, from its manifest.
-pub fn macros(shim: &Path) -> Result<Vec<String>> {
+fn macros(shim: &Path) -> Result<Vec<String>> {
     let file = shim.join("precast/manifest.json");
     let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
     let manifest: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;

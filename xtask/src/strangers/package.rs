@@ -21,12 +21,17 @@ const LEFT_OUT: [&str; 9] = [
     "codspeed-criterion-compat",
 ];
 
+/// Versions that the active compiler can build.
+pub const RESOLVER: (&str, &str) = ("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "fallback");
+
 pub struct Package {
     pub name: String,
     pub version: String,
     pub edition: String,
     /// Those that the consumer enables, directly and through the facade.
     pub features: Vec<String>,
+    /// The name by which code uses the facade.
+    pub facade: Option<String>,
     /// Where cargo keeps the package's files, then the facade's.
     pub published: Vec<PathBuf>,
     /// The consumer's `[dependencies]`, without and with what tests need.
@@ -37,14 +42,16 @@ impl Package {
     pub fn find(name: &Name) -> Result<Package> {
         let folder = scratch("strangers").join("asked");
         let with_facade = name.facade.as_deref().filter(|facade| *facade != name.package);
-        // A facade may be older than the newest macro package, which cargo then has twice.
         let mut known = ask(&folder, &format!("{:?} = \"*\"\n", name.package))?;
         let mut facade = None;
         if let Some(other) = with_facade {
-            let both = format!("{:?} = \"*\"\n{other:?} = \"*\"\n", name.package);
-            if let Ok(value) = ask(&folder, &both) {
+            // The version that the facade wants, which may not be the newest.
+            let alone = ask(&folder, &format!("{other:?} = \"*\"\n"));
+            let wanted = alone.ok().and_then(|value| requirement(&value, other, &name.package));
+            if let Some(wanted) = wanted {
+                let both = format!("{:?} = {wanted:?}\n{other:?} = \"*\"\n", name.package);
+                known = ask(&folder, &both)?;
                 facade = Some(other);
-                known = value;
             }
         }
         let macros = newest(&known, &name.package).ok_or("cargo does not have it")?;
@@ -52,6 +59,7 @@ impl Package {
             return Err("it is no macro package".into());
         }
         let facade = facade.and_then(|facade| newest(&known, facade));
+        let facade_name = facade.and_then(|facade| facade["name"].as_str());
         let mut own = format!("{:?} = {:?}\n", name.package, exact(macros));
         if let Some(facade) = facade {
             let features = features_for(facade, &name.package);
@@ -71,6 +79,7 @@ impl Package {
             version: text("version"),
             edition: text("edition"),
             features: features(&known, &name.package, &text("version")),
+            facade: facade_name.map(|name| name.replace('-', "_")),
             published: found.map(of).collect(),
             dependencies: [own, more],
         })
@@ -85,7 +94,9 @@ fn ask(folder: &Path, dependencies: &str) -> Result<Value> {
         &folder.join("Cargo.toml"),
         &(manifest("asked", "2021", dependencies) + "\n[lib]\npath = \"lib.rs\"\n"),
     )?;
-    let output = capture(cargo().current_dir(folder).args(["metadata", "--format-version", "1"]))?;
+    let mut metadata = cargo();
+    metadata.current_dir(folder).args(["metadata", "--format-version", "1"]);
+    let output = capture(metadata.env(RESOLVER.0, RESOLVER.1))?;
     serde_json::from_slice(&output.stdout).map_err(|e| e.to_string())
 }
 
@@ -106,6 +117,13 @@ fn newest<'a>(known: &'a Value, name: &str) -> Option<&'a Value> {
         let parts = version.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0));
         parts.collect::<Vec<u64>>()
     })
+}
+
+/// What the newest facade says of the macro package's version; none if it has no use for it.
+fn requirement(known: &Value, facade: &str, macros: &str) -> Option<String> {
+    let dependencies = newest(known, facade)?["dependencies"].as_array()?;
+    let entry = dependencies.iter().find(|entry| entry["name"] == macros)?;
+    entry["req"].as_str().map(str::to_owned)
 }
 
 fn is_macro(package: &Value) -> bool {

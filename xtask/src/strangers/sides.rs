@@ -1,6 +1,6 @@
 //! One package's consumer, built natively and with the shim, and what each source does on a side.
 
-use super::package::{manifest, Package};
+use super::package::{manifest, Package, RESOLVER};
 use super::sources::{copy, Source};
 use crate::corpus::compare::{canonical, shown};
 use crate::corpus::record::{self, Record};
@@ -89,6 +89,7 @@ impl Sides<'_> {
         build.current_dir(&self.folder).args(["build", "--quiet", "--target-dir"]);
         build.arg(scratch("strangers").join("target"));
         build.env("RUSTC_WORKSPACE_WRAPPER", wrapper).env(record::FOLDER, &records);
+        build.env(RESOLVER.0, RESOLVER.1);
         let output = limited(build, BUILD_SECONDS)?.ok_or("it takes too long to build")?;
         let said = String::from_utf8_lossy(&output.stderr);
         if !output.status.success() {

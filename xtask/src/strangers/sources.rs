@@ -26,14 +26,23 @@ pub fn copy(package: &Package, folder: &Path) -> Result {
 }
 
 /// The sources that name one of the macros; those of documentation are written to `folder`.
-pub fn of(package: &Package, folder: &Path, macros: &[String], max: usize) -> Result<Vec<Source>> {
+pub fn of(package: &Package, folder: &Path, max: usize) -> Result<Vec<Source>> {
     let mut found = Vec::new();
+    let mut macros = BTreeSet::new();
+    for file in files(&folder.join("src"), "rs", true) {
+        macros.extend(declared(&read(&file).unwrap_or_default()));
+    }
+    // A facade may have macros of its own around these.
+    macros.extend(package.facade.clone());
+    if macros.is_empty() {
+        macros.insert(package.name.replace('-', "_"));
+    }
     let places = [folder.to_owned(), folder.join("facade")];
     let places = &places[..package.published.len()];
     for (kind, is_test) in [("tests", true), ("examples", false)] {
         for place in places {
             for file in files(&place.join(kind), "rs", false) {
-                if names_any(&read(&file).unwrap_or_default(), macros) {
+                if names_any(&read(&file).unwrap_or_default(), &macros) {
                     let name = file.strip_prefix(folder).unwrap_or(&file).display().to_string();
                     found.push(Source { name, file, is_test });
                 }
@@ -47,7 +56,7 @@ pub fn of(package: &Package, folder: &Path, macros: &[String], max: usize) -> Re
             let text = read(&document).unwrap_or_default();
             let shown = document.strip_prefix(folder).unwrap_or(&document).display().to_string();
             for (i, code) in examples(&text, shown.ends_with(".md")).into_iter().enumerate() {
-                if names_any(&code, macros) && seen.insert(code.clone()) {
+                if names_any(&code, &macros) && seen.insert(code.clone()) {
                     let file = folder.join(format!("documented_{}.rs", seen.len()));
                     write(&file, &program(&code))?;
                     found.push(Source { name: format!("{shown} {i}"), file, is_test: false });
@@ -83,8 +92,27 @@ fn files(folder: &Path, extension: &str, is_deep: bool) -> Vec<PathBuf> {
     found
 }
 
+/// The macros that a source declares: the name of a derive, the function of another.
+fn declared(text: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let mut found = BTreeSet::new();
+    for (at, _) in text.match_indices("proc_macro") {
+        let rest = &text[at + "proc_macro".len()..];
+        let name = match rest.strip_prefix("_derive") {
+            Some(rest) => rest.trim_start().strip_prefix('(').map(str::trim_start),
+            None if rest.starts_with(']') || rest.starts_with("_attribute]") => {
+                rest.split_once("pub fn ").map(|(_, rest)| rest)
+            }
+            None => None,
+        };
+        let name = name.map(|rest| rest.split(|c| !is_part(c)).next().unwrap_or_default());
+        found.extend(name.filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    found
+}
+
 /// Whether the text names one of the macros, as a word of its own.
-fn names_any(text: &str, macros: &[String]) -> bool {
+fn names_any(text: &str, macros: &BTreeSet<String>) -> bool {
     let words: BTreeSet<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     macros.iter().any(|name| words.contains(name.as_str()))
 }
@@ -159,7 +187,11 @@ mod tests {
 
     #[test]
     fn names_are_whole_words() {
-        let macros = ["Builder".to_owned()];
+        let text = "#[proc_macro_derive(Builder, attributes(b))]\npub fn derive() {}\n\
+                    #[proc_macro]\npub fn make(_: TokenStream) {}\nuse proc_macro::TokenStream;\n";
+        let found: Vec<String> = declared(text).into_iter().collect();
+        assert_eq!(found, ["Builder", "make"]);
+        let macros = BTreeSet::from(["Builder".to_owned()]);
         assert!(names_any("#[derive(Builder)]", &macros));
         assert!(!names_any("TypedBuilder::new()", &macros));
     }
