@@ -10,7 +10,7 @@ mod record;
 mod sides;
 mod sources;
 
-use crate::run::{capture, cargo_precast, clear, command, read, root, scratch, Result};
+use crate::run::{cargo_precast, clear, command, read, root, scratch, Result};
 use package::Package;
 use record::{Difference, Found, Kind};
 use sides::{Side, Sides};
@@ -19,6 +19,7 @@ use std::time::Instant;
 
 /// Files of one package that are compared: tests first, then examples, then documentation.
 const SOURCES_MAX: usize = 16;
+const PACK_SECONDS: u64 = 300;
 
 struct Options {
     n: usize,
@@ -155,7 +156,10 @@ fn pack(package: &Package, program: &Path) -> Result<PathBuf> {
     if !package.features.is_empty() {
         pack.arg("--features").arg(package.features.join(","));
     }
-    capture(&mut pack)?;
+    let output = sides::limited(pack, PACK_SECONDS)?.ok_or("it takes too long to pack")?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
     Ok(out.join(format!("{}-{}", package.name, package.version)))
 }
 
