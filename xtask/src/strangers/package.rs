@@ -142,6 +142,10 @@ fn exact(package: &Value) -> String {
 
 /// The features of a facade by which it depends on the macros.
 fn features_for(facade: &Value, macros: &str) -> Vec<String> {
+    // Where there is one for everything, nothing may be there without.
+    if facade["features"]["full"].is_array() {
+        return vec!["full".into()];
+    }
     let dependencies = facade["dependencies"].as_array().into_iter().flatten();
     let entry = dependencies.into_iter().find(|entry| entry["name"] == macros);
     let Some(entry) = entry.filter(|entry| entry["optional"] == true) else { return Vec::new() };
