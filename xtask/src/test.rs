@@ -68,10 +68,14 @@ fn elsewhere() -> Result {
         std::fs::create_dir_all(parent).map_err(|e| format!("{}: {e}", parent.display()))?;
         std::fs::copy(&from, &to).map_err(|e| format!("{}: {e}", from.display()))?;
     }
-    let mut test = cargo();
-    test.current_dir(&folder).args(["test", "--quiet", "--package", "precast", "--no-fail-fast"]);
-    test.args(["--test", "cli", "--test", "embed", "--test", "built", "--test", "project", "--"]);
-    let result = run(test.args(["--skip", "store::"]));
+    let test = |words: &str| {
+        let mut test = cargo();
+        test.current_dir(&folder).args(["test", "--quiet", "--package", "precast"]);
+        run(test.args(words.split(' ')))
+    };
+    let result = test("--test cli --test embed --test built --test loading")
+        .and_then(|()| test("--test pack machine::"))
+        .and_then(|()| test("--test project -- switch:: refuse:: a_vendor_folder"));
     clear(&base)?;
     result
 }

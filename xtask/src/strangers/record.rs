@@ -53,6 +53,9 @@ impl Difference {
     }
 }
 
+/// One of the texts that a run gives.
+type Part = fn(&Run) -> &str;
+
 pub struct Found {
     name: String,
     version: String,
@@ -98,7 +101,7 @@ impl Found {
         self.n_compiled += usize::from(!native.expanded.is_empty());
         self.n_lines += native.expanded.lines().count();
         self.n_run += usize::from(!native.output.is_empty());
-        let parts: [(Kind, fn(&Run) -> &str); 5] = [
+        let parts: [(Kind, Part); 5] = [
             (Kind::Expansion, |run| &run.expanded),
             (Kind::Hygiene, |run| &run.hygiene),
             (Kind::Diagnostics, |run| &run.diagnostics),
