@@ -23,12 +23,12 @@ pub enum Input {
 /// Reads the file or directory.
 pub fn read(path: &Path) -> Result<Input> {
     if path.is_dir() {
+        if !path.join(MANIFEST).is_file() {
+            return Err(unknown(path));
+        }
         let mut files = Tree::new();
         walk(path, "", &mut files)?;
-        return match files.contains_key(MANIFEST) {
-            true => Ok(Input::Shim(files)),
-            false => Err(unknown(path)),
-        };
+        return Ok(Input::Shim(files));
     }
     let size =
         fs::metadata(path).class(Class::Usage, format!("cannot read {}", path.display()))?.len();
@@ -73,6 +73,9 @@ fn walk(dir: &Path, prefix: &str, files: &mut Tree) -> Result<()> {
             if path != "target" && path != ".git" {
                 walk(&entry.path(), &format!("{path}/"), files)?;
             }
+        } else if entry.path().is_dir() {
+            let message = format!("{} is a link to a directory", entry.path().display());
+            return Err(Error::new(Class::Verify, message).help("a shim has none: write it again"));
         } else {
             files.insert(path, fs::read(entry.path()).at("read", &entry.path())?);
         }
@@ -109,6 +112,11 @@ fn unpack(bytes: &[u8]) -> Result<Tree> {
 
 pub(crate) fn unknown(path: &Path) -> Error {
     let message = format!("{} is neither an artifact nor a shim", path.display());
-    Error::new(Class::Usage, message)
-        .help("give a .precast file, or a directory with precast/manifest.json in it")
+    let help = match path.join("Cargo.toml").is_file() {
+        true => {
+            "this is a package's source: `cargo precast pack DIR` makes both of a macro package"
+        }
+        false => "give a .precast file, or a directory with precast/manifest.json in it",
+    };
+    Error::new(Class::Usage, message).help(help)
 }

@@ -6,9 +6,10 @@ pub mod sbom;
 
 use crate::artifact::Artifact;
 use crate::embed;
-use crate::error::{Class, Context, Result};
+use crate::error::{Class, Context, Error, Result};
 use crate::input::{self, Input};
 use crate::manifest::{Capabilities, Kind, Macro, Manifest, Source, Toolchain};
+use crate::text::counted;
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -64,6 +65,8 @@ pub struct Wasm {
     pub bytes: usize,
     /// Why precast would not run it; empty for a module of ours.
     pub refused: Vec<String>,
+    /// What its section `.rustc_proc_macro_decls` declares.
+    pub macros: Vec<Macro>,
     #[serde(flatten)]
     pub module: Module,
 }
@@ -91,7 +94,7 @@ pub fn any(path: &Path, active: Option<&str>) -> Result<Found> {
     if path.is_file() {
         let bytes = std::fs::read(path).at("read", path)?;
         if bytes.starts_with(b"\0asm") {
-            return Ok(Found::Wasm(wasm(&bytes)?));
+            return Ok(Found::Wasm(wasm(&bytes).context(path.display().to_string())?));
         }
         if let Some(facts) = native::read(path, &bytes, active) {
             return Ok(Found::Native(facts.context(path.display().to_string())?));
@@ -105,8 +108,22 @@ fn wasm(bytes: &[u8]) -> Result<Wasm> {
         kind: "wasm",
         bytes: bytes.len(),
         refused: crate::verify::module::refusals(bytes),
+        macros: declared(bytes)?,
         module: module(bytes)?,
     })
+}
+
+/// The macros that a module declares; an error where its sections do not say one thing.
+fn declared(bytes: &[u8]) -> Result<Vec<Macro>> {
+    let facts = crate::verify::module::read(bytes)?;
+    match facts.doubled.first() {
+        Some(name) => {
+            let message = format!("the custom section {name} is there twice");
+            Err(Error::new(Class::Verify, message)
+                .help("the file is damaged or forged: get it again"))
+        }
+        None => facts.declared(),
+    }
 }
 
 /// Reads the artifact's file, the shim's directory or its `.crate` file.
@@ -229,9 +246,10 @@ impl fmt::Display for Facts {
         writeln!(f, "{} {} ({})", package.name, package.version, self.kind)?;
         line(f, "crate", &package.crate_name)?;
         line(f, "source", &source)?;
-        line(f, "features", &listed(&self.manifest.features))?;
+        line(f, "features", &chosen(&self.manifest.features))?;
         for (index, set) in self.manifest.sets.iter().enumerate() {
-            let features = format!("{}, {} macros", listed(&set.features), set.macros.len());
+            let macros = counted(set.macros.len(), "macro");
+            let features = format!("{}, {macros}", chosen(&set.features));
             line(f, &format!("set {}", index + 2), &features)?;
         }
         let commit =
@@ -269,7 +287,7 @@ impl fmt::Display for Facts {
             let license = linked.license.as_deref().unwrap_or("licence unknown");
             writeln!(f, "  {} {} ({license})", linked.name, linked.version)?;
         }
-        writeln!(f, "\nlock file: {} packages", self.locked.len())
+        writeln!(f, "\nlock file: {}", counted(self.locked.len(), "package"))
     }
 }
 
@@ -297,6 +315,11 @@ impl fmt::Display for Found {
             Found::Wasm(facts) => {
                 writeln!(f, "wasm, {} bytes", facts.bytes)?;
                 facts.refused.iter().try_for_each(|why| line(f, "refused", why))?;
+                writeln!(f, "\nmacros")?;
+                if facts.macros.is_empty() {
+                    writeln!(f, "  none declared")?;
+                }
+                facts.macros.iter().try_for_each(|item| writeln!(f, "  {}", spelled(item)))?;
                 facts.module.fmt(f)
             }
         }
@@ -309,6 +332,14 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
 
 fn sizes(f: &mut fmt::Formatter<'_>, sizes: &[Size]) -> fmt::Result {
     sizes.iter().try_for_each(|size| writeln!(f, "  {:<32}{:>12}", size.name, size.bytes))
+}
+
+fn chosen(features: &[String]) -> String {
+    if features.is_empty() {
+        "none".into()
+    } else {
+        features.join(", ")
+    }
 }
 
 fn listed(names: &[String]) -> String {

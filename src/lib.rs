@@ -17,6 +17,7 @@ pub mod project;
 pub mod publish;
 pub mod scratch;
 pub mod store;
+pub mod text;
 pub mod verify;
 
 /// The library has every part of the runtime; a shim has those that its module can use.

@@ -30,6 +30,8 @@ mod switch;
 mod vendor;
 #[path = "main/verify.rs"]
 mod verify;
+#[path = "main/workspace.rs"]
+mod workspace;
 
 use arguments::{Arguments, Command};
 use console::Console;

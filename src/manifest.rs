@@ -416,6 +416,45 @@ pub fn decls(macros: &[Macro]) -> String {
     macros.iter().map(line).collect()
 }
 
+/// Reads that text. Any other spelling is an error, also a repeated name.
+pub fn read_decls(bytes: &[u8]) -> Result<Vec<Macro>> {
+    let bad = |what: String| Error::new(Class::Verify, format!("section {DECLS_SECTION}: {what}"));
+    let text = std::str::from_utf8(bytes).map_err(|_| bad("it is not UTF-8".into()))?;
+    let mut macros: Vec<Macro> = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let item = read_decl(line).filter(|item| {
+            let names = item.helpers.iter().chain([&item.name, &item.function]);
+            names.into_iter().all(|name| is_ident("macro", name).is_ok())
+        });
+        let item = item.ok_or_else(|| bad(format!("line {} declares no macro", index + 1)))?;
+        if macros.iter().any(|known| (known.kind, &known.name) == (item.kind, &item.name)) {
+            return Err(bad(format!("line {} declares {} again", index + 1, item.name)));
+        }
+        macros.push(item);
+    }
+    match decls(&macros).as_bytes() == bytes {
+        true => Ok(macros),
+        false => Err(bad("a line does not end as lines do".into())),
+    }
+}
+
+fn read_decl(line: &str) -> Option<Macro> {
+    let mut parts = line.split(':');
+    let kind = match parts.next()? {
+        "derive" => Kind::Derive,
+        "attr" => Kind::Attribute,
+        "bang" => Kind::Bang,
+        _ => return None,
+    };
+    let (name, function) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    let helpers = parts.next().map(|helpers| helpers.split(',').map(str::to_owned).collect());
+    if parts.next().is_some() || helpers.is_some() && kind != Kind::Derive {
+        return None;
+    }
+    let helpers = helpers.unwrap_or_default();
+    Some(Macro { kind, name, function, helpers, attributes: Vec::new() })
+}
+
 /// The one encoding of a manifest.
 pub fn write(manifest: &Manifest) -> Vec<u8> {
     let statement = Statement::of(manifest);

@@ -5,13 +5,14 @@
 
 mod built;
 mod image;
+mod licenses;
 pub(crate) mod module;
 mod rebuild;
 mod shim;
 
 use crate::artifact::{Artifact, Tree};
 use crate::embed;
-use crate::error::{Context, Result};
+use crate::error::{Class, Context, Error, Result};
 use crate::input::{self, Input};
 use crate::pack::Report;
 use crate::scratch::Scratch;
@@ -48,6 +49,17 @@ pub struct Options {
     pub built: bool,
 }
 
+impl Verdict {
+    fn unreadable(path: PathBuf, error: &Error) -> Verdict {
+        let checks = vec![Check::new("the file can be read", vec![error.to_string()])];
+        Verdict { path, precast: env!("CARGO_PKG_VERSION").to_owned(), checks }
+    }
+
+    pub fn n_differences(&self) -> usize {
+        self.checks.iter().map(|check| check.differences.len()).sum()
+    }
+}
+
 impl Check {
     fn new(what: &'static str, differences: Vec<String>) -> Check {
         Check { what, differences, notes: Vec::new() }
@@ -62,14 +74,31 @@ pub fn verify(path: &Path) -> Result<Verdict> {
 
 /// Checks what `path` names, or every artifact and shim directly inside that directory.
 pub fn all(path: &Path, options: Options, report: &dyn Report) -> Result<Vec<Verdict>> {
+    each(&[path.to_owned()], options, report)
+}
+
+/// The same for several paths. Where there is more than one thing to check, what is damaged beyond
+/// reading is a verdict as well, and the rest is checked all the same.
+pub fn each(paths: &[PathBuf], options: Options, report: &dyn Report) -> Result<Vec<Verdict>> {
     // Crates that several modules have in common are compiled once.
     let shared = if options.rebuild { Some(Scratch::new()?) } else { None };
     let mut verdicts = Vec::new();
     // An artifact and its shim stand side by side: one rebuild is for both.
     let mut last: Option<(Artifact, Vec<Check>)> = None;
-    for path in found(path)? {
+    let mut inside = Vec::new();
+    for path in paths {
+        inside.extend(found(path)?);
+    }
+    let is_alone = inside.len() == 1;
+    for path in inside {
         report.step(&format!("Checking {}", path.display()));
-        let Read { artifact, files, mut verdict } = one(&path)?;
+        let Read { artifact, files, mut verdict } = match one(&path) {
+            Err(error) if error.class() == Class::Verify && !is_alone => {
+                verdicts.push(Verdict::unreadable(path, &error));
+                continue;
+            }
+            read => read?,
+        };
         if let Some(shared) = &shared {
             let checks = match last.take() {
                 Some((other, checks)) if other == artifact => checks,
@@ -139,6 +168,7 @@ fn one(path: &Path) -> Result<Read> {
 
 fn parts(artifact: &Artifact) -> Result<Vec<Check>> {
     let mut checks = vec![Check::new("every part has the hash in the manifest", hashes(artifact)?)];
+    checks.push(licenses::check(artifact)?);
     for set in artifact.each_set() {
         let name = match artifact.sets.is_empty() {
             true => String::new(),

@@ -36,6 +36,37 @@ fn prepare(dir: &Path) {
     other.manifest.precast = "9.9.9".into();
     fs::write(dir.join("invalid.precast"), artifact::write(&other).unwrap()).unwrap();
 
+    // Custom sections that do not say one thing.
+    let table = "(@custom \".rustc_proc_macro_decls\" \"bang:tiny:tiny\\n\")";
+    let another = "(@custom \".rustc_proc_macro_decls\" \"bang:other:tiny\\n\")";
+    let doubled = tiny::MODULE.replace(table, &format!("{table} {another}"));
+    let malformed = tiny::MODULE.replace(table, &table.replace("bang:tiny", "bang tiny"));
+    for (name, module) in [("tiny", tiny::MODULE), ("doubled", &doubled), ("malformed", &malformed)]
+    {
+        fs::write(dir.join(format!("{name}.wasm")), tiny::wasm(module)).unwrap();
+        let artifact = artifact::write(&tiny::with_module(module)).unwrap();
+        fs::write(dir.join(format!("{name}-sections.precast")), artifact).unwrap();
+    }
+    let mut licenses = tiny::tiny();
+    let linked = |name: &str, checksum: &str| precast::manifest::Linked {
+        name: name.into(),
+        version: "1.0.0".into(),
+        checksum: Some(checksum.repeat(64)),
+        license: Some("MIT".into()),
+    };
+    licenses.manifest.linked.extend([linked("quote", "a"), linked("unlocked", "b")]);
+    let entry = "\n[[package]]\nname = \"quote\"\nversion = \"1.0.0\"\nchecksum = ";
+    licenses.lockfile.extend(format!("{entry}\"{}\"\n", "a".repeat(64)).bytes());
+    licenses.licenses.remove("std-1.96.0/NOTICE");
+    licenses.licenses.insert("unlocked-1.0.1/LICENSE".into(), b"another\n".to_vec());
+    licenses.manifest.sha256 = licenses.hashes().unwrap();
+    fs::write(dir.join("licenses.precast"), artifact::write(&licenses).unwrap()).unwrap();
+    // A package's source, with a link to a directory in it.
+    fs::create_dir_all(dir.join("source/src")).unwrap();
+    fs::write(dir.join("source/Cargo.toml"), "[package]\nname = \"source\"\n").unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("src", dir.join("source/linked")).unwrap();
+
     let body = "(func (export \"tiny\") (result i32) i32.const 0)";
     let import = "(memory (export \"memory\") 1)";
     let text = "(data (i32.const 4096) \"no `S` today\")";

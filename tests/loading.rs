@@ -298,12 +298,12 @@ fn cargo_passes_a_path() {
     cargo.current_dir(&folder).args(["check", "-v", "--offline"]).env("CARGO_TARGET_DIR", "made");
     let output = cargo.env_remove("RUSTFLAGS").output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
-    let prefix = format!("{}shipped-", std::env::consts::DLL_PREFIX);
-    let passed =
-        text.split_whitespace().find(|word| word.starts_with("shipped=") && word.contains(&prefix));
-    let path = passed
-        .unwrap_or_else(|| panic!("{text}"))
-        .trim_start_matches("shipped=")
-        .trim_end_matches('`');
+    // Cargo shows a path with a space in quotes.
+    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let passed = text.split("shipped=").skip(1).find_map(|rest| {
+        let path = &rest[..rest.find(suffix)? + suffix.len()];
+        path.contains(&format!("{prefix}shipped-")).then_some(path)
+    });
+    let path = passed.unwrap_or_else(|| panic!("{text}"));
     assert_eq!(inspect(&folder, path).is_macro_crate, Some(true));
 }

@@ -681,7 +681,7 @@ mod machine {
         }
         let script = directory.join("bin/rustc");
         let text = format!(
-            "#!/bin/sh\nexec {} --sysroot {} \"$@\"\n",
+            "#!/bin/sh\nexec '{}' --sysroot '{}' \"$@\"\n",
             rustc.display(),
             directory.display()
         );

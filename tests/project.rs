@@ -13,6 +13,8 @@ mod fixture;
 #[cfg(unix)]
 #[path = "project/known.rs"]
 mod known;
+#[path = "project/refuse.rs"]
+mod refuse;
 #[path = "project/store.rs"]
 mod store;
 #[path = "project/switch.rs"]
@@ -217,8 +219,18 @@ fn a_vendor_folder() {
     assert!(err.contains("broken 1.0.0 is built from source"), "{err}");
     let listing = files(&work.join("third-party"));
     // Equal bytes, also where there is a folder already.
-    ok(&mut precast(&work, &["vendor", "third-party"]));
+    let (out, err) = ok(&mut precast(&work, &["vendor", "third-party", "-q"]));
+    assert_eq!((out.as_str(), err.as_str()), (config.as_str(), ""));
     assert!(listing == files(&work.join("third-party")));
+    let (out, err) = ok(&mut precast(&work, &["vendor", "--json", "third-party"]));
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((told["config"].as_str(), err.as_str()), (Some(config.as_str()), ""));
+    // What is not understood writes nothing.
+    for wrong in [["--unknown", "third-party"], ["third-party", "another"]] {
+        let output = precast(&work, &["vendor"]).args(wrong).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(!work.join("vendor").exists() && !work.join("another").exists());
+    }
     // It verifies as a whole.
     ok(&mut precast(&work, &["verify", "third-party"]));
     let registries = "\n[registries.other]\nindex = \"https://other.invalid/index\"\n";

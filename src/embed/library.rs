@@ -50,9 +50,11 @@ fn head(artifact: &Artifact, original: &Original) -> String {
 //
 // These macros run in a sandbox: precast/module.wasm, compiled from source/ and lowered to
 // precast/image.bin, on the engine in src/precast/. precast/manifest.json says what they may read.
-// `cargo precast verify` compares every file. To build the original source instead:
+// `cargo precast verify` compares every file. To build the original source instead; with
+// a target, by the second, for flags then do not reach macros:
 //
 //     RUSTFLAGS='--cfg precast_from_source' cargo build
+//     RUSTC_WRAPPER=precast-from-source cargo build --target TRIPLE
 ",
         manifest.precast
     );

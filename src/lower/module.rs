@@ -52,6 +52,7 @@ pub struct Module<'a> {
     pub start: Option<u32>,
     /// The section that says what ran in samples.
     pub heat: &'a [u8],
+    has_heat: bool,
 }
 
 /// Finds the number of an imported function.
@@ -160,7 +161,11 @@ impl<'a> Module<'a> {
             }
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
             Payload::CustomSection(section) if section.name() == heat::SECTION => {
-                self.heat = section.data();
+                if self.has_heat {
+                    let message = format!("the custom section {} is there twice", heat::SECTION);
+                    return Err(Error::new(Class::Verify, message));
+                }
+                (self.has_heat, self.heat) = (true, section.data());
             }
             _ => (),
         }

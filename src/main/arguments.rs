@@ -47,23 +47,18 @@ pub(crate) enum Command {
     Inspect(inspect::Options),
     Expand(expand::Options),
     /// `cargo build` with the macros precompiled
-    #[command(alias = "b")]
     Build(build::Options),
     /// `cargo check` with the macros precompiled
-    #[command(alias = "c")]
     Check(build::Options),
     /// `cargo test` with the macros precompiled
-    #[command(alias = "t")]
     Test(build::Options),
     /// `cargo run` with the macros precompiled
-    #[command(alias = "r")]
     Run(build::Options),
     /// `cargo bench` with the macros precompiled
     Bench(build::Options),
     /// `cargo clippy` with the macros precompiled
     Clippy(build::Options),
     /// `cargo doc` with the macros precompiled
-    #[command(alias = "d")]
     Doc(build::Options),
     Status(status::Options),
     /// Use precompiled macros in every cargo command of this workspace
@@ -108,10 +103,11 @@ pub(crate) fn toolchain() -> Option<OsString> {
 }
 
 /// Commands whose arguments are cargo's: precast's own options stand before them.
-const PASSED: [&str; 15] = [
-    "build", "b", "check", "c", "test", "t", "run", "r", "bench", "clippy", "doc", "d", "on", "off",
-    "vendor",
-];
+const PASSED: [&str; 7] = ["build", "check", "test", "run", "bench", "clippy", "doc"];
+
+/// Cargo's short names. They are none of the parser's, which would offer them for what is misspelt.
+const SHORT: [(&str, &str); 5] =
+    [("b", "build"), ("c", "check"), ("t", "test"), ("r", "run"), ("d", "doc")];
 
 /// Keeps what is cargo's from being read as ours.
 fn shield(words: &mut Vec<OsString>) {
@@ -121,6 +117,12 @@ fn shield(words: &mut Vec<OsString>) {
     }
     let command = words.iter().skip(1).position(|word| !word.to_string_lossy().starts_with('-'));
     let Some(at) = command.map(|at| at + 1) else { return };
+    let named = if words[at] == "help" { at + 1 } else { at };
+    for (short, name) in SHORT {
+        if words.get(named).is_some_and(|word| word == short) {
+            words[named] = name.into();
+        }
+    }
     let is_passed = PASSED.iter().any(|name| words[at] == *name);
     if is_passed && words.get(at + 1).is_none_or(|word| word != "--help" && word != "-h") {
         words.insert(at + 1, "--".into());

@@ -8,10 +8,6 @@ use precast::store::Store;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Cargo's short names of commands.
-const SHORT: [(&str, &str); 5] =
-    [("b", "build"), ("c", "check"), ("t", "test"), ("r", "run"), ("d", "doc")];
-
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Options {
@@ -29,8 +25,6 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         crate::policy::run(arguments, console)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let long = SHORT.iter().find(|(short, _)| *short == command);
-    let command = long.map_or(command, |(_, long)| long);
     let (wanted, arguments) = options(&arguments)?;
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let mut request = Request::of(command, &arguments, &directory);

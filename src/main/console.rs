@@ -5,6 +5,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use precast::error::{Class, Context, Error, Result};
 use serde::Serialize;
 use serde_json::{json, Value};
+use std::cell::Cell;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,8 @@ pub(crate) struct Console {
     json: bool,
     quiet: bool,
     bar: ProgressBar,
+    /// The one document is out.
+    is_told: Cell<bool>,
 }
 
 impl Console {
@@ -29,17 +32,13 @@ impl Console {
         };
         let style = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        Console { json, quiet, bar }
-    }
-
-    /// The same with what a command's own arguments say besides.
-    pub(crate) fn with(&self, json: bool, quiet: bool) -> Console {
-        Console::new(self.json || json, self.quiet || quiet)
+        Console { json, quiet, bar, is_told: Cell::new(false) }
     }
 
     /// The result of a command: `value` with `--json`, else `text`.
     pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
         self.bar.finish_and_clear();
+        self.is_told.set(true);
         match self.json {
             true => print_json(value),
             false if std::io::stdout().is_terminal() => print!("{}", shown(&text())),
@@ -81,6 +80,13 @@ impl Console {
         self.bar.enable_steady_tick(Duration::from_millis(100));
     }
 
+    /// A note that `--quiet` leaves out as well.
+    pub(crate) fn news(&self, text: &str) {
+        if !self.quiet {
+            self.note(text);
+        }
+    }
+
     /// What the user should know of a result; with `--json` it is in the result.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
@@ -88,9 +94,10 @@ impl Console {
         }
     }
 
+    /// An error; after a result that has what is wrong in it (`verify`), only people are told.
     pub(crate) fn error(&self, error: &Error) {
         self.bar.finish_and_clear();
-        if self.json {
+        if self.json && !self.is_told.get() {
             print_json(&describe(error.class(), &error.to_string(), error.help_text()));
             return;
         }

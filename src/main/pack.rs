@@ -7,6 +7,7 @@ use precast::manifest::{Capabilities, Kind};
 use precast::project::{self, all::Shard, Request};
 use precast::pack::{Features, Outcome, PackOptions};
 use precast::store::Store;
+use precast::text::counted;
 use serde_json::{json, Value};
 use std::ffi::OsString;
 use std::fs;
@@ -181,14 +182,14 @@ fn text(outcome: &Outcome) -> String {
     }
     out += &format!(
         "  artifact  {} ({}, sha256 {})\n  module    {} of wasm, {} as embedded image\n  \
-         toolchain rustc {}, {} packages linked\n  time      {:.1} s{}\n",
+         toolchain rustc {}, {} linked\n  time      {:.1} s{}\n",
         outcome.artifact.display(),
         size(outcome.artifact_bytes),
         &outcome.sha256[..16],
         size(outcome.wasm_bytes),
         size(outcome.image_bytes),
         manifest.toolchain.rustc,
-        manifest.linked.len(),
+        counted(manifest.linked.len(), "package"),
         outcome.time.as_secs_f64(),
         if outcome.cached { ", module from the cache" } else { "" },
     );

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use precast::error::{Class, Context, Error, Result};
 use precast::scratch::Scratch;
 use precast::store::{self, Item, Store};
+use precast::text::counted;
 use serde_json::{json, Value};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -68,8 +69,8 @@ fn list(store: &Store, console: &Console) -> Result<()> {
         let mut out: String = items.iter().map(|item| text(item) + "\n").collect();
         let bytes = items.iter().map(|item| item.bytes).sum::<u64>();
         out += &format!(
-            "{} artifacts, {}; with what packing keeps, {} in {}\n",
-            items.len(),
+            "{}, {}; with what packing keeps, {} in {}\n",
+            counted(items.len(), "artifact"),
             size(bytes),
             size(total),
             store.directory().display()
@@ -106,7 +107,8 @@ fn gc(store: &Store, limit: Option<&str>, console: &Console) -> Result<()> {
     });
     console.result(&value, || {
         let (removed, left) = (size(cleaned.bytes_removed), size(cleaned.bytes_left));
-        format!("removed {} entries, {removed}; {left} left\n", cleaned.n_removed)
+        let entries = if cleaned.n_removed == 1 { "entry" } else { "entries" };
+        format!("removed {} {entries}, {removed}; {left} left\n", cleaned.n_removed)
     });
     Ok(())
 }
@@ -130,13 +132,22 @@ fn verify(store: &Store, remove: bool, console: &Console) -> Result<()> {
     if damaged.is_empty() || remove {
         let value = json!({ "artifacts": items.len(), "removed": list });
         console.result(&value, || {
-            format!("{} artifacts, {} damaged and removed\n", items.len(), damaged.len())
+            let artifacts = counted(items.len(), "artifact");
+            match damaged.len() {
+                0 => format!("{artifacts}, none damaged\n"),
+                n => format!("{artifacts}, {n} damaged and removed\n"),
+            }
         });
         return Ok(());
     }
     let lines: Vec<String> =
         damaged.iter().map(|(item, why)| format!("{}: {why}", name(item))).collect();
-    let message = format!("{} of {} are damaged\n{}", lines.len(), items.len(), lines.join("\n"));
+    let message = format!(
+        "{} of {} damaged\n{}",
+        lines.len(),
+        counted(items.len(), "artifact"),
+        lines.join("\n")
+    );
     Err(Error::new(Class::Verify, message).help(
         "`cargo precast store verify --remove` removes them; they are packed again when needed",
     ))
@@ -163,7 +174,8 @@ fn export(store: &Store, file: &Path, names: &[String], console: &Console) -> Re
     std::fs::rename(&new, file).at("write", file)?;
     let value = json!({ "file": file, "artifacts": items.len(), "bytes": bytes.len() });
     console.result(&value, || {
-        format!("{} artifacts, {} in {}\n", items.len(), size(bytes.len() as u64), file.display())
+        let artifacts = counted(items.len(), "artifact");
+        format!("{artifacts}, {} in {}\n", size(bytes.len() as u64), file.display())
     });
     Ok(())
 }
@@ -173,7 +185,8 @@ fn import(store: &Store, file: &Path, console: &Console) -> Result<()> {
     let carried = store.import(&bytes)?;
     let value = json!({ "new": carried.n_new, "known": carried.n_known });
     console.result(&value, || {
-        format!("{} new artifacts, {} known before\n", carried.n_new, carried.n_known)
+        let new = counted(carried.n_new, "new artifact");
+        format!("{new}, {} known before\n", carried.n_known)
     });
     Ok(())
 }

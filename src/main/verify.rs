@@ -3,7 +3,9 @@
 use crate::console::Console;
 use clap::Args;
 use precast::error::{Class, Error, Result};
+use precast::text::counted;
 use precast::verify::{self, Verdict};
+use serde_json::json;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -11,8 +13,8 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// A .precast file, a shim's directory, its .crate file, or a folder of artifacts and shims
-    #[arg(value_name = "PATH")]
-    pub(crate) path: PathBuf,
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
 
     /// Also compile the sources again, with the recorded toolchain, and compare the module
     #[arg(long)]
@@ -33,17 +35,19 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         offline: options.offline,
         built: options.built,
     };
-    let verdicts = verify::all(&options.path, checks, &|text: &str| console.step(text))?;
+    let verdicts = verify::each(&options.paths, checks, &|text: &str| console.step(text))?;
+    let failed: Vec<&Verdict> = verdicts.iter().filter(|v| v.n_differences() > 0).collect();
     match verdicts.as_slice() {
         [verdict] => console.result(verdict, || text(verdict)),
-        verdicts => console.result(&verdicts, || listing(verdicts)),
+        verdicts => {
+            let value = json!({ "failed": failed.len(), "verdicts": verdicts });
+            console.result(&value, || listing(verdicts, failed.len()))
+        }
     }
-    let differs = |verdict: &&Verdict| verdict.checks.iter().any(|c| !c.differences.is_empty());
-    let Some(first) = verdicts.iter().find(differs) else { return Ok(()) };
-    let checks = verdicts.iter().flat_map(|verdict| &verdict.checks);
-    let differences: usize = checks.map(|check| check.differences.len()).sum();
-    let s = if differences == 1 { "" } else { "s" };
-    let message = format!("{}: {differences} difference{s}", options.path.display());
+    let Some(first) = failed.first() else { return Ok(()) };
+    let differences = failed.iter().map(|verdict| verdict.n_differences()).sum();
+    let names: Vec<String> = failed.iter().map(|v| v.path.display().to_string()).collect();
+    let message = format!("{}: {}", names.join(", "), counted(differences, "difference"));
     let this = env!("CARGO_PKG_VERSION");
     Err(Error::new(Class::Verify, message).help(match first.precast == this {
         true => "do not use it; get it again, or pack the crate yourself".to_string(),
@@ -53,8 +57,10 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     }))
 }
 
-fn listing(verdicts: &[Verdict]) -> String {
-    verdicts.iter().map(|v| format!("{}\n{}", v.path.display(), text(v))).collect()
+fn listing(verdicts: &[Verdict], n_failed: usize) -> String {
+    let each = verdicts.iter().map(|v| format!("{}\n{}", v.path.display(), text(v)));
+    let n = verdicts.len();
+    each.collect::<String>() + &format!("{} of {n} passed\n", n - n_failed)
 }
 
 fn text(verdict: &Verdict) -> String {

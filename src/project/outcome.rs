@@ -1,6 +1,7 @@
 //! What was done with each macro package of a build, in words.
 
 use crate::error::Error;
+use crate::text::counted;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -37,7 +38,7 @@ pub fn summary(macros: &[Treated]) -> Vec<String> {
     let n_packed = count(|outcome| *outcome == Outcome::Packed);
     let n_later = count(|outcome| *outcome == Outcome::Later);
     let n_ready = macros.len() - n_source - n_later;
-    let mut line = format!("{} precompiled", packages(n_ready));
+    let mut line = format!("{} precompiled", counted(n_ready, "macro package"));
     if n_packed > 0 {
         line += &format!(" ({n_packed} packed now)");
     }
@@ -58,13 +59,6 @@ pub fn summary(macros: &[Treated]) -> Vec<String> {
         }
     }
     lines
-}
-
-fn packages(n: usize) -> String {
-    match n {
-        1 => "1 macro package".to_owned(),
-        _ => format!("{n} macro packages"),
-    }
 }
 
 /// As much of an error as a line has room for.

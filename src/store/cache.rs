@@ -39,7 +39,9 @@ impl Cache {
             Some(root) => std::path::absolute(root).at("find", root)?,
             None => default_root()?,
         };
-        std::fs::create_dir_all(&root).at("create", &root)?;
+        std::fs::create_dir_all(&root).at("create", &root).map_err(|error| {
+            error.help(format!("set {VARIABLE} to a directory that can be written"))
+        })?;
         let root = root.canonicalize().at("find", &root)?;
         if root.to_str().is_none() {
             let error = Error::new(Class::Usage, format!("{} is not UTF-8", root.display()));

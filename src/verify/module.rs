@@ -2,7 +2,7 @@
 
 use crate::error::{Class, Context, Result};
 use crate::lower::{features, type_byte};
-use crate::manifest::{decls, Macro, DECLS_SECTION};
+use crate::manifest::{decls, read_decls, Macro, DECLS_SECTION};
 use crate::runtime::calls::CALLS;
 use std::collections::{BTreeMap, BTreeSet};
 use wasmparser::{ExternalKind, Parser, Payload, TypeRef, ValType, Validator};
@@ -17,6 +17,8 @@ pub(crate) struct Facts {
     pub(crate) imports: Vec<(String, String, Option<Signature>)>,
     pub(crate) exports: BTreeMap<String, ExternalKind>,
     pub(crate) decls: Option<Vec<u8>>,
+    /// Names of custom sections that are there more than once.
+    pub(crate) doubled: BTreeSet<String>,
 }
 
 type Signature = (Vec<u8>, Vec<u8>);
@@ -30,6 +32,7 @@ pub(super) fn invalid(wasm: &[u8]) -> Vec<String> {
 pub(crate) fn read(wasm: &[u8]) -> Result<Facts> {
     let mut facts = Facts::default();
     let mut types = Vec::new();
+    let mut custom = BTreeSet::new();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.class(Class::Verify, "cannot read module.wasm")? {
             Payload::TypeSection(section) => {
@@ -54,8 +57,12 @@ pub(crate) fn read(wasm: &[u8]) -> Result<Facts> {
                     facts.exports.insert(export.name.into(), export.kind);
                 }
             }
-            Payload::CustomSection(section) if section.name() == DECLS_SECTION => {
-                facts.decls = Some(section.data().to_vec());
+            Payload::CustomSection(section) => {
+                if !custom.insert(section.name()) {
+                    facts.doubled.insert(section.name().into());
+                } else if section.name() == DECLS_SECTION {
+                    facts.decls = Some(section.data().to_vec());
+                }
             }
             _ => {}
         }
@@ -70,6 +77,7 @@ pub(crate) fn refusals(wasm: &[u8]) -> Vec<String> {
         why.extend(facts.forbidden_imports());
         let missing = EXPORTS.iter().filter(|name| !facts.exports.contains_key(**name));
         why.extend(missing.map(|name| format!("it does not export `{name}`")));
+        why.extend(facts.wrong_sections());
     }
     why
 }
@@ -91,6 +99,20 @@ impl Facts {
         differences
     }
 
+    /// Which custom sections do not say one thing.
+    pub(super) fn wrong_sections(&self) -> Vec<String> {
+        let doubled = self.doubled.iter();
+        let mut wrong: Vec<String> =
+            doubled.map(|name| format!("the custom section {name} is there twice")).collect();
+        wrong.extend(self.declared().err().map(|error| error.to_string()));
+        wrong
+    }
+
+    /// The macros that the module itself declares.
+    pub(crate) fn declared(&self) -> Result<Vec<Macro>> {
+        self.decls.as_deref().map_or(Ok(Vec::new()), read_decls)
+    }
+
     pub(super) fn wrong_macros(&self, macros: &[Macro]) -> Vec<String> {
         let declared: BTreeSet<&str> = macros.iter().map(|item| item.function.as_str()).collect();
         let is_function = |name: &str| self.exports.get(name) == Some(&ExternalKind::Func);
@@ -102,10 +124,17 @@ impl Facts {
             |name: &&String| declared.contains(name.as_str()) || EXPORTS.contains(&name.as_str());
         let extra = self.exports.keys().filter(|name| !expected(name));
         differences.extend(extra.map(|name| format!("the module also exports `{name}`")));
-        if self.decls.as_ref().is_some_and(|found| *found != decls(macros).into_bytes()) {
-            differences
-                .push(format!("the section {DECLS_SECTION} names other macros than the manifest"));
+        let sections = self.wrong_sections();
+        match &self.decls {
+            None => differences.push(format!("the module has no section {DECLS_SECTION}")),
+            Some(found) if sections.is_empty() && *found != decls(macros).into_bytes() => {
+                differences.push(format!(
+                    "the section {DECLS_SECTION} names other macros than the manifest"
+                ))
+            }
+            _ => {}
         }
+        differences.extend(sections);
         differences
     }
 }

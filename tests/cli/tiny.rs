@@ -104,7 +104,8 @@ pub fn wasm(text: &str) -> Vec<u8> {
 pub fn with_module(text: &str) -> Artifact {
     let file = |path: &str, text: &str| (path.to_string(), text.as_bytes().to_vec());
     let source = Tree::from([file("Cargo.toml", CARGO), file("src/lib.rs", ROOT)]);
-    let licenses = Tree::from([file("tiny-1.0.0/LICENSE", "yours\n")]);
+    let licenses = [("tiny-1.0.0/LICENSE", "yours\n"), ("std-1.96.0/NOTICE", "everybody's\n")];
+    let licenses = licenses.into_iter().map(|(path, text)| file(path, text)).collect();
     let image = lower::lower(&wasm(text)).unwrap_or_else(|_| lower::lower(&wasm(MODULE)).unwrap());
     let image = lower::compress(&image).unwrap();
     Artifact::new(manifest(), wasm(text), image, LOCK.as_bytes().to_vec(), source, licenses)

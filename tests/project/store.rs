@@ -93,7 +93,7 @@ fn many_processes_on_a_cold_store() {
         assert!(status.success() || killed.contains(n), "process {n}: {status}\n{said}");
     }
     let (out, _) = ok(&mut command(&base, &store, &["store", "verify"]));
-    assert!(out.ends_with(" 0 damaged and removed\n"), "{out}");
+    assert!(out.ends_with(", none damaged\n"), "{out}");
     assert_eq!(list(&store)["artifacts"].as_array().unwrap().len(), 1);
     for n in &killed {
         let project = base.join(format!("app{n}"));
@@ -148,7 +148,7 @@ fn damage_and_transport() {
     let (_, err) = ok(&mut command(&project, &first, &["check", "--members", "--offline"]));
     assert!(err.contains("1 packed now"), "{err}");
     let (out, _) = ok(&mut command(&base, &first, &["store", "list"]));
-    assert!(out.starts_with("nearby 0.1.0 ") && out.contains("1 artifacts"), "{out}");
+    assert!(out.starts_with("nearby 0.1.0 ") && out.contains("1 artifact"), "{out}");
 
     // The archive is the same each time, and a machine without a toolchain can use it.
     ok(&mut command(&base, &first, &["store", "export", "one.store"]));
@@ -159,7 +159,7 @@ fn damage_and_transport() {
         texts(&command(&base, &first, &["store", "export", "x", "other"]).output().unwrap(), false);
     assert!(err.contains("the store has no other"), "{err}");
     let (out, _) = ok(&mut command(&base, &second, &["store", "import", "one.store"]));
-    assert_eq!(out, "1 new artifacts, 0 known before\n");
+    assert_eq!(out, "1 new artifact, 0 known before\n");
     let (out, _) = ok(&mut command(&base, &second, &["store", "import", "one.store"]));
     assert_eq!(out, "0 new artifacts, 1 known before\n");
     fs::remove_dir_all(project.join("target")).unwrap();

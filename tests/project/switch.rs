@@ -25,7 +25,7 @@ fn as_it_was() {
     fs::write(&file, fs::read_to_string(&file).unwrap() + more).unwrap();
     ok(&mut precast(&work, &["off"]));
     let text = fs::read_to_string(&file).unwrap();
-    assert!(text.contains("later") && !text.contains("precast"), "{text}");
+    assert!(text.contains("later") && !names_us(&text), "{text}");
     // All in one line.
     let mut document: toml_edit::DocumentMut = usual.parse().unwrap();
     let source = document["source"].clone().into_value().unwrap();
@@ -35,7 +35,7 @@ fn as_it_was() {
     fs::write(&file, fs::read_to_string(&file).unwrap() + more).unwrap();
     ok(&mut precast(&work, &["off"]));
     let text = fs::read_to_string(&file).unwrap();
-    assert!(text.contains("later") && !text.contains("precast"), "{text}");
+    assert!(text.contains("later") && !names_us(&text), "{text}");
     assert!(text.contains("\"mirror\""), "{text}");
     // A file under the older name, which is the one that cargo reads if both are there.
     fs::remove_file(&file).unwrap();
@@ -47,6 +47,11 @@ fn as_it_was() {
     assert!(out.contains("tiny 1.0.0 wasm"), "{out}");
     ok(&mut precast(&work, &["off"]));
     assert!(before == files(&work));
+}
+
+/// Whether something of ours is left in the text. The checkout's own folder may have any name.
+fn names_us(text: &str) -> bool {
+    text.replace(env!("CARGO_MANIFEST_DIR"), "").contains("precast")
 }
 
 /// Cargo reads no configuration of a project that it is not started in.

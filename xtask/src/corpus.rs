@@ -2,12 +2,12 @@
 //!
 //! A crate is added by adding a folder to fixtures/corpus; see fixtures/corpus/README.md.
 
-mod compare;
+pub mod compare;
 mod expected;
 mod fixture;
 mod limits;
 mod rebuild;
-mod record;
+pub mod record;
 mod report;
 mod source;
 mod work;
@@ -100,7 +100,7 @@ fn parse(args: &[&str]) -> Result<Options> {
     Ok(options)
 }
 
-fn shard(text: &str) -> Result<(usize, usize)> {
+pub fn shard(text: &str) -> Result<(usize, usize)> {
     let parts = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
     parts
         .filter(|(k, n)| (1..=*n).contains(k))

@@ -14,6 +14,7 @@ mod fuzz;
 mod machine;
 mod run;
 mod setup;
+mod strangers;
 mod suites;
 mod test;
 mod windows;
@@ -47,6 +48,7 @@ Usage: cargo xtask TASK [OPTIONS]
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
   fuzz [TARGET]   build and run fuzz targets (all but `differential`, which needs wasmtime)
   machine         compile the runtime's kernel and records to the texts beside them
+  strangers       macro packages drawn at random, their own examples and tests; takes long
   suites          run test suites that crates publish, with their macros and with shims
 
 Options:
@@ -54,14 +56,15 @@ Options:
   --runs N        bench, apps: how often each side runs
   --save          bench, apps: write docs/bench/NAME.json, the chart of it, docs/benchmarks.md
   --seconds N     fuzz: how long each target runs (default 60)
-  --only NAME     corpus, suites: only this one (several: separated by commas)
+  --only NAME     corpus, strangers, suites: only this one (several: separated by commas)
   --from-source   corpus: build the shims' original sources instead, by the consumer's switch
   --rebuild       corpus: pack as another user in another place, compare the artifacts
   --limits N      corpus: how many Nths of the runtime's limits each crate needs
-  --shard K/N     corpus: only the Kth of N parts
+  --n N, --seed S strangers: how many names, and which order they are drawn in
+  --shard K/N     corpus, strangers: only the Kth of N parts
   --sample        corpus: only the crates that `cargo xtask test` runs
   --json          corpus: one JSON object for each crate
-  --write         corpus, suites: write docs/compatibility.md; what was not run keeps its lines
+  --write         corpus, strangers, suites: write docs/compatibility.md; what was not run keeps its lines
   --bless         corpus: write the expected compiler output of errors/*.rs, from native
 ";
 
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         ["test", rest @ ..] => test::test(rest),
         ["bench", rest @ ..] => bench::bench(rest),
         ["consumer", rest @ ..] => consumer::consumer(rest),
+        ["strangers", rest @ ..] => strangers::strangers(rest),
         ["suites", rest @ ..] => suites::suites(rest),
         ["authors", rest @ ..] => authors::authors(rest),
         ["apps", rest @ ..] => apps::apps(rest),

@@ -10,6 +10,8 @@ mod package;
 pub mod record;
 mod transcripts;
 
+pub use package::copy;
+
 use crate::run::{capture, cargo, cargo_precast, clear, command, scratch, Result};
 use record::Counts;
 use std::collections::BTreeMap;

@@ -13,6 +13,7 @@ const STEPS: &[Step] = &[
     ("lints", lints),
     ("machine code", || machine::machine(true)),
     ("tests", tests),
+    ("another folder", elsewhere),
     ("portable tier", portable),
     ("suites", || suites::suites(&["--only", "thiserror"])),
     ("corpus", || corpus::corpus(&["--sample"])),
@@ -53,6 +54,30 @@ fn lints() -> Result {
 
 fn tests() -> Result {
     run(cargo().args(["test", "--quiet", "--workspace"]))
+}
+
+/// The tests that look into files with paths in them, in a checkout that is called `precast` and has
+/// a space above it.
+fn elsewhere() -> Result {
+    let base = std::env::temp_dir().join(format!("precast-{}", std::process::id()));
+    let folder = base.join("another place").join("precast");
+    let listed = capture(command("git").args(["ls-files", "-z"]))?;
+    for path in String::from_utf8_lossy(&listed.stdout).split_terminator('\0') {
+        let (from, to) = (root().join(path), folder.join(path));
+        let parent = to.parent().expect("a file has a folder");
+        std::fs::create_dir_all(parent).map_err(|e| format!("{}: {e}", parent.display()))?;
+        std::fs::copy(&from, &to).map_err(|e| format!("{}: {e}", from.display()))?;
+    }
+    let test = |words: &str| {
+        let mut test = cargo();
+        test.current_dir(&folder).args(["test", "--quiet", "--package", "precast"]);
+        run(test.args(words.split(' ')))
+    };
+    let result = test("--test cli --test embed --test built --test loading")
+        .and_then(|()| test("--test pack machine::"))
+        .and_then(|()| test("--test project -- switch:: refuse:: a_vendor_folder"));
+    clear(&base)?;
+    result
 }
 
 /// The spec tests and the engine's own once more, on the tier that is not this machine's.

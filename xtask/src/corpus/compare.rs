@@ -239,7 +239,7 @@ impl Sides<'_> {
     }
 }
 
-fn shown(output: &Output) -> String {
+pub fn shown(output: &Output) -> String {
     let out = String::from_utf8_lossy(&output.stdout);
     let err = String::from_utf8_lossy(&output.stderr);
     // A panic message names the thread's number; that of a test is in its captured output.
@@ -264,7 +264,7 @@ fn without_thread(line: &str) -> String {
 /// occurrence in this text: two texts are then equal only if one table maps onto the other one to
 /// one. Its width also moves line breaks, so white space is made uniform. CONTEXT, the printed
 /// names and the tables of expansions at the end stay as they are.
-fn canonical(text: &str) -> String {
+pub fn canonical(text: &str) -> String {
     let mut seen: BTreeMap<u32, usize> = BTreeMap::new();
     let mut words: Vec<String> = Vec::new();
     let mut rest = text;

@@ -1,0 +1,7 @@
+//! Words for people.
+
+/// `1 package`, `2 packages`.
+pub fn counted(n: usize, noun: &str) -> String {
+    let ending = if n == 1 { "" } else { "s" };
+    format!("{n} {noun}{ending}")
+}
