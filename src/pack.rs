@@ -19,6 +19,7 @@
 //! | `profile`   | of samples, the order of its functions                             |
 //! | `collect`   | of all that, manifest and licences                                 |
 //!
+//! What of the machine's environment went in is in `environment`.
 //! The store's `cache` keeps what was made, `cargo` says how cargo is run, `rebuild` does it all
 //! again for an artifact.
 
@@ -27,6 +28,7 @@ mod backtrace;
 mod build;
 pub(crate) mod cargo;
 mod collect;
+mod environment;
 mod exports;
 mod guest;
 mod imports;
@@ -54,11 +56,12 @@ use crate::scratch::Scratch;
 use crate::store::cache;
 use crate::{embed, lower};
 use cache::Cache;
+use environment::Environment;
 use profile::Profile;
 use resolve::Package;
 use serde::Serialize;
 use stage::{hash_of, Files};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -249,7 +252,8 @@ pub(crate) fn artifact(
         let options = PackOptions { features: features.clone(), ..options.clone() };
         let made = make(package, &options, &toolchain, cache, report)?;
         wanted.extend(features.with_assertions(made.asserted));
-        let Manifest { features, macros, linked, .. } = made.manifest;
+        let Manifest { features, macros, linked, environment, .. } = made.manifest;
+        manifest.environment.extend(environment);
         let packed = || sets.iter().map(|(set, _)| &set.features).chain([&manifest.features]);
         if packed().any(|packed| *packed == features) {
             continue;
@@ -326,10 +330,8 @@ fn make(
     let key = module_key(package, options, &build_key, &lockfile);
     // What the package depends on by path may have changed; cargo knows.
     if !stage::has_paths(&package.manifest) {
-        if let Some(entry) = cache.get("module", &key)? {
-            if let Ok(made) = load(&entry, &lockfile) {
-                return Ok(made);
-            }
+        if let Some(made) = kept(cache, &key, &lockfile)? {
+            return Ok(made);
         }
     }
     let guest = guest::build(toolchain, cache, report)?;
@@ -341,6 +343,7 @@ fn make(
         directory: &package.directory,
         shared: &shared,
         features: &options.features,
+        environment: &Environment::new(),
         offline: options.offline,
     };
     // One build at a time with one toolchain; who finds its module in the cache does not wait for it.
@@ -349,8 +352,38 @@ fn make(
     drop(building);
     let mut made = finish(package, &built, &job, &lockfile, &options.profile, cache)?;
     made.asserted = assertions::concerned(&build::Job { offline: true, ..job })?;
-    cache.put("module", &key, |entry| store(&made, entry))?;
+    let keys = BTreeSet::from([key.clone(), valued(&key, &made.manifest.environment)]);
+    for key in keys {
+        cache.put("module", &key, |entry| store(&made, entry))?;
+    }
     Ok(made)
+}
+
+/// The module that is kept for these inputs and the present environment: the last one that was made, or
+/// one with the values which the last one's variables have now.
+fn kept(cache: &Cache, key: &str, lockfile: &str) -> Result<Option<Made>> {
+    let at = |key: &str| -> Result<Option<Made>> {
+        let entry = cache.get("module", key)?;
+        Ok(entry.and_then(|entry| load(&entry, lockfile).ok()))
+    };
+    let Some(last) = at(key)? else { return Ok(None) };
+    if last.manifest.environment_holds(environment::present) {
+        return Ok(Some(last));
+    }
+    let now = last.manifest.environment.into_keys().map(|name| {
+        let value = environment::present(&name);
+        (name, value)
+    });
+    let made = at(&valued(key, &now.collect()))?;
+    Ok(made.filter(|made| made.manifest.environment_holds(environment::present)))
+}
+
+/// The key of a module that these variables went into.
+fn valued(key: &str, environment: &Environment) -> String {
+    match environment.is_empty() {
+        true => key.to_owned(),
+        false => hash_of(&[key, &format!("{environment:?}")])[..32].to_owned(),
+    }
 }
 
 /// Stages the package and chooses the versions of its dependencies.

@@ -1,5 +1,6 @@
 //! Compiles a staged package to wasm with cargo.
 
+use super::environment::{self, Environment, Listener};
 use super::toolchain::{Toolchain, TARGET};
 use super::wrapper::{self, Config};
 use super::{assertions, cargo, Features, Report};
@@ -48,6 +49,8 @@ pub struct Job<'a> {
     /// Directory shared by all builds with this toolchain and guest.
     pub shared: &'a Path,
     pub features: &'a Features,
+    /// Variables that are to have these values, whatever they are now.
+    pub environment: &'a Environment,
     pub offline: bool,
 }
 
@@ -59,6 +62,8 @@ pub struct Built {
     pub features: Vec<String>,
     /// The library's name as Rust code writes it.
     pub crate_name: String,
+    /// Variables that the crates and their build scripts have read.
+    pub environment: Environment,
     /// The package itself has one.
     pub has_build_script: bool,
 }
@@ -92,6 +97,12 @@ pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
     if job.offline {
         cargo.arg("--offline");
     }
+    for (name, value) in job.environment {
+        match value {
+            Some(value) => cargo.env(name, value),
+            None => cargo.env_remove(name),
+        };
+    }
     let mut found = Found::default();
     let output = cargo::run(cargo, |line| found.message(line, report))?;
     if !output.success {
@@ -102,8 +113,13 @@ pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
     })?;
     let wasm = std::fs::read(&wasm).at("read", &wasm)?;
     let has_build_script = found.scripts.contains(&job.staged.join("Cargo.toml"));
+    let value = |name: &str| match job.environment.get(name) {
+        Some(value) => value.clone(),
+        None => environment::present(name),
+    };
+    let environment = found.listener.read(value);
     let Found { linked, features, crate_name, .. } = found;
-    Ok(Built { wasm, linked, features, crate_name, has_build_script })
+    Ok(Built { wasm, linked, features, crate_name, environment, has_build_script })
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,12 +148,14 @@ struct Found {
     crate_name: String,
     /// Manifests of packages with a build script.
     scripts: BTreeSet<PathBuf>,
+    listener: Listener,
 }
 
 impl Found {
     /// One line of cargo's JSON messages.
     fn message(&mut self, line: &str, report: &dyn Report) {
         let Ok(message) = serde_json::from_str::<Value>(line) else { return };
+        self.listener.message(&message);
         if message["reason"] != "compiler-artifact" {
             return;
         }

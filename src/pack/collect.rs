@@ -74,6 +74,7 @@ pub fn manifest(
         linked: linked(built, lockfile)?,
         sets: Vec::new(),
         profile: Vec::new(),
+        environment: built.environment.clone(),
     })
 }
 

@@ -49,6 +49,7 @@ pub fn rebuild(
         directory: shared,
         shared: &shared.join(&toolchain.key),
         features: features.unwrap_or(&recorded),
+        environment: &artifact.manifest.environment,
         offline,
     };
     let asserting;
