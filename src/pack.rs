@@ -10,6 +10,7 @@
 //! | `stage`     | of the package, one that compiles for wasm                         |
 //! | `rewrite`   | of macro functions, exports                                        |
 //! | `wrapper`   | of cargo's calls of the compiler, ours                             |
+//! | `script`    | of cargo's calls of build scripts, native ones                     |
 //! | `build`     | of the staged package, linked wasm                                 |
 //! | `module`    | of linked wasm, its parts                                          |
 //! | `backtrace` | of its parts, those without a printer of backtraces                |
@@ -39,6 +40,7 @@ pub(crate) mod program;
 mod rebuild;
 pub(crate) mod resolve;
 mod rewrite;
+mod script;
 mod shrink;
 pub(crate) mod stage;
 mod sysroot;
@@ -75,16 +77,17 @@ const BUILD_RECIPE: [&str; 6] = [
     include_str!("pack/build.rs"),
     include_str!("pack/rewrite.rs"),
     include_str!("pack/rewrite/hashing.rs"),
-    include_str!("pack/rewrite/panics.rs"),
+    include_str!("pack/script.rs"),
     include_str!("pack/wrapper.rs"),
 ];
 
 /// The same for what is made of the built module.
-const MODULE_RECIPE: [&str; 9] = [
+const MODULE_RECIPE: [&str; 10] = [
     env!("CARGO_PKG_VERSION"),
     include_str!("manifest/statement.rs"),
     include_str!("pack/backtrace.rs"),
     include_str!("pack/collect.rs"),
+    include_str!("pack/environment.rs"),
     include_str!("pack/exports.rs"),
     include_str!("pack/module.rs"),
     include_str!("pack/shrink.rs"),
@@ -466,6 +469,12 @@ fn finish(
             notes
                 .push(format!("the module contains the path {text}: elsewhere it has other bytes"));
         }
+    }
+    for name in &built.unlike {
+        notes.push(format!(
+            "`{name}` does not compile for wasm as it would for this machine (its `cfg`s, or what its \
+             build script finds): here it does as on wasm32-wasip1"
+        ));
     }
     if built.has_build_script {
         let release = &toolchain.release;

@@ -32,10 +32,18 @@ impl Case {
             let head = if *path == "src/lib.rs" { HEAD } else { "" };
             put(&format!("mac/{path}"), &format!("{head}{text}"));
         }
-        for (folder, source) in [("native", "../mac"), ("packed", "../out/mac-0.1.0")] {
+        // A shim's dependencies are those of a registry.
+        let others = files.iter().filter_map(|(path, _)| path.strip_suffix("/Cargo.toml"));
+        let patches: String = others
+            .filter_map(|path| path.strip_prefix("../"))
+            .map(|name| format!("[patch.crates-io.{name}]\npath = \"../{name}\"\n"))
+            .collect();
+        for (folder, source, patches) in
+            [("native", "../mac", ""), ("packed", "../out/mac-0.1.0", patches.as_str())]
+        {
             let manifest = format!(
                 "[package]\nname = \"user\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n\
-                 [dependencies]\nmac = {{ path = \"{source}\" }}\n"
+                 [dependencies]\nmac = {{ path = \"{source}\" }}\n{patches}"
             );
             put(&format!("{folder}/Cargo.toml"), &manifest);
             put(&format!("{folder}/src/main.rs"), user);
@@ -132,4 +140,241 @@ fn variables_that_were_read() {
         artifact.manifest.environment_holds(|name| value.clone().filter(|_| name == "PROBE"))
     };
     assert!(with(Some(&new)) && !with(Some("one")) && !with(None));
+}
+
+/// No path leads past what stands for the parts of std that work otherwise in wasm.
+#[test]
+fn std_under_other_names() {
+    let code = r#"
+use std as s;
+macro_rules! id { ($($t:tt)*) => { $($t)* } }
+fn order(mut names: Vec<(u64, &'static str)>) -> String {
+    names.sort_unstable();
+    names.iter().map(|(_, name)| *name).collect()
+}
+fn hashed(of: usize) -> u64 {
+    use s::hash::{Hash, Hasher};
+    let mut hasher = s::collections::hash_map::DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+#[proc_macro] pub fn alias(_: TokenStream) -> TokenStream {
+    let caught = s::panic::catch_unwind(|| if std::hint::black_box(true) { panic!("inner") });
+    lit(caught.unwrap_err().downcast_ref::<&str>().unwrap())
+}
+#[proc_macro] pub fn argument(_: TokenStream) -> TokenStream {
+    let caught = id!(std::panic::catch_unwind(|| if std::hint::black_box(true) { panic!("in") }));
+    lit(&caught.is_err().to_string())
+}
+#[proc_macro] pub fn elsewhere(_: TokenStream) -> TokenStream {
+    lit(&help::caught!(panic!("far")).is_err().to_string())
+}
+#[proc_macro] pub fn hashes(_: TokenStream) -> TokenStream {
+    lit(&order(vec![(hashed(1), "a"), (hashed(2), "b"), (hashed(3), "c"), (hashed(4), "d")]))
+}
+#[proc_macro] pub fn made(_: TokenStream) -> TokenStream {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher};
+    lit(&format!("{:x}", BuildHasherDefault::<DefaultHasher>::default().build_hasher().finish()))
+}
+#[proc_macro] pub fn consts(_: TokenStream) -> TokenStream {
+    lit(&format!("{} {} {}", s::env::consts::OS, s::env::consts::ARCH, s::env::consts::DLL_SUFFIX))
+}
+"#;
+    let manifest =
+        format!("{MANIFEST}[dependencies]\nhelp = {{ path = \"../help\", version = \"0.1\" }}\n");
+    let files = [
+        ("Cargo.toml", manifest.as_str()),
+        ("src/lib.rs", code),
+        ("../help/Cargo.toml", "[package]\nname = \"help\"\nversion = \"0.1.0\"\n"),
+        (
+            "../help/src/lib.rs",
+            "#[macro_export] macro_rules! caught { ($e:expr) => {\n\
+             ::std::panic::catch_unwind(|| if ::std::hint::black_box(true) { $e }) } }\n",
+        ),
+    ];
+    let user = "fn main() { println!(\"{} {} {} {} {} {}\", mac::alias!(), mac::argument!(),\n\
+                mac::elsewhere!(), mac::hashes!(), mac::made!(), mac::consts!()); }\n";
+    let (said, _) = Case::new("names-of-std", &files, user).same(&[]);
+    assert!(said.starts_with("inner true true "), "{said}");
+}
+
+/// A `RandomState` makes the standard library's own hasher, and the names must fit.
+#[test]
+fn a_random_state() {
+    let code = "use std::collections::hash_map::{DefaultHasher, RandomState};\n\
+                use std::hash::{BuildHasher, Hasher};\n\
+                #[proc_macro] pub fn same(_: TokenStream) -> TokenStream {\n\
+                let state = RandomState::new(); let made: DefaultHasher = state.build_hasher();\n\
+                lit(&(made.finish() == state.build_hasher().finish()).to_string()) }\n";
+    let user = "fn main() { println!(\"{}\", mac::same!()); }\n";
+    Case::new("random-state", &[("src/lib.rs", code)], user).same(&[]);
+}
+
+/// Attributes that a macro writes, hands on, or was given; what users are told comes with them.
+#[test]
+fn macros_that_macros_declare() {
+    let code = r#"
+macro_rules! one { ($(#[$m:meta])* fn $n:ident = $e:expr) => {
+    $(#[$m])* pub fn $n(_: TokenStream) -> TokenStream { lit($e) } } }
+macro_rules! all { ($($(#[$m:meta])* $n:ident;)*) => {
+    $(#[proc_macro] $(#[$m])* pub fn $n(_: TokenStream) -> TokenStream { lit(stringify!($n)) })* } }
+one! { #[proc_macro] fn handed = "handed" }
+all! { /** Older. */ #[deprecated(note = "use new")] old; /** Newer. */ #[doc(hidden)] new; }
+#[hack::declares] fn written() { "written" }
+#[cfg_attr(all(), proc_macro_derive(Sized_, attributes(help)), doc = "Sized.")]
+pub fn sized(input: TokenStream) -> TokenStream {
+    let name = input.into_iter().nth(3).unwrap().to_string();
+    format!("impl {name} {{ pub fn size() -> u8 {{ 7 }} }}").parse().unwrap()
+}
+"#;
+    let hack = r#"
+extern crate proc_macro;
+use proc_macro::TokenStream;
+use quote::quote;
+#[proc_macro_attribute] pub fn declares(_: TokenStream, item: TokenStream) -> TokenStream {
+    let mut item = item.into_iter();
+    let name: proc_macro2::TokenStream = TokenStream::from(item.nth(1).unwrap()).into();
+    let body: proc_macro2::TokenStream = TokenStream::from(item.nth(1).unwrap()).into();
+    quote! {
+        /// Written by a macro.
+        #[allow(unused_braces)] #[proc_macro] pub fn #name(_: TokenStream) -> TokenStream { lit(#body) }
+    }.into()
+}
+"#;
+    let manifest =
+        format!("{MANIFEST}[dependencies]\nhack = {{ path = \"../hack\", version = \"0.1\" }}\n");
+    let hacks = "[package]\nname = \"hack\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
+                 [lib]\nproc-macro = true\n[dependencies]\nquote = \"1\"\nproc-macro2 = \"1\"\n";
+    let files = [
+        ("Cargo.toml", manifest.as_str()),
+        ("src/lib.rs", code),
+        ("../hack/Cargo.toml", hacks),
+        ("../hack/src/lib.rs", hack),
+    ];
+    let user =
+        "#[derive(mac::Sized_)] #[help] struct S;\nfn main() { println!(\"{} {} {} {} {}\",\n\
+                mac::handed!(), mac::old!(), mac::new!(), mac::written!(), S::size()); }\n";
+    let (said, packed) = Case::new("declared", &files, user).same(&[]);
+    assert_eq!(said, "handed old new written 7\n");
+    let macros = packed["manifest"]["macros"].as_array().unwrap().iter();
+    let told: Vec<String> =
+        macros.map(|item| format!("{} {}", item["function"], item["attributes"])).collect();
+    let expected = [
+        r#""handed" null"#,
+        r#""sized" ["///Sized."]"#,
+        r##""new" ["/// Newer. ","#[doc(hidden)]"]"##,
+        r##""old" ["/// Older. ","#[deprecated(note = \"use new\")]"]"##,
+        r#""written" ["/// Written by a macro."]"#,
+    ];
+    assert_eq!(told, expected);
+}
+
+/// What the macro crate asks of its system and its kind is answered as natively.
+#[test]
+fn cfgs_of_the_macro_crate() {
+    let code = "#[proc_macro] pub fn how(_: TokenStream) -> TokenStream {\n\
+                lit(&format!(\"{} {} {} {}\", cfg!(proc_macro), cfg!(unix), cfg!(windows),\n\
+                if cfg!(target_pointer_width = \"64\") { 64 } else { 0 })) }\n\
+                #[cfg(unix)] use std::os::unix::ffi::OsStrExt;\n\
+                #[cfg(unix)] #[proc_macro] pub fn bytes(_: TokenStream) -> TokenStream {\n\
+                lit(&format!(\"{:?}\", std::ffi::OsStr::new(\"ab\").as_bytes())) }\n\
+                #[cfg(not(unix))] #[proc_macro] pub fn bytes(_: TokenStream) -> TokenStream { lit(\"\") }\n";
+    let user = "fn main() { println!(\"{} {}\", mac::how!(), mac::bytes!()); }\n";
+    let (said, packed) = Case::new("cfgs", &[("src/lib.rs", code)], user).same(&[]);
+    assert!(said.starts_with("true "), "{said}");
+    assert_eq!(packed["notes"], serde_json::json!([]));
+}
+
+/// What a build script passes on of cargo's variables.
+const SCRIPT: &str = "fn main() {\n\
+    for (to, from) in [(\"OS\", \"CARGO_CFG_TARGET_OS\"), (\"BITS\", \"CARGO_CFG_TARGET_POINTER_WIDTH\"),\n\
+    (\"FAMILY\", \"CARGO_CFG_TARGET_FAMILY\"), (\"LEVEL\", \"OPT_LEVEL\"), (\"INFO\", \"DEBUG\")] {\n\
+    println!(\"cargo:rustc-env={to}={}\", std::env::var(from).unwrap()); }\n\
+    println!(\"cargo:rustc-check-cfg=cfg(at_home)\");\n\
+    if std::env::var(\"TARGET\") == std::env::var(\"HOST\") { println!(\"cargo:rustc-cfg=at_home\"); }\n\
+    let out = std::path::PathBuf::from(std::env::var(\"OUT_DIR\").unwrap());\n\
+    std::fs::write(out.join(\"made.rs\"), format!(\"{:?}\", std::env::var_os(\"CARGO_CFG_UNIX\"))).unwrap(); }\n";
+const ASKED: &str =
+    "concat!(env!(\"OS\"), env!(\"BITS\"), env!(\"FAMILY\"), env!(\"LEVEL\"), env!(\"INFO\"),\n\
+    cfg!(at_home), stringify!(include!(concat!(env!(\"OUT_DIR\"), \"/made.rs\"))))";
+
+#[test]
+fn build_scripts_see_the_host() {
+    let manifest =
+        format!("{MANIFEST}[dependencies]\nhelp = {{ path = \"../help\", version = \"0.1\" }}\n");
+    let code = format!(
+        "#[proc_macro] pub fn own(_: TokenStream) -> TokenStream {{ lit({ASKED}) }}\n\
+         #[proc_macro] pub fn other(_: TokenStream) -> TokenStream {{ lit(help::ASKED) }}\n\
+         #[proc_macro] pub fn made(_: TokenStream) -> TokenStream {{\n\
+         let made: Option<&str> = include!(concat!(env!(\"OUT_DIR\"), \"/made.rs\"));\n\
+         lit(&format!(\"{{made:?}}\")) }}\nfn _f() -> Option<&'static str> {{ None }}\n"
+    );
+    let help = format!("pub const ASKED: &str = {ASKED};\n");
+    let files = [
+        ("Cargo.toml", manifest.as_str()),
+        ("src/lib.rs", code.as_str()),
+        ("build.rs", SCRIPT),
+        (
+            "../help/Cargo.toml",
+            "[package]\nname = \"help\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+        ),
+        ("../help/src/lib.rs", help.as_str()),
+        ("../help/build.rs", SCRIPT),
+    ];
+    let user = "fn main() { println!(\"{} {} {}\", mac::own!(), mac::other!(), mac::made!()); }\n";
+    let (said, _) = Case::new("script", &files, user).same(&[]);
+    assert!(said.starts_with(std::env::consts::OS), "{said}");
+}
+
+/// A dependency whose script chooses what only the host has gets what it chooses for wasm, and the user
+/// is told.
+#[test]
+fn a_script_that_chooses_a_system() {
+    let manifest =
+        format!("{MANIFEST}[dependencies]\nhelp = {{ path = \"../help\", version = \"0.1\" }}\n");
+    let script = "fn main() { println!(\"cargo:rustc-check-cfg=cfg(own)\");\n\
+                  if std::env::var(\"CARGO_CFG_TARGET_ARCH\").unwrap() != \"wasm32\" {\n\
+                  println!(\"cargo:rustc-cfg=own\"); } }\n";
+    let help = "#[cfg(own)] #[allow(unused_unsafe)] pub fn pid() -> u32 { unsafe { std::arch::x86_64::_mm_pause() }; 1 }\n\
+                #[cfg(not(own))] pub fn pid() -> u32 { 1 }\n";
+    let files = [
+        ("Cargo.toml", manifest.as_str()),
+        ("src/lib.rs", "#[proc_macro] pub fn pid(_: TokenStream) -> TokenStream { lit(&help::pid().to_string()) }\n"),
+        ("../help/Cargo.toml", "[package]\nname = \"help\"\nversion = \"0.1.0\"\nedition = \"2021\"\n"),
+        ("../help/src/lib.rs", help),
+        ("../help/build.rs", script),
+    ];
+    let case = Case::new("system", &files, "fn main() { println!(\"{}\", mac::pid!()); }\n");
+    let packed = ok(case.pack(&[]));
+    let note = packed["notes"][0].as_str().unwrap_or_default();
+    assert!(
+        note.starts_with("`help` does not compile for wasm as it would for this machine"),
+        "{packed}"
+    );
+    if cfg!(target_arch = "x86_64") {
+        case.same(&[]);
+    }
+}
+
+/// A module is the same in each of cargo's profiles, so who decides by it is built from source.
+#[test]
+fn a_script_that_asks_for_the_profile() {
+    let script =
+        "fn main() { println!(\"cargo:rustc-env=P={}\", std::env::var(\"PROFILE\").unwrap()); }\n";
+    let code = "#[proc_macro] pub fn p(_: TokenStream) -> TokenStream { lit(env!(\"P\")) }\n";
+    let files = [("build.rs", script), ("src/lib.rs", code)];
+    let case = Case::new("profile", &files, "fn main() { println!(\"{}\", mac::p!()); }\n");
+    let output = case.pack(&[]);
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let [class, message] = ["class", "message"].map(|name| value["error"][name].as_str().unwrap());
+    assert_eq!(class, "package");
+    assert!(
+        message.contains("gives something else in another profile of cargo (PROFILE)"),
+        "{message}"
+    );
+    // Asking is no fault.
+    let script =
+        "fn main() { let _ = std::env::var(\"PROFILE\"); println!(\"cargo:rustc-env=P=x\"); }\n";
+    fs::write(case.directory.join("mac/build.rs"), script).unwrap();
+    case.same(&[]);
 }

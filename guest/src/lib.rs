@@ -44,37 +44,13 @@ pub mod token_stream {
     pub use crate::stream::IntoIter;
 }
 
-/// What the staged macro crate calls; no part of the interface.
+/// What the staged macro crate and its `std` call; no part of the interface.
 #[doc(hidden)]
 pub mod __precast {
     pub use crate::entry::{attribute, bang, derive};
 
-    /// std, but for what catches panics, the hasher, and what starts processes.
-    pub mod std {
-        pub use ::std::*;
-
-        pub mod collections {
-            pub use ::std::collections::*;
-
-            pub mod hash_map {
-                pub use crate::hasher::DefaultHasher;
-                pub use ::std::collections::hash_map::*;
-            }
-        }
-
-        pub mod hash {
-            pub use crate::hasher::DefaultHasher;
-            pub use ::std::hash::*;
-        }
-
-        pub mod panic {
-            pub use crate::unwind::{catch_unwind, resume_unwind, set_hook, take_hook};
-            pub use ::std::panic::*;
-        }
-
-        pub mod process {
-            pub use crate::process::Command;
-            pub use ::std::process::*;
-        }
-    }
+    // What stands in the place of std's own in `std.rs`.
+    pub use crate::hasher::DefaultHasher;
+    pub use crate::process::Command;
+    pub use crate::unwind::{catch_unwind, resume_unwind, set_hook, take_hook};
 }

@@ -1,6 +1,7 @@
 //! Compiles a staged package to wasm with cargo.
 
 use super::environment::{self, Environment, Listener};
+use super::guest::Guest;
 use super::toolchain::{Toolchain, TARGET};
 use super::wrapper::{self, Config};
 use super::{assertions, cargo, Features, Report};
@@ -41,7 +42,7 @@ const NO_C: &str = "no-c-compiler-for-packed-macros";
 /// What to compile, and with what.
 pub struct Job<'a> {
     pub toolchain: &'a Toolchain,
-    pub guest: &'a Path,
+    pub guest: &'a Guest,
     /// The staged package.
     pub staged: &'a Path,
     /// Directory of the user, where cargo's configuration is looked for.
@@ -64,6 +65,8 @@ pub struct Built {
     pub crate_name: String,
     /// Variables that the crates and their build scripts have read.
     pub environment: Environment,
+    /// Names of crates that do not compile for wasm with what holds natively.
+    pub unlike: Vec<String>,
     /// The package itself has one.
     pub has_build_script: bool,
 }
@@ -71,11 +74,11 @@ pub struct Built {
 pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
     let config = Config {
         target: TARGET.to_owned(),
-        guest: Some(job.guest.to_owned()),
+        guest: Some(job.guest.clone()),
         sysroot: job.toolchain.sysroot.clone(),
         linker: job.toolchain.linker.path.clone(),
         sources: job.shared.join("src"),
-        remap: Vec::new(),
+        remap: job.toolchain.remap.clone(),
         flags: vec!["-Cstrip=none".into(), format!("-Clink-arg=-zstack-size={STACK_BYTES}")],
     };
     let mut cargo = cargo::command(job.directory);
@@ -118,8 +121,9 @@ pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
         None => environment::present(name),
     };
     let environment = found.listener.read(value);
+    let unlike = found.listener.unlike();
     let Found { linked, features, crate_name, .. } = found;
-    Ok(Built { wasm, linked, features, crate_name, environment, has_build_script })
+    Ok(Built { wasm, linked, features, crate_name, environment, unlike, has_build_script })
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,9 +192,13 @@ impl Found {
 /// Cargo's complaint as an error of ours.
 fn explain(stderr: &str) -> Error {
     let stderr = stderr.trim();
+    const REFUSED: &str = "error: precast: ";
     let script = "failed to run custom build command for `";
     if let Some(at) = stderr.find(script) {
         let name = stderr[at + script.len()..].split('`').next().unwrap_or("");
+        if let Some((_, refused)) = stderr.split_once(REFUSED) {
+            return Error::new(Class::Package, format!("the build script of {name}: {refused}"));
+        }
         // What it says to cargo on standard output is long, and tells nothing.
         let said = stderr.split("--- stderr").last().unwrap_or(stderr).trim();
         let message = format!("the build script of {name} failed:\n{said}");

@@ -4,7 +4,7 @@
 //! rustc writes the first into its list of files, cargo tells where the second are. Cargo compiles
 //! again when such a variable changes, so a module is only good for the values that it was made with.
 
-use super::cargo;
+use super::{cargo, wrapper};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -60,6 +60,16 @@ impl Listener {
             }
             _ => {}
         }
+    }
+
+    /// Names of crates that were not compiled as natively.
+    pub fn unlike(&self) -> Vec<String> {
+        let is_unlike = |list: &&PathBuf| list.with_extension(wrapper::NOTE).exists();
+        let lists = self.lists.iter().map(|(_, list)| list).filter(is_unlike);
+        let stems = lists.filter_map(|list| list.file_stem()?.to_str());
+        // Cargo appends a hash to most.
+        let name = |stem: &str| stem.split('-').next().unwrap_or(stem).to_owned();
+        stems.map(name).collect::<BTreeSet<String>>().into_iter().collect()
     }
 
     /// `value` gives what a variable has now.
