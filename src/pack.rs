@@ -243,13 +243,23 @@ pub(crate) fn artifact(
 ) -> Result<Packed> {
     wrapper::program()?;
     let toolchain = toolchain::find(&package.directory, cache, report)?;
-    let made = make(package, options, &toolchain, cache, report)?;
+    let mut wanted: VecDeque<Features> = options.sets.iter().cloned().collect();
+    let mut options = options.clone();
+    let made = loop {
+        match make(package, &options, &toolchain, cache, report) {
+            // Some packages have no macro by default (derive_more-impl): the first set that has some
+            // is the smallest.
+            Err(error) if exports::are_none(&error) && !wanted.is_empty() => {
+                options.features = wanted.pop_front().unwrap_or_default();
+            }
+            made => break made?,
+        }
+    };
     report.step(&format!("lowering {}", package.name));
     let image = lower::compress(&lower::lower(&made.wasm)?)?;
     let Made { mut manifest, wasm, lockfile, mut licenses, asserted, mut cached, mut notes } = made;
     manifest.capabilities.extend(&options.grants);
     let mut sets: Vec<(Set, Module)> = Vec::new();
-    let mut wanted: VecDeque<Features> = options.sets.iter().cloned().collect();
     wanted.extend(options.features.with_assertions(asserted));
     while let Some(features) = wanted.pop_front() {
         let options = PackOptions { features: features.clone(), ..options.clone() };

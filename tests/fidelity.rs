@@ -378,3 +378,62 @@ fn a_script_that_asks_for_the_profile() {
     fs::write(case.directory.join("mac/build.rs"), script).unwrap();
     case.same(&[]);
 }
+
+/// A package without macros by default is packed with the sets that have some.
+#[test]
+fn no_macro_by_default() {
+    let manifest = format!("{MANIFEST}[features]\na = []\nb = []\nfull = [\"a\", \"b\"]\n");
+    let code = "#[cfg(feature = \"a\")]\n\
+                #[proc_macro] pub fn a(_: TokenStream) -> TokenStream { lit(\"a\") }\n\
+                #[cfg(feature = \"b\")]\n\
+                #[proc_macro] pub fn b(_: TokenStream) -> TokenStream { lit(\"b\") }\n\
+                pub(crate) fn _used() -> TokenStream { lit(\"\") }\n";
+    let files = [("Cargo.toml", manifest.as_str()), ("src/lib.rs", code)];
+    let case = Case::new("no-default", &files, "fn main() {}\n");
+    let sets = ["--feature-set", "a", "--feature-set", "full"];
+    let mut pack = case.precast(&["pack", ".", "-o", "../out", "--json"]);
+    let packed = ok(pack.args(sets).output().unwrap());
+    assert_eq!(packed["manifest"]["features"], serde_json::json!(["a"]));
+    assert_eq!(packed["manifest"]["sets"][0]["features"], serde_json::json!(["a", "b", "full"]));
+    let verify = case.precast(&["verify", "../out/mac-0.1.0"]).output().unwrap();
+    assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stdout));
+    for (features, main) in [
+        ("[]", "fn main() {}\n"),
+        ("[\"a\"]", "fn main() { println!(\"{}\", mac::a!()); }\n"),
+        ("[\"full\"]", "fn main() { println!(\"{}{}\", mac::a!(), mac::b!()); }\n"),
+    ] {
+        for folder in ["native", "packed"] {
+            let path = case.directory.join(folder).join("Cargo.toml");
+            let text = fs::read_to_string(&path).unwrap();
+            let start = &text[..text.find(", features").or(text.find(" }")).unwrap()];
+            fs::write(&path, format!("{start}, features = {features} }}\n")).unwrap();
+            fs::write(case.directory.join(folder).join("src/main.rs"), main).unwrap();
+        }
+        assert_eq!(case.run("packed", &[]).0, case.run("native", &[]).0, "{features}");
+    }
+}
+
+/// Documentation that links to the macros finds them where the original says that its own is.
+#[test]
+fn links_to_documentation() {
+    let root = "#![doc(html_root_url = \"https://docs.example.org/mac/0.1.0\", test(no_crate_inject))]\n\
+                #![cfg_attr(all(), doc(html_logo_url = \"https://example.org/logo.png\"))]\n\
+                use proc_macro::*;\n/// Nothing.\n#[proc_macro] pub fn no(_: TokenStream) -> TokenStream {\n\
+                TokenStream::new() }\n";
+    let case = Case::new("links", &[("src/root.rs", root)], "");
+    let manifest = MANIFEST.replace("[lib]\n", "[lib]\npath = \"src/root.rs\"\n");
+    fs::write(case.directory.join("mac/Cargo.toml"), manifest).unwrap();
+    ok(case.pack(&[]));
+    let page = |folder: &str| {
+        let user = case.directory.join(folder);
+        fs::rename(user.join("src/main.rs"), user.join("src/lib.rs")).unwrap();
+        fs::write(user.join("src/lib.rs"), "//! See [`mac::no`].\n").unwrap();
+        let mut cargo = case.command("cargo", folder);
+        let output = cargo.args(["doc", "--no-deps", "--offline"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fs::read_to_string(user.join("target/doc/user/index.html")).unwrap()
+    };
+    let native = page("native");
+    assert!(native.contains("https://docs.example.org/mac/0.1.0/mac/macro.no.html"), "{native}");
+    assert_eq!(page("packed"), native);
+}

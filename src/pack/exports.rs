@@ -12,6 +12,7 @@ use syn::{Attribute, Expr, Lit, Meta, MetaNameValue};
 use wasmparser::ExternalKind;
 
 const PREFIX: &str = "precast:";
+const NO_MACRO: &str = "the package exports no macro";
 const START: &str = "precast_start";
 const BUFFER: &str = "precast_buffer";
 
@@ -150,9 +151,14 @@ fn is_same(declared: &Declared, item: &Macro) -> bool {
     declared.kind == item.kind && declared.function.as_deref() == Some(&item.function)
 }
 
+/// Whether the only fault of a package is that its features select no macro.
+pub fn are_none(error: &Error) -> bool {
+    error.to_string().contains(NO_MACRO)
+}
+
 fn check(found: &[(Macro, u32)], declared: &[Declared]) -> Result<()> {
     if found.is_empty() {
-        let error = Error::new(Class::Package, "the package exports no macro");
+        let error = Error::new(Class::Package, NO_MACRO);
         return Err(error.help("if its features select the macros, name them with --features"));
     }
     for declared in declared.iter().filter(|declared| declared.always) {
