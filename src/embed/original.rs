@@ -267,7 +267,7 @@ mod tests {
         check(
             "doc(html_no_source, test(attr(deny(warnings))))",
             Some("doc(html_no_source)"),
-            Some("doc(test(attr(deny(warnings))))"),
+            Some("doc(test (attr (deny (warnings))))"),
         );
         check(
             &format!("cfg_attr(docsrs, feature(doc_cfg), {root})"),
