@@ -122,6 +122,14 @@ fn variables_that_were_read() {
     let (said, packed) = case.same(&[]);
     assert_eq!(said, "unset \n");
     assert_eq!(recorded(&packed), serde_json::json!({"PROBE": null, "SCRIPT": null}));
+    // A shim that was made with other values says so.
+    let mut cargo = case.command("cargo", "packed");
+    cargo.args(["check", "--offline"]).env("PROBE", "other");
+    let output = cargo.env("CARGO_TARGET_DIR", case.directory.join("target")).output().unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{complaint}");
+    let expected = "mac 0.1.0 was precompiled without the variable PROBE, which it reads when";
+    assert!(complaint.contains(expected), "{complaint}");
     // What was made before is not made again.
     let new = std::process::id().to_string();
     let new_one = [("PROBE", new.as_str())];
