@@ -8,12 +8,14 @@
 //! A module does not depend on what it was built together with.
 
 use super::build::{self, Built, Dependency, Failed, Job, Member};
-use super::exact;
+use super::environment::{self, Environment};
+use super::guest::{self, Guest};
 use super::lock::{Id, Lock};
 use super::resolve::{self, Package};
 use super::stage;
 use super::toolchain::{self, Toolchain};
-use super::{finish, guest, load, portable, recipe_of_builds, store, wrapper};
+use super::{exact, exports};
+use super::{finish, load, portable, recipe_of_builds, store, wrapper};
 use super::{Compiled, Features, Made, PackOptions, Packed, Report};
 use crate::error::{Class, Context, Error, Result};
 use crate::lower;
@@ -88,6 +90,7 @@ pub fn pack_wanted(
         toolchain: &toolchain,
         directory: project.directory,
         offline: project.offline,
+        environment: &Environment::new(),
         cache,
     };
     Ok(builder.pack(asked, report))
@@ -134,6 +137,8 @@ pub(crate) struct Builder<'a> {
     /// Where cargo's configuration is looked for.
     pub(crate) directory: &'a Path,
     pub(crate) offline: bool,
+    /// Variables that are to have these values, whatever they are now.
+    pub(crate) environment: &'a Environment,
     pub(crate) cache: &'a Cache,
 }
 
@@ -226,12 +231,20 @@ impl<'a> Task<'a> {
         let parts = [self.manifest.clone(), self.lock.text(), format!("{:?}", self.enabled)];
         let asserted = format!("{:?}", self.features);
         let parts: Vec<&str> = parts.iter().chain(&linked).map(String::as_str).collect();
-        super::module_key(self.package, &[&parts[..], &[build_key, &asserted]].concat(), self.profile)
+        super::module_key(
+            self.package,
+            &[&parts[..], &[build_key, &asserted]].concat(),
+            self.profile,
+        )
     }
 
     /// The packages among the compiled ones that are linked into this one, or none if they are not
     /// those that the project has: what another member of the workspace enabled may be among them.
-    fn linked_of(&self, compiled: &BTreeSet<Dependency>, is_alone: bool) -> Option<BTreeSet<Dependency>> {
+    fn linked_of(
+        &self,
+        compiled: &BTreeSet<Dependency>,
+        is_alone: bool,
+    ) -> Option<BTreeSet<Dependency>> {
         let Some(wanted) = &self.linked else { return Some(compiled.clone()) };
         let known = |dependency: &&Dependency| self.lock.ids().any(|id| dependency.is(id));
         let found = compiled.iter().filter(known);
@@ -248,6 +261,17 @@ impl<'a> Task<'a> {
             linked.insert(dependency.clone());
         }
         Some(linked)
+    }
+}
+
+impl Task<'_> {
+    /// What of a build is this package's own: the packages linked into it, and what was heard of them and of
+    /// the macros and build scripts that it uses. None if the packages are not those of the project.
+    fn own(&self, built: Built, is_alone: bool) -> Option<Built> {
+        let linked = self.linked_of(&built.linked, is_alone)?;
+        let mut heard = built.heard;
+        heard.retain(|heard| heard.is_of(&self.id(), &linked, &self.lock));
+        Some(Built { linked, heard, ..built })
     }
 }
 
@@ -397,6 +421,8 @@ impl Builder<'_> {
         }
         // Of each request the sets in order, the first one being that of the package's own features.
         let mut made: Vec<Vec<Compiled>> = requests.iter().map(|_| Vec::new()).collect();
+        // Some packages have no macro by default (derive_more-impl): the first set that has some is the base.
+        let mut barren: Vec<Option<Error>> = requests.iter().map(|_| None).collect();
         let mut open: Vec<(usize, Features)> = Vec::new();
         for (at, (_, request)) in requests.iter().enumerate() {
             open.push((at, request.options.features.clone()));
@@ -423,10 +449,18 @@ impl Builder<'_> {
                         open.extend(task.features.with_assertions(asserted).map(|set| (at, set)));
                         made[at].push(compiled);
                     }
+                    Err(error) if exports::are_none(&error) && made[at].is_empty() => {
+                        barren[at] = Some(error);
+                    }
                     Err(error) => drop(slot.get_or_insert(Err(error))),
                 }
             }
             open.retain(|(at, _)| slots[requests[*at].0].is_none());
+        }
+        for ((slot, _), (made, barren)) in requests.iter().zip(made.iter().zip(barren)) {
+            if let (true, Some(error)) = (made.is_empty(), barren) {
+                slots[*slot].get_or_insert(Err(error));
+            }
         }
         let gate = Gate { free: Mutex::new(n_threads()), freed: Condvar::new() };
         std::thread::scope(|scope| {
@@ -486,18 +520,20 @@ impl Builder<'_> {
                 let _used = self.cache.share("build", &build_key, report)?;
                 let guest = guest::build(self.toolchain, self.cache, report)?;
                 let mut open = groups(tasks, &open);
-                let mut n_done = tasks.len() - open.iter().map(|group| group.tasks.len()).sum::<usize>();
+                let mut n_done =
+                    tasks.len() - open.iter().map(|group| group.tasks.len()).sum::<usize>();
                 while !open.is_empty() {
                     let group = open.remove(0);
                     let mut alone = Vec::new();
                     let mut done = |at: usize, built: Built| {
                         let task = &tasks[at];
                         let is_alone = group.tasks.len() == 1;
-                        let Some(linked) = task.linked_of(&built.linked, is_alone) else {
-                            alone.push(Group { tasks: vec![at], lock: task.lock.clone() });
-                            return;
-                        };
-                        start(at, Work::Finish(Built { linked, ..built }));
+                        match task.own(built, is_alone) {
+                            Some(built) => start(at, Work::Finish(built)),
+                            None => {
+                                alone.push(Group { tasks: vec![at], lock: task.lock.clone() });
+                            }
+                        }
                     };
                     let place = Place { build_key: &build_key, guest: &guest, n_done };
                     failed.extend(self.group(tasks, &group, &place, report, &mut done)?);
@@ -508,7 +544,9 @@ impl Builder<'_> {
             };
             let failed = run();
             drop(sender);
-            let n_waiting = |results: &[Option<Result<Compiled>>]| results.iter().filter(|one| one.is_none()).count();
+            let n_waiting = |results: &[Option<Result<Compiled>>]| {
+                results.iter().filter(|one| one.is_none()).count()
+            };
             let n_failed = failed.as_ref().map_or(0, Vec::len);
             while let Ok((at, result)) = receiver.recv() {
                 results[at] = Some(result);
@@ -530,9 +568,20 @@ impl Builder<'_> {
         results.into_iter().map(|result| result.expect("each task is done or failed")).collect()
     }
 
+    /// The module that is kept for these inputs and the present environment: the last one that was made, or
+    /// one with the values that the last one's variables have now.
     fn cached(&self, key: &str, task: &Task) -> Option<Made> {
-        // Who replaces or removes the entry meanwhile makes it missing, never different.
-        load(self.cache.read("module", key)?, &task.lock.text()).ok()
+        let at = |key: &str| {
+            // Who replaces or removes the entry meanwhile makes it missing, never different.
+            load(self.cache.read("module", key)?, &task.lock.text()).ok()
+        };
+        let holds = |made: &Made| made.manifest.environment_holds(environment::present);
+        let last = at(key)?;
+        if holds(&last) {
+            return Some(last);
+        }
+        let now = environment::now(last.manifest.environment.into_keys());
+        at(&environment::key(key, &now)).filter(holds)
     }
 
     fn finished(&self, task: &Task, built: &Built, key: &str) -> Result<Made> {
@@ -542,7 +591,10 @@ impl Builder<'_> {
         portable(&built.wasm, root)?;
         let made =
             finish(package, built, &task.features, self.toolchain, &lockfile, task.profile, root)?;
-        self.cache.put("module", key, |entry| store(&made, entry))?;
+        let values = environment::key(key, &made.manifest.environment);
+        for key in BTreeSet::from([key, &values]) {
+            self.cache.put("module", key, |entry| store(&made, entry))?;
+        }
         Ok(made)
     }
 
@@ -557,8 +609,7 @@ impl Builder<'_> {
     ) -> Result<Vec<(usize, Error)>> {
         let shared = self.cache.path("build", place.build_key);
         // One build at a time with one toolchain: members have fixed places, which module's paths show.
-        let _building =
-            self.cache.lock("build", &format!("{}-target", place.build_key), report)?;
+        let _building = self.cache.lock("build", &format!("{}-target", place.build_key), report)?;
         let build = Build { tasks, group, shared: &shared, guest: place.guest };
         build.run(self, tasks.len(), place.n_done, report, done)
     }
@@ -571,7 +622,7 @@ impl Builder<'_> {
         &self,
         task: Task,
         shared: &Path,
-        guest: &Path,
+        guest: &Guest,
         report: &dyn Report,
     ) -> Result<(Built, Option<String>)> {
         let mut found = None;
@@ -584,18 +635,18 @@ impl Builder<'_> {
         }
         let [task] = &tasks;
         let built = found.expect("what did not fail has a module");
-        let linked = task.linked_of(&built.linked, true).unwrap_or_default();
+        let built = task.own(built, true).expect("alone, it has what it has");
         let left = shared.join("staged/Cargo.lock");
         let left = Lock::parse(&std::fs::read_to_string(&left).at("read", &left)?)?;
         let is_known = |id: &Id| id.name == PINS || task.lock.ids().any(|known| known == id);
         let lockfile = left.ids().all(is_known).then(|| task.lock.text());
-        Ok((Built { linked, ..built }, lockfile))
+        Ok((built, lockfile))
     }
 }
 
 struct Place<'a> {
     build_key: &'a str,
-    guest: &'a Path,
+    guest: &'a Guest,
     /// How many packages are done already.
     n_done: usize,
 }
@@ -605,7 +656,7 @@ pub(super) struct Build<'a> {
     tasks: &'a [Task<'a>],
     group: &'a Group,
     shared: &'a Path,
-    guest: &'a Path,
+    guest: &'a Guest,
 }
 
 impl Build<'_> {
@@ -630,6 +681,7 @@ impl Build<'_> {
             directory: builder.directory,
             shared: self.shared,
             asserted: &asserted.collect::<Vec<_>>(),
+            environment: builder.environment,
             // With all versions known, nobody need be asked.
             offline: true,
         };
@@ -669,7 +721,11 @@ impl Build<'_> {
         let linked = self.tasks().filter_map(|task| task.linked.as_ref());
         let linked: BTreeSet<&Id> = linked.flat_map(|linked| linked.keys()).collect();
         let known = self.tasks().all(|task| task.linked.is_some());
-        if known { linked.len() + self.group.tasks.len() } else { self.group.lock.ids().count() }
+        if known {
+            linked.len() + self.group.tasks.len()
+        } else {
+            self.group.lock.ids().count()
+        }
     }
 
     /// Why a member has no module.

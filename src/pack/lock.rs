@@ -257,7 +257,7 @@ mod tests {
         [[package]]\nname = \"app\"\nversion = \"0.1.0\"\ndependencies = [\n \"m\",\n \"other\",\n]\n\n\
         [[package]]\nname = \"m\"\nversion = \"1.0.0\"\n\
         source = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"aa\"\n\
-        dependencies = [\n \"syn 1.0.9\",\n \"syn 1.0.10 (git+https://x.y/syn?branch=b)\",\n]\n\n\
+        dependencies = [\n \"syn 1.0.10 (git+https://x.y/syn?branch=b)\",\n \"syn 1.0.9\",\n]\n\n\
         [[package]]\nname = \"other\"\nversion = \"1.0.0\"\n\n\
         [[package]]\nname = \"syn\"\nversion = \"1.0.9\"\n\
         source = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"bb\"\n\n\

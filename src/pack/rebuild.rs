@@ -48,7 +48,13 @@ pub fn rebuild(
     };
     let package = &request.package;
     report.step(&format!("compiling {} {} again", package.name, package.version));
-    let builder = Builder { toolchain: &toolchain, directory: shared, offline, cache: &cache };
+    let builder = Builder {
+        toolchain: &toolchain,
+        directory: shared,
+        offline,
+        environment: &artifact.manifest.environment,
+        cache: &cache,
+    };
     let shared = shared.join(&toolchain.key);
     let unfit = || {
         let message = "the recorded Cargo.lock does not fit the sources: cargo changes it";
@@ -77,15 +83,13 @@ pub fn rebuild(
 
 /// What the manifest tells of the linked packages.
 fn linked(artifact: &Artifact) -> Vec<Locked> {
-    let one = |linked: &Linked| {
-        Locked {
-            name: linked.name.clone(),
-            version: linked.version.clone(),
-            source: None,
-            checksum: linked.checksum.clone(),
-            directory: PathBuf::new(),
-            features: linked.features.iter().cloned().collect(),
-        }
+    let one = |linked: &Linked| Locked {
+        name: linked.name.clone(),
+        version: linked.version.clone(),
+        source: None,
+        checksum: linked.checksum.clone(),
+        directory: PathBuf::new(),
+        features: linked.features.iter().cloned().collect(),
     };
     artifact.manifest.linked.iter().map(one).collect()
 }
