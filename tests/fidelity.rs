@@ -445,3 +445,32 @@ fn links_to_documentation() {
     assert!(native.contains("https://docs.example.org/mac/0.1.0/mac/macro.no.html"), "{native}");
     assert_eq!(page("packed"), native);
 }
+
+/// A dependency that knows only the systems it was written for (home) gets this machine's.
+#[test]
+fn a_dependency_that_knows_no_wasi() {
+    let manifest =
+        format!("{MANIFEST}[dependencies]\nhelp = {{ path = \"../help\", version = \"0.1\" }}\n");
+    let help =
+        "#[cfg(any(unix, windows))] fn inner() -> bool { std::env::var_os(\"HOME\").is_some() }\n\
+                pub fn at_home() -> bool { inner() }\n\
+                #[cfg(unix)] pub fn n_bytes(s: &std::ffi::OsStr) -> usize {\n\
+                std::os::unix::ffi::OsStrExt::as_bytes(s).len() }\n\
+                #[cfg(windows)] pub fn n_bytes(s: &std::ffi::OsStr) -> usize { s.len() }\n";
+    let files = [
+        ("Cargo.toml", manifest.as_str()),
+        (
+            "src/lib.rs",
+            "#[proc_macro] pub fn n(_: TokenStream) -> TokenStream {\n\
+             let _: fn() -> bool = help::at_home;\n\
+             lit(&help::n_bytes(std::ffi::OsStr::new(\"abc\")).to_string()) }\n",
+        ),
+        (
+            "../help/Cargo.toml",
+            "[package]\nname = \"help\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+        ),
+        ("../help/src/lib.rs", help),
+    ];
+    let case = Case::new("no-wasi", &files, "fn main() { println!(\"{}\", mac::n!()); }\n");
+    assert_eq!(case.same(&[]).0, "3\n");
+}
