@@ -161,7 +161,8 @@ fn for_wasm(rustc: &Path, args: &[&str], config: &Config) -> Result<i32> {
     let package = Package::from_environment();
     let (mut arguments, copied) = change(args, &package, config)?;
     // Cargo names the crates that it builds. What a build script tries must fail where it fails.
-    let is_unit = std::env::var(UNIT).ok().as_deref() == value_of(args, "--crate-name");
+    let is_unit =
+        std::env::var(UNIT).is_ok_and(|name| value_of(args, "--crate-name") == Some(&name));
     if !is_unit || config.guest.is_none() {
         return pass(compiler(rustc).args(arguments), rustc);
     }
