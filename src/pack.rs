@@ -56,14 +56,15 @@ pub mod wrapper;
 pub use batch::{pack_wanted, Locked, Project, Wanted};
 pub(crate) use cargo::compile as run_rustc;
 pub(crate) use collect::{ENVIRONMENT, READABLE};
+pub(crate) use environment::Variables;
 pub(crate) use rebuild::{published, rebuild, Rebuilt};
 
 use crate::artifact::{self, Artifact, Module};
+use crate::embed;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{self, is_choice, Capabilities, Manifest, Set, ASSERTIONS};
 use crate::scratch::Scratch;
 use crate::store::cache;
-use crate::embed;
 use batch::{Builder, Request};
 use cache::Cache;
 use lock::Lock;
@@ -261,7 +262,7 @@ pub(crate) fn artifact(
         toolchain: &toolchain,
         directory: &package.directory,
         offline: options.offline,
-        environment: &environment::Environment::new(),
+        variables: &Variables::of(&package.directory),
         cache,
     };
     builder.pack(vec![Ok(request)], report).pop().expect("one request has one result")

@@ -340,9 +340,27 @@ fn build_scripts_see_the_host() {
 fn a_script_that_chooses_a_system() {
     let manifest =
         format!("{MANIFEST}[dependencies]\nhelp = {{ path = \"../help\", version = \"0.1\" }}\n");
-    let script = "fn main() { println!(\"cargo:rustc-check-cfg=cfg(own)\");\n\
-                  if std::env::var(\"CARGO_CFG_TARGET_ARCH\").unwrap() != \"wasm32\" {\n\
-                  println!(\"cargo:rustc-cfg=own\"); } }\n";
+    // As rustix does it, it also tries what does not compile, and gives the crate no name.
+    let script = r#"
+use std::{env::var, io::Write, process::{Command, Stdio}};
+fn main() {
+    println!("cargo:rustc-check-cfg=cfg(own)");
+    let rustc = var("RUSTC").unwrap();
+    let mut compiler = match var("RUSTC_WRAPPER") {
+        Ok(wrapper) if !wrapper.is_empty() => Command::new(wrapper),
+        _ => Command::new("env"),
+    };
+    let out = var("OUT_DIR").unwrap() + "/probe";
+    compiler.arg(rustc).args(["--crate-type=rlib", "--emit=metadata", "-o", &out, "--target"]);
+    compiler.arg(var("TARGET").unwrap()).arg("-").stdin(Stdio::piped()).stderr(Stdio::null());
+    let mut compiler = compiler.spawn().unwrap();
+    compiler.stdin.take().unwrap().write_all(b"no Rust").unwrap();
+    let compiles = compiler.wait().unwrap().success();
+    if !compiles && var("CARGO_CFG_TARGET_ARCH").unwrap() != "wasm32" {
+        println!("cargo:rustc-cfg=own");
+    }
+}
+"#;
     let help = "#[cfg(own)] #[allow(unused_unsafe)] pub fn pid() -> u32 { unsafe { std::arch::x86_64::_mm_pause() }; 1 }\n\
                 #[cfg(not(own))] pub fn pid() -> u32 { 1 }\n";
     let files = [
@@ -444,4 +462,33 @@ fn links_to_documentation() {
     let native = page("native");
     assert!(native.contains("https://docs.example.org/mac/0.1.0/mac/macro.no.html"), "{native}");
     assert_eq!(page("packed"), native);
+}
+
+/// A dependency that knows only the systems it was written for (home) gets this machine's.
+#[test]
+fn a_dependency_that_knows_no_wasi() {
+    let manifest =
+        format!("{MANIFEST}[dependencies]\nhelp = {{ path = \"../help\", version = \"0.1\" }}\n");
+    let help =
+        "#[cfg(any(unix, windows))] fn inner() -> bool { std::env::var_os(\"HOME\").is_some() }\n\
+                pub fn at_home() -> bool { inner() }\n\
+                #[cfg(unix)] pub fn n_bytes(s: &std::ffi::OsStr) -> usize {\n\
+                std::os::unix::ffi::OsStrExt::as_bytes(s).len() }\n\
+                #[cfg(windows)] pub fn n_bytes(s: &std::ffi::OsStr) -> usize { s.len() }\n";
+    let files = [
+        ("Cargo.toml", manifest.as_str()),
+        (
+            "src/lib.rs",
+            "#[proc_macro] pub fn n(_: TokenStream) -> TokenStream {\n\
+             let _: fn() -> bool = help::at_home;\n\
+             lit(&help::n_bytes(std::ffi::OsStr::new(\"abc\")).to_string()) }\n",
+        ),
+        (
+            "../help/Cargo.toml",
+            "[package]\nname = \"help\"\nversion = \"0.1.0\"\nedition = \"2021\"\n",
+        ),
+        ("../help/src/lib.rs", help),
+    ];
+    let case = Case::new("no-wasi", &files, "fn main() { println!(\"{}\", mac::n!()); }\n");
+    assert_eq!(case.same(&[]).0, "3\n");
 }

@@ -272,7 +272,7 @@ mod tests {
         check(
             &format!("cfg_attr(docsrs, feature(doc_cfg), {root})"),
             Some(&format!("cfg_attr(docsrs, {root})")),
-            Some("cfg_attr(docsrs, feature(doc_cfg))"),
+            Some("cfg_attr(docsrs, feature (doc_cfg))"),
         );
         for other in ["allow(dead_code)", "doc(hidden)", "cfg_attr(docsrs, feature(doc_cfg))"] {
             check(other, None, Some(other));

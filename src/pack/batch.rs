@@ -8,7 +8,7 @@
 //! A module does not depend on what it was built together with.
 
 use super::build::{self, Built, Dependency, Failed, Job, Member};
-use super::environment::{self, Environment};
+use super::environment::{self, Variables};
 use super::guest::{self, Guest};
 use super::lock::{Id, Lock};
 use super::resolve::{self, Package};
@@ -45,7 +45,7 @@ pub struct Locked {
 }
 
 /// A macro package with everything linked into it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Wanted {
     pub package: Locked,
     /// Normal dependencies, and theirs.
@@ -90,7 +90,7 @@ pub fn pack_wanted(
         toolchain: &toolchain,
         directory: project.directory,
         offline: project.offline,
-        environment: &Environment::new(),
+        variables: &Variables::of(project.directory),
         cache,
     };
     Ok(builder.pack(asked, report))
@@ -137,8 +137,7 @@ pub(crate) struct Builder<'a> {
     /// Where cargo's configuration is looked for.
     pub(crate) directory: &'a Path,
     pub(crate) offline: bool,
-    /// Variables that are to have these values, whatever they are now.
-    pub(crate) environment: &'a Environment,
+    pub(crate) variables: &'a Variables,
     pub(crate) cache: &'a Cache,
 }
 
@@ -575,12 +574,13 @@ impl Builder<'_> {
             // Who replaces or removes the entry meanwhile makes it missing, never different.
             load(self.cache.read("module", key)?, &task.lock.text()).ok()
         };
-        let holds = |made: &Made| made.manifest.environment_holds(environment::present);
+        let holds =
+            |made: &Made| made.manifest.environment_holds(|name| self.variables.value(name));
         let last = at(key)?;
         if holds(&last) {
             return Some(last);
         }
-        let now = environment::now(last.manifest.environment.into_keys());
+        let now = self.variables.values(last.manifest.environment.into_keys());
         at(&environment::key(key, &now)).filter(holds)
     }
 
@@ -681,7 +681,7 @@ impl Build<'_> {
             directory: builder.directory,
             shared: self.shared,
             asserted: &asserted.collect::<Vec<_>>(),
-            environment: builder.environment,
+            variables: builder.variables,
             // With all versions known, nobody need be asked.
             offline: true,
         };

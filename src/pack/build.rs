@@ -1,6 +1,6 @@
 //! Compiles a workspace of staged packages to wasm with cargo.
 
-use super::environment::{Environment, Heard, Listener};
+use super::environment::{Heard, Listener, Variables};
 use super::guest::Guest;
 use super::lock::Id;
 use super::toolchain::{Toolchain, TARGET};
@@ -54,8 +54,7 @@ pub struct Job<'a> {
     pub shared: &'a Path,
     /// Packages, as `name@version`, with debug assertions.
     pub asserted: &'a [String],
-    /// Variables that are to have these values, whatever they are now.
-    pub environment: &'a Environment,
+    pub variables: &'a Variables,
     pub offline: bool,
 }
 
@@ -123,13 +122,13 @@ pub fn build(job: &Job, tell: &mut dyn FnMut(Event)) -> Result<Option<Failed>> {
     if job.offline {
         cargo.arg("--offline");
     }
-    for (name, value) in job.environment {
+    for (name, value) in job.variables.given() {
         match value {
             Some(value) => cargo.env(name, value),
             None => cargo.env_remove(name),
         };
     }
-    let listener = Listener::new(job.environment);
+    let listener = Listener::new(job.variables);
     let mut found = Found { members: job.members, listener, ..Found::default() };
     let mut broken = None;
     let output = cargo::run(cargo, |line| {

@@ -12,9 +12,80 @@ use super::{cargo, wrapper};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use toml_edit::{DocumentMut, Item};
 
-/// Names and values; none stands for a variable that was not set.
+/// Names and values; none stands for a variable that is not set.
 pub type Environment = BTreeMap<String, Option<String>>;
+
+/// Variables as compilers and build scripts see them that cargo starts.
+#[derive(Clone, Debug, Default)]
+pub struct Variables {
+    /// Those that are to have these values, whatever they are now.
+    given: Environment,
+    /// Those of cargo's configuration, with whether they replace the process's own.
+    configured: BTreeMap<String, (String, bool)>,
+}
+
+impl Variables {
+    /// Those of a cargo that runs in this directory.
+    pub fn of(directory: &Path) -> Variables {
+        let mut configured = BTreeMap::new();
+        for file in cargo::configuration(directory) {
+            let Ok(text) = std::fs::read_to_string(&file) else { continue };
+            // The nearest file comes first.
+            for (name, value) in configured_in(&file, &text) {
+                configured.entry(name).or_insert(value);
+            }
+        }
+        Variables { given: Environment::new(), configured }
+    }
+
+    /// The same, but for some.
+    pub fn with(self, given: &Environment) -> Variables {
+        Variables { given: given.clone(), ..self }
+    }
+
+    pub fn given(&self) -> &Environment {
+        &self.given
+    }
+
+    pub fn value(&self, name: &str) -> Option<String> {
+        if let Some(value) = self.given.get(name) {
+            return value.clone();
+        }
+        let configured = self.configured.get(name);
+        let forced = configured.filter(|(_, is_forced)| *is_forced).map(|(value, _)| value.clone());
+        let own = || std::env::var(name).ok();
+        forced.or_else(own).or_else(|| configured.map(|(value, _)| value.clone()))
+    }
+
+    /// Many of them.
+    pub fn values(&self, names: impl IntoIterator<Item = String>) -> Environment {
+        let pair = |name: String| {
+            let value = self.value(&name);
+            (name, value)
+        };
+        names.into_iter().map(pair).collect()
+    }
+}
+
+/// The table `env` of a file of cargo's configuration: values, and whether they are forced.
+fn configured_in(file: &Path, text: &str) -> Vec<(String, (String, bool))> {
+    let Ok(document) = text.parse::<DocumentMut>() else { return Vec::new() };
+    let table = document.get("env").and_then(Item::as_table_like);
+    let one = |(name, item): (&str, &Item)| {
+        let is = |key: &str| item.get(key).and_then(Item::as_bool) == Some(true);
+        let text = item.as_str().or_else(|| item.get("value")?.as_str())?.to_owned();
+        // Relative to where the directory `.cargo` is.
+        let base = file.parent().and_then(Path::parent).filter(|_| is("relative"));
+        let text = match base {
+            Some(base) => base.join(text).to_str()?.to_owned(),
+            None => text,
+        };
+        Some((name.to_owned(), (text, is("force"))))
+    };
+    table.into_iter().flat_map(|table| table.iter()).filter_map(one).collect()
+}
 
 /// What cargo sets for compilers and build scripts.
 const CARGOS: [&str; 12] = [
@@ -74,16 +145,15 @@ pub fn unlike(heard: &[Heard]) -> BTreeSet<&str> {
 /// Listens to cargo's messages.
 #[derive(Default)]
 pub struct Listener {
-    /// Variables with other values than those of the present.
-    given: Environment,
+    variables: Variables,
     /// Variables that a package's build script sets for its crates.
     set: BTreeMap<String, BTreeSet<String>>,
     pub heard: Vec<Heard>,
 }
 
 impl Listener {
-    pub fn new(given: &Environment) -> Listener {
-        Listener { given: given.clone(), ..Listener::default() }
+    pub fn new(variables: &Variables) -> Listener {
+        Listener { variables: variables.clone(), ..Listener::default() }
     }
 
     /// Crates and scripts have ended when cargo tells of them.
@@ -156,12 +226,7 @@ impl Listener {
             let rest = line.strip_prefix("cargo::").or_else(|| line.strip_prefix("cargo:"));
             rest?.strip_prefix("rerun-if-env-changed=").map(str::to_owned)
         };
-        let value = |name: &String| match self.given.get(name) {
-            Some(value) => value.clone(),
-            None => present(name),
-        };
-        let names = text.lines().filter_map(name);
-        names.map(|name| (name.clone(), value(&name))).collect()
+        self.variables.values(text.lines().filter_map(name))
     }
 }
 
@@ -171,17 +236,6 @@ fn unlike_of(list: &Path) -> Option<String> {
     // Cargo appends a hash to most.
     let name = stem.split('-').next().unwrap_or(stem);
     list.with_extension(wrapper::NOTE).exists().then(|| name.to_owned())
-}
-
-/// The environment that whoever packs has.
-pub fn present(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-/// The same for many.
-pub fn now(names: impl Iterator<Item = String>) -> Environment {
-    let pair = |name: String| (name.clone(), present(&name));
-    names.map(pair).collect()
 }
 
 /// The key of what these variables went into, besides what `key` stands for.
@@ -241,13 +295,37 @@ fn unescaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{read, unlike, Environment, Listener};
+    use super::{configured_in, read, unlike, Environment, Listener, Variables};
     use crate::pack::build::Dependency;
     use crate::pack::lock::{Id, Lock};
     use serde_json::json;
 
     fn text(value: &str) -> Option<String> {
         Some(value.to_owned())
+    }
+
+    #[test]
+    fn variables_of_the_configuration() {
+        let written = "[env]\nA = \"1\"\nB = { value = \"2\", force = true }\n\
+                       C = { value = \"d\", relative = true }\nD = 4\n";
+        let file = std::path::Path::new("p/.cargo/config.toml");
+        let joined = std::path::Path::new("p").join("d").to_str().unwrap().to_owned();
+        let expected = [("A", "1", false), ("B", "2", true), ("C", joined.as_str(), false)];
+        let expected = expected.map(|(a, b, is)| (a.to_owned(), (b.to_owned(), is)));
+        assert_eq!(configured_in(file, written), expected);
+        // A test always has this one.
+        let own = std::env::var("PATH").ok();
+        let variables = |forced: bool| Variables {
+            configured: ["PATH", "PRECAST_NOT_SET"]
+                .map(|name| (name.to_owned(), ("x".to_owned(), forced)))
+                .into(),
+            ..Variables::default()
+        };
+        assert_eq!(variables(false).value("PATH"), own);
+        assert_eq!(variables(true).value("PATH"), text("x"));
+        assert_eq!(variables(false).value("PRECAST_NOT_SET"), text("x"));
+        let given = [("PATH".to_owned(), None)].into();
+        assert_eq!(variables(true).with(&given).value("PATH"), None);
     }
 
     #[test]
@@ -272,7 +350,7 @@ mod tests {
         put("build/a/build_script_build-2.d", "# env-dep:D=4\n");
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         let given = Environment::from([("C".into(), text("see"))]);
-        let mut listener = Listener::new(&given);
+        let mut listener = Listener::new(&Variables::default().with(&given));
         for message in [
             json!({"reason": "compiler-artifact", "package_id": "r#a@1.0.0",
                    "target": {"kind": ["custom-build"]},

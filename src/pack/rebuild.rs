@@ -8,7 +8,8 @@ use super::cache::Cache;
 use super::lock::Lock;
 use super::resolve::{self, Package};
 use super::stage::Files;
-use super::{finish, guest, toolchain, wrapper, Features, Made, PackOptions, Report};
+use super::{finish, guest, toolchain, wrapper};
+use super::{Features, Made, PackOptions, Report, Variables};
 use crate::artifact::Artifact;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{Linked, Manifest, Source};
@@ -52,7 +53,7 @@ pub fn rebuild(
         toolchain: &toolchain,
         directory: shared,
         offline,
-        environment: &artifact.manifest.environment,
+        variables: &Variables::of(shared).with(&artifact.manifest.environment),
         cache: &cache,
     };
     let shared = shared.join(&toolchain.key);

@@ -9,7 +9,7 @@
 //! for wasm: it would choose a backend for a system that is not there (rustix). A script that decides by
 //! cargo's profile is refused: a module is the same in every profile.
 
-use super::{cargo, stage};
+use super::{cargo, stage, wrapper};
 use crate::error::{Class, Context, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -177,6 +177,8 @@ fn run(
     for name in &world.removed {
         command.env_remove(name);
     }
+    // The wrapper has it when it runs a script again.
+    command.env_remove(wrapper::UNIT);
     command.envs(&world.set).env(PROFILE, profile).env("OUT_DIR", out);
     if let Some(package) = package {
         command.current_dir(package);

@@ -13,15 +13,18 @@ use super::{script, stage};
 use crate::error::{Class, Context, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Set while cargo runs us as its wrapper.
 pub const WRAPPER: &str = "PRECAST_WRAPPER";
 /// Path of the [`Config`].
 pub const CONFIG: &str = "PRECAST_WRAPPER_CONFIG";
+
+/// What cargo tells a compiler, and no build script.
+pub const UNIT: &str = "CARGO_CRATE_NAME";
 
 /// How a file beside rustc's list of files ends if the crate was not compiled as natively.
 pub const NOTE: &str = "precast-not-native";
@@ -92,7 +95,7 @@ fn wrap(args: &[OsString]) -> Result<i32> {
     let rustc = Path::new(rustc);
     let text: Option<Vec<&str>> = args.iter().map(|arg| arg.to_str()).collect();
     let Some(text) = text else {
-        return Ok(run_to_end(compiler(rustc).args(args), rustc, false)?.code);
+        return pass(compiler(rustc).args(args), rustc);
     };
     let config = Config::read()?;
     let is_probe = std::env::var_os(script::PROBE).is_some();
@@ -103,7 +106,7 @@ fn wrap(args: &[OsString]) -> Result<i32> {
     };
     // Cargo's questions to the compiler must be answered as by the compiler alone.
     if text.iter().any(|arg| arg.starts_with("--print")) {
-        return Ok(run_to_end(compiler(rustc).args(text), rustc, false)?.code);
+        return pass(compiler(rustc).args(text), rustc);
     }
     match value_of(&text, "--target") == Some(&config.target) {
         true => for_wasm(rustc, &text, &config),
@@ -118,86 +121,95 @@ fn compiler(rustc: &Path) -> Command {
     command
 }
 
-/// What a compiler said, if it was kept from cargo.
+/// A compiler that has ended, and what it said that cargo does not know yet.
 struct Ended {
     code: i32,
-    said: Option<Output>,
+    said: Vec<u8>,
 }
 
 impl Ended {
     fn tell(self) -> Result<i32> {
-        if let Some(Output { stdout, stderr, .. }) = self.said {
-            let told = std::io::stdout().write_all(&stdout);
-            told.and_then(|()| std::io::stderr().write_all(&stderr))
-                .context("cannot answer cargo")?;
-        }
+        std::io::stderr().write_all(&self.said).context("cannot answer cargo")?;
         Ok(self.code)
     }
 }
 
-fn run_to_end(command: &mut Command, rustc: &Path, is_kept: bool) -> Result<Ended> {
-    let (status, said) = match is_kept {
-        true => {
-            let output = command.output().at("run", rustc)?;
-            (output.status, Some(output))
+/// Runs the compiler with its messages passed on as they come.
+fn pass(command: &mut Command, rustc: &Path) -> Result<i32> {
+    command.status().at("run", rustc).map(code)
+}
+
+/// Runs the compiler with its complaints held back. That a library can be used already is passed on: cargo
+/// then starts the crates that wait for it.
+fn attempt(mut command: Command, rustc: &Path) -> Result<Ended> {
+    let mut child = command.stderr(Stdio::piped()).spawn().at("run", rustc)?;
+    let mut lines = BufReader::new(child.stderr.take().expect("stderr was piped"));
+    let (mut said, mut line) = (Vec::new(), Vec::new());
+    while lines.read_until(b'\n', &mut line).at("hear", rustc)? > 0 {
+        match line.starts_with(b"{\"$message_type\":\"artifact\"") {
+            true => std::io::stderr().write_all(&line).context("cannot answer cargo")?,
+            false => said.extend_from_slice(&line),
         }
-        false => (command.status().at("run", rustc)?, None),
-    };
+        line.clear();
+    }
+    let status = child.wait().at("wait for", rustc)?;
+    Ok(Ended { code: code(status), said })
+}
+
+fn code(status: ExitStatus) -> i32 {
     if status.code().is_none() {
         // Cargo sees only how we end.
         eprintln!("error: precast: the compiler was ended by a {status}");
     }
-    Ok(Ended { code: status.code().unwrap_or(1), said })
+    status.code().unwrap_or(1)
 }
 
 /// Compiles for wasm with what holds natively, and where that does not compile, with what holds for wasm.
 fn for_wasm(rustc: &Path, args: &[&str], config: &Config) -> Result<i32> {
     let package = Package::from_environment();
-    let (changed, copied) = change(args, &package, config)?;
-    let mut arguments = changed.clone();
-    let is_macro = value_of(args, "--crate-type") == Some("cdylib");
-    if is_macro && config.guest.is_some() {
-        arguments.extend(["--cfg".into(), "proc_macro".into()]);
+    let (mut arguments, copied) = change(args, &package, config)?;
+    // Cargo names the crates that it builds. What a build script tries must fail where it fails.
+    let is_unit =
+        std::env::var(UNIT).is_ok_and(|name| value_of(args, "--crate-name") == Some(&name));
+    if !is_unit || config.guest.is_none() {
+        return pass(compiler(rustc).args(arguments), rustc);
     }
-    let wasm_only = arguments.clone();
-    let host = match is_macro && config.guest.is_some() {
-        true => script::host_cfgs(rustc)?,
-        false => Vec::new(),
+    let with_host = |arguments: &[String]| -> Result<Command> {
+        let cfgs = script::host_cfgs(rustc)?;
+        let cfgs = cfgs.iter().filter(|cfg| is_of_system(cfg));
+        let mut command = compiler(rustc);
+        command.args(arguments).args(cfgs.flat_map(|cfg| ["--cfg", cfg]));
+        Ok(command)
     };
-    let host: Vec<&String> = host.iter().filter(|cfg| is_of_system(cfg)).collect();
-    arguments.extend(host.iter().flat_map(|cfg| ["--cfg".to_owned(), (*cfg).clone()]));
-    let script = package.out_directory.as_deref().filter(|_| !is_macro && config.guest.is_some());
-    let can_differ = !host.is_empty() || script.is_some();
-    let mut ended = run_to_end(compiler(rustc).args(&arguments), rustc, can_differ)?;
+    let plain = |arguments: &[String]| {
+        let mut command = compiler(rustc);
+        command.args(arguments);
+        command
+    };
     let mut is_native = true;
-    if ended.code != 0 && is_macro && !host.is_empty() {
-        is_native = false;
-        ended = run_to_end(compiler(rustc).args(&wasm_only), rustc, true)?;
-    }
-    if let (true, Some(out), Some(directory)) = (ended.code != 0, script, &package.directory) {
-        if let Some((host, wasm)) = script::for_wasm(out, directory)? {
-            let mut command = compiler(rustc);
-            for (name, _) in &host.environment {
-                command.env_remove(name);
-            }
-            command.envs(wasm.environment).env("OUT_DIR", &wasm.out);
-            let mut kept = Vec::new();
-            let mut rest = arguments.iter().peekable();
-            while let Some(argument) = rest.next() {
-                let is_hosts = |cfg: &&&String| host.cfgs.contains(cfg);
-                if argument == "--cfg" && rest.peek().filter(is_hosts).is_some() {
-                    rest.next();
-                } else {
-                    kept.push(argument.clone());
+    let mut ended;
+    if value_of(args, "--crate-type") == Some("cdylib") {
+        arguments.extend(["--cfg".into(), "proc_macro".into()]);
+        ended = attempt(with_host(&arguments)?, rustc)?;
+        if ended.code != 0 {
+            is_native = false;
+            ended = attempt(plain(&arguments), rustc)?;
+        }
+    } else {
+        // If nothing compiles, the first complaints are those of a native build.
+        ended = attempt(plain(&arguments), rustc)?;
+        if ended.code != 0 {
+            if let Some(command) = with_script_for_wasm(rustc, &arguments, &package)? {
+                let other = attempt(command, rustc)?;
+                if other.code == 0 {
+                    (ended, is_native) = (other, false);
                 }
             }
-            kept.extend(wasm.cfgs.into_iter().flat_map(|cfg| ["--cfg".to_owned(), cfg]));
-            let to = format!("/{}/out", package.label);
-            kept.push(format!("--remap-path-prefix={}={to}", path_text(&wasm.out)));
-            let other = run_to_end(command.args(kept), rustc, true)?;
-            // If neither compiles, the first one's errors are those of the native build.
+        }
+        if ended.code != 0 {
+            let other = attempt(with_host(&arguments)?, rustc)?;
             if other.code == 0 {
-                (ended, is_native) = (other, false);
+                ended = other;
             }
         }
     }
@@ -208,6 +220,37 @@ fn for_wasm(rustc: &Path, args: &[&str], config: &Config) -> Result<i32> {
         note(&dep_info, is_native)?;
     }
     ended.tell()
+}
+
+/// The compiler with what the package's build script finds for wasm, if that is something else than what
+/// it has found.
+fn with_script_for_wasm(
+    rustc: &Path,
+    arguments: &[String],
+    package: &Package,
+) -> Result<Option<Command>> {
+    let (Some(out), Some(directory)) = (&package.out_directory, &package.directory) else {
+        return Ok(None);
+    };
+    let Some((host, wasm)) = script::for_wasm(out, directory)? else { return Ok(None) };
+    let mut command = compiler(rustc);
+    for (name, _) in &host.environment {
+        command.env_remove(name);
+    }
+    command.envs(wasm.environment).env("OUT_DIR", &wasm.out);
+    let mut rest = arguments.iter().peekable();
+    while let Some(argument) = rest.next() {
+        let is_hosts = |cfg: &&&String| host.cfgs.contains(cfg);
+        if argument == "--cfg" && rest.peek().filter(is_hosts).is_some() {
+            rest.next();
+        } else {
+            command.arg(argument);
+        }
+    }
+    command.args(wasm.cfgs.iter().flat_map(|cfg| ["--cfg", cfg]));
+    let to = format!("/{}/out", package.label);
+    command.arg(format!("--remap-path-prefix={}={to}", path_text(&wasm.out)));
+    Ok(Some(command))
 }
 
 /// Whether a `cfg` tells the system, not what its processor or the compiler can do.
@@ -241,16 +284,16 @@ fn for_host(rustc: &Path, args: &[&str], config: &Config) -> Result<i32> {
     let mut command = compiler(rustc);
     let name = value_of(args, "--crate-name").unwrap_or_default();
     let Some(guest) = &config.guest else {
-        return Ok(run_to_end(command.args(args), rustc, false)?.code);
+        return pass(command.args(args), rustc);
     };
     if script::is_script(name) {
-        let ended = run_to_end(command.args(args), rustc, false)?;
+        let code = pass(command.args(args), rustc)?;
         let program =
             dep_info(args).map(|list| list.with_extension(std::env::consts::EXE_EXTENSION));
-        if let (0, Some(program)) = (ended.code, program.filter(|program| program.is_file())) {
+        if let (0, Some(program)) = (code, program.filter(|program| program.is_file())) {
             script::replace(&program, &program_file()?)?;
         }
-        return Ok(ended.code);
+        return Ok(code);
     }
     let mut changed: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
     let package = Package::from_environment();
@@ -262,11 +305,11 @@ fn for_host(rustc: &Path, args: &[&str], config: &Config) -> Result<i32> {
     // The macros that it uses may have been rewritten so.
     changed.extend(["--cap-lints".into(), "allow".into(), "--extern".into()]);
     changed.push(format!("{PREFIX}={}", path_text(&guest.attributes)));
-    let ended = run_to_end(command.args(changed).env("PRECAST_NATIVE", "1"), rustc, false)?;
-    if let (0, Some(copied), Some(dep_info)) = (ended.code, copied, dep_info(args)) {
+    let code = pass(command.args(changed).env("PRECAST_NATIVE", "1"), rustc)?;
+    if let (0, Some(copied), Some(dep_info)) = (code, copied, dep_info(args)) {
         name_originals(&dep_info, &copied)?;
     }
-    Ok(ended.code)
+    Ok(code)
 }
 
 /// The arguments of a build script's probe, changed to compile for wasm; none if it only asks, or makes

@@ -209,7 +209,7 @@ const READER: &str = "use proc_macro::TokenStream;\n#[proc_macro]\n\
     pub fn reader(_: TokenStream) -> TokenStream {\n\
     let place = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap();\n\
     let words = std::fs::read_to_string(format!(\"{place}/src/deep/words.txt\")).unwrap();\n\
-    let world = if cfg!(target_family = \"wasm\") { \"wasm\" } else { \"native\" };\n\
+    let world = if std::mem::size_of::<usize>() == 4 { \"wasm\" } else { \"native\" };\n\
     format!(\"\\\"{} {world}\\\"\", words.trim()).parse().unwrap()\n}\n";
 
 /// A macro may read the files of the package that it is used in, and that is a dependency.
@@ -282,7 +282,7 @@ fn the_workspaces_manifest() {
 
 const SPEAKER: &str = "use proc_macro::TokenStream;\n#[proc_macro]\n\
     pub fn speaker(_: TokenStream) -> TokenStream {\n\
-    let world = if cfg!(target_family = \"wasm\") { \"wasm\" } else { \"native\" };\n\
+    let world = if std::mem::size_of::<usize>() == 4 { \"wasm\" } else { \"native\" };\n\
     format!(\"\\\"{} {world}\\\"\", voice::TEXT).parse().unwrap()\n}\n";
 
 /// Cargo compiles what two macros use once, with the features that either enables.
