@@ -171,7 +171,7 @@ impl Pass<'_> {
                 let constants = &mut self.constants;
                 if surroundings::is_constant(&tokens, at, self.source, self.in_use, constants) {
                     let end = tokens[at].span().byte_range().end;
-                    self.edits.push((end..end, "()".to_owned()));
+                    self.edits.push((end..end, surroundings::ASK.to_owned()));
                 }
             }
             let (attributes, after) = self.attributes(&tokens, at);

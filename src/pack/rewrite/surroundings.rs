@@ -1,7 +1,7 @@
 //! What a macro asks of its system and its own directories, where std's answer was fixed by the compiler.
 //!
-//! The constants of `std::env::consts` are functions in the guest's std, since a module runs on any system:
-//! their uses become calls, and where only a constant will do, rustc refuses the call.
+//! The constants of `std::env::consts` have a type of their own in the guest's std, since a module runs on any
+//! system: where they are used, their text is asked for. Where only a constant will do, rustc refuses that.
 //! `env!("CARGO_MANIFEST_DIR")` and `env!("OUT_DIR")` become paths that the runtime knows, unless a macro
 //! includes a file by them.
 
@@ -11,6 +11,9 @@ use std::ops::Range;
 
 /// Text of which one is in every file that can be concerned.
 pub const MARKS: [&str; 3] = [CONSTS, "\"CARGO_MANIFEST_DIR\"", "\"OUT_DIR\""];
+
+/// What gives a constant's text.
+pub const ASK: &str = ".text()";
 
 const CONSTS: &str = "consts";
 const CONSTANTS: [&str; 8] = [
@@ -24,7 +27,7 @@ const CONSTANTS: [&str; 8] = [
     "OS",
 ];
 
-/// A constant, named at `at`, whose value is what a function gives: the function is to be called. `imported`
+/// A constant, named at `at`, whose text is to be asked for. `imported`
 /// gets the constants that a `use` names; `in_use`: the tokens are in the braces of one.
 pub fn is_constant(
     tokens: &[TokenTree],
@@ -125,28 +128,28 @@ mod tests {
     use super::super::tests::check_text as check;
 
     #[test]
-    fn constants_are_called() {
+    fn constants_are_asked() {
         for (before, after) in [
             (
                 "let a = std::env::consts::OS == \"linux\";",
-                "let a = std::env::consts::OS() == \"linux\";",
+                "let a = std::env::consts::OS.text() == \"linux\";",
             ),
-            ("use std as s; f(s::env::consts::OS)", "use std as s; f(s::env::consts::OS())"),
+            ("use std as s; f(s::env::consts::OS)", "use std as s; f(s::env::consts::OS.text())"),
             (
                 "println!(\"{}\", ::std::env::consts::OS)",
-                "println!(\"{}\", ::std::env::consts::OS())",
+                "println!(\"{}\", ::std::env::consts::OS.text())",
             ),
             (
                 "use std::env::consts; fn f() { g(consts::ARCH, consts::FAMILY) }",
-                "use std::env::consts; fn f() { g(consts::ARCH(), consts::FAMILY()) }",
+                "use std::env::consts; fn f() { g(consts::ARCH.text(), consts::FAMILY.text()) }",
             ),
             (
                 "use std::env::consts::{OS, ARCH}; fn f() { g(OS, s.OS, ARCH, T::ARCH) }",
-                "use std::env::consts::{OS, ARCH}; fn f() { g(OS(), s.OS, ARCH(), T::ARCH) }",
+                "use std::env::consts::{OS, ARCH}; fn f() { g(OS.text(), s.OS, ARCH.text(), T::ARCH) }",
             ),
             (
                 "use std::{env::consts::{self, OS}, fs}; fn f() { g(OS) }",
-                "use std::{env::consts::{self, OS}, fs}; fn f() { g(OS()) }",
+                "use std::{env::consts::{self, OS}, fs}; fn f() { g(OS.text()) }",
             ),
         ] {
             check(before, after);
