@@ -115,7 +115,7 @@ impl Store {
                 self.cache.remove(ARTIFACT, &key.id())?;
                 return Ok(None);
             };
-            let files = embed::embed(&artifact::read(&bytes)?)?;
+            let files = embed::embed_with(&artifact::read(&bytes)?, grants)?;
             self.cache.put(SHIM, &name, |entry| {
                 files.iter().try_for_each(|(path, body)| stage::put(&entry.join(path), body))
             })?;

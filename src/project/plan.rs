@@ -12,6 +12,7 @@ use super::outcome::{Outcome, Treated};
 use super::{later, Request};
 use crate::artifact;
 use crate::error::Result;
+use crate::manifest::Capabilities;
 use crate::pack::batch::{Locked, Project, Wanted};
 use crate::pack::stage::hash_of;
 use crate::pack::{cargo, program, Report};
@@ -254,9 +255,8 @@ impl Plan {
     }
 
     /// What the workspace grants to a package's macros besides what they may do anyway.
-    pub fn grants(&self, name: &str) -> Result<crate::manifest::Capabilities> {
-        let _ = (name, &self.settings);
-        Ok(Default::default())
+    pub fn grants(&self, name: &str) -> Result<Capabilities> {
+        Capabilities::granted(&self.settings, name)
     }
 
     /// Removes what cargo finds fresh in the target directories though it is not what this plan would
