@@ -121,6 +121,7 @@ fn answers_are_native() {
             ("args", ""),
             ("process", ""),
             ("consts", ""),
+            ("math", ""),
             ("env", "PROBE_NONE"),
             ("env", "CARGO_CRATE_NAME"),
             ("env", "HOME"),

@@ -21,6 +21,7 @@ mod errno;
 mod hasher;
 mod heap;
 mod libc;
+mod libm;
 mod literal;
 mod locate;
 mod process;

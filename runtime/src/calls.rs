@@ -110,6 +110,8 @@ pub enum Number {
     REAL_PATH,
     /// What std tells of the process and the system.
     ABOUT,
+    /// A function of the system's mathematical library.
+    LIBM,
     /// As many there are; no call.
     COUNT,
 }
@@ -208,4 +210,5 @@ pub const CALLS: &[Call] = &[
     precast("variable", &[I, I], &[]),
     precast("real_path", &[I, I], &[L]),
     precast("about", &[I], &[L]),
+    precast("libm", &[I, L, L], &[L]),
 ];

@@ -79,6 +79,17 @@ part! {
 }
 
 part! {
+    libm {
+        use super::libm::libm;
+    }
+    {
+        fn libm(_: u32, _: u64, _: u64) -> u64 {
+            0
+        }
+    }
+}
+
+part! {
     about {
         use super::wasi::{about, About};
 
@@ -220,6 +231,7 @@ impl<'a> Session<'a> {
             }
             calls::CAUGHT => Ok(self.caught()),
             calls::ABOUT => Ok(self.about(a)),
+            calls::LIBM => Ok(libm(a, args.long(1), args.long(2))),
             #[cfg(all(precast_nightly, proc_macro))]
             calls::UNSTABLE => super::unstable::ask(&mut self.tokens, args, memory),
             // `join` is not there; nothing else is asked for then, or gives 0.

@@ -97,6 +97,13 @@ part! {
     }
 }
 part! {
+    libm {
+        mod libm;
+    }
+    {
+    }
+}
+part! {
     spans {
         #[cfg_attr(not(proc_macro), path = "../../src/expand/spans.rs")]
         mod spans;

@@ -286,7 +286,7 @@ fn is_file(call: u32) -> bool {
 pub struct Args<'a>(pub &'a [u64]);
 
 impl<'a> Args<'a> {
-    fn long(&self, i: usize) -> u64 {
+    pub fn long(&self, i: usize) -> u64 {
         if i < self.0.len() {
             self.0[i]
         } else {

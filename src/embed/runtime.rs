@@ -36,6 +36,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("kernel/windows.rs", include_str!("../../runtime/src/kernel/windows.rs")),
     ("kernel/x86_64.rs", include_str!("../../runtime/src/kernel/x86_64.rs")),
     ("lib.rs", include_str!("../../runtime/src/lib.rs")),
+    ("libm.rs", include_str!("../../runtime/src/libm.rs")),
     ("macros.rs", include_str!("../../runtime/src/macros.rs")),
     ("memory.rs", include_str!("../../runtime/src/memory.rs")),
     ("place.rs", include_str!("../../runtime/src/place.rs")),

@@ -54,10 +54,10 @@ pub(crate) struct Options {
     #[arg(long = "feature-set", value_name = "FEATURES", value_parser = feature_set)]
     pub(crate) sets: Vec<Features>,
 
-    /// Let the macros also read below a directory, an environment variable (`NAME*`: all of a
-    /// prefix), or write below a directory of the target directory; `$NAME/DIR` begins with what a
-    /// variable says where the macro runs
-    #[arg(long = "grant", value_name = "read=DIR|env=NAME|write=DIR", value_parser = grant)]
+    /// Let the macros also read below a directory (`read=DIR`) or an environment variable
+    /// (`env=NAME`; `NAME*`: all of a prefix), or write below the target directory
+    /// (`write=target/DIR`); `$NAME/DIR` begins with what a variable says where the macro runs
+    #[arg(long = "grant", value_name = "KIND=WHAT", value_parser = grant)]
     pub(crate) grants: Vec<Capabilities>,
 
     /// Rust source with uses of the macros: what they run comes first in the module, which makes

@@ -20,6 +20,7 @@ const FILES: &[(&str, &str)] = &[
     ("heap.rs", include_str!("../../guest/src/heap.rs")),
     ("lib.rs", include_str!("../../guest/src/lib.rs")),
     ("libc.rs", include_str!("../../guest/src/libc.rs")),
+    ("libm.rs", include_str!("../../guest/src/libm.rs")),
     ("literal.rs", include_str!("../../guest/src/literal.rs")),
     ("locate.rs", include_str!("../../guest/src/locate.rs")),
     ("process.rs", include_str!("../../guest/src/process.rs")),
