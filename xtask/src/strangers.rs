@@ -6,7 +6,7 @@
 //! about a package is known before, so a difference here is one that nobody looked for.
 
 mod package;
-mod record;
+pub mod record;
 mod sides;
 mod sources;
 
