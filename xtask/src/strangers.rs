@@ -5,6 +5,7 @@
 //! documentation, its tests and its examples, and those of the package that re-exports it. Nothing
 //! about a package is known before, so a difference here is one that nobody looked for.
 
+mod mutants;
 mod package;
 pub mod record;
 mod sides;
