@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Files of one package that are compared: tests first, then examples, then documentation.
-const SOURCES_MAX: usize = 16;
+const SOURCES_MAX: usize = 8;
 const PACK_SECONDS: u64 = 300;
 
 struct Options {

@@ -18,7 +18,7 @@ const BUILD_SECONDS: u64 = 200;
 const TOO_LONG: &str = "it takes too long to build";
 const PROGRAM_SECONDS: u64 = 20;
 /// Of each source that compiles.
-const MUTANTS: usize = 4;
+const MUTANTS: usize = 3;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Side {
