@@ -10,6 +10,7 @@ mod invocation;
 pub(crate) mod kept;
 mod library;
 pub(crate) mod record;
+mod refusal;
 
 use super::later;
 use super::missing::Missing;
@@ -120,7 +121,11 @@ fn compile(
     }
     let words = [&invocation.programs[..], &invocation.args[..]].concat();
     let Some(command) = command else {
-        return Ok(become_compiler(&words.iter().map(OsString::from).collect::<Vec<_>>()));
+        let shims = refusal::shims(invocation);
+        return match &context.plan {
+            Some(plan) if !shims.is_empty() => refusal::listen(&words, &shims, plan, &context.store),
+            _ => Ok(become_compiler(&words.iter().map(OsString::from).collect::<Vec<_>>())),
+        };
     };
     let output = command.start(&words[0], &words[1..]).output();
     let output = output.map_err(|error| {
