@@ -122,6 +122,7 @@ fn answers_are_native() {
             ("process", ""),
             ("consts", ""),
             ("math", ""),
+            ("threads", ""),
             ("env", "PROBE_NONE"),
             ("env", "CARGO_CRATE_NAME"),
             ("env", "HOME"),
@@ -184,6 +185,7 @@ fn refusals_are_told() {
             ("read", "$BASE/../../untold.txt"),
             ("list", "$BASE/../.."),
             ("keep", "$BASE/out.txt"),
+            ("thread", ""),
         ],
     );
     fs::write(project.folder.with_file_name("told.txt"), "mine").unwrap();
@@ -202,17 +204,18 @@ fn refusals_are_told() {
     once("read = [\"..\"]\n");
     once("read = [\"../told.txt\"]\n");
     once("app/out.txt`\nonly directories below target can be granted to be written");
-    once("`app` (bin \"app\") generated 4 warnings");
+    once("cannot have this: `a thread`\nit runs in a sandbox\n");
+    once("`app` (bin \"app\") generated 5 warnings");
     assert_eq!(stderr.matches("[workspace.metadata.precast.grants.surroundings]\n").count(), 3);
     // Cargo has kept them, for when nothing is compiled, and for programs.
     let again = project.cargo(&["build", "--target-dir", "../packed"]);
-    assert!(text(&again.stderr).contains("generated 4 warnings"), "{}", text(&again.stderr));
+    assert!(text(&again.stderr).contains("generated 5 warnings"), "{}", text(&again.stderr));
     let again = project.cargo(&["build", "--target-dir", "../packed", "--message-format", "json"]);
     let messages: Vec<Value> =
         text(&again.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let told = messages.iter().filter(|message| message["reason"] == "compiler-message");
     let told: Vec<&Value> = told.map(|message| &message["message"]).collect();
-    assert_eq!(told.len(), 4);
+    assert_eq!(told.len(), 5);
     assert!(told.iter().all(|message| message["level"] == "warning"));
     let rendered = told[0]["rendered"].as_str().unwrap();
     assert!(rendered.contains("may not use the environment variable `PROBE_FLAG`"), "{rendered}");
