@@ -348,25 +348,41 @@ fn vendored_crates_keep_to_themselves() {
     project.embed(&Capabilities::default());
     // Cargo compiles such a package in its own directory.
     let app = project.folder.join("app");
-    let library = project.folder.join("libsurroundings.so");
     let shim = project.folder.join("shim").join(NAME);
-    let rustc = |folder: &Path, arguments: &[&OsStr]| {
+    let stderr = compile(&app, &shim, &shim);
+    assert!(stderr.contains("vendored/.env`\n"), "{stderr}");
+    let program = Command::new(app.join("main")).output().unwrap();
+    assert_eq!(text(&program.stdout), "Err(PermissionDenied)\nErr(NotFound)\n");
+}
+
+/// Compiled in the original's place, a shim finds the files beside the original.
+#[test]
+fn own_files_beside_the_original() {
+    let project = Project::new("beside", &[("own", "")]);
+    let native = project.native();
+    project.embed(&Capabilities::default());
+    let shim = project.folder.join("shim").join(NAME);
+    fs::remove_dir_all(shim.join("source/words")).unwrap();
+    let app = project.folder.join("app");
+    assert_eq!(compile(&app, &shim, &fixture()), "");
+    let program = Command::new(app.join("main")).output().unwrap();
+    equal(&text(&program.stdout), &native);
+}
+
+/// Compiles the shim, as that of the package in `original`, and then the application, each in its own
+/// directory; what the compiler says of that.
+fn compile(app: &Path, shim: &Path, original: &Path) -> String {
+    let rustc = |folder: &Path, package: &Path, arguments: &[&str]| {
         let mut rustc = Command::new("rustc");
-        rustc.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).args(arguments);
+        rustc.current_dir(folder).env("CARGO_MANIFEST_DIR", package);
+        rustc.arg("--edition=2021").args(arguments);
         let output = rustc.output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stderr)
     };
-    let own = "--edition=2021 --crate-type=proc-macro --crate-name=surroundings src/lib.rs -o";
-    let mut arguments: Vec<&OsStr> = own.split(' ').map(OsStr::new).collect();
-    arguments.push(library.as_os_str());
-    rustc(&shim, &arguments);
-    let library = format!("--extern=surroundings={}", library.display());
-    let mut arguments: Vec<&OsStr> =
-        "--edition=2021 src/main.rs".split(' ').map(OsStr::new).collect();
-    arguments.push(library.as_ref());
-    let stderr = rustc(&app, &arguments);
-    assert!(stderr.contains("vendored/.env`\n"), "{stderr}");
-    let program = Command::new(app.join("main")).output().unwrap();
-    assert_eq!(text(&program.stdout), "Err(PermissionDenied)\nErr(NotFound)\n");
+    let library = app.join(format!("libsurroundings{}", std::env::consts::DLL_SUFFIX));
+    let library = library.to_str().unwrap();
+    let own = ["--crate-type=proc-macro", "--crate-name=surroundings", "src/lib.rs", "-o", library];
+    rustc(shim, original, &own);
+    rustc(app, app, &["src/main.rs", "--extern", &format!("surroundings={library}")])
 }
