@@ -523,3 +523,19 @@ impl Features {
         (Features { names, no_default: true, ..Features::default() }, with_assertions)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::portable;
+    use std::path::Path;
+
+    #[test]
+    fn paths_of_this_machine_are_found() {
+        let shared = Path::new("/cache/build/0123");
+        let error =
+            portable(b"\0\x01/cache/build/0123/staged/a-1.0.0/words\0more", shared).unwrap_err();
+        assert!(error.to_string().ends_with(": /cache/build/0123/staged/a-1.0.0/words"), "{error}");
+        assert!(error.help_text().is_some());
+        assert!(portable(b"/cache/build/012/staged/precast/source/a-1.0.0", shared).is_ok());
+    }
+}

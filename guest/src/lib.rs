@@ -84,5 +84,10 @@ pub mod __precast {
             pub use crate::surroundings::id;
             pub use ::std::process::*;
         }
+
+        pub mod thread {
+            pub use crate::surroundings::available_parallelism;
+            pub use ::std::thread::*;
+        }
     }
 }

@@ -112,6 +112,8 @@ pub enum Number {
     ABOUT,
     /// A function of the system's mathematical library.
     LIBM,
+    /// The macro asks for what no module has, named by a text.
+    REFUSED,
     /// As many there are; no call.
     COUNT,
 }
@@ -211,4 +213,5 @@ pub const CALLS: &[Call] = &[
     precast("real_path", &[I, I], &[L]),
     precast("about", &[I], &[L]),
     precast("libm", &[I, L, L], &[L]),
+    precast("refused", &[I, I], &[]),
 ];

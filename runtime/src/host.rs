@@ -187,6 +187,7 @@ impl<'a> Session<'a> {
             | calls::PARSE_LITERAL
             | calls::IDENT
             | calls::VARIABLE
+            | calls::REFUSED
             | calls::REAL_PATH => match str::from_utf8(tri!(memory.read(a, b))) {
                 Ok(text) if call == calls::PANIC as u32 => {
                     Err(Fault::Panic(match placed(self.wasi.own, text) {
@@ -272,6 +273,10 @@ impl<'a> Session<'a> {
             }
             calls::VARIABLE => {
                 self.wasi.environ.asked(text);
+                0
+            }
+            calls::REFUSED => {
+                self.wasi.refuse(text);
                 0
             }
             _ => self.real_path(text),

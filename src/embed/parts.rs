@@ -30,7 +30,7 @@ const PARTS: [Part; 11] = [
     ("environ", |uses| uses.call(is_environ)),
     ("files", |uses| uses.call(is_file)),
     ("writes", |uses| uses.writes && uses.call(is_file)),
-    ("place", |uses| uses.call(is_environ) || uses.call(is_file)),
+    ("place", |uses| uses.call(is_environ) || uses.call(is_file) || uses.call(|c| c == "refused")),
     ("libm", |uses| uses.call(|call| call == "libm")),
     ("own", |uses| uses.own),
     ("about", |uses| uses.call(|call| call == "about")),

@@ -48,6 +48,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("wasi/about.rs", include_str!("../../runtime/src/wasi/about.rs")),
     ("wasi/environ.rs", include_str!("../../runtime/src/wasi/environ.rs")),
     ("wasi/files.rs", include_str!("../../runtime/src/wasi/files.rs")),
+    ("wasi/files/own.rs", include_str!("../../runtime/src/wasi/files/own.rs")),
     ("wasi/files/writes.rs", include_str!("../../runtime/src/wasi/files/writes.rs")),
     ("wasi/refusal.rs", include_str!("../../runtime/src/wasi/refusal.rs")),
     ("wasi/system.rs", include_str!("../../runtime/src/wasi/system.rs")),

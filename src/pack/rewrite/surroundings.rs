@@ -11,7 +11,8 @@ use proc_macro2::{Delimiter, Group, TokenTree};
 use std::ops::Range;
 
 /// Text of which one is in every file that can be concerned.
-pub const MARKS: [&str; 9] = [
+pub const MARKS: [&str; 10] = [
+    "available_parallelism",
     "consts",
     "current_exe",
     "home_dir",
@@ -23,8 +24,9 @@ pub const MARKS: [&str; 9] = [
     "\"OUT_DIR\"",
 ];
 
-/// What the guest has of `std::env`.
-const ENV: [&str; 5] = ["consts", "current_exe", "home_dir", "temp_dir", "vars"];
+/// What the guest has of `std::env` and `std::thread`.
+const ENV: [&str; 6] =
+    ["available_parallelism", "consts", "current_exe", "home_dir", "temp_dir", "vars"];
 
 const CONSTS: &str = "consts";
 const CONSTANTS: [&str; 8] = [
@@ -43,7 +45,7 @@ pub fn is_concerned(source: &str) -> bool {
     ENV.iter().any(|word| source.contains(word))
 }
 
-/// Whether `tokens[at]` is a `std` whose path leads into `std::env`.
+/// Whether `tokens[at]` is a `std` whose path leads into `std::env` or `std::thread`.
 pub fn leads(tokens: &[TokenTree], at: usize) -> bool {
     let is_std = ident(tokens.get(at)).as_deref() == Some("std");
     is_std && begins(tokens, at) && are_colons(tokens, at + 1) && reaches(&tokens[at + 3..])
@@ -51,7 +53,9 @@ pub fn leads(tokens: &[TokenTree], at: usize) -> bool {
 
 fn reaches(tokens: &[TokenTree]) -> bool {
     match tokens.first() {
-        Some(TokenTree::Ident(word)) => word == "env" && tokens.get(1).and_then(punct) != Some('!'),
+        Some(TokenTree::Ident(word)) => {
+            (word == "env" || word == "thread") && tokens.get(1).and_then(punct) != Some('!')
+        }
         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
             let inside: Vec<TokenTree> = group.stream().into_iter().collect();
             inside.split(is_comma).any(reaches)
