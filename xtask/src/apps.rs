@@ -96,7 +96,7 @@ fn one(name: &str, precast: &Path) -> Result<String> {
     // What was built takes gigabytes.
     clear(&app.targets())?;
     Ok(format!(
-        "{}: {} packages, {n_macros} macros precompiled, {n_passed} tests pass on both sides",
+        "{}: packages: {}, macro packages precompiled: {n_macros}, tests that pass on both sides: {n_passed}",
         name.replace('@', " "),
         packages(&app.place)?
     ))
