@@ -99,14 +99,17 @@ pub fn build(job: &Job, tell: &mut dyn FnMut(Event)) -> Result<Option<Failed>> {
         remap: Vec::new(),
         flags: vec!["-Cstrip=none".into(), format!("-Clink-arg=-zstack-size={STACK_BYTES}")],
     };
-    let mut cargo = cargo::command(job.directory);
+    let mut cargo = match &job.toolchain.cargo {
+        Some(program) => cargo::command_of(program.into(), job.directory),
+        None => cargo::command(job.directory),
+    };
     wrapper::configure(&mut cargo, &config, job.staged)?;
     cargo.env("RUSTC", &job.toolchain.rustc);
     // A C compiler would be this machine's own: no other would give the same bytes.
     for tool in ["CC_wasm32_wasip1", "CXX_wasm32_wasip1", "AR_wasm32_wasip1"] {
         cargo.env(tool, NO_C);
     }
-    cargo.args(["build", "--workspace", "--lib", "--keep-going"]);
+    cargo.args(["build", "--quiet", "--workspace", "--lib", "--keep-going"]);
     cargo.args(["--profile", "precast", "--target", TARGET, "--message-format", "json"]);
     cargo.arg("--manifest-path").arg(job.staged.join("Cargo.toml"));
     cargo.arg("--target-dir").arg(job.shared.join("target"));

@@ -25,7 +25,11 @@ const REMOVED_PREFIXES: [&str; 3] = ["CARGO_PROFILE_", "CARGO_TARGET_WASM32_", "
 
 /// A cargo command that runs in `directory`, where its configuration is looked for.
 pub fn command(directory: &Path) -> Command {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    command_of(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")), directory)
+}
+
+/// The same of this cargo.
+pub fn command_of(program: OsString, directory: &Path) -> Command {
     let mut cargo = Command::new(program);
     cargo.current_dir(directory);
     for (name, _) in std::env::vars_os() {

@@ -133,8 +133,9 @@ fn change(args: &[&str]) -> Result<(Vec<String>, Option<Copied>)> {
     }
     let mut copy = None;
     if let (Some(at), Some(package)) = (input(args), &package.directory) {
-        let inside = Path::new(args[at]);
-        let inside = inside.strip_prefix(package).unwrap_or(inside);
+        // A member's file is named from where its workspace is.
+        let file = std::env::current_dir().unwrap_or_default().join(args[at]);
+        let inside = file.strip_prefix(package).unwrap_or(Path::new(args[at]));
         if config.guest.is_some() {
             let is_old = matches!(value_of(args, "--edition"), None | Some("2015"));
             let root = is_old.then(|| inside.to_string_lossy().replace('\\', "/"));
