@@ -1,8 +1,8 @@
 //! Compiles a workspace of staged packages to wasm with cargo.
 
+use super::lock::Id;
 use super::toolchain::{Toolchain, TARGET};
 use super::wrapper::{self, Config};
-use super::lock::Id;
 use super::{assertions, cargo};
 use crate::error::{Class, Context, Error, Result};
 use serde_json::Value;
@@ -110,6 +110,8 @@ pub fn build(job: &Job, tell: &mut dyn FnMut(Event)) -> Result<Option<Failed>> {
         cargo.env(tool, NO_C);
     }
     cargo.args(["build", "--quiet", "--workspace", "--lib", "--keep-going"]);
+    // The workspace's own choice stands in the package beside the members.
+    cargo.arg("--no-default-features");
     cargo.args(["--profile", "precast", "--target", TARGET, "--message-format", "json"]);
     cargo.arg("--manifest-path").arg(job.staged.join("Cargo.toml"));
     cargo.arg("--target-dir").arg(job.shared.join("target"));
@@ -258,7 +260,9 @@ fn failures(
         let version = words.next().and_then(|word| word.strip_prefix('v')).map(str::to_owned);
         let mut text = format!("{line}\n");
         while let Some(more) = lines.next_if(|line| {
-            !is_head(line) && !line.starts_with("error: precast: ") && !line.starts_with("warning: build failed")
+            !is_head(line)
+                && !line.starts_with("error: precast: ")
+                && !line.starts_with("warning: build failed")
         }) {
             text += &format!("{more}\n");
         }
@@ -280,7 +284,8 @@ impl Failed {
 
     /// The error of a package that needs the crates for which `needs` holds, by name and version.
     pub fn error(&self, needs: &dyn Fn(&str, Option<&str>) -> bool) -> Error {
-        let needed = self.crates.iter().filter(|(name, version, _)| needs(name, version.as_deref()));
+        let needed =
+            self.crates.iter().filter(|(name, version, _)| needs(name, version.as_deref()));
         let texts: Vec<&str> = needed.map(|(.., text)| text.as_str()).collect();
         match texts.is_empty() {
             true => explain(&self.stderr),
@@ -326,7 +331,10 @@ impl Progress<'_> {
             [one] => one.clone(),
             many => format!("{} packages", many.len()),
         };
-        let left = self.start.elapsed().mul_f64((n_crates - self.n_compiled) as f64 / self.n_compiled as f64);
+        let left = self
+            .start
+            .elapsed()
+            .mul_f64((n_crates - self.n_compiled) as f64 / self.n_compiled as f64);
         let left = match left.as_secs() {
             0..3 => String::new(),
             seconds => format!(", about {seconds} s left"),
