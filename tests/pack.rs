@@ -288,7 +288,8 @@ fn equal_bytes_from_anywhere() {
     assert_eq!(value["cached"], true);
     assert!(artifact(&first) == artifact(&second));
 
-    // A cache with nothing but the standard library, in another place.
+    // A cache with nothing but the standard library, in another place: the guest is compiled again,
+    // while another directory is the current one.
     let cold = directory("cold").join("cache");
     if cache().join("sysroot").exists() {
         copy(&cache().join("sysroot"), &cold.join("sysroot"));

@@ -255,7 +255,7 @@ mod tests {
         [[package]]\nname = \"app\"\nversion = \"0.1.0\"\ndependencies = [\n \"m\",\n \"other\",\n]\n\n\
         [[package]]\nname = \"m\"\nversion = \"1.0.0\"\n\
         source = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"aa\"\n\
-        dependencies = [\n \"syn 1.0.9\",\n \"syn 1.0.10 (git+https://x.y/syn?branch=b)\",\n]\n\n\
+        dependencies = [\n \"syn 1.0.10 (git+https://x.y/syn?branch=b)\",\n \"syn 1.0.9\",\n]\n\n\
         [[package]]\nname = \"other\"\nversion = \"1.0.0\"\n\n\
         [[package]]\nname = \"syn\"\nversion = \"1.0.9\"\n\
         source = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"bb\"\n\n\
@@ -274,7 +274,7 @@ mod tests {
         let lock = Lock::parse(TEXT).unwrap();
         let root = lock.find("m", "1.0.0", None).unwrap();
         let direct = lock.dependencies(root).to_vec();
-        assert_eq!(direct[1].git(), Some("https://x.y/syn?branch=b"));
+        assert_eq!(direct[0].git(), Some("https://x.y/syn?branch=b"));
         let alone = lock.alone(root, &direct).text();
         let expected = "version = 4\n\n\
             [[package]]\nname = \"m\"\nversion = \"1.0.0\"\n\
@@ -284,7 +284,7 @@ mod tests {
             [[package]]\nname = \"syn\"\nversion = \"1.0.10\"\n\
             source = \"git+https://x.y/syn?branch=b#0123\"\n";
         assert!(alone.ends_with(expected), "{alone}");
-        assert_eq!(lock.patches(), [("crates-io", &direct[1])]);
+        assert_eq!(lock.patches(), [("crates-io", &direct[0])]);
     }
 
     #[test]
