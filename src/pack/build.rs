@@ -16,6 +16,10 @@ use std::time::Instant;
 /// (631 kB for 1229) and takes a third off the image (261 kB for 406) and half off the time until
 /// the first expansion is done (25 ms for 49), for 13 % more time in long expansions. `z` costs 55 %.
 /// The guest and the standard library, where most of the time goes, are at 3 in any case.
+///
+/// Of the 8.4 s of processor time that serde_derive's own crate takes, fat LTO is 4.6 and the
+/// optimisation before it 2.5. Thin LTO takes 8.5 s for a linked module of 1551 kB instead of 1386, none
+/// 7.3 s for 3003 kB.
 const PROFILE: [&str; 11] = [
     "inherits='release'",
     "opt-level='s'",
