@@ -40,6 +40,11 @@ pub const FLAGS: [&str; 4] = ["-Copt-level=s", "-Clto=fat", "-Ccodegen-units=1",
 /// Bytes of the module's own stack, which lies in its memory.
 const STACK_BYTES: u32 = 4 << 20;
 
+const FAILED: &str = "the package does not compile for wasm";
+
+/// A disk with less is full: a compiler's file is larger.
+const SPACE_MIN: u64 = 1 << 20;
+
 /// The name of a program that does not exist; build scripts complain of it.
 const NO_C: &str = "no-c-compiler-for-packed-macros";
 
@@ -90,6 +95,8 @@ pub struct Failed {
     /// Name, version if it is known, and what was said of each crate that failed.
     crates: Vec<(String, Option<String>, String)>,
     stderr: String,
+    /// There was no space left where cargo writes: linkers then say anything.
+    is_full: bool,
 }
 
 /// Builds the members, each as far as it can be. None if everything was compiled.
@@ -134,7 +141,12 @@ pub fn build(job: &Job, tell: &mut dyn FnMut(Event)) -> Result<Option<Failed>> {
     if let Some(error) = broken {
         return Err(error);
     }
-    let failed = || Failed { crates: failures(&output.stderr, &found.said), stderr: output.stderr };
+    let is_full = || fs4::available_space(job.shared).is_ok_and(|left| left < SPACE_MIN);
+    let failed = || Failed {
+        crates: failures(&output.stderr, &found.said),
+        is_full: is_full(),
+        stderr: output.stderr,
+    };
     Ok((!output.success).then(failed))
 }
 
@@ -291,9 +303,10 @@ impl Failed {
         let needed =
             self.crates.iter().filter(|(name, version, _)| needs(name, version.as_deref()));
         let texts: Vec<&str> = needed.map(|(.., text)| text.as_str()).collect();
-        match texts.is_empty() {
-            true => explain(&self.stderr),
-            false => explain(&texts.concat()),
+        let text = if texts.is_empty() { self.stderr.clone() } else { texts.concat() };
+        match self.is_full {
+            true => cargo::failure_by(FAILED, &text, Some(cargo::no_space())),
+            false => explain(&text),
         }
     }
 }
@@ -311,7 +324,7 @@ fn explain(stderr: &str) -> Error {
             "a packed macro is one wasm module: it cannot link C libraries or use the network",
         );
     }
-    cargo::failure("the package does not compile for wasm", stderr)
+    cargo::failure(FAILED, stderr)
 }
 
 /// How far a build is.

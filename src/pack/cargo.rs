@@ -122,6 +122,11 @@ fn killed(_status: &std::process::ExitStatus) -> bool {
 
 /// What cargo wrote as an error, with its cause and help where that is not the package itself.
 pub fn failure(what: &str, stderr: &str) -> Error {
+    failure_by(what, stderr, trouble(stderr))
+}
+
+/// The same where the cause is known.
+pub fn failure_by(what: &str, stderr: &str, trouble: Option<Trouble>) -> Error {
     let stderr = stderr.trim();
     let shown: Vec<&str> = stderr
         .lines()
@@ -129,7 +134,7 @@ pub fn failure(what: &str, stderr: &str) -> Error {
         .take(LINES_SHOWN_MAX)
         .collect();
     let shown = if shown.is_empty() { stderr.to_owned() } else { shown.join("\n") };
-    if let Some(trouble) = trouble(stderr) {
+    if let Some(trouble) = trouble {
         let message = format!("{what}: {}:\n{shown}", trouble.cause);
         return Error::new(trouble.class, message).help(trouble.help);
     }
@@ -150,6 +155,14 @@ pub struct Trouble {
     help: &'static str,
 }
 
+pub fn no_space() -> Trouble {
+    Trouble {
+        class: Class::Other,
+        cause: "the disk is full".into(),
+        help: "free some space, or set PRECAST_CACHE_DIR to a directory on another disk",
+    }
+}
+
 /// What cargo, the compiler or the linker complained of, if the machine is the cause.
 pub fn trouble(stderr: &str) -> Option<Trouble> {
     let mentions = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
@@ -161,10 +174,7 @@ pub fn trouble(stderr: &str) -> Option<Trouble> {
         "Disk quota exceeded",
         "os error 112)",
     ]) {
-        return other(
-            "the disk is full",
-            "free some space, or set PRECAST_CACHE_DIR to a directory on another disk",
-        );
+        return Some(no_space());
     }
     if mentions(&["Read-only file system", "Permission denied (os error 13)"]) {
         return other(
@@ -234,9 +244,11 @@ const NETWORK: [&str; 7] = [
 const ENDED: [(u32, &str); 6] =
     [(1, "SIGHUP"), (2, "SIGINT"), (7, "SIGBUS"), (9, "SIGKILL"), (15, "SIGTERM"), (24, "SIGXCPU")];
 
-/// The signal that ended a compiler or linker from outside.
+/// The signal that ended a compiler or linker from outside: `signal: 9`, or, as other compilers
+/// write, `terminated with signal 9`.
 fn ended_by(stderr: &str) -> Option<(u32, &'static str)> {
-    stderr.split("signal: ").skip(1).find_map(|rest| {
+    let rests = ["signal: ", "terminated with signal "].map(|word| stderr.split(word).skip(1));
+    rests.into_iter().flatten().find_map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let number: u32 = rest[..end].parse().ok()?;
         ENDED.into_iter().find(|(signal, _)| *signal == number)
@@ -284,6 +296,12 @@ mod tests {
              error: could not compile `m` (lib) due to 1 previous error\n",
             Class::Other,
             "signal 15 (SIGTERM)",
+        );
+        check(
+            "error: linking with `cc` failed: exit status: 1\n  = note: collect2: fatal error: ld \
+             terminated with signal 7 [Bus error]\n",
+            Class::Other,
+            "signal 7 (SIGBUS)",
         );
         check(
             "error: failed to write `/c/libsyn.rmeta`: No space left on device (os error 28)\n\n\
