@@ -193,7 +193,7 @@ pub fn trouble(stderr: &str) -> Option<Trouble> {
     if let Some((signal, name)) = ended_by(stderr) {
         return other(
             &format!("a compiler was ended by signal {signal} ({name})"),
-            "try again; the system ends processes when memory is short",
+            "try again; the system ends processes when memory is short, or the disk full (SIGBUS)",
         );
     }
     if mentions(&["could not execute process", "Too many open files", "os error 11)"])
