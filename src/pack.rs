@@ -55,11 +55,11 @@ pub(crate) use collect::{ENVIRONMENT, READABLE};
 pub(crate) use rebuild::{published, rebuild, Rebuilt};
 
 use crate::artifact::{self, Artifact, Module};
+use crate::embed;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{self, is_choice, Capabilities, Manifest, Set, ASSERTIONS};
 use crate::scratch::Scratch;
 use crate::store::cache;
-use crate::embed;
 use batch::{Builder, Request};
 use cache::Cache;
 use lock::Lock;
@@ -165,6 +165,8 @@ pub struct Outcome {
     pub image_bytes: usize,
     /// The module came from the cache.
     pub cached: bool,
+    /// No lock file chose the versions of its dependencies: they are the newest.
+    pub is_newest: bool,
     pub time: Duration,
     /// What the author should know.
     pub notes: Vec<String>,
@@ -186,7 +188,6 @@ impl<F: Fn(&str)> Report for F {
 /// The program must call [`wrapper::run`] first in its `main`, since cargo runs it for each crate.
 pub fn pack(options: &PackOptions, report: &dyn Report) -> Result<Vec<Outcome>> {
     wrapper::program()?;
-    let start = Instant::now();
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let cache = Cache::open(options.cache.as_deref())?;
     let mut packages = Vec::new();
@@ -197,11 +198,13 @@ pub fn pack(options: &PackOptions, report: &dyn Report) -> Result<Vec<Outcome>> 
     let failed = |package: &Package| format!("cannot pack {} {}", package.name, package.version);
     let mut outcomes = Vec::new();
     for package in &packages {
+        let start = Instant::now();
         let features = options.features.of(package, &packages);
         let sets = options.sets.iter().map(|set| set.of(package, &packages)).collect();
         let options = PackOptions { features, sets, ..options.clone() };
         let packed = artifact(package, &options, &cache, report).context(failed(package))?;
-        outcomes.push(written(packed, &options.out, start)?);
+        let is_newest = package.lockfile.is_none();
+        outcomes.push(Outcome { is_newest, ..written(packed, &options.out, start)? });
     }
     Ok(outcomes)
 }
@@ -222,6 +225,7 @@ fn written(packed: Packed, out: &Path, start: Instant) -> Result<Outcome> {
         image_bytes: artifact.image.len(),
         manifest: artifact.manifest,
         cached,
+        is_newest: false,
         time: start.elapsed(),
         notes,
     })

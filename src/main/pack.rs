@@ -159,6 +159,7 @@ fn value(outcome: &Outcome) -> Value {
         "wasm_bytes": outcome.wasm_bytes,
         "image_bytes": outcome.image_bytes,
         "cached": outcome.cached,
+        "newest": outcome.is_newest,
         "seconds": outcome.time.as_secs_f64(),
         "notes": outcome.notes,
         "manifest": outcome.manifest,
@@ -193,6 +194,9 @@ fn text(outcome: &Outcome) -> String {
         outcome.time.as_secs_f64(),
         if outcome.cached { ", module from the cache" } else { "" },
     );
+    if outcome.is_newest && !manifest.linked.is_empty() {
+        out += "  versions  the newest of its dependencies; for a project, `pack --all` takes those of its Cargo.lock\n";
+    }
     for note in &outcome.notes {
         out += &format!("  note      {note}\n");
     }

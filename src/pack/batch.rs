@@ -226,12 +226,20 @@ impl<'a> Task<'a> {
         let parts = [self.manifest.clone(), self.lock.text(), format!("{:?}", self.enabled)];
         let asserted = format!("{:?}", self.features);
         let parts: Vec<&str> = parts.iter().chain(&linked).map(String::as_str).collect();
-        super::module_key(self.package, &[&parts[..], &[build_key, &asserted]].concat(), self.profile)
+        super::module_key(
+            self.package,
+            &[&parts[..], &[build_key, &asserted]].concat(),
+            self.profile,
+        )
     }
 
     /// The packages among the compiled ones that are linked into this one, or none if they are not
     /// those that the project has: what another member of the workspace enabled may be among them.
-    fn linked_of(&self, compiled: &BTreeSet<Dependency>, is_alone: bool) -> Option<BTreeSet<Dependency>> {
+    fn linked_of(
+        &self,
+        compiled: &BTreeSet<Dependency>,
+        is_alone: bool,
+    ) -> Option<BTreeSet<Dependency>> {
         let Some(wanted) = &self.linked else { return Some(compiled.clone()) };
         let known = |dependency: &&Dependency| self.lock.ids().any(|id| dependency.is(id));
         let found = compiled.iter().filter(known);
@@ -486,7 +494,8 @@ impl Builder<'_> {
                 let _used = self.cache.share("build", &build_key, report)?;
                 let guest = guest::build(self.toolchain, self.cache, report)?;
                 let mut open = groups(tasks, &open);
-                let mut n_done = tasks.len() - open.iter().map(|group| group.tasks.len()).sum::<usize>();
+                let mut n_done =
+                    tasks.len() - open.iter().map(|group| group.tasks.len()).sum::<usize>();
                 while !open.is_empty() {
                     let group = open.remove(0);
                     let mut alone = Vec::new();
@@ -508,7 +517,9 @@ impl Builder<'_> {
             };
             let failed = run();
             drop(sender);
-            let n_waiting = |results: &[Option<Result<Compiled>>]| results.iter().filter(|one| one.is_none()).count();
+            let n_waiting = |results: &[Option<Result<Compiled>>]| {
+                results.iter().filter(|one| one.is_none()).count()
+            };
             let n_failed = failed.as_ref().map_or(0, Vec::len);
             while let Ok((at, result)) = receiver.recv() {
                 results[at] = Some(result);
@@ -557,8 +568,7 @@ impl Builder<'_> {
     ) -> Result<Vec<(usize, Error)>> {
         let shared = self.cache.path("build", place.build_key);
         // One build at a time with one toolchain: members have fixed places, which module's paths show.
-        let _building =
-            self.cache.lock("build", &format!("{}-target", place.build_key), report)?;
+        let _building = self.cache.lock("build", &format!("{}-target", place.build_key), report)?;
         let build = Build { tasks, group, shared: &shared, guest: place.guest };
         build.run(self, tasks.len(), place.n_done, report, done)
     }
@@ -620,7 +630,8 @@ impl Build<'_> {
         let staged = self.shared.join("staged");
         let members = self.stage(&staged)?;
         let mut n_made = n_done;
-        let names: Vec<String> = self.tasks().map(|task| task.package.name.clone()).collect();
+        let names: Vec<String> = self.tasks().map(|task| label(task.package)).collect();
+        report.step(&format!("compiling {}", names.join(", ")));
         let asserted = self.tasks().flat_map(|task| task.features.asserted.iter().cloned());
         let mut job = Job {
             toolchain: builder.toolchain,
@@ -669,7 +680,11 @@ impl Build<'_> {
         let linked = self.tasks().filter_map(|task| task.linked.as_ref());
         let linked: BTreeSet<&Id> = linked.flat_map(|linked| linked.keys()).collect();
         let known = self.tasks().all(|task| task.linked.is_some());
-        if known { linked.len() + self.group.tasks.len() } else { self.group.lock.ids().count() }
+        if known {
+            linked.len() + self.group.tasks.len()
+        } else {
+            self.group.lock.ids().count()
+        }
     }
 
     /// Why a member has no module.

@@ -31,9 +31,10 @@ const FILES: &[(&str, &str)] = &[
     ("unwind.rs", include_str!("../../guest/src/unwind.rs")),
 ];
 
-/// A hash of the guest's sources.
+/// A hash of the guest's sources, and of how they are compiled.
 pub fn key() -> String {
-    let parts: Vec<&str> = FILES.iter().flat_map(|(path, text)| [*path, *text]).collect();
+    let files = FILES.iter().flat_map(|(path, text)| [*path, *text]);
+    let parts: Vec<&str> = files.chain([include_str!("guest.rs")]).collect();
     hash_of(&parts)[..16].to_owned()
 }
 
@@ -55,6 +56,8 @@ pub fn build(toolchain: &Toolchain, cache: &Cache, report: &dyn Report) -> Resul
             std::fs::write(&path, text).at("write", &path)?;
         }
         let mut rustc = Command::new(&toolchain.rustc);
+        // The library tells where it was compiled: there, the path is remapped.
+        rustc.current_dir(&sources);
         // Some of what it uses of std is unstable; no other crate is compiled with this.
         rustc.env("RUSTC_BOOTSTRAP", "1");
         rustc

@@ -142,10 +142,7 @@ impl Lock {
         let mut dependencies = direct.to_vec();
         dependencies.sort_unstable();
         dependencies.dedup();
-        entries.insert(
-            Id { source: None, ..root.clone() },
-            Entry { checksum: None, dependencies },
-        );
+        entries.insert(Id { source: None, ..root.clone() }, Entry { checksum: None, dependencies });
         Lock { format: self.format, entries }
     }
 
@@ -241,7 +238,8 @@ fn named(text: &str, ids: &[Id]) -> Option<Id> {
     let fits = |id: &&Id| {
         id.name == name
             && version.is_none_or(|version| id.version == version)
-            && source.is_none_or(|source| id.source.as_deref().map(without_revision) == Some(source))
+            && source
+                .is_none_or(|source| id.source.as_deref().map(without_revision) == Some(source))
     };
     // Among equal ones without a source that in a directory is meant.
     let found = || ids.iter().filter(fits);
@@ -257,7 +255,7 @@ mod tests {
         [[package]]\nname = \"app\"\nversion = \"0.1.0\"\ndependencies = [\n \"m\",\n \"other\",\n]\n\n\
         [[package]]\nname = \"m\"\nversion = \"1.0.0\"\n\
         source = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"aa\"\n\
-        dependencies = [\n \"syn 1.0.9\",\n \"syn 1.0.10 (git+https://x.y/syn?branch=b)\",\n]\n\n\
+        dependencies = [\n \"syn 1.0.10 (git+https://x.y/syn?branch=b)\",\n \"syn 1.0.9\",\n]\n\n\
         [[package]]\nname = \"other\"\nversion = \"1.0.0\"\n\n\
         [[package]]\nname = \"syn\"\nversion = \"1.0.9\"\n\
         source = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"bb\"\n\n\
@@ -276,7 +274,7 @@ mod tests {
         let lock = Lock::parse(TEXT).unwrap();
         let root = lock.find("m", "1.0.0", None).unwrap();
         let direct = lock.dependencies(root).to_vec();
-        assert_eq!(direct[1].git(), Some("https://x.y/syn?branch=b"));
+        assert_eq!(direct[0].git(), Some("https://x.y/syn?branch=b"));
         let alone = lock.alone(root, &direct).text();
         let expected = "version = 4\n\n\
             [[package]]\nname = \"m\"\nversion = \"1.0.0\"\n\
@@ -286,7 +284,7 @@ mod tests {
             [[package]]\nname = \"syn\"\nversion = \"1.0.10\"\n\
             source = \"git+https://x.y/syn?branch=b#0123\"\n";
         assert!(alone.ends_with(expected), "{alone}");
-        assert_eq!(lock.patches(), [("crates-io", &direct[1])]);
+        assert_eq!(lock.patches(), [("crates-io", &direct[0])]);
     }
 
     #[test]

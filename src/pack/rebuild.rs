@@ -77,15 +77,13 @@ pub fn rebuild(
 
 /// What the manifest tells of the linked packages.
 fn linked(artifact: &Artifact) -> Vec<Locked> {
-    let one = |linked: &Linked| {
-        Locked {
-            name: linked.name.clone(),
-            version: linked.version.clone(),
-            source: None,
-            checksum: linked.checksum.clone(),
-            directory: PathBuf::new(),
-            features: linked.features.iter().cloned().collect(),
-        }
+    let one = |linked: &Linked| Locked {
+        name: linked.name.clone(),
+        version: linked.version.clone(),
+        source: None,
+        checksum: linked.checksum.clone(),
+        directory: PathBuf::new(),
+        features: linked.features.iter().cloned().collect(),
     };
     artifact.manifest.linked.iter().map(one).collect()
 }
