@@ -52,6 +52,11 @@ pub mod panic {
     pub use real::panic::*;
 }
 
+pub mod thread {
+    pub use guest::__precast::available_parallelism;
+    pub use real::thread::*;
+}
+
 pub mod process {
     pub use guest::__precast::{id, Command};
     pub use real::process::*;

@@ -79,7 +79,9 @@ pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) ->
     };
     let mut machine = machine(&artifact)?;
     let result = machine.expand(&item.function, first, second);
-    let output = result.map_err(|failure| failed(item, failure, denied(&machine)))?;
+    let package = &artifact.manifest.package;
+    let package = format!("{} {}", package.name, package.version);
+    let output = result.map_err(|failure| failed(&package, item, failure, denied(&machine)))?;
     let trace = trace(&machine, &artifact.manifest.capabilities.env);
     let denied = denied(&machine);
     Ok(Expansion { text: format(output.stream), trace, denied })
@@ -197,7 +199,7 @@ fn tokens(what: &str, text: &str) -> Result<TokenStream> {
     })
 }
 
-fn failed(item: &Macro, failure: Failure, denied: Vec<String>) -> Error {
+fn failed(package: &str, item: &Macro, failure: Failure, denied: Vec<String>) -> Error {
     let name = &item.name;
     let message = match (&failure.fault, &failure.payload) {
         (_, Some(payload)) => {
@@ -208,7 +210,7 @@ fn failed(item: &Macro, failure: Failure, denied: Vec<String>) -> Error {
         (Fault::Panic(text), None) => format!("`{name}` panicked: {text}"),
         (fault, None) => format!("`{name}`: {fault}"),
     };
-    let help = unsupported("the macro", &message);
+    let help = unsupported(package, &message);
     let error = Error::new(Class::Macro, message);
     match (&*denied, help) {
         ([], None) => error,

@@ -272,9 +272,9 @@ impl fmt::Display for Facts {
             line(f, "may write", &listed(write))?;
         }
         let Capabilities { env, read, write } = &self.granted;
-        for (what, list) in [("read", read), ("environment", env), ("write", write)] {
+        for (what, list) in [("+ read", read), ("+ variables", env), ("+ write", write)] {
             if !list.is_empty() {
-                line(f, &format!("consumer's {what}"), &listed(list))?;
+                line(f, what, &listed(list))?;
             }
         }
         writeln!(f, "\nmacros")?;

@@ -171,6 +171,8 @@ pub struct Outcome {
     pub image_bytes: usize,
     /// The module came from the cache.
     pub cached: bool,
+    /// No lock file chose the versions of its dependencies: they are the newest.
+    pub is_newest: bool,
     pub time: Duration,
     /// What the author should know.
     pub notes: Vec<String>,
@@ -192,7 +194,6 @@ impl<F: Fn(&str)> Report for F {
 /// The program must call [`wrapper::run`] first in its `main`, since cargo runs it for each crate.
 pub fn pack(options: &PackOptions, report: &dyn Report) -> Result<Vec<Outcome>> {
     wrapper::program()?;
-    let start = Instant::now();
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let cache = Cache::open(options.cache.as_deref())?;
     let mut packages = Vec::new();
@@ -203,11 +204,13 @@ pub fn pack(options: &PackOptions, report: &dyn Report) -> Result<Vec<Outcome>> 
     let failed = |package: &Package| format!("cannot pack {} {}", package.name, package.version);
     let mut outcomes = Vec::new();
     for package in &packages {
+        let start = Instant::now();
         let features = options.features.of(package, &packages);
         let sets = options.sets.iter().map(|set| set.of(package, &packages)).collect();
         let options = PackOptions { features, sets, ..options.clone() };
         let packed = artifact(package, &options, &cache, report).context(failed(package))?;
-        outcomes.push(written(packed, &options.out, start)?);
+        let is_newest = package.lockfile.is_none();
+        outcomes.push(Outcome { is_newest, ..written(packed, &options.out, start)? });
     }
     Ok(outcomes)
 }
@@ -228,6 +231,7 @@ fn written(packed: Packed, out: &Path, start: Instant) -> Result<Outcome> {
         image_bytes: artifact.image.len(),
         manifest: artifact.manifest,
         cached,
+        is_newest: false,
         time: start.elapsed(),
         notes,
     })
@@ -535,5 +539,21 @@ impl Features {
         let (names, with_assertions) = manifest::parts_of(features);
         let names = names.into_iter().map(str::to_owned).collect();
         (Features { names, no_default: true, ..Features::default() }, with_assertions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::portable;
+    use std::path::Path;
+
+    #[test]
+    fn paths_of_this_machine_are_found() {
+        let shared = Path::new("/cache/build/0123");
+        let error =
+            portable(b"\0\x01/cache/build/0123/staged/a-1.0.0/words\0more", shared).unwrap_err();
+        assert!(error.to_string().ends_with(": /cache/build/0123/staged/a-1.0.0/words"), "{error}");
+        assert!(error.help_text().is_some());
+        assert!(portable(b"/cache/build/012/staged/precast/source/a-1.0.0", shared).is_ok());
     }
 }

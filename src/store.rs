@@ -18,6 +18,7 @@ use crate::pack::Report;
 use crate::project;
 pub use cache::Cache;
 use cache::Lock;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -35,6 +36,12 @@ const READ: &str = "read";
 
 /// Kind of the entries that are shims, written out for the compiler.
 pub(crate) const SHIM: &str = "shim";
+
+fn key_in(workspace: &Path, (name, version): (&str, &str), settings: &Value) -> String {
+    let workspace = workspace.to_string_lossy();
+    let grants = settings["grants"].to_string();
+    format!("{name}-{version}-{}", &hash_of(&[&*workspace, &grants])[..32])
+}
 
 fn name(key: &Key) -> String {
     format!("{}-{}.precast", key.name, key.version)
@@ -144,7 +151,7 @@ impl Store {
                 self.cache.remove(ARTIFACT, &key.id())?;
                 return Ok(None);
             };
-            let files = embed::embed(&artifact::read(&bytes)?)?;
+            let files = embed::embed_with(&artifact::read(&bytes)?, grants)?;
             self.cache.put(SHIM, &name, |entry| {
                 files.iter().try_for_each(|(path, body)| stage::put(&entry.join(path), body))
             })?;
@@ -165,6 +172,26 @@ impl Store {
     pub fn refuse(&self, key: &Key, reason: &str) -> Result<()> {
         self.cache.keep(REFUSED, &key.id(), reason);
         Ok(())
+    }
+
+    /// Why a package's macros cannot do their work in a workspace with these settings.
+    pub(crate) fn refusal_in(
+        &self,
+        workspace: &Path,
+        package: (&str, &str),
+        settings: &Value,
+    ) -> Option<String> {
+        self.cache.kept(REFUSED, &key_in(workspace, package, settings))
+    }
+
+    pub(crate) fn refuse_in(
+        &self,
+        workspace: &Path,
+        (name, version): (&str, &str),
+        settings: &Value,
+        reason: &str,
+    ) {
+        self.cache.keep(REFUSED, &key_in(workspace, (name, version), settings), reason);
     }
 
     /// All artifacts, by name and version.

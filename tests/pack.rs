@@ -288,7 +288,8 @@ fn equal_bytes_from_anywhere() {
     assert_eq!(value["cached"], true);
     assert!(artifact(&first) == artifact(&second));
 
-    // A cache with nothing but the standard library, in another place.
+    // A cache with nothing but the standard library, in another place: the guest is compiled again,
+    // while another directory is the current one.
     let cold = directory("cold").join("cache");
     if cache().join("sysroot").exists() {
         copy(&cache().join("sysroot"), &cold.join("sysroot"));
@@ -698,6 +699,27 @@ mod machine {
         let mut command = command(&directory, cache(), &[".", "--json"]);
         let found = error(command.env("PRECAST_RUSTC", rustc).output().unwrap());
         check_error(found, "toolchain", &["no compiler for wasm32-wasip1", "rustup target add"]);
+    }
+
+    /// The active toolchain has no target, as a nightly one mostly; another of rustup's has it.
+    #[test]
+    fn another_installed_toolchain() {
+        let output = Command::new("rustc").args(["--print", "sysroot"]).output().unwrap();
+        let real = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
+        if !real.join("lib/rustlib/wasm32-wasip1").is_dir() {
+            return;
+        }
+        let directory = directory("another-toolchain/package");
+        put(&directory, PLAIN);
+        let active = compiler(&directory.with_file_name("active"), None);
+        let home = directory.with_file_name("home");
+        fs::create_dir_all(home.join("toolchains")).unwrap();
+        symlink(&real, home.join("toolchains/stable-host")).unwrap();
+        let mut command = command(&directory, cache(), &[".", "--json"]);
+        // Rustup's own cargo would look for its toolchains there.
+        command.env("RUSTC", active).env("RUSTUP_HOME", &home).env("CARGO", real.join("bin/cargo"));
+        let value = ok(command.output().unwrap());
+        assert_eq!(names(&value), ["bang same same "]);
     }
 
     /// A toolchain which has the target, as rustup installs it.

@@ -5,7 +5,7 @@
 mod tiny;
 
 use precast::artifact::Artifact;
-use precast::manifest::Manifest;
+use precast::manifest::{Capabilities, Manifest};
 use precast::{embed, policy};
 use serde_json::Value;
 use std::fs;
@@ -77,6 +77,7 @@ fn check(name: &str, change: impl FnOnce(&mut Manifest), policy: &str, problems:
 fn asks_more(manifest: &mut Manifest) {
     manifest.capabilities.env = vec!["CARGO_PKG_*".into(), "DATABASE_URL".into()];
     manifest.capabilities.read.push("/etc".into());
+    manifest.capabilities.write.push("target/notes".into());
 }
 
 fn modest(manifest: &mut Manifest) {
@@ -94,14 +95,32 @@ fn packages_are_named_or_not() {
 
 #[test]
 fn capabilities_are_permitted_one_by_one() {
-    let problems = ["it may read the environment variable DATABASE_URL", "it may read below /etc"];
+    let problems = [
+        "it may read the environment variable DATABASE_URL",
+        "it may read below /etc",
+        "it may write below target/notes",
+    ];
     check("default", asks_more, "[policy]\n", &problems);
     let env = "[policy]\nenv = [\"DATABASE_*\"]\n";
     check("environment", asks_more, env, &problems[1..]);
-    let both = "[policy.packages.tiny]\nenv = [\"DATABASE_URL\"]\nread = [\"/etc\"]\n";
+    let both = "[policy.packages.tiny]\nenv = [\"DATABASE_URL\"]\nread = [\"/etc\"]\n\
+        write = [\"target\"]\n";
     check("both", asks_more, both, &[]);
     let other = "[policy.packages.other]\nenv = [\"DATABASE_URL\"]\nread = [\"/etc\"]\n";
     check("other", asks_more, other, &problems);
+}
+
+/// What the consumer has granted a shim is judged as what its manifest has.
+#[test]
+fn grants_are_judged() {
+    let artifact = artifact(modest);
+    let folder = workspace("granted", &artifact, "");
+    fs::write(folder.join("precast.toml"), "[policy]\n").unwrap();
+    let granted = Capabilities { write: vec!["target/notes".into()], ..Capabilities::default() };
+    let files = embed::embed_with(&artifact, &granted).unwrap();
+    embed::write_dir(&files, &folder.join("tiny")).unwrap();
+    let expected = vec!["it may write below target/notes".to_owned()];
+    assert_eq!(judged(&folder), (expected, Some(3)));
 }
 
 #[test]

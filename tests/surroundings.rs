@@ -121,6 +121,8 @@ fn answers_are_native() {
             ("args", ""),
             ("process", ""),
             ("consts", ""),
+            ("math", ""),
+            ("threads", ""),
             ("env", "PROBE_NONE"),
             ("env", "CARGO_CRATE_NAME"),
             ("env", "HOME"),
@@ -183,6 +185,7 @@ fn refusals_are_told() {
             ("read", "$BASE/../../untold.txt"),
             ("list", "$BASE/../.."),
             ("keep", "$BASE/out.txt"),
+            ("thread", ""),
         ],
     );
     fs::write(project.folder.with_file_name("told.txt"), "mine").unwrap();
@@ -201,17 +204,18 @@ fn refusals_are_told() {
     once("read = [\"..\"]\n");
     once("read = [\"../told.txt\"]\n");
     once("app/out.txt`\nonly directories below target can be granted to be written");
-    once("`app` (bin \"app\") generated 4 warnings");
+    once("cannot have this: `a thread`\nit runs in a sandbox\n");
+    once("`app` (bin \"app\") generated 5 warnings");
     assert_eq!(stderr.matches("[workspace.metadata.precast.grants.surroundings]\n").count(), 3);
     // Cargo has kept them, for when nothing is compiled, and for programs.
     let again = project.cargo(&["build", "--target-dir", "../packed"]);
-    assert!(text(&again.stderr).contains("generated 4 warnings"), "{}", text(&again.stderr));
+    assert!(text(&again.stderr).contains("generated 5 warnings"), "{}", text(&again.stderr));
     let again = project.cargo(&["build", "--target-dir", "../packed", "--message-format", "json"]);
     let messages: Vec<Value> =
         text(&again.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let told = messages.iter().filter(|message| message["reason"] == "compiler-message");
     let told: Vec<&Value> = told.map(|message| &message["message"]).collect();
-    assert_eq!(told.len(), 4);
+    assert_eq!(told.len(), 5);
     assert!(told.iter().all(|message| message["level"] == "warning"));
     let rendered = told[0]["rendered"].as_str().unwrap();
     assert!(rendered.contains("may not use the environment variable `PROBE_FLAG`"), "{rendered}");
@@ -344,25 +348,41 @@ fn vendored_crates_keep_to_themselves() {
     project.embed(&Capabilities::default());
     // Cargo compiles such a package in its own directory.
     let app = project.folder.join("app");
-    let library = project.folder.join("libsurroundings.so");
     let shim = project.folder.join("shim").join(NAME);
-    let rustc = |folder: &Path, arguments: &[&OsStr]| {
+    let stderr = compile(&app, &shim, &shim);
+    assert!(stderr.contains("vendored/.env`\n"), "{stderr}");
+    let program = Command::new(app.join("main")).output().unwrap();
+    assert_eq!(text(&program.stdout), "Err(PermissionDenied)\nErr(NotFound)\n");
+}
+
+/// Compiled in the original's place, a shim finds the files beside the original.
+#[test]
+fn own_files_beside_the_original() {
+    let project = Project::new("beside", &[("own", "")]);
+    let native = project.native();
+    project.embed(&Capabilities::default());
+    let shim = project.folder.join("shim").join(NAME);
+    fs::remove_dir_all(shim.join("source/words")).unwrap();
+    let app = project.folder.join("app");
+    assert_eq!(compile(&app, &shim, &fixture()), "");
+    let program = Command::new(app.join("main")).output().unwrap();
+    equal(&text(&program.stdout), &native);
+}
+
+/// Compiles the shim, as that of the package in `original`, and then the application, each in its own
+/// directory; what the compiler says of that.
+fn compile(app: &Path, shim: &Path, original: &Path) -> String {
+    let rustc = |folder: &Path, package: &Path, arguments: &[&str]| {
         let mut rustc = Command::new("rustc");
-        rustc.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).args(arguments);
+        rustc.current_dir(folder).env("CARGO_MANIFEST_DIR", package);
+        rustc.arg("--edition=2021").args(arguments);
         let output = rustc.output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stderr)
     };
-    let own = "--edition=2021 --crate-type=proc-macro --crate-name=surroundings src/lib.rs -o";
-    let mut arguments: Vec<&OsStr> = own.split(' ').map(OsStr::new).collect();
-    arguments.push(library.as_os_str());
-    rustc(&shim, &arguments);
-    let library = format!("--extern=surroundings={}", library.display());
-    let mut arguments: Vec<&OsStr> =
-        "--edition=2021 src/main.rs".split(' ').map(OsStr::new).collect();
-    arguments.push(library.as_ref());
-    let stderr = rustc(&app, &arguments);
-    assert!(stderr.contains("vendored/.env`\n"), "{stderr}");
-    let program = Command::new(app.join("main")).output().unwrap();
-    assert_eq!(text(&program.stdout), "Err(PermissionDenied)\nErr(NotFound)\n");
+    let library = app.join(format!("libsurroundings{}", std::env::consts::DLL_SUFFIX));
+    let library = library.to_str().unwrap();
+    let own = ["--crate-type=proc-macro", "--crate-name=surroundings", "src/lib.rs", "-o", library];
+    rustc(shim, original, &own);
+    rustc(app, app, &["src/main.rs", "--extern", &format!("surroundings={library}")])
 }

@@ -93,6 +93,8 @@ pub mod host {
         pub fn variable(name: *const u8, len: u32);
         pub fn real_path(path: *const u8, len: u32) -> u64;
         pub fn about(what: u32) -> u64;
+        pub fn refused(what: *const u8, len: u32);
+        pub fn libm(op: u32, x: u64, y: u64) -> u64;
     }
 }
 

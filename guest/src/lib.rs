@@ -21,6 +21,7 @@ mod errno;
 mod hasher;
 mod heap;
 mod libc;
+mod libm;
 mod literal;
 mod locate;
 mod process;
@@ -53,6 +54,8 @@ pub mod __precast {
     // What stands in the place of std's own in `std.rs`.
     pub use crate::hasher::DefaultHasher;
     pub use crate::process::Command;
-    pub use crate::surroundings::{consts, current_exe, home_dir, id, temp_dir, vars, vars_os};
+    pub use crate::surroundings::{
+        available_parallelism, consts, current_exe, home_dir, id, temp_dir, vars, vars_os,
+    };
     pub use crate::unwind::{catch_unwind, resume_unwind, set_hook, take_hook};
 }

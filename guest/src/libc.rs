@@ -19,6 +19,9 @@ extern "C" fn pthread_create(
     _: *const c_void,
     _: *mut c_void,
 ) -> c_int {
+    const WHAT: &str = "a thread";
+    // SAFETY: the host reads the text.
+    unsafe { host::refused(WHAT.as_ptr(), WHAT.len() as u32) };
     ENOTSUP
 }
 

@@ -10,6 +10,7 @@ const ID: u32 = 0;
 const TEMP_DIR: u32 = 1;
 const HOME_DIR: u32 = 2;
 const CURRENT_EXE: u32 = 3;
+const AVAILABLE_PARALLELISM: u32 = 12;
 
 fn text(what: u32) -> Option<String> {
     // SAFETY: the host leaves a text of that length.
@@ -82,6 +83,13 @@ pub mod consts {
 pub fn id() -> u32 {
     // SAFETY: the host reads nothing.
     unsafe { host::about(ID) as u32 }
+}
+
+pub fn available_parallelism() -> std::io::Result<std::num::NonZeroUsize> {
+    // SAFETY: the host reads nothing.
+    let number = unsafe { host::about(AVAILABLE_PARALLELISM) };
+    std::num::NonZeroUsize::new(number as usize)
+        .ok_or_else(|| std::io::ErrorKind::Unsupported.into())
 }
 
 pub fn temp_dir() -> PathBuf {

@@ -110,6 +110,10 @@ pub enum Number {
     REAL_PATH,
     /// What std tells of the process and the system.
     ABOUT,
+    /// A function of the system's mathematical library.
+    LIBM,
+    /// The macro asks for what no module has, named by a text.
+    REFUSED,
     /// As many there are; no call.
     COUNT,
 }
@@ -208,4 +212,6 @@ pub const CALLS: &[Call] = &[
     precast("variable", &[I, I], &[]),
     precast("real_path", &[I, I], &[L]),
     precast("about", &[I], &[L]),
+    precast("libm", &[I, L, L], &[L]),
+    precast("refused", &[I, I], &[]),
 ];

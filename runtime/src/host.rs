@@ -79,6 +79,17 @@ part! {
 }
 
 part! {
+    libm {
+        use super::libm::libm;
+    }
+    {
+        fn libm(_: u32, _: u64, _: u64) -> u64 {
+            0
+        }
+    }
+}
+
+part! {
     about {
         use super::wasi::{about, About};
 
@@ -176,6 +187,7 @@ impl<'a> Session<'a> {
             | calls::PARSE_LITERAL
             | calls::IDENT
             | calls::VARIABLE
+            | calls::REFUSED
             | calls::REAL_PATH => match str::from_utf8(tri!(memory.read(a, b))) {
                 Ok(text) if call == calls::PANIC as u32 => {
                     Err(Fault::Panic(match placed(self.wasi.own, text) {
@@ -220,6 +232,7 @@ impl<'a> Session<'a> {
             }
             calls::CAUGHT => Ok(self.caught()),
             calls::ABOUT => Ok(self.about(a)),
+            calls::LIBM => Ok(libm(a, args.long(1), args.long(2))),
             #[cfg(all(precast_nightly, proc_macro))]
             calls::UNSTABLE => super::unstable::ask(&mut self.tokens, args, memory),
             // `join` is not there; nothing else is asked for then, or gives 0.
@@ -260,6 +273,10 @@ impl<'a> Session<'a> {
             }
             calls::VARIABLE => {
                 self.wasi.environ.asked(text);
+                0
+            }
+            calls::REFUSED => {
+                self.wasi.refuse(text);
                 0
             }
             _ => self.real_path(text),

@@ -97,6 +97,13 @@ part! {
     }
 }
 part! {
+    libm {
+        mod libm;
+    }
+    {
+    }
+}
+part! {
     spans {
         #[cfg_attr(not(proc_macro), path = "../../src/expand/spans.rs")]
         mod spans;
@@ -324,10 +331,16 @@ pub fn unsupported(name: &str, message: &str) -> Option<String> {
     {
         return None;
     }
+    let mut end = 0;
+    while end < name.len() && name.as_bytes()[end] != b' ' {
+        end += 1;
+    }
     Some(joined(&[
         name,
-        " runs in a sandbox of precast: there is no network, no process and no thread for it; have it built \
-         from source: `cargo precast build --except NAME`, or RUSTFLAGS='--cfg precast_from_source'",
+        " runs in a sandbox of precast: there is no network, no process and no thread for it; \
+         `cargo precast build --except ",
+        &name[..end],
+        "` builds it from source",
     ]))
 }
 

@@ -122,6 +122,12 @@ part! {
             pub fn begin(&mut self) {
                 self.files.begin();
                 self.environ.begin();
+                self.refused.clear();
+            }
+
+            /// What no macro may have, in words.
+            pub fn refuse(&mut self, what: &str) {
+                refusal::add(&mut self.refused, 3, owned(what), String::new());
             }
 
             /// What was refused in this expansion, for users: all of it, or what no expansion before was.
@@ -129,6 +135,7 @@ part! {
                 let mut text = String::new();
                 refusal::tell(&mut text, name, self.environ.refused(), &mut self.told, all);
                 refusal::tell(&mut text, name, self.files.refused(), &mut self.told, all);
+                refusal::tell(&mut text, name, &self.refused, &mut self.told, all);
                 if text.is_empty() {
                     None
                 } else {
@@ -142,6 +149,8 @@ part! {
 
         impl Wasi {
             pub fn begin(&mut self) {}
+
+            pub fn refuse(&mut self, _: &str) {}
 
             pub fn help(&mut self, _: &str, _: bool) -> Option<String> {
                 None
@@ -187,7 +196,7 @@ pub struct Grants {
     pub own: Option<(&'static str, &'static str)>,
 }
 
-/// What a macro asked for and may not have: 0 a variable, 1 to read, 2 to write.
+/// What a macro asked for and may not have: 0 a variable, 1 to read, 2 to write, 3 another thing.
 pub struct Refused {
     pub kind: u8,
     pub shown: String,
@@ -199,6 +208,8 @@ pub struct Wasi {
     pub environ: Environ,
     pub files: Files,
     random: u64,
+    /// What no macro may have, and this one asked for in this expansion.
+    pub refused: Vec<Refused>,
     /// What users were told of.
     told: Vec<Refused>,
     pub own: Option<(&'static str, &'static str)>,
@@ -212,6 +223,7 @@ impl Wasi {
             environ: Environ::new(grants.env),
             files: Files::new(grants, limits),
             random: 0,
+            refused: Vec::new(),
             told: Vec::new(),
             own: grants.own,
             #[cfg(not(proc_macro))]
@@ -286,7 +298,7 @@ fn is_file(call: u32) -> bool {
 pub struct Args<'a>(pub &'a [u64]);
 
 impl<'a> Args<'a> {
-    fn long(&self, i: usize) -> u64 {
+    pub fn long(&self, i: usize) -> u64 {
         if i < self.0.len() {
             self.0[i]
         } else {

@@ -26,11 +26,12 @@ struct Uses {
 /// A part and whether it is used.
 type Part = (&'static str, fn(&Uses) -> bool);
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("environ", |uses| uses.call(is_environ)),
     ("files", |uses| uses.call(is_file)),
     ("writes", |uses| uses.writes && uses.call(is_file)),
-    ("place", |uses| uses.call(is_environ) || uses.call(is_file)),
+    ("place", |uses| uses.call(is_environ) || uses.call(is_file) || uses.call(|c| c == "refused")),
+    ("libm", |uses| uses.call(|call| call == "libm")),
     ("own", |uses| uses.own),
     ("about", |uses| uses.call(|call| call == "about")),
     ("system", |uses| uses.call(is_system)),

@@ -5,6 +5,7 @@ use clap::Args;
 use precast::error::{Class, Context, Error, Result};
 use precast::project::{self, take, Choice, Options as Wanted, Request};
 use precast::store::Store;
+use serde_json::json;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -25,7 +26,7 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         crate::policy::run(arguments, console)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (wanted, arguments) = options(&arguments)?;
+    let (wanted, mut arguments) = options(&arguments)?;
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let mut request = Request::of(command, &arguments, &directory);
     request.toolchain = crate::arguments::toolchain();
@@ -46,11 +47,19 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         Err(error) => return Err(error),
     };
     console.clear();
+    let json = console.json() || flag_before(command, &mut arguments, "--json");
+    if json {
+        let plan = &prepared.plan;
+        let wanted = plan.wanted.iter().map(|wanted| &wanted.package.name).collect::<Vec<_>>();
+        crate::console::print_json(&json!({
+            "macros": plan.macros, "missing": plan.missing, "wanted": wanted,
+        }));
+    }
     let is_quiet = arguments
         .iter()
         .take_while(|word| *word != "--")
         .any(|word| word == "-q" || word == "--quiet");
-    if !is_quiet {
+    if !is_quiet && !json {
         project::summary(&prepared.plan.macros).iter().for_each(|line| console.summary(line));
     }
     let project::Prepared { mut cargo, plan } = prepared;
@@ -91,6 +100,16 @@ pub(crate) fn flag(arguments: &mut Vec<OsString>, name: &str) -> bool {
     let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
     let found = arguments[..end].iter().position(|word| word == name);
     found.map(|at| arguments.remove(at)).is_some()
+}
+
+/// The same, where a program's own arguments may follow.
+fn flag_before(command: &str, arguments: &mut Vec<OsString>, name: &str) -> bool {
+    let is_program = |word: &OsString| command == "run" && !word.to_string_lossy().starts_with('-');
+    let end = arguments.iter().position(is_program).unwrap_or(arguments.len());
+    let rest = arguments.split_off(end);
+    let found = flag(arguments, name);
+    arguments.extend(rest);
+    found
 }
 
 /// What is ours of the arguments.

@@ -35,6 +35,11 @@ impl Console {
         Console { json, quiet, bar, is_told: Cell::new(false) }
     }
 
+    /// Whether results are to be JSON.
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
     /// The result of a command: `value` with `--json`, else `text`.
     pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
         self.bar.finish_and_clear();

@@ -21,7 +21,7 @@ pub(crate) struct Options {
     pub(crate) out: PathBuf,
 
     /// Let the macros do more than their manifest says, as `pack --grant`
-    #[arg(long = "grant", value_name = "read=DIR|env=NAME|write=DIR", value_parser = grant)]
+    #[arg(long = "grant", value_name = "KIND=WHAT", value_parser = grant)]
     pub(crate) grants: Vec<Capabilities>,
 }
 

@@ -54,10 +54,10 @@ pub(crate) struct Options {
     #[arg(long = "feature-set", value_name = "FEATURES", value_parser = feature_set)]
     pub(crate) sets: Vec<Features>,
 
-    /// Let the macros also read below a directory, an environment variable (`NAME*`: all of a
-    /// prefix), or write below a directory of the target directory; `$NAME/DIR` begins with what a
-    /// variable says where the macro runs
-    #[arg(long = "grant", value_name = "read=DIR|env=NAME|write=DIR", value_parser = grant)]
+    /// Let the macros also read below a directory (`read=DIR`) or an environment variable
+    /// (`env=NAME`; `NAME*`: all of a prefix), or write below the target directory
+    /// (`write=target/DIR`); `$NAME/DIR` begins with what a variable says where the macro runs
+    #[arg(long = "grant", value_name = "KIND=WHAT", value_parser = grant)]
     pub(crate) grants: Vec<Capabilities>,
 
     /// Rust source with uses of the macros: what they run comes first in the module, which makes
@@ -159,6 +159,7 @@ fn value(outcome: &Outcome) -> Value {
         "wasm_bytes": outcome.wasm_bytes,
         "image_bytes": outcome.image_bytes,
         "cached": outcome.cached,
+        "newest": outcome.is_newest,
         "seconds": outcome.time.as_secs_f64(),
         "notes": outcome.notes,
         "manifest": outcome.manifest,
@@ -193,6 +194,9 @@ fn text(outcome: &Outcome) -> String {
         outcome.time.as_secs_f64(),
         if outcome.cached { ", module from the cache" } else { "" },
     );
+    if outcome.is_newest && !manifest.linked.is_empty() {
+        out += "  versions  the newest of its dependencies; for a project, `pack --all` takes those of its Cargo.lock\n";
+    }
     for note in &outcome.notes {
         out += &format!("  note      {note}\n");
     }

@@ -671,7 +671,8 @@ impl Build<'_> {
         let staged = self.shared.join("staged");
         let members = self.stage(&staged)?;
         let mut n_made = n_done;
-        let names: Vec<String> = self.tasks().map(|task| task.package.name.clone()).collect();
+        let names: Vec<String> = self.tasks().map(|task| label(task.package)).collect();
+        report.step(&format!("compiling {}", names.join(", ")));
         let asserted = self.tasks().flat_map(|task| task.features.asserted.iter().cloned());
         let mut job = Job {
             toolchain: builder.toolchain,

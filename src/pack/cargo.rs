@@ -25,7 +25,11 @@ const REMOVED_PREFIXES: [&str; 3] = ["CARGO_PROFILE_", "CARGO_TARGET_WASM32_", "
 
 /// A cargo command that runs in `directory`, where its configuration is looked for.
 pub fn command(directory: &Path) -> Command {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    command_of(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")), directory)
+}
+
+/// The same of this cargo.
+pub fn command_of(program: OsString, directory: &Path) -> Command {
     let mut cargo = Command::new(program);
     cargo.current_dir(directory);
     for (name, _) in std::env::vars_os() {
@@ -126,6 +130,11 @@ fn killed(_status: &std::process::ExitStatus) -> bool {
 
 /// What cargo wrote as an error, with its cause and help where that is not the package itself.
 pub fn failure(what: &str, stderr: &str) -> Error {
+    failure_by(what, stderr, trouble(stderr))
+}
+
+/// The same where the cause is known.
+pub fn failure_by(what: &str, stderr: &str, trouble: Option<Trouble>) -> Error {
     let stderr = stderr.trim();
     let shown: Vec<&str> = stderr
         .lines()
@@ -133,7 +142,7 @@ pub fn failure(what: &str, stderr: &str) -> Error {
         .take(LINES_SHOWN_MAX)
         .collect();
     let shown = if shown.is_empty() { stderr.to_owned() } else { shown.join("\n") };
-    if let Some(trouble) = trouble(stderr) {
+    if let Some(trouble) = trouble {
         let message = format!("{what}: {}:\n{shown}", trouble.cause);
         return Error::new(trouble.class, message).help(trouble.help);
     }
@@ -154,25 +163,45 @@ pub struct Trouble {
     help: &'static str,
 }
 
+pub fn no_space() -> Trouble {
+    Trouble {
+        class: Class::Other,
+        cause: "the disk is full".into(),
+        help: "free some space, or set PRECAST_CACHE_DIR to a directory on another disk",
+    }
+}
+
 /// What cargo, the compiler or the linker complained of, if the machine is the cause.
 pub fn trouble(stderr: &str) -> Option<Trouble> {
     let mentions = |words: &[&str]| words.iter().any(|word| stderr.contains(word));
-    let other = |cause: &str, help| {
-        Some(Trouble { class: Class::Other, cause: cause.to_owned(), help })
-    };
-    if mentions(&["No space left on device", "os error 28)", "Disk quota exceeded", "os error 112)"]) {
-        return other("the disk is full", "free some space, or set PRECAST_CACHE_DIR to a directory on another disk");
+    let other =
+        |cause: &str, help| Some(Trouble { class: Class::Other, cause: cause.to_owned(), help });
+    if mentions(&[
+        "No space left on device",
+        "os error 28)",
+        "Disk quota exceeded",
+        "os error 112)",
+    ]) {
+        return Some(no_space());
     }
     if mentions(&["Read-only file system", "Permission denied (os error 13)"]) {
-        return other("a file cannot be written", "set PRECAST_CACHE_DIR to a directory that can be written");
+        return other(
+            "a file cannot be written",
+            "set PRECAST_CACHE_DIR to a directory that can be written",
+        );
     }
-    if mentions(&["memory allocation of ", "out of memory", "Cannot allocate memory", "Out of memory"]) {
+    if mentions(&[
+        "memory allocation of ",
+        "out of memory",
+        "Cannot allocate memory",
+        "Out of memory",
+    ]) {
         return other("memory is short", "free some memory and try again");
     }
     if let Some((signal, name)) = ended_by(stderr) {
         return other(
             &format!("a compiler was ended by signal {signal} ({name})"),
-            "try again; the system ends processes when memory is short",
+            "try again; the system ends processes when memory is short, or the disk full (SIGBUS)",
         );
     }
     if mentions(&["could not execute process", "Too many open files", "os error 11)"])
@@ -181,16 +210,23 @@ pub fn trouble(stderr: &str) -> Option<Trouble> {
         return other("a program could not be started", "try again with less running");
     }
     if is_offline(stderr) {
-        return other("something is not in cargo's local cache", "it is not in cargo's local cache: allow the network once");
+        return other(
+            "something is not in cargo's local cache",
+            "it is not in cargo's local cache: allow the network once",
+        );
     }
     if mentions(&NETWORK) {
-        return other("the network failed", "check the network and cargo's configuration of registries");
+        return other(
+            "the network failed",
+            "check the network and cargo's configuration of registries",
+        );
     }
     if mentions(&["target may not be installed", "can't find crate for `core`"]) {
         return Some(Trouble {
             class: Class::Toolchain,
             cause: "the compiler lacks its standard library for wasm32-wasip1".into(),
-            help: "run `rustup target add wasm32-wasip1`, or name another compiler with PRECAST_RUSTC",
+            help:
+                "run `rustup target add wasm32-wasip1`, or name another compiler with PRECAST_RUSTC",
         });
     }
     None
@@ -213,18 +249,14 @@ const NETWORK: [&str; 7] = [
 ];
 
 /// Signals by which others end a process: not its own faults.
-const ENDED: [(u32, &str); 6] = [
-    (1, "SIGHUP"),
-    (2, "SIGINT"),
-    (7, "SIGBUS"),
-    (9, "SIGKILL"),
-    (15, "SIGTERM"),
-    (24, "SIGXCPU"),
-];
+const ENDED: [(u32, &str); 6] =
+    [(1, "SIGHUP"), (2, "SIGINT"), (7, "SIGBUS"), (9, "SIGKILL"), (15, "SIGTERM"), (24, "SIGXCPU")];
 
-/// The signal that ended a compiler or linker from outside.
+/// The signal that ended a compiler or linker from outside: `signal: 9`, or, as other compilers
+/// write, `terminated with signal 9`.
 fn ended_by(stderr: &str) -> Option<(u32, &'static str)> {
-    stderr.split("signal: ").skip(1).find_map(|rest| {
+    let rests = ["signal: ", "terminated with signal "].map(|word| stderr.split(word).skip(1));
+    rests.into_iter().flatten().find_map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let number: u32 = rest[..end].parse().ok()?;
         ENDED.into_iter().find(|(signal, _)| *signal == number)
@@ -246,5 +278,74 @@ pub fn compile(command: Command, what: &str) -> Result<()> {
     match output.success {
         true => Ok(()),
         false => Err(failure(what, &output.stderr)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{failure, Class};
+
+    /// As cargo and rustc wrote them.
+    #[test]
+    fn trouble_of_the_machine_is_not_the_packages() {
+        let check = |stderr: &str, class: Class, part: &str| {
+            let error = failure("the package does not compile for wasm", stderr);
+            assert_eq!(error.class(), class, "{error}");
+            assert!(error.to_string().contains(part), "{error}");
+        };
+        check(
+            "error: could not compile `syn` (lib)\n\nCaused by:\n  process didn't exit \
+             successfully: `rustc --crate-name syn` (signal: 9, SIGKILL: kill)\n",
+            Class::Other,
+            "a compiler was ended by signal 9 (SIGKILL)",
+        );
+        check(
+            "error: linking with `rust-lld` failed: signal: 15 (SIGTERM)\n  |\n\n\
+             error: could not compile `m` (lib) due to 1 previous error\n",
+            Class::Other,
+            "signal 15 (SIGTERM)",
+        );
+        check(
+            "error: linking with `cc` failed: exit status: 1\n  = note: collect2: fatal error: ld \
+             terminated with signal 7 [Bus error]\n",
+            Class::Other,
+            "signal 7 (SIGBUS)",
+        );
+        check(
+            "error: failed to write `/c/libsyn.rmeta`: No space left on device (os error 28)\n\n\
+             error: could not compile `syn` (lib) due to 1 previous error\n",
+            Class::Other,
+            "the disk is full",
+        );
+        check(
+            "error: could not compile `quote` (lib)\n\nCaused by:\n  could not execute process \
+             `rustc` (never executed)\n\nCaused by:\n  Resource temporarily unavailable (os error 11)\n",
+            Class::Other,
+            "a program could not be started",
+        );
+        check(
+            "error: failed to download from `https://x.y/a.crate`\n\nCaused by:\n  [6] Could not \
+             resolve host: x.y\n",
+            Class::Other,
+            "the network failed",
+        );
+        check(
+            "error[E0463]: can't find crate for `core`\n  = note: the `wasm32-wasip1` target may \
+             not be installed\nerror: could not compile `quote` (lib) due to 1 previous error\n",
+            Class::Toolchain,
+            "lacks its standard library",
+        );
+        // A crash of the compiler comes again; sockets are missing for ever.
+        check(
+            "error: could not compile `m` (lib) (signal: 11, SIGSEGV)\n",
+            Class::Package,
+            "SIGSEGV",
+        );
+        check(
+            "error[E0433]: failed to resolve: could not find `unix` in `os`\n\
+             error: could not compile `m` (lib) due to 1 previous error\n",
+            Class::Package,
+            "could not find `unix`",
+        );
     }
 }

@@ -126,7 +126,8 @@ fn decoded(text: &str) -> String {
             b'%' => rest.clone().take(2).collect(),
             _ => Vec::new(),
         };
-        let code = std::str::from_utf8(&digits).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let code =
+            std::str::from_utf8(&digits).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match code {
             Some(code) if digits.len() == 2 => {
                 bytes.push(code);

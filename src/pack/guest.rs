@@ -21,6 +21,7 @@ const FILES: &[(&str, &str)] = &[
     ("heap.rs", include_str!("../../guest/src/heap.rs")),
     ("lib.rs", include_str!("../../guest/src/lib.rs")),
     ("libc.rs", include_str!("../../guest/src/libc.rs")),
+    ("libm.rs", include_str!("../../guest/src/libm.rs")),
     ("literal.rs", include_str!("../../guest/src/literal.rs")),
     ("locate.rs", include_str!("../../guest/src/locate.rs")),
     ("process.rs", include_str!("../../guest/src/process.rs")),
@@ -67,10 +68,10 @@ impl Guest {
     }
 }
 
-/// A hash of the guest's sources.
+/// A hash of the guest's sources, and of how they are compiled.
 pub fn key() -> String {
     let mut parts: Vec<&str> = FILES.iter().flat_map(|(path, text)| [*path, *text]).collect();
-    parts.extend([STD, ATTRIBUTES, PREFIX]);
+    parts.extend([STD, ATTRIBUTES, include_str!("guest.rs")]);
     hash_of(&parts)[..16].to_owned()
 }
 
@@ -127,6 +128,8 @@ pub fn build(toolchain: &Toolchain, cache: &Cache, report: &dyn Report) -> Resul
 fn compiler(toolchain: &Toolchain, sources: &Path) -> Command {
     let mut rustc = Command::new(&toolchain.rustc);
     rustc.args(["--edition", "2021", "--cap-lints", "allow"]);
+    // A library tells where it was compiled: there, the path is remapped.
+    rustc.current_dir(sources);
     rustc.arg(format!("--remap-path-prefix={}=/precast-guest", sources.display()));
     rustc
 }

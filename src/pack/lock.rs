@@ -142,10 +142,7 @@ impl Lock {
         let mut dependencies = direct.to_vec();
         dependencies.sort_unstable();
         dependencies.dedup();
-        entries.insert(
-            Id { source: None, ..root.clone() },
-            Entry { checksum: None, dependencies },
-        );
+        entries.insert(Id { source: None, ..root.clone() }, Entry { checksum: None, dependencies });
         Lock { format: self.format, entries }
     }
 
@@ -241,7 +238,8 @@ fn named(text: &str, ids: &[Id]) -> Option<Id> {
     let fits = |id: &&Id| {
         id.name == name
             && version.is_none_or(|version| id.version == version)
-            && source.is_none_or(|source| id.source.as_deref().map(without_revision) == Some(source))
+            && source
+                .is_none_or(|source| id.source.as_deref().map(without_revision) == Some(source))
     };
     // Among equal ones without a source that in a directory is meant.
     let found = || ids.iter().filter(fits);

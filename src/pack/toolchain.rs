@@ -41,6 +41,8 @@ const WASI_LIBC: [&str; 4] = [
 #[derive(Clone, Debug)]
 pub struct Toolchain {
     pub rustc: PathBuf,
+    /// The cargo that belongs to it, if that is not the active one.
+    pub cargo: Option<PathBuf>,
     /// `1.96.0`
     pub release: String,
     pub commit: Option<String>,
@@ -68,6 +70,8 @@ pub struct Linker {
 #[derive(Clone, Debug)]
 pub struct Candidate {
     pub rustc: PathBuf,
+    /// It is neither the active one nor the system's.
+    pub is_other: bool,
     /// What `rustc -vV` prints.
     pub verbose: String,
     pub release: semver::Version,
@@ -83,7 +87,7 @@ pub struct Sources {
 
 /// The best toolchain for packages in `directory` (which may have a `rust-toolchain.toml`).
 pub fn find(directory: &Path, cache: &Cache, report: &dyn Report) -> Result<Toolchain> {
-    let candidates = candidates(directory, None)?;
+    let candidates = usable(directory, None)?;
     if let Some(candidate) = candidates.iter().find(|candidate| candidate.has_target()) {
         return candidate.toolchain(linker_of(candidate, &candidates, None)?, None);
     }
@@ -104,7 +108,7 @@ pub fn recorded(
     report: &dyn Report,
 ) -> Result<Toolchain> {
     let mut found = candidates(directory, None)?;
-    found.extend(installed(directory));
+    found.extend(installed(directory, None));
     let same = |candidate: &&Candidate| {
         let commit = candidate.commit();
         candidate.release.to_string() == wanted.rustc
@@ -132,8 +136,18 @@ pub fn recorded(
     candidate.toolchain(linker, Some((sysroot, &sources)))
 }
 
-/// The toolchains of rustup, beside the active one.
-fn installed(directory: &Path) -> Vec<Candidate> {
+/// The compilers to choose from: where neither the active one nor the system's has the target, all
+/// that rustup has installed.
+fn usable(directory: &Path, kept: Option<&Cache>) -> Result<Vec<Candidate>> {
+    let mut found = candidates(directory, kept)?;
+    if !found.iter().any(Candidate::has_target) {
+        found.extend(installed(directory, kept));
+    }
+    Ok(found)
+}
+
+/// The toolchains of rustup, beside the active one: stable first, then releases, newest first.
+fn installed(directory: &Path, kept: Option<&Cache>) -> Vec<Candidate> {
     if std::env::var_os(VARIABLE).is_some_and(|chosen| !chosen.is_empty()) {
         return Vec::new();
     }
@@ -143,10 +157,16 @@ fn installed(directory: &Path) -> Vec<Candidate> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     names.sort_unstable();
+    names.sort_by_cached_key(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let release = semver::Version::parse(name.split('-').next().unwrap_or_default()).ok();
+        (!name.starts_with("stable"), std::cmp::Reverse(release))
+    });
     let rustc = format!("bin/rustc{}", std::env::consts::EXE_SUFFIX);
     names
         .iter()
-        .filter_map(|name| Candidate::ask(&name.join(&rustc), directory, None).ok())
+        .filter_map(|name| Candidate::ask(&name.join(&rustc), directory, kept).ok())
+        .map(|candidate| Candidate { is_other: true, ..candidate })
         .collect()
 }
 
@@ -239,7 +259,7 @@ impl Candidate {
         let release = field(&verbose, "release").unwrap_or_default();
         let release = semver::Version::parse(&release)
             .class(Class::Toolchain, format!("cannot read the version of {}", rustc.display()))?;
-        Ok(Candidate { rustc, verbose, release, sysroot })
+        Ok(Candidate { rustc, is_other: false, verbose, release, sysroot })
     }
 
     fn is_recent(&self) -> bool {
@@ -292,8 +312,12 @@ impl Candidate {
         let commit = self.commit().unwrap_or_else(|| self.release.to_string());
         let sources = self.sysroot.join("lib/rustlib/src/rust");
         let key = hash_of(&[verbose.as_str(), &sysroot_text, &linker.version])[..16].to_owned();
+        let cargo = format!("cargo{}", std::env::consts::EXE_SUFFIX);
+        let cargo = self.rustc.with_file_name(cargo);
         Ok(Toolchain {
             rustc: self.rustc.clone(),
+            // An older or newer cargo may use options that the compiler does not have.
+            cargo: (self.is_other && cargo.is_file()).then_some(cargo),
             release: self.release.to_string(),
             commit: self.commit(),
             llvm: self.llvm(),
@@ -386,7 +410,8 @@ fn missing(candidates: &[Candidate]) -> Error {
     let message = format!("no compiler for {TARGET}; compilers looked at: {seen}");
     Error::new(Class::Toolchain, message).help(format!(
         "run `rustup target add {TARGET}`, or on Debian `apt-get install --no-install-recommends \
-         rustc-web cargo-web rust-web-src wasi-libc lld`"
+         rustc-web cargo-web rust-web-src wasi-libc lld`, or name a compiler that has the target: \
+         {VARIABLE}=/path/to/rustc"
     ))
 }
 

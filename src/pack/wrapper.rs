@@ -436,6 +436,11 @@ fn added(
         flags.push(format!("--remap-path-prefix={}={to}", path_text(from)));
     }
     let is_remapped = |path: &Path| config.remap.iter().any(|(from, _)| path.starts_with(from));
+    // Members of a workspace are compiled where that is.
+    let here = std::env::current_dir().unwrap_or_default();
+    if package.directory.as_ref().is_some_and(|own| own.starts_with(&here) && *own != here) {
+        flags.push(format!("--remap-path-prefix={}=/workspace", path_text(&here)));
+    }
     // The last match wins, hence the most specific ones last.
     for (from, inside) in
         [(package.directory.as_deref(), ""), (copy, ""), (package.out_directory.as_deref(), "/out")]

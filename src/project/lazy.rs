@@ -10,6 +10,7 @@ mod invocation;
 pub(crate) mod kept;
 mod library;
 pub(crate) mod record;
+mod refusal;
 
 use super::later;
 use super::missing::Missing;
@@ -26,6 +27,9 @@ use std::path::{Path, PathBuf};
 
 /// The names of compilers, and of what cargo runs in their place for the packages of a workspace.
 const COMPILERS: [&str; 2] = ["rustc", "clippy-driver"];
+
+/// The directory of the package that is compiled, as cargo says it.
+const OWN_DIRECTORY: &str = "CARGO_MANIFEST_DIR";
 
 /// What decides how a crate is compiled.
 pub struct Context {
@@ -117,7 +121,11 @@ fn compile(
     }
     let words = [&invocation.programs[..], &invocation.args[..]].concat();
     let Some(command) = command else {
-        return Ok(become_compiler(&words.iter().map(OsString::from).collect::<Vec<_>>()));
+        let shims = refusal::shims(invocation);
+        return match &context.plan {
+            Some(plan) if !shims.is_empty() => refusal::listen(&words, &shims, plan, &context.store),
+            _ => Ok(become_compiler(&words.iter().map(OsString::from).collect::<Vec<_>>())),
+        };
     };
     let output = command.start(&words[0], &words[1..]).output();
     let output = output.map_err(|error| {
@@ -275,6 +283,11 @@ fn compile_shim(
         // A shim that somebody has vendored.
         inputs.push(stage::hash_of_files(&stage::read(folder)?));
     }
+    // Its macros may read files of the original.
+    inputs.extend(match command {
+        Some(command) => command.variables.get(OWN_DIRECTORY).cloned(),
+        None => std::env::var(OWN_DIRECTORY).ok(),
+    });
     let job = kept::Job {
         invocation,
         command,
@@ -282,7 +295,7 @@ fn compile_shim(
         inputs,
         label: label.to_owned(),
         sources: Some(folder),
-        allowed: |_| false,
+        allowed: |name| name == OWN_DIRECTORY,
     };
     job.run(context.store.cache())
 }
@@ -324,7 +337,7 @@ fn compile_script(
 /// The package whose crate cargo has compiled, as cargo says it in the environment.
 fn package(invocation: &Invocation, context: &Context) -> Option<Locked> {
     let text = |name: &str| std::env::var(name).ok();
-    let directory = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
+    let directory = PathBuf::from(std::env::var_os(OWN_DIRECTORY)?);
     let (source, checksum) = match context.plan.as_ref()?.origin(&directory) {
         Some(origin) => origin,
         None => plan::origin_of(&directory, &context.store),

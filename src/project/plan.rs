@@ -5,13 +5,14 @@
 //! cargo compiles it.
 
 use super::choice::Choice;
-use super::graph::{Graph, Needed, Unit, UnitIdx};
+use super::graph::{Graph, Needed, Package, Unit, UnitIdx};
 use super::lazy::record;
 use super::missing::Missing;
 use super::outcome::{Outcome, Treated};
 use super::{later, Request};
 use crate::artifact;
 use crate::error::Result;
+use crate::manifest::Capabilities;
 use crate::pack::batch::{Locked, Project, Wanted};
 use crate::pack::stage::hash_of;
 use crate::pack::{cargo, program, Report, Variables};
@@ -70,7 +71,7 @@ pub struct Plan {
     /// Libraries that only precompiled macros need, and those that others need as well.
     put_off: BTreeSet<String>,
     needed: BTreeSet<String>,
-    /// Packages that the policy does not permit, with the reason.
+    /// Packages that the policy does not permit, or that were refused what they need, with the reason.
     denied: BTreeMap<String, String>,
     /// With a policy, the artifacts that it permits.
     permitted: Option<BTreeSet<String>>,
@@ -145,7 +146,8 @@ impl Plan {
 
     /// Some packages may not be precompiled that another plan precompiles.
     fn refuses(&self) -> bool {
-        self.options.from_source || self.permitted.is_some() || self.options.choice.is_made()
+        let is_denied = self.permitted.is_some() || !self.denied.is_empty();
+        self.options.from_source || is_denied || self.options.choice.is_made()
     }
 
     /// Packs what is missing if the user wants it now.
@@ -234,6 +236,16 @@ impl Plan {
         self.options.choice.refusal(&package.name)
     }
 
+    /// Remembers that a macro cannot do its work in this workspace, until another grant stands there.
+    pub fn refuse(&self, package: &Locked, reason: &str, store: &Store) {
+        let Locked { name, version, .. } = package;
+        store.refuse_in(&self.root, (name, version), &self.settings, reason);
+        if let Ok(key) = std::env::var(VARIABLE) {
+            // The next build makes another plan. Where the old one stays, it is as this one.
+            let _ = store.cache().remove(KIND, &key);
+        }
+    }
+
     /// Whether the policy permits the artifact.
     pub fn permits(&self, key: &Key) -> bool {
         self.permitted.as_ref().is_none_or(|permitted| permitted.contains(&key.id()))
@@ -261,9 +273,8 @@ impl Plan {
     }
 
     /// What the workspace grants to a package's macros besides what they may do anyway.
-    pub fn grants(&self, name: &str) -> Result<crate::manifest::Capabilities> {
-        let _ = (name, &self.settings);
-        Ok(Default::default())
+    pub fn grants(&self, name: &str) -> Result<Capabilities> {
+        Capabilities::granted(&self.settings, name)
     }
 
     /// Removes what cargo finds fresh in the target directories though it is not what this plan would
@@ -396,6 +407,9 @@ impl Decider<'_> {
             let reason = "the policy does not permit to precompile it";
             return Ok(Decision::Source(Some(reason.to_owned())));
         }
+        if let Some(reason) = self.refused_here(package) {
+            return Ok(Decision::Source(Some(reason)));
+        }
         let wanted = self.graph.wanted(at);
         let key = Key::of(&wanted)?;
         let key = self.store.find(key, &|name| self.variables.value(name));
@@ -411,6 +425,12 @@ impl Decider<'_> {
             return Ok(Decision::Source(Some(reason)));
         }
         Ok(Decision::Missing(Box::new(wanted), key))
+    }
+
+    /// Why a build of this workspace has failed with the packed macro.
+    fn refused_here(&self, package: &Package) -> Option<String> {
+        let label = (package.name.as_str(), package.version.as_str());
+        self.store.refusal_in(&self.graph.root, label, &self.graph.settings)
     }
 
     /// What the policy has against an artifact.
@@ -435,21 +455,17 @@ impl Decider<'_> {
         };
         let is_needed: BTreeSet<String> =
             labels(&mut needed.units.iter().map(|at| &graph.units[*at]));
-        let all = labels(
-            &mut graph
-                .units
-                .iter()
-                .filter(|unit| unit.is_for_host && graph.packages[unit.package].source.is_some()),
-        );
-        let package = |package: &super::graph::Package| {
+        let all = labels(&mut graph.units.iter().filter(|unit| {
+            unit.is_for_host && graph.packages[unit.package].source.is_some()
+        }));
+        let package = |package: &Package| {
             (package.directory.clone(), (package.source.clone(), package.checksum.clone()))
         };
-        let denied = decided.iter().filter_map(|(at, decision)| {
-            let name = &graph.packages[graph.units[*at].package].name;
-            let refuses = |policy: &Policy| policy.refusal(name);
-            let reason = self.policy.as_ref().and_then(refuses)?;
-            let _ = decision;
-            Some((name.clone(), reason.to_owned()))
+        let denied = decided.keys().filter_map(|at| {
+            let package = &graph.packages[graph.units[*at].package];
+            let by_policy = self.policy.as_ref().and_then(|policy| policy.refusal(&package.name));
+            let reason = by_policy.map(str::to_owned).or_else(|| self.refused_here(package))?;
+            Some((package.name.clone(), reason))
         });
         let found = decided.values().filter_map(|decision| match decision {
             Decision::Stored(key) => Some(key.id()),

@@ -39,9 +39,7 @@ impl Cache {
             Some(root) => std::path::absolute(root).at("find", root)?,
             None => default_root()?,
         };
-        std::fs::create_dir_all(&root).at("create", &root).map_err(|error| {
-            error.help(format!("set {VARIABLE} to a directory that can be written"))
-        })?;
+        std::fs::create_dir_all(&root).map_err(|error| unwritable(&root, &error))?;
         let root = root.canonicalize().at("find", &root)?;
         if root.to_str().is_none() {
             let error = Error::new(Class::Usage, format!("{} is not UTF-8", root.display()));
@@ -78,9 +76,9 @@ impl Cache {
 
     fn lock_file(&self, kind: &str, key: &str) -> Result<(File, PathBuf)> {
         let folder = self.root.join(kind);
-        std::fs::create_dir_all(&folder).at("create", &folder)?;
+        std::fs::create_dir_all(&folder).map_err(|error| unwritable(&folder, &error))?;
         let path = folder.join(format!("{key}.lock"));
-        Ok((File::create(&path).at("create", &path)?, path))
+        Ok((File::create(&path).map_err(|error| unwritable(&path, &error))?, path))
     }
 
     /// The same if no other process has it now.
@@ -185,6 +183,11 @@ impl Cache {
         let found = std::fs::read_dir(self.root.join(kind)).into_iter().flatten().flatten();
         found.map(|entry| entry.path()).filter(|path| path.is_dir())
     }
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Error {
+    let error = Error::new(Class::Other, format!("cannot create {}: {error}", path.display()));
+    error.help(format!("the cache must be written: set {VARIABLE} to a directory where that works"))
 }
 
 /// A temporary directory, which its process removes unless it is killed.

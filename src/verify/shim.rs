@@ -104,7 +104,7 @@ fn manifest(fresh: Keys, found: Keys) -> Vec<String> {
     differences
 }
 
-/// In an overlay, the shim of a package of a repository or a directory says where the dependencies
+/// In a vendor folder, the shim of a package of a repository or a directory says where the dependencies
 /// of its original are: only what builds the original source reads that.
 fn without_places(mut keys: Keys) -> Keys {
     let is_place = |key: &str| {

@@ -231,6 +231,41 @@ fn files_of_dependencies() {
     assert_eq!(out, "as said native\n");
 }
 
+/// A macro that is refused what it needs fails once; then it is built from source, until the workspace
+/// grants it.
+#[test]
+fn a_refusal_is_remembered() {
+    let work = workspace("refused");
+    let registry = work.join("../registry");
+    registry_macro(&registry, "reader", "1.0.0", "");
+    let code = READER.replace("/src/deep/words.txt", "/../../outside.txt");
+    put(&registry, &[("reader-1.0.0/src/lib.rs", &code)]);
+    put(&work.join(".."), &[("outside.txt", "as said\n")]);
+    depend(&work, "reader = \"1\"\n");
+    put(&work, &[("app/src/main.rs", "fn main() { println!(\"{}\", reader::reader!()); }\n")]);
+    let run = ["run", "--only", "reader"];
+    let (_, err) = texts(&precast(&work, &run).output().unwrap(), false);
+    assert!(err.contains("reader 1.0.0, which is precompiled, may not read"), "{err}");
+    let granted = proposed(&err).expect(&err);
+    let (out, err) = ok(&mut precast(&work, &run));
+    assert_eq!(out, "as said native\n");
+    assert!(err.contains("reader 1.0.0 is built from source: it may not read"), "{err}");
+    let manifest = work.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text + &granted).unwrap();
+    forget(&work);
+    let (out, err) = ok(&mut precast(&work, &run));
+    assert_eq!(out, "as said wasm\n", "{err}");
+}
+
+/// The lines that a refusal proposes for the workspace's manifest.
+fn proposed(err: &str) -> Option<String> {
+    let (_, rest) = err.split_once("[workspace.metadata.precast.grants.")?;
+    let lines = rest.lines().map(|line| line.trim_start_matches([' ', '=', '|']));
+    let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    Some(format!("\n[workspace.metadata.precast.grants.{}\n", lines.join("\n")))
+}
+
 /// As proc-macro-crate asks cargo, and reads what it names.
 const LOCATOR: &str = "use proc_macro::TokenStream;\nuse std::process::Command;\n#[proc_macro]\n\
     pub fn locator(input: TokenStream) -> TokenStream {\n\

@@ -11,6 +11,7 @@ pub mod expand;
 pub mod heap;
 pub mod memory;
 pub mod pack;
+mod projects;
 pub mod side;
 pub mod size;
 pub mod table;
@@ -34,18 +35,25 @@ struct Benchmark {
     name: &'static str,
     /// How often each side runs if nothing else is asked for.
     runs: usize,
-    run: fn(usize) -> Result<Findings>,
+    run: Run,
 }
 
-const BENCHMARKS: [Benchmark; 8] = [
-    Benchmark { name: "build", runs: 5, run: build::bench },
-    Benchmark { name: "expand", runs: 5, run: expand::bench },
-    Benchmark { name: "cold", runs: 21, run: cold::bench },
-    Benchmark { name: "size", runs: 1, run: size::bench },
-    Benchmark { name: "memory", runs: 5, run: memory::bench },
-    Benchmark { name: "pack", runs: 3, run: pack::bench },
-    Benchmark { name: "engines", runs: 21, run: engines::bench },
-    Benchmark { name: "heap", runs: 1, run: heap::bench },
+enum Run {
+    Whole(fn(usize) -> Result<Findings>),
+    /// Runs each of its parts by itself, and saves it: the number of runs, the parts, whether to save.
+    Parts(fn(usize, &[&str], bool) -> Result),
+}
+
+const BENCHMARKS: [Benchmark; 9] = [
+    Benchmark { name: "build", runs: 5, run: Run::Whole(build::bench) },
+    Benchmark { name: "expand", runs: 5, run: Run::Whole(expand::bench) },
+    Benchmark { name: "cold", runs: 21, run: Run::Whole(cold::bench) },
+    Benchmark { name: "size", runs: 1, run: Run::Whole(size::bench) },
+    Benchmark { name: "memory", runs: 5, run: Run::Whole(memory::bench) },
+    Benchmark { name: "pack", runs: 3, run: Run::Whole(pack::bench) },
+    Benchmark { name: "engines", runs: 21, run: Run::Whole(engines::bench) },
+    Benchmark { name: "heap", runs: 1, run: Run::Whole(heap::bench) },
+    Benchmark { name: "projects", runs: 3, run: Run::Parts(projects::bench) },
 ];
 
 pub fn bench(args: &[&str]) -> Result {
@@ -55,12 +63,16 @@ pub fn bench(args: &[&str]) -> Result {
     let benchmark = BENCHMARKS.iter().find(|benchmark| benchmark.name == *name);
     let benchmark =
         benchmark.ok_or_else(|| format!("unknown benchmark `{name}`; there are {}", names()))?;
-    let (mut runs, mut save) = (benchmark.runs, false);
+    let (mut runs, mut only, mut save) = (benchmark.runs, Vec::new(), false);
     let mut rest = options;
     while let [option, more @ ..] = rest {
         rest = match (*option, more) {
             ("--runs", [n, more @ ..]) => {
                 runs = n.parse().ok().filter(|n| *n > 0).ok_or("--runs takes a number")?;
+                more
+            }
+            ("--only", [names, more @ ..]) if matches!(benchmark.run, Run::Parts(_)) => {
+                only.extend(names.split(','));
                 more
             }
             ("--save", more) => {
@@ -70,7 +82,10 @@ pub fn bench(args: &[&str]) -> Result {
             _ => return Err(format!("unknown option `{option}`")),
         };
     }
-    let findings = (benchmark.run)(runs)?;
+    let findings = match benchmark.run {
+        Run::Whole(run) => run(runs)?,
+        Run::Parts(run) => return run(runs, &only, save),
+    };
     for table in &findings.tables {
         println!("\n{}", table.text());
     }

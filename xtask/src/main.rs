@@ -38,6 +38,7 @@ Usage: cargo xtask TASK [OPTIONS]
   bench engines   the same wasm in our engine, wasmi, Winch and Cranelift; takes minutes to build
   bench heap      the guest's allocator against dlmalloc; takes minutes to build
   bench pack      packing against building for the host; ten crates in one call
+  bench projects  clean builds of six projects: native, empty store, filled store; takes long
 
   consumer        build, run and test an application with shims on every compiler that is here
   apps [NAME…]    build and test real applications natively and with precast; takes long
@@ -53,10 +54,10 @@ Usage: cargo xtask TASK [OPTIONS]
 
 Options:
   --check         machine: only compare
-  --runs N        bench, apps: how often each side runs
-  --save          bench, apps: write docs/bench/NAME.json, the chart of it, docs/benchmarks.md
+  --runs N        bench: how often each side runs
+  --save          bench: write docs/bench/NAME.json, the chart of it, docs/benchmarks.md
   --seconds N     fuzz: how long each target runs (default 60)
-  --only NAME     corpus, strangers, suites: only this one (several: separated by commas)
+  --only NAME     bench projects, corpus, strangers, suites: only this one (several: separated by commas)
   --from-source   corpus: build the shims' original sources instead, by the consumer's switch
   --rebuild       corpus: pack as another user in another place, compare the artifacts
   --limits N      corpus: how many Nths of the runtime's limits each crate needs

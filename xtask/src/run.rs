@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Instant;
 
 pub type Result<T = ()> = std::result::Result<T, String>;
 
@@ -63,9 +64,23 @@ pub fn capture(command: &mut Command) -> Result<Output> {
 
 /// Runs silently; returns the CPU seconds, user + system, of the process and all it waited for.
 pub fn cpu_seconds(command: &mut Command) -> Result<f64> {
-    let before = children_cpu();
-    capture(command)?;
-    Ok(children_cpu() - before)
+    Ok(cost(command)?.0.cpu)
+}
+
+/// Seconds of a command.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    /// User and system, of the process and all it waited for: not of what it left running.
+    pub cpu: f64,
+    pub wall: f64,
+}
+
+/// Runs silently; what it took, and what it wrote.
+pub fn cost(command: &mut Command) -> Result<(Cost, Output)> {
+    let (before, start) = (children_cpu(), Instant::now());
+    let output = capture(command)?;
+    let wall = start.elapsed().as_secs_f64();
+    Ok((Cost { cpu: children_cpu() - before, wall }, output))
 }
 
 /// What a process took.
@@ -125,6 +140,22 @@ pub fn cargo_precast() -> Result<PathBuf> {
     }
     run(cargo().args(["build", "--release", "--quiet", "--package", "precast"]))?;
     Ok(root().join("target/release").join(format!("cargo-precast{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// `cargo precast`, as users start it: by cargo, which finds the program on the path.
+pub fn precast(mut cargo: Command, program: &Path) -> Result<Command> {
+    let folder = program.parent().map(Path::to_owned).unwrap_or_default();
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(folder).chain(std::env::split_paths(&others));
+    cargo.env("PATH", std::env::join_paths(path).map_err(|e| e.to_string())?).arg("precast");
+    Ok(cargo)
+}
+
+/// How many macro packages `cargo precast` says it has precompiled.
+pub fn precompiled(output: &Output) -> Option<usize> {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = text.lines().find_map(|line| line.trim_start().strip_prefix("Precast "))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Writes a file and the folders above it.

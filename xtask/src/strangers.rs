@@ -5,8 +5,9 @@
 //! documentation, its tests and its examples, and those of the package that re-exports it. Nothing
 //! about a package is known before, so a difference here is one that nobody looked for.
 
+mod mutants;
 mod package;
-mod record;
+pub mod record;
 mod sides;
 mod sources;
 
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Files of one package that are compared: tests first, then examples, then documentation.
-const SOURCES_MAX: usize = 16;
+const SOURCES_MAX: usize = 8;
 const PACK_SECONDS: u64 = 300;
 
 struct Options {

@@ -3,6 +3,7 @@
 use std::env;
 use std::env::consts;
 use std::process;
+use std::thread;
 
 /// The answer to `about`: a number, or a text.
 pub enum About {
@@ -13,6 +14,10 @@ pub enum About {
 pub fn about(what: u32) -> About {
     About::Text(match what {
         0 => return About::Number(process::id()),
+        12 => match thread::available_parallelism() {
+            Ok(number) => return About::Number(number.get() as u32),
+            Err(_) => None,
+        },
         1 => env::temp_dir().into_os_string().into_string().ok(),
         2 => home(),
         3 => match env::current_exe() {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::calls;
-use super::super::instance::{formatted, holds, same, Fault, Limits};
+use super::super::instance::{holds, owned, same, Fault, Limits};
 use super::super::memory::Memory;
 use super::refusal::{self, add, bytes};
 use super::{Args, Grants, Refused};
@@ -29,6 +29,30 @@ part! {
     }
 }
 
+part! {
+    own {
+        mod own;
+        use self::own::published;
+    }
+    {
+        fn published(_: Option<(&str, &str)>, _: &Path, _: &mut Vec<u8>) -> bool {
+            true
+        }
+
+        impl Files {
+            fn open_own(&mut self) {}
+
+            fn manifest(&self, _: &Path) -> Option<PathBuf> {
+                None
+            }
+
+            fn real_of(&mut self, path: &str) -> Result<PathBuf, u64> {
+                self.resolve(FIRST, path.as_bytes(), true)
+            }
+        }
+    }
+}
+
 const EXIST: u64 = 20;
 const ISDIR: u64 = 31;
 const NOENT: u64 = 44;
@@ -41,10 +65,6 @@ const SYMBOLIC_LINK: u8 = 7;
 
 /// The first descriptor that is no standard stream: the current directory.
 const FIRST: u32 = 3;
-
-/// How a shim keeps the package's own `Cargo.toml`, and the end of the name of a file that is not the package's.
-const MANIFEST: &str = "Cargo.toml_";
-const GENERATED: &[u8] = b".precast.rs";
 
 /// Flags of `path_open`, and the right that asks for a file to be written.
 const CREATE: u32 = 1;
@@ -90,8 +110,6 @@ pub struct Files {
     files: Vec<File>,
     /// The crate's own directory, where `MANIFESTS` is granted.
     manifests: Option<PathBuf>,
-    /// Where the shim keeps the package's own files.
-    own: Option<PathBuf>,
     files_max: u32,
     file_bytes_max: u32,
     /// What was refused since the expansion started.
@@ -109,7 +127,6 @@ impl Files {
             workspace: PathBuf::new(),
             files: Vec::new(),
             manifests: None,
-            own: None,
             files_max: limits.files_max,
             file_bytes_max: limits.memory_bytes_max,
             denied: Vec::new(),
@@ -187,9 +204,8 @@ impl Files {
             return;
         }
         let workspace = workspace();
-        match workspace {
-            Some(ref root) => self.workspace = root.clone(),
-            None => self.workspace = env::current_dir().unwrap_or_default(),
+        if let Some(ref root) = workspace {
+            self.workspace = root.clone();
         }
         for grant in grants.read {
             let path = if same(grant.as_bytes(), MANIFESTS.as_bytes()) {
@@ -201,20 +217,10 @@ impl Files {
                 self.expand(grant)
             };
             if let Some(path) = path {
-                self.open_root(&path, None);
+                self.open_root(&path, "");
             }
         }
-        if let Some((label, shim)) = grants.own {
-            let source = Path::new(shim).join("source");
-            // Compiled in the original's place, the shim has no files of its own.
-            let dir = if exists(&source.join(MANIFEST)) {
-                self.own = source.canonicalize().ok();
-                source
-            } else {
-                PathBuf::from(shim)
-            };
-            self.open_root(&dir, Some(formatted(format_args!("{}{}", SOURCE, label))));
-        }
+        self.open_own();
         for grant in grants.write {
             if let Some(path) = self.expand(grant) {
                 self.writable.push(settled(path));
@@ -222,16 +228,17 @@ impl Files {
         }
     }
 
-    /// Under its own name, or another one.
-    fn open_root(&mut self, path: &Path, name: Option<String>) {
-        let own = path.to_str().map(String::from);
-        if let (Ok(root), Some(name)) = (path.canonicalize(), name.or(own)) {
+    /// Under this name, or its own one.
+    fn open_root(&mut self, path: &Path, name: &str) {
+        let name = match path.to_str() {
+            Some(own) if name.is_empty() => own,
+            _ => name,
+        };
+        if let Ok(root) = path.canonicalize() {
             self.roots.push(root);
-            self.files.push(File::Directory {
-                path: path.to_path_buf(),
-                name: name,
-                entries: None,
-            });
+            let file =
+                File::Directory { path: path.to_path_buf(), name: owned(name), entries: None };
+            self.files.push(file);
         }
     }
 
@@ -284,18 +291,19 @@ impl Files {
         }
         let wanted = self.wanted(fd, path)?;
         let found = match real(&wanted, follow || path.ends_with(b"/")) {
-            Ok(real) => real.symlink_metadata().map(|_| real),
+            Ok(real) => match real.symlink_metadata() {
+                Ok(_) => Ok(real),
+                Err(error) => Err(error),
+            },
             error => error,
         };
         let real = match found {
             Ok(real) => real,
             Err(error) => {
-                let error = errno(&error);
-                let own = wanted.with_file_name(MANIFEST);
-                return match own.canonicalize() {
-                    Ok(own) if wanted.ends_with("Cargo.toml") && self.is_own(&own) => Ok(own),
-                    _ if error == NOENT => Err(self.missing(fd, path)),
-                    _ => Err(error),
+                return match (errno(&error), self.manifest(&wanted)) {
+                    (_, Some(manifest)) => Ok(manifest),
+                    (NOENT, _) => Err(self.missing(fd, path)),
+                    (error, _) => Err(error),
                 };
             }
         };
@@ -308,16 +316,13 @@ impl Files {
         Err(ACCES)
     }
 
-    /// Whether the shim has put it among the package's own files.
-    fn is_own(&self, real: &Path) -> bool {
-        match self.own {
-            Some(ref own) => real.starts_with(own),
-            None => false,
-        }
-    }
-
     fn is_readable(&self, real: &Path) -> bool {
-        for root in self.roots.iter().chain(&self.writable) {
+        for root in &self.roots {
+            if real.starts_with(root) {
+                return true;
+            }
+        }
+        for root in &self.writable {
             if real.starts_with(root) {
                 return true;
             }
@@ -344,8 +349,8 @@ impl Files {
     /// There is no such file here; but there may be where the macro was compiled.
     fn missing(&mut self, fd: u32, path: &[u8]) -> u64 {
         if fd == FIRST && path.starts_with(b"precast/") {
-            let shown = Path::new("/").join(refusal::path(path));
-            add(&mut self.denied, 1, shown.to_string_lossy().into_owned(), String::new());
+            let path = Path::new("/").join(refusal::path(path));
+            add(&mut self.denied, 1, shown(&path), String::new());
             return ACCES;
         }
         NOENT
@@ -353,54 +358,42 @@ impl Files {
 
     /// Remembers a refusal: 1 to read, 2 to write.
     fn deny(&mut self, kind: u8, path: &Path) -> u64 {
-        let shown = path.to_string_lossy().into_owned();
         let mut dir = path;
-        if let (2, false, Some(parent)) = (kind, path.is_dir(), path.parent()) {
-            dir = parent;
+        if kind == 2 && !path.is_dir() {
+            if let Some(parent) = path.parent() {
+                dir = parent;
+            }
         }
         let grant = self.named(kind, dir);
-        add(&mut self.denied, kind, shown, grant);
+        add(&mut self.denied, kind, shown(path), grant);
         ACCES
     }
 
     /// The path as a grant names it; empty if it cannot be granted.
     fn named(&self, kind: u8, path: &Path) -> String {
+        let mut named = PathBuf::new();
         if kind == 2 {
-            for name in ["CARGO_TARGET_TMPDIR", "OUT_DIR", "CARGO_TARGET_DIR"] {
-                if let Some(dir) = env::var_os(name) {
-                    if let Ok(rest) = path.strip_prefix(settled(PathBuf::from(dir))) {
-                        return Path::new(&formatted(format_args!("${}", name)))
-                            .join(rest)
-                            .to_string_lossy()
-                            .into_owned();
-                    }
+            if let Ok(rest) = path.strip_prefix(self.workspace.join("target")) {
+                named.push("target");
+                extend(&mut named, rest);
+            } else if let Some(dir) = env::var_os("OUT_DIR") {
+                if path.starts_with(settled(PathBuf::from(dir))) {
+                    named.push("$OUT_DIR");
                 }
             }
+            return shown(&named);
         }
-        let mut up = PathBuf::new();
         let mut dir = self.workspace.clone();
-        for _ in 0..3 {
+        let mut n = 0;
+        while n < 3 {
             if let Ok(rest) = path.strip_prefix(&dir) {
-                let mut path = up;
-                if rest.parent().is_some() {
-                    path.push(rest);
-                } else if path.parent().is_none() {
-                    path.push(".");
-                }
-                if kind == 2 && !path.starts_with("target") {
-                    return String::new();
-                }
-                return path.to_string_lossy().into_owned();
+                extend(&mut named, rest);
+                return shown(&named);
             }
-            if kind == 2 || !dir.pop() || dir.parent().is_none() {
-                break;
-            }
-            up.push("..");
+            named.push("..");
+            n += if dir.pop() && dir.parent().is_some() { 1 } else { 3 };
         }
-        if kind == 2 {
-            return String::new();
-        }
-        path.to_string_lossy().into_owned()
+        shown(path)
     }
 
     fn file(&mut self, fd: u32) -> Option<&mut File> {
@@ -531,26 +524,9 @@ impl Files {
 
     /// The path without links, if it may be read; of an empty one, that of the current directory.
     pub fn real_path(&mut self, path: &str) -> Option<String> {
-        let real = if path.is_empty() { env::current_dir().ok()? } else { self.real_of(path)? };
+        let real =
+            if path.is_empty() { env::current_dir().ok()? } else { self.real_of(path).ok()? };
         real.into_os_string().into_string().ok()
-    }
-
-    fn real_of(&mut self, path: &str) -> Option<PathBuf> {
-        self.open_first();
-        let mut found = None;
-        for i in 0..self.files.len() {
-            if let File::Directory { ref name, .. } = self.files[i] {
-                if let (true, Ok(rest)) =
-                    (name.starts_with(SOURCE), Path::new(path).strip_prefix(name))
-                {
-                    found = Some((i as u32 + FIRST, rest.to_path_buf()));
-                }
-            }
-        }
-        match found {
-            Some((fd, rest)) => self.resolve(fd, &bytes(rest.as_os_str()), true).ok(),
-            None => self.resolve(FIRST, path.as_bytes(), true).ok(),
-        }
     }
 
     fn path_readlink(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
@@ -665,14 +641,14 @@ impl Files {
 
     /// Entries are sorted: the result of a macro must not depend on the file system.
     fn fd_readdir(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
-        let own = self.own.clone();
+        let own = self.grants.own;
         let dir = match self.file(a.word(0)) {
             Some(&mut File::Directory { ref path, ref mut entries, .. }) => (path, entries),
             Some(_) => return Ok(NOTDIR),
             None => return Ok(BADF),
         };
         if a.long(3) == 0 {
-            match list(dir.0, &own) {
+            match list(own, dir.0) {
                 Ok(listed) => *dir.1 = Some(listed),
                 Err(error) => return Ok(errno(&error)),
             }
@@ -719,10 +695,11 @@ fn workspace() -> Option<PathBuf> {
                 return Some(dir);
             }
         }
-        let is_unpacked =
-            exists(&dir.join(".cargo-ok")) || exists(&dir.join(".cargo-checksum.json"));
-        if is_unpacked || !dir.pop() {
+        if exists(&dir.join(".cargo-ok")) || exists(&dir.join(".cargo-checksum.json")) {
             return None;
+        }
+        if !dir.pop() {
+            return package();
         }
     }
 }
@@ -748,17 +725,25 @@ fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Without a separator at the end.
+fn extend(path: &mut PathBuf, rest: &Path) {
+    if rest.parent().is_some() {
+        path.push(rest);
+    } else if path.parent().is_none() {
+        path.push(".");
+    }
+}
+
 fn is_in_directory(path: &Path) -> bool {
     path.parent().map_or(false, exists)
 }
 
-/// The entries of a directory; among `own` files those of the package.
-fn list(path: &Path, own: &Option<PathBuf>) -> io::Result<Vec<(Vec<u8>, u8)>> {
+fn list(own: Option<(&str, &str)>, path: &Path) -> io::Result<Vec<(Vec<u8>, u8)>> {
     let mut entries: Vec<(Vec<u8>, u8)> = Vec::new();
-    let is_own = match *own {
-        Some(ref own) => path.starts_with(own),
-        None => false,
-    };
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let kind = entry.file_type()?;
@@ -770,11 +755,8 @@ fn list(path: &Path, own: &Option<PathBuf>) -> io::Result<Vec<(Vec<u8>, u8)>> {
             REGULAR_FILE
         };
         let mut name = bytes(&entry.file_name());
-        if is_own && name.ends_with(GENERATED) {
+        if !published(own, path, &mut name) {
             continue;
-        }
-        if is_own && same(&name, MANIFEST.as_bytes()) {
-            name.pop();
         }
         let mut at = entries.len();
         while at > 0 && name < entries[at - 1].0 {

@@ -52,13 +52,16 @@ pub fn tell(out: &mut String, name: &str, all: &[Refused], told: &mut Vec<Refuse
             }
             0 => ("may not use the environment variable `", "env"),
             1 => ("may not read `", "read"),
-            _ => ("may not write `", "write"),
+            2 => ("may not write `", "write"),
+            _ => ("cannot have this: `", ""),
         };
         if !out.is_empty() {
             out.push_str("\n");
         }
         out.push_str(&joined(&[name, ", which is precompiled, ", what, shown, "`\n"]));
-        if grant.is_empty() {
+        if kind == 3 {
+            out.push_str("it runs in a sandbox\n");
+        } else if grant.is_empty() {
             out.push_str(
                 "only directories below target can be granted to be written, and only the files of its own \
                  package travel with a macro\n",

@@ -41,9 +41,10 @@ fn table_chart(table: &Value, y: &mut f64, body: &mut String) {
     let top = *y;
     for row in &rows {
         let name = row["name"].as_str().unwrap_or_default();
+        let is_ours = name == "shim" || row["is_ours"] == true;
         let class = if name == base {
             "b"
-        } else if name == "shim" {
+        } else if is_ours {
             "s"
         } else {
             "o"

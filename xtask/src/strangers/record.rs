@@ -20,16 +20,18 @@ pub enum Kind {
     Expansion,
     Hygiene,
     Diagnostics,
+    Misuse,
     Output,
     Files,
 }
 
-const KINDS: [(Kind, &str); 7] = [
+const KINDS: [(Kind, &str); 8] = [
     (Kind::Packing, "does not pack"),
     (Kind::Build, "does not build with the shim"),
     (Kind::Expansion, "expansion"),
     (Kind::Hygiene, "hygiene"),
     (Kind::Diagnostics, "diagnostics"),
+    (Kind::Misuse, "diagnostics of wrong uses"),
     (Kind::Output, "output"),
     (Kind::Files, "files written"),
 ];
@@ -65,6 +67,7 @@ pub struct Found {
     n_compiled: usize,
     n_lines: usize,
     n_run: usize,
+    n_misused: usize,
     pub differences: Vec<Difference>,
 }
 
@@ -78,6 +81,7 @@ impl Found {
             n_compiled: 0,
             n_lines: 0,
             n_run: 0,
+            n_misused: 0,
             differences: Vec::new(),
         }
     }
@@ -91,6 +95,7 @@ impl Found {
             n_compiled: 0,
             n_lines: 0,
             n_run: 0,
+            n_misused: 0,
             differences: Vec::new(),
         }
     }
@@ -101,10 +106,12 @@ impl Found {
         self.n_compiled += usize::from(!native.expanded.is_empty());
         self.n_lines += native.expanded.lines().count();
         self.n_run += usize::from(!native.output.is_empty());
-        let parts: [(Kind, Part); 5] = [
+        self.n_misused += native.misuse.lines().filter(|line| line.starts_with("== ")).count();
+        let parts: [(Kind, Part); 6] = [
             (Kind::Expansion, |run| &run.expanded),
             (Kind::Hygiene, |run| &run.hygiene),
             (Kind::Diagnostics, |run| &run.diagnostics),
+            (Kind::Misuse, |run| &run.misuse),
             (Kind::Output, |run| &run.output),
             (Kind::Files, |run| &run.files),
         ];
@@ -121,7 +128,12 @@ impl Found {
             let file = format!("{} {}", source.name.replace('/', "-"), kind.name());
             write_file(&place.join(format!("{file}.native")), left)?;
             write_file(&place.join(format!("{file}.shim")), right)?;
-            let first = first_difference(left, right);
+            let wrong = left.lines().zip(right.lines()).take_while(|(l, r)| l == r);
+            let wrong = wrong.filter(|(line, _)| line.starts_with("== ")).last();
+            let mut first = first_difference(left, right);
+            if let Some((mutant, _)) = wrong.filter(|_| kind == Kind::Misuse) {
+                first = format!("{mutant}\n{first}");
+            }
             self.differences.push(Difference { kind, source: source.name.clone(), first });
         }
         Ok(())
@@ -167,6 +179,7 @@ impl Found {
             "compiled": self.n_compiled,
             "lines": self.n_lines,
             "run": self.n_run,
+            "misused": self.n_misused,
             "differences": differences,
         });
         let text = serde_json::to_string_pretty(&value).map_err(|e| e.to_string())?;
@@ -199,6 +212,7 @@ pub fn load(name: &str) -> Option<Found> {
         n_compiled: number("compiled")?,
         n_lines: number("lines")?,
         n_run: number("run")?,
+        n_misused: number("misused").unwrap_or_default(),
         differences: value["differences"].as_array()?.iter().filter_map(difference).collect(),
     })
 }
@@ -219,22 +233,30 @@ fn first_difference(native: &str, shim: &str) -> String {
     }
 }
 
-/// Totals, and the packages by kind of difference.
-pub fn table(all: &[Found]) -> String {
+/// What was compared, and how much of it is the same.
+fn totals(all: &[Found]) -> String {
     let (skipped, done): (Vec<&Found>, Vec<&Found>) =
         all.iter().partition(|found| found.skipped.is_some());
     let same = done.iter().filter(|found| found.differences.is_empty()).count();
     let sum = |part: fn(&Found) -> usize| done.iter().map(|found| part(found)).sum::<usize>();
-    let mut text = format!(
-        "{same} of {} packages the same as native: {} sources, {} of which compile, {} lines of \
-         expansions, {} programs; {} names skipped\n",
+    format!(
+        "{same} of {} packages are the same as native in everything: {} sources,\n{} of which compile, \
+         {} lines of expansions, {} programs and {} wrong uses.\n{} names were skipped.\n",
         done.len(),
         sum(|found| found.n_sources),
         sum(|found| found.n_compiled),
         sum(|found| found.n_lines),
         sum(|found| found.n_run),
+        sum(|found| found.n_misused),
         skipped.len(),
-    );
+    )
+}
+
+/// Totals, and the packages by kind of difference.
+pub fn table(all: &[Found]) -> String {
+    let (skipped, done): (Vec<&Found>, Vec<&Found>) =
+        all.iter().partition(|found| found.skipped.is_some());
+    let mut text = totals(all);
     for (kind, name) in KINDS {
         let differ = done.iter().filter(|f| f.differences.iter().any(|d| d.kind == kind));
         let names: Vec<&str> = differ.map(|found| found.name.as_str()).collect();
@@ -260,32 +282,27 @@ pub fn write(all: &[Found], seed: u64) -> Result {
     let date = capture(command("date").arg("+%F"))?;
     let rustc = capture(command("rustc").arg("--version"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    let (skipped, done): (Vec<&Found>, Vec<&Found>) =
-        all.iter().partition(|found| found.skipped.is_some());
-    let same = done.iter().filter(|found| found.differences.is_empty()).count();
-    let sum = |part: fn(&Found) -> usize| done.iter().map(|found| part(found)).sum::<usize>();
     let mut part = format!(
         "{TITLE}\n\nWritten by `cargo xtask strangers --write` on {}, {}, seed {seed}. Names are drawn from\n\
          `fixtures/strangers.txt`; the newest version's own documentation, tests and examples, and those of\n\
-         the package that re-exports its macros, are expanded, compiled and run natively and packed.\n\n\
-         {same} of {} packages are the same as native in every expansion, hygiene, diagnostic, output and\n\
-         file: {} sources, {} of which compile, {} lines of expansions, {} programs. {} names were\n\
-         skipped.\n\n",
-        text(&date.stdout), text(&rustc.stdout), done.len(),
-        sum(|f| f.n_sources), sum(|f| f.n_compiled), sum(|f| f.n_lines), sum(|f| f.n_run),
-        skipped.len(),
+         the package that re-exports its macros, are expanded, compiled and run natively and packed, and\n\
+         files written are compared as well. A wrong use is a source with one token of an attribute or of an\n\
+         argument changed, of which the compiler's messages are compared.\n\n{}\n",
+        text(&date.stdout),
+        text(&rustc.stdout),
+        totals(all)
     );
     part +=
-        "| package | sources | compile | lines | run | differences |\n|---|---|---|---|---|---|\n";
-    for found in &done {
+        "| package | sources | compile | lines | run | wrong uses | differences |\n|---|---|---|---|---|---|---|\n";
+    for found in all.iter().filter(|found| found.skipped.is_none()) {
         let mut kinds: Vec<Kind> = found.differences.iter().map(|d| d.kind).collect();
         kinds.dedup();
         let kinds: Vec<&str> = kinds.into_iter().map(Kind::name).collect();
         let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
-        let Found { name, version, n_sources, n_compiled, n_lines, n_run, .. } = found;
+        let Found { name, version, n_sources, n_compiled, n_lines, n_run, n_misused, .. } = found;
         let _ = writeln!(
             part,
-            "| {name}-{version} | {n_sources} | {n_compiled} | {n_lines} | {n_run} | {kinds} |"
+            "| {name}-{version} | {n_sources} | {n_compiled} | {n_lines} | {n_run} | {n_misused} | {kinds} |"
         );
     }
     write_file(&file, &format!("{before}\n\n{part}"))

@@ -1,10 +1,11 @@
 //! One package's consumer, built natively and with the shim, and what each source does on a side.
 
+use super::mutants;
 use super::package::{manifest, Package, RESOLVER};
 use super::sources::{copy, Source};
 use crate::corpus::compare::{canonical, shown};
 use crate::corpus::record::{self, Record};
-use crate::run::{cargo, clear, scratch, write, Result};
+use crate::run::{cargo, clear, read, scratch, write, Result};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 const BUILD_SECONDS: u64 = 200;
 const TOO_LONG: &str = "it takes too long to build";
 const PROGRAM_SECONDS: u64 = 20;
+/// Of each source that compiles.
+const MUTANTS: usize = 3;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Side {
@@ -46,6 +49,8 @@ pub struct Run {
     pub expanded: String,
     pub hygiene: String,
     pub diagnostics: String,
+    /// What the compiler says of wrong uses.
+    pub misuse: String,
     /// The program's, if there is one and it ended.
     pub output: String,
     /// What the compiler or the program wrote, with contents.
@@ -129,8 +134,9 @@ impl Sides<'_> {
         let _ = std::fs::remove_file(&program);
         let to = program.to_string_lossy();
         let compiled = record.replay(&source.file, &[&extra[..], &["-o", &to]].concat())?;
-        let mut output = String::new();
+        let (mut output, mut misuse) = (String::new(), String::new());
         if compiled.status.success() {
+            misuse = self.misused(&record, source, &extra)?;
             let mut command = Command::new(&program);
             command.current_dir(&place).env("RUST_BACKTRACE", "0").env_remove("DISPLAY");
             if source.is_test {
@@ -145,7 +151,25 @@ impl Sides<'_> {
         }
         let files = self.written(&before)? + &told(&tree(&place));
         let diagnostics = String::from_utf8_lossy(&compiled.stderr).into_owned();
-        Ok(Run { expanded, hygiene, diagnostics: without_hashes(&diagnostics), output, files })
+        let diagnostics = without_hashes(&diagnostics);
+        Ok(Run { expanded, hygiene, diagnostics, misuse, output, files })
+    }
+
+    fn misused(&self, record: &Record, source: &Source, extra: &[&str]) -> Result<String> {
+        // Beside the source, for that may have modules.
+        let file = source.file.with_file_name("mutant.rs");
+        let made = scratch("strangers").join("mutant.rmeta");
+        let made = made.to_string_lossy();
+        let mut told = String::new();
+        for mutant in mutants::of(&read(&source.file)?, MUTANTS) {
+            write(&file, &mutant.text)?;
+            let output =
+                record.replay(&file, &[extra, &["--emit=metadata", "-o", &made]].concat())?;
+            let text = without_hashes(&String::from_utf8_lossy(&output.stderr));
+            told += &format!("== {}\n{text}", mutant.what);
+        }
+        let _ = std::fs::remove_file(&file);
+        Ok(told)
     }
 
     /// What is not as it was before, which this makes it again.

@@ -2,6 +2,7 @@
 
 use super::{Form, Suite, SUITES};
 use crate::run::{read, root, write as write_file, Result};
+use crate::strangers::record as strangers;
 use std::collections::BTreeMap;
 
 /// The part's first line.
@@ -25,7 +26,8 @@ pub struct Counts {
 pub(super) fn write(done: &[(&Suite, Counts)]) -> Result {
     let file = root().join("docs/compatibility.md");
     let text = read(&file)?;
-    let (corpus, old) = text.split_once(TITLE).unwrap_or((&text, ""));
+    let (text, strangers) = text.split_at(text.find(strangers::TITLE).unwrap_or(text.len()));
+    let (corpus, old) = text.split_once(TITLE).unwrap_or((text, ""));
     let mut rows: BTreeMap<String, String> = BTreeMap::new();
     for line in old.lines().filter(|line| line.starts_with("| ")) {
         let id = line.trim_start_matches("| ").split(" | ").next().unwrap_or_default();
@@ -41,7 +43,12 @@ pub(super) fn write(done: &[(&Suite, Counts)]) -> Result {
         if left_out.is_empty() { left_out } else { format!("\nLeft out:\n\n{left_out}") };
     write_file(
         &file,
-        &format!("{}\n\n{TITLE}{HEAD}{}\n{left_out}", corpus.trim_end(), rows.join("\n")),
+        &format!(
+            "{}\n\n{TITLE}{HEAD}{}\n{left_out}{}{strangers}",
+            corpus.trim_end(),
+            rows.join("\n"),
+            if strangers.is_empty() { "" } else { "\n" },
+        ),
     )
 }
 
