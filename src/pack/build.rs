@@ -120,7 +120,7 @@ pub fn build(job: &Job, report: &dyn Report) -> Result<Built> {
         Some(value) => value.clone(),
         None => environment::present(name),
     };
-    let environment = found.listener.read(value);
+    let environment = found.listener.read(|_| true, value);
     let unlike = found.listener.unlike();
     let Found { linked, features, crate_name, .. } = found;
     Ok(Built { wasm, linked, features, crate_name, environment, unlike, has_build_script })

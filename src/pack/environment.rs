@@ -72,10 +72,14 @@ impl Listener {
         stems.map(name).collect::<BTreeSet<String>>().into_iter().collect()
     }
 
-    /// `value` gives what a variable has now.
-    pub fn read(&self, value: impl Fn(&str) -> Option<String>) -> Environment {
+    /// Of the packages whose ids `concerns` takes; `value` gives what a variable has now.
+    pub fn read(
+        &self,
+        concerns: impl Fn(&str) -> bool,
+        value: impl Fn(&str) -> Option<String>,
+    ) -> Environment {
         let mut environment = Environment::new();
-        for (package, list) in &self.lists {
+        for (package, list) in self.lists.iter().filter(|(package, _)| concerns(package)) {
             let text = std::fs::read_to_string(list).unwrap_or_default();
             let is_set = |name: &str| self.set.get(package).is_some_and(|set| set.contains(name));
             let read = text.lines().filter_map(|line| line.strip_prefix("# env-dep:"));
@@ -90,7 +94,8 @@ impl Listener {
                 }
             }
         }
-        for file in self.said.values().flatten() {
+        let said = self.said.iter().filter(|(package, _)| concerns(package));
+        for file in said.flat_map(|(_, files)| files) {
             // A script may write what is no text.
             let bytes = std::fs::read(file).unwrap_or_default();
             for line in String::from_utf8_lossy(&bytes).lines() {
@@ -188,6 +193,7 @@ mod tests {
             ("B".into(), None),
             ("C".into(), Some("see".into())),
         ]);
-        assert_eq!(listener.read(value), expected);
+        assert_eq!(listener.read(|_| true, value), expected);
+        assert_eq!(listener.read(|package| package != "a", value), Environment::new());
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Set while cargo runs us as its wrapper.
@@ -136,7 +136,7 @@ impl Ended {
 
 /// Runs the compiler with its messages passed on as they come.
 fn pass(command: &mut Command, rustc: &Path) -> Result<i32> {
-    Ok(command.status().at("run", rustc)?.code().unwrap_or(1))
+    Ok(code_of(command.status().at("run", rustc)?))
 }
 
 /// Runs the compiler with its complaints held back. That a library can be used already is passed on: cargo
@@ -153,7 +153,15 @@ fn attempt(mut command: Command, rustc: &Path) -> Result<Ended> {
         line.clear();
     }
     let status = child.wait().at("wait for", rustc)?;
-    Ok(Ended { code: status.code().unwrap_or(1), said })
+    Ok(Ended { code: code_of(status), said })
+}
+
+fn code_of(status: ExitStatus) -> i32 {
+    if status.code().is_none() {
+        // Cargo sees only how we end.
+        eprintln!("error: precast: the compiler was ended by a {status}");
+    }
+    status.code().unwrap_or(1)
 }
 
 /// Compiles for wasm with what holds natively, and where that does not compile, with what holds for wasm.
@@ -358,8 +366,9 @@ pub(crate) fn escaped(path: &str) -> String {
 
 /// Leads the compiler to the copy of its input, if there is one.
 fn moved(input: &mut String, package: &Path, copy: Option<PathBuf>) -> Option<Copied> {
-    let inside = Path::new(&*input);
-    let inside = inside.strip_prefix(package).unwrap_or(inside).to_owned();
+    // A member's file is named from where its workspace is.
+    let file = std::env::current_dir().unwrap_or_default().join(&*input);
+    let inside = file.strip_prefix(package).unwrap_or(Path::new(&*input)).to_owned();
     let copy = copy?;
     if copy.join(&inside).is_file() {
         *input = path_text(&copy.join(inside));
