@@ -9,6 +9,8 @@
 //!   for others.
 //! - In `cfg` attributes that decide on a feature named `proc-macro`, `target_arch = "wasm32"` is
 //!   made false: syn 1 and quote 1 turn their `proc_macro` support off for that architecture.
+//! - In files that choose `SmallRng` by `target_pointer_width = "64"`, 32 bits are as good: rand's generator
+//!   is then the native one.
 //! - Hashes become those of a 64-bit host ([`hashing`]).
 //! - `#[proc_macro_error]` is told by its settings that the function is a macro.
 //! - `feature(proc_macro_span)` becomes an attribute without effect: the guest has it ungated, and
@@ -27,7 +29,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 /// Text of which one is in every file worth rewriting.
-const MARKS: [&str; 2] = ["proc_macro", "\"proc-macro\""];
+const MARKS: [&str; 3] = ["proc_macro", "\"proc-macro\"", GENERATOR];
 
 /// What the guest has without a gate, and what to write instead.
 const GATE: &str = "feature(proc_macro_span)";
@@ -35,6 +37,11 @@ const NO_GATE: &str = "allow(unused)           ";
 
 /// An architecture that does not exist, as long as `"wasm32"`.
 const NO_ARCH: &str = "\"no-cpu\"";
+
+/// The generator of rand that is another one where pointers have 64 bits, and with a given seed other
+/// numbers: phf lays out its maps by them.
+const GENERATOR: &str = "SmallRng";
+const WIDTH: &str = "target_pointer_width";
 
 /// Macros whose arguments are code that runs where it stands, or items of the crate. What others do with
 /// theirs is not known.
@@ -217,7 +224,7 @@ impl Pass<'_> {
         let name = ident(tokens.first());
         if matches!(name.as_deref(), Some("cfg" | "cfg_attr")) {
             found.is_conditional = true;
-            self.disable_wasm_condition(&tokens, range);
+            self.conditions(&tokens, range);
         }
         if let (Some("cfg_attr"), Some(TokenTree::Group(group))) = (name.as_deref(), tokens.get(1))
         {
@@ -265,9 +272,17 @@ impl Pass<'_> {
         }
     }
 
-    fn disable_wasm_condition(&mut self, tokens: &[TokenTree], range: Range<usize>) {
+    /// Makes conditions come out as natively.
+    fn conditions(&mut self, tokens: &[TokenTree], range: Range<usize>) {
         let text = &self.source[range];
-        if !text.contains("\"proc-macro\"") || !text.contains("target_arch") {
+        let mut rules = Vec::new();
+        if text.contains("\"proc-macro\"") && text.contains("target_arch") {
+            rules.push(["target_arch", "\"wasm32\"", NO_ARCH]);
+        }
+        if text.contains(WIDTH) && self.source.contains(GENERATOR) {
+            rules.push([WIDTH, "\"64\"", "\"32\""]);
+        }
+        if rules.is_empty() {
             return;
         }
         let mut previous = [String::new(), String::new()];
@@ -280,8 +295,10 @@ impl Pass<'_> {
                 continue;
             }
             let text = token.to_string();
-            if previous == ["target_arch", "="] && text == "\"wasm32\"" {
-                self.edits.push((token.span().byte_range(), NO_ARCH.to_owned()));
+            let rule =
+                rules.iter().find(|[name, value, _]| previous == [*name, "="] && text == *value);
+            if let Some([_, _, new]) = rule {
+                self.edits.push((token.span().byte_range(), (*new).to_owned()));
             }
             previous = [std::mem::take(&mut previous[1]), text];
         }
@@ -529,6 +546,19 @@ mod tests {
         );
         let other = "#[cfg(target_arch = \"wasm32\")] mod proc_macro;";
         check(other, other);
+    }
+
+    #[test]
+    fn the_generator_of_rand() {
+        let source = |width: u8| {
+            format!(
+                "#[cfg(target_pointer_width = \"{width}\")] type Rng = A;\n\
+                 #[cfg(not(all(target_pointer_width = \"{width}\", x)))] type Rng = B;\n"
+            )
+        };
+        let choice = "pub struct SmallRng(Rng);";
+        check(&(source(64) + choice), &(source(32) + choice));
+        check(&source(64), &source(64));
     }
 
     #[test]

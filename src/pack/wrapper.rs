@@ -136,7 +136,7 @@ impl Ended {
 
 /// Runs the compiler with its messages passed on as they come.
 fn pass(command: &mut Command, rustc: &Path) -> Result<i32> {
-    command.status().at("run", rustc).map(code)
+    Ok(code_of(command.status().at("run", rustc)?))
 }
 
 /// Runs the compiler with its complaints held back. That a library can be used already is passed on: cargo
@@ -153,10 +153,10 @@ fn attempt(mut command: Command, rustc: &Path) -> Result<Ended> {
         line.clear();
     }
     let status = child.wait().at("wait for", rustc)?;
-    Ok(Ended { code: code(status), said })
+    Ok(Ended { code: code_of(status), said })
 }
 
-fn code(status: ExitStatus) -> i32 {
+fn code_of(status: ExitStatus) -> i32 {
     if status.code().is_none() {
         // Cargo sees only how we end.
         eprintln!("error: precast: the compiler was ended by a {status}");
