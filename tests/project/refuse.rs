@@ -28,7 +28,7 @@ fn with_a_target() {
     let n_loud = |out: &str| out.lines().filter(|line| line.contains("wasm")).count() - n_wasm(out);
     for target in [&["--target", host][..], &[]] {
         let (shims, _) = ok(&mut run(&work, target));
-        assert_eq!((n_wasm(&shims), n_loud(&shims)), (4, 1), "{shims}");
+        assert_eq!((n_wasm(&shims), n_loud(&shims)), (3, 1), "{shims}");
         let (refused, _) = ok(run(&work, target).env("RUSTC_WRAPPER", WRAPPER));
         assert_eq!(refused, NATIVE);
         let (again, _) = ok(&mut run(&work, target));
