@@ -89,7 +89,7 @@ fn rebuilds(path: &str) -> usize {
     let output = precast(packed().0).args(["verify", "--rebuild", path]).output().unwrap();
     let value = json(&output);
     assert!(output.status.success(), "{value}");
-    let verdicts = value.as_array().cloned().unwrap_or_else(|| vec![value]);
+    let verdicts = value["verdicts"].as_array().cloned().unwrap_or_else(|| vec![value]);
     for verdict in &verdicts {
         let checks = verdict["checks"].as_array().unwrap();
         let rebuilt = checks.iter().any(|c| c["what"] == "the sources compile to the module");
