@@ -73,6 +73,10 @@ pub struct Manifest {
     /// Rust source with uses of the macros that was given to order the module's functions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub profile: Vec<String>,
+    /// Variables of the environment that were read while the modules were compiled (`option_env!`), with
+    /// the values they had; none for one that was not set.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, Option<String>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -228,6 +232,12 @@ pub struct Set {
 }
 
 impl Manifest {
+    /// Whether the variables that went into the modules have the same values now: else the original
+    /// would be compiled again, and to something else.
+    pub fn environment_holds(&self, value: impl Fn(&str) -> Option<String>) -> bool {
+        self.environment.iter().all(|(name, recorded)| value(name) == *recorded)
+    }
+
     /// The enabled features of every set, the first one's first.
     pub fn feature_sets(&self) -> impl Iterator<Item = &[String]> {
         let more = self.sets.iter().map(|set| set.features.as_slice());

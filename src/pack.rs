@@ -13,6 +13,7 @@
 //! | `exact`     | of a manifest, one with the versions of a lock file                |
 //! | `batch`     | of many packages, workspaces that agree                            |
 //! | `wrapper`   | of cargo's calls of the compiler, ours                             |
+//! | `script`    | of cargo's calls of build scripts, native ones                     |
 //! | `build`     | of a staged workspace, linked wasm                                 |
 //! | `module`    | of linked wasm, its parts                                          |
 //! | `backtrace` | of its parts, those without a printer of backtraces                |
@@ -22,6 +23,7 @@
 //! | `profile`   | of samples, the order of its functions                             |
 //! | `collect`   | of all that, manifest and licences                                 |
 //!
+//! What of the machine's environment went in is in `environment`.
 //! The store's `cache` keeps what was made, `cargo` says how cargo is run, `rebuild` does it all
 //! again for an artifact.
 
@@ -31,6 +33,7 @@ pub mod batch;
 mod build;
 pub(crate) mod cargo;
 mod collect;
+mod environment;
 mod exact;
 mod exports;
 mod guest;
@@ -43,6 +46,7 @@ pub(crate) mod program;
 mod rebuild;
 pub(crate) mod resolve;
 mod rewrite;
+mod script;
 mod shrink;
 pub(crate) mod stage;
 mod sysroot;
@@ -52,6 +56,7 @@ pub mod wrapper;
 pub use batch::{pack_wanted, Locked, Project, Wanted};
 pub(crate) use cargo::compile as run_rustc;
 pub(crate) use collect::{ENVIRONMENT, READABLE};
+pub(crate) use environment::Variables;
 pub(crate) use rebuild::{published, rebuild, Rebuilt};
 
 use crate::artifact::{self, Artifact, Module};
@@ -82,17 +87,18 @@ const BUILD_RECIPE: [&str; 10] = [
     include_str!("pack/lock.rs"),
     include_str!("pack/rewrite.rs"),
     include_str!("pack/rewrite/hashing.rs"),
-    include_str!("pack/rewrite/panics.rs"),
     include_str!("pack/rewrite/surroundings.rs"),
+    include_str!("pack/script.rs"),
     include_str!("pack/wrapper.rs"),
 ];
 
 /// The same for what is made of the built module.
-const MODULE_RECIPE: [&str; 9] = [
+const MODULE_RECIPE: [&str; 10] = [
     env!("CARGO_PKG_VERSION"),
     include_str!("manifest/statement.rs"),
     include_str!("pack/backtrace.rs"),
     include_str!("pack/collect.rs"),
+    include_str!("pack/environment.rs"),
     include_str!("pack/exports.rs"),
     include_str!("pack/module.rs"),
     include_str!("pack/shrink.rs"),
@@ -260,6 +266,7 @@ pub(crate) fn artifact(
         toolchain: &toolchain,
         directory: &package.directory,
         offline: options.offline,
+        variables: &Variables::of(&package.directory),
         cache,
     };
     builder.pack(vec![Ok(request)], report).pop().expect("one request has one result")
@@ -299,7 +306,8 @@ fn assemble(package: &Package, options: &PackOptions, made: Vec<Compiled>) -> Re
     manifest.capabilities.check()?;
     let mut sets: Vec<(Set, Module)> = Vec::new();
     for Compiled { made, image } in made {
-        let Manifest { features, macros, linked, .. } = made.manifest;
+        let Manifest { features, macros, linked, environment, .. } = made.manifest;
+        manifest.environment.extend(environment);
         let packed = || sets.iter().map(|(set, _)| &set.features).chain([&manifest.features]);
         if packed().any(|packed| *packed == features) {
             continue;
@@ -431,6 +439,12 @@ fn finish(
             notes
                 .push(format!("the module contains the path {text}: elsewhere it has other bytes"));
         }
+    }
+    for name in environment::unlike(&built.heard) {
+        notes.push(format!(
+            "`{name}` does not compile for wasm as it would for this machine (its `cfg`s, or what its \
+             build script finds): here it does as on wasm32-wasip1"
+        ));
     }
     if built.has_build_script {
         let release = &toolchain.release;

@@ -19,7 +19,7 @@ pub mod switch;
 pub mod vendor;
 
 use crate::error::Result;
-use crate::pack::Report;
+use crate::pack::{Report, Variables};
 use crate::store::{cache, Key, Store};
 use std::path::PathBuf;
 use std::process::Command;
@@ -65,10 +65,12 @@ pub fn prepare(
 
 /// The artifacts in the store that a build of this graph would use.
 pub fn stored(graph: &Graph, store: &Store) -> Result<Vec<PathBuf>> {
+    let variables = Variables::of(&graph.root);
     let mut files = Vec::new();
     for at in graph.needed(|_| true).macros {
         if graph.packages[graph.units[at].package].source.is_some() {
-            files.extend(store.file(&Key::of(&graph.wanted(at))?));
+            let key = Key::of(&graph.wanted(at))?;
+            files.extend(store.file(&store.find(key, &|name| variables.value(name))));
         }
     }
     files.sort_unstable();

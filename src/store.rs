@@ -10,25 +10,29 @@ mod clean;
 mod key;
 
 use crate::artifact;
-use crate::error::{Class, Error, Result};
 use crate::embed;
+use crate::error::{Class, Error, Result};
 use crate::manifest::{Capabilities, Source};
 use crate::pack::stage::{self, hash_of};
-use crate::project;
 use crate::pack::Report;
+use crate::project;
 pub use cache::Cache;
 use cache::Lock;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use archive::Carried;
 pub use clean::{limit, Cleaned, LIMIT_VARIABLE};
-pub use key::Key;
+pub use key::{Environment, Key};
 
 const ARTIFACT: &str = "artifact";
 const REFUSED: &str = "refused";
 const KEY_FILE: &str = "key.json";
+
+/// Kind of the entries that tell which variables a package has read when it was compiled.
+const READ: &str = "read";
 
 /// Kind of the entries that are shims, written out for the compiler.
 pub(crate) const SHIM: &str = "shim";
@@ -78,6 +82,25 @@ impl Store {
         &self.cache
     }
 
+    /// The key of the artifact that holds where variables have these values: what a package reads is known
+    /// from when it was packed before. If there is none, the key that stands for all.
+    pub fn find(&self, key: Key, value: &dyn Fn(&str) -> Option<String>) -> Key {
+        if self.has(&key) {
+            return key;
+        }
+        let sets = self.read(&key).into_iter();
+        let with = |names: BTreeSet<String>| {
+            key.with(names.into_iter().map(|name| (name.clone(), value(&name))).collect())
+        };
+        sets.map(with).find(|key| self.has(key)).unwrap_or(key)
+    }
+
+    /// Variables that a package was seen to read, in each set of those that one compilation read.
+    pub fn read(&self, key: &Key) -> BTreeSet<BTreeSet<String>> {
+        let text = self.cache.kept(READ, &key.with(Environment::new()).id());
+        text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    }
+
     /// The bytes of an artifact.
     pub fn get(&self, key: &Key) -> Option<Vec<u8>> {
         let (found, bytes) = self.entry(&key.id())?;
@@ -94,6 +117,12 @@ impl Store {
             stage::put(&entry.join(KEY_FILE), &key.write())?;
             stage::put(&entry.join(name(key)), artifact)
         })?;
+        let mut read = self.read(key);
+        let names = key.environment.keys().cloned().collect::<BTreeSet<String>>();
+        if !names.is_empty() && read.insert(names) {
+            let text = serde_json::to_string(&read).expect("a list of texts is valid JSON");
+            self.cache.keep(READ, &key.with(Environment::new()).id(), &text);
+        }
         Ok(())
     }
 
@@ -211,7 +240,10 @@ fn check(key: &Key, bytes: &[u8]) -> Result<()> {
         Source::Registry { checksum } => checksum == &key.checksum,
         Source::Path { .. } => true,
     };
-    let same = package.name == key.name && package.version == key.version && checksum;
+    let same = package.name == key.name
+        && package.version == key.version
+        && manifest.environment == key.environment
+        && checksum;
     if same && manifest.features.iter().eq(&key.features) {
         return Ok(());
     }

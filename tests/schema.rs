@@ -25,6 +25,8 @@ fn full() -> Manifest {
     manifest.toolchain.commit = Some("0a1b".into());
     manifest.toolchain.llvm = Some("22.1.2".into());
     manifest.limits = Limits { fuel: Some(7), files: Some(0), ..Limits::default() };
+    manifest.environment =
+        [("ONE".into(), Some("1".into())), ("TWO".into(), None)].into_iter().collect();
     manifest.profile = vec!["tiny!();".into()];
     manifest.macros[0].helpers = vec!["help".into()];
     manifest.linked[0].checksum = Some("ab".repeat(32));
@@ -119,6 +121,7 @@ fn nothing_can_be_left_out() {
     let mut paths = Vec::new();
     keys(&good, String::new(), &mut paths);
     let optional = ["limits", "fuel", "files", "sets", "profile", "helpers", "attributes"];
+    let optional = [&optional[..], &["environment", "ONE", "TWO"]].concat();
     let optional =
         [&optional[..], &["commit", "llvm", "digest", "annotations", "license", "set"]].concat();
     for path in paths {

@@ -2,7 +2,7 @@
 //!
 //! Lengths, `usize` and the discriminants of enums are hashed at their own width, four bytes here.
 //! A macro that iterates over a map with this hasher would put its output in another order than
-//! natively (derive_more does). The staging puts this type where a macro crate names the other.
+//! natively (derive_more does). `std.rs` puts this type in the other's place.
 
 use std::hash;
 

@@ -46,48 +46,16 @@ pub mod token_stream {
     pub use crate::stream::IntoIter;
 }
 
-/// What the staged macro crate calls; no part of the interface.
+/// What the staged macro crate and its `std` call; no part of the interface.
 #[doc(hidden)]
 pub mod __precast {
     pub use crate::entry::{attribute, bang, derive};
 
-    /// std, but for what catches panics, the hasher, what starts processes, and what only the host knows.
-    pub mod std {
-        pub use ::std::*;
-
-        pub mod collections {
-            pub use ::std::collections::*;
-
-            pub mod hash_map {
-                pub use crate::hasher::DefaultHasher;
-                pub use ::std::collections::hash_map::*;
-            }
-        }
-
-        pub mod env {
-            pub use crate::surroundings::{consts, current_exe, home_dir, temp_dir, vars, vars_os};
-            pub use ::std::env::*;
-        }
-
-        pub mod hash {
-            pub use crate::hasher::DefaultHasher;
-            pub use ::std::hash::*;
-        }
-
-        pub mod panic {
-            pub use crate::unwind::{catch_unwind, resume_unwind, set_hook, take_hook};
-            pub use ::std::panic::*;
-        }
-
-        pub mod process {
-            pub use crate::process::Command;
-            pub use crate::surroundings::id;
-            pub use ::std::process::*;
-        }
-
-        pub mod thread {
-            pub use crate::surroundings::available_parallelism;
-            pub use ::std::thread::*;
-        }
-    }
+    // What stands in the place of std's own in `std.rs`.
+    pub use crate::hasher::DefaultHasher;
+    pub use crate::process::Command;
+    pub use crate::surroundings::{
+        available_parallelism, consts, current_exe, home_dir, id, temp_dir, vars, vars_os,
+    };
+    pub use crate::unwind::{catch_unwind, resume_unwind, set_hook, take_hook};
 }

@@ -18,33 +18,65 @@ fn text(what: u32) -> Option<String> {
     (found as u32 != 0).then(|| answer((found >> 32) as u32))
 }
 
-/// Names as std's constants have them: what was compiled for wasm knows the system only when it runs.
-#[allow(non_snake_case)]
+/// Named as std's constants: what was compiled for wasm knows the system only when it runs. Staging asks each
+/// for its text; the rest is for where it does not see the name.
 pub mod consts {
-    macro_rules! constants {
-        ($($name:ident $what:literal,)*) => {$(
-            pub fn $name() -> &'static str {
-                static mut KEPT: Option<&str> = None;
-                // SAFETY: there is one thread.
-                unsafe {
-                    if KEPT.is_none() {
-                        KEPT = Some(String::leak(super::text($what).unwrap_or_default()));
-                    }
-                    KEPT.unwrap_or_default()
-                }
-            }
-        )*};
+    use std::fmt;
+    use std::ops::Deref;
+
+    /// The number of docs/token-abi.md.
+    #[derive(Clone, Copy)]
+    pub struct Constant(u32);
+
+    pub const ARCH: Constant = Constant(4);
+    pub const DLL_EXTENSION: Constant = Constant(5);
+    pub const DLL_PREFIX: Constant = Constant(6);
+    pub const DLL_SUFFIX: Constant = Constant(7);
+    pub const EXE_EXTENSION: Constant = Constant(8);
+    pub const EXE_SUFFIX: Constant = Constant(9);
+    pub const FAMILY: Constant = Constant(10);
+    pub const OS: Constant = Constant(11);
+
+    impl Constant {
+        pub fn text(self) -> &'static str {
+            static mut KEPT: [Option<&str>; 12] = [None; 12];
+            // SAFETY: there is one thread.
+            let kept = unsafe { &mut *(&raw mut KEPT) };
+            let text = &mut kept[self.0 as usize];
+            text.get_or_insert_with(|| String::leak(super::text(self.0).unwrap_or_default()))
+        }
     }
 
-    constants! {
-        ARCH 4,
-        DLL_EXTENSION 5,
-        DLL_PREFIX 6,
-        DLL_SUFFIX 7,
-        EXE_EXTENSION 8,
-        EXE_SUFFIX 9,
-        FAMILY 10,
-        OS 11,
+    impl Deref for Constant {
+        type Target = str;
+
+        fn deref(&self) -> &str {
+            self.text()
+        }
+    }
+
+    impl AsRef<str> for Constant {
+        fn as_ref(&self) -> &str {
+            self.text()
+        }
+    }
+
+    impl PartialEq<&str> for Constant {
+        fn eq(&self, other: &&str) -> bool {
+            self.text() == *other
+        }
+    }
+
+    impl fmt::Debug for Constant {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            fmt::Debug::fmt(self.text(), f)
+        }
+    }
+
+    impl fmt::Display for Constant {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.pad(self.text())
+        }
     }
 }
 

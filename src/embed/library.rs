@@ -134,6 +134,31 @@ fn checks(artifact: &Artifact, original: &Original) -> Result<String> {
             "\n#[cfg(all(not(precast_from_source), {condition}))]\ncompile_error!({message:?});\n"
         );
     }
+    for (variable, value) in &manifest.environment {
+        let bytes = value.as_ref().map(|value| value.as_bytes().escape_ascii());
+        let (is_absent, holds) = match bytes {
+            Some(bytes) => {
+                (false, format!("match value.as_bytes() {{ b\"{bytes}\" => true, _ => false }}"))
+            }
+            None => (true, "false".to_owned()),
+        };
+        let had = match value {
+            Some(value) => format!("with {variable}={value:?}"),
+            None => format!("without the variable {variable}"),
+        };
+        let message = format!(
+            "{name} {version} was precompiled {had}, which it reads when it is compiled; for another value \
+             build with RUSTFLAGS='--cfg precast_from_source'"
+        );
+        let [read, panic] = ["option_env", "panic"].map(|of| core_macro(artifact, original, of));
+        let value = if is_absent { "_" } else { "value" };
+        let _ = write!(
+            out,
+            "\n#[cfg(not(precast_from_source))]\nconst _: () = if !match {read}!({variable:?}) {{\n    \
+             None => {is_absent},\n    Some({value}) => {holds},\n}} {{\n    \
+             {panic}!(\"{{}}\", {message:?});\n}};\n"
+        );
+    }
     let unresolvable = cargo::unresolvable(original)?;
     let mut reasons: Vec<String> = unresolvable
         .iter()

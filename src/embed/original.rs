@@ -8,8 +8,10 @@
 use crate::artifact::{Artifact, Tree};
 use crate::error::{Class, Context, Error, Result};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use quote::ToTokens;
 use std::ops::Range;
-use syn::LitStr;
+use syn::punctuated::Punctuated;
+use syn::{LitStr, Meta, Token};
 use toml_edit::{DocumentMut, Table};
 
 pub(super) struct Original {
@@ -51,7 +53,11 @@ pub(super) fn read(artifact: &Artifact) -> Result<Original> {
             }
             // These two cannot be conditional, and the shim sets them itself.
             Kind::Other(inside) if starts_with_word(&inside, &["crate_type", "crate_name"]) => {}
-            Kind::Other(inside) => original.attributes.push(inside),
+            Kind::Other(inside) => {
+                let (told, rest) = told(&inside);
+                original.docs.extend(told.map(|told| format!("#![{told}]")));
+                original.attributes.extend(rest);
+            }
         }
         let range = range.start + items_start..range.end + items_start;
         original.root_items = blank(&original.root_items, range);
@@ -163,6 +169,64 @@ fn classify(inside: TokenStream, text: &str) -> Kind {
     }
 }
 
+/// Settings of the crate's documentation that another crate's links, and readers, depend on.
+fn is_told(setting: &Meta) -> bool {
+    const NAMES: [&str; 6] = [
+        "html_favicon_url",
+        "html_logo_url",
+        "html_no_source",
+        "html_playground_url",
+        "html_root_url",
+        "issue_tracker_base_url",
+    ];
+    NAMES.iter().any(|name| setting.path().is_ident(name))
+}
+
+/// The part of an inner attribute that holds for the precompiled crate as well, and what is left of it.
+fn told(inside: &str) -> (Option<String>, Option<String>) {
+    let unchanged = (None, Some(inside.to_owned()));
+    let Ok(Meta::List(list)) = syn::parse_str::<Meta>(inside) else { return unchanged };
+    let name = list.path.get_ident().map(ToString::to_string).unwrap_or_default();
+    let metas = Punctuated::<Meta, Token![,]>::parse_terminated;
+    let written = |metas: Vec<&Meta>| -> Option<String> {
+        let texts = metas.iter().map(|meta| meta.to_token_stream().to_string());
+        (!metas.is_empty()).then(|| texts.collect::<Vec<_>>().join(", "))
+    };
+    match name.as_str() {
+        "doc" => {
+            let Ok(settings) = list.parse_args_with(metas) else { return unchanged };
+            let (told, rest): (Vec<&Meta>, Vec<&Meta>) =
+                settings.iter().partition(|setting| is_told(setting));
+            let attribute = |settings| Some(format!("doc({})", written(settings)?));
+            if told.is_empty() {
+                return unchanged;
+            }
+            (attribute(told), attribute(rest))
+        }
+        "cfg_attr" => {
+            let Ok(parts) = list.parse_args_with(metas) else { return unchanged };
+            let mut parts = parts.iter();
+            let Some(condition) = parts.next().map(|meta| meta.to_token_stream()) else {
+                return unchanged;
+            };
+            let (mut docs, mut others) = (Vec::new(), Vec::new());
+            for part in parts {
+                let (doc, other) = told(&part.to_token_stream().to_string());
+                docs.extend(doc);
+                others.extend(other);
+            }
+            if docs.is_empty() {
+                return unchanged;
+            }
+            let attribute = |parts: Vec<String>| {
+                (!parts.is_empty()).then(|| format!("cfg_attr({condition}, {})", parts.join(", ")))
+            };
+            (attribute(docs), attribute(others))
+        }
+        _ => unchanged,
+    }
+}
+
 fn starts_with_word(text: &str, words: &[&str]) -> bool {
     let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
     words.contains(&&text[..end])
@@ -186,4 +250,32 @@ fn blank(text: &str, range: Range<usize>) -> String {
     let mut out = text[..range.start].to_string();
     out.extend(blanks);
     out + &text[range.end..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+
+    #[test]
+    fn settings_of_documentation() {
+        let check = |inside: &str, expected: Option<&str>, rest: Option<&str>| {
+            let found = told(inside);
+            assert_eq!((found.0.as_deref(), found.1.as_deref()), (expected, rest), "{inside}");
+        };
+        let root = "doc(html_root_url = \"https://docs.rs/a\")";
+        check(root, Some(root), None);
+        check(
+            "doc(html_no_source, test(attr(deny(warnings))))",
+            Some("doc(html_no_source)"),
+            Some("doc(test (attr (deny (warnings))))"),
+        );
+        check(
+            &format!("cfg_attr(docsrs, feature(doc_cfg), {root})"),
+            Some(&format!("cfg_attr(docsrs, {root})")),
+            Some("cfg_attr(docsrs, feature (doc_cfg))"),
+        );
+        for other in ["allow(dead_code)", "doc(hidden)", "cfg_attr(docsrs, feature(doc_cfg))"] {
+            check(other, None, Some(other));
+        }
+    }
 }

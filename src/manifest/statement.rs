@@ -67,6 +67,8 @@ struct External {
     limits: Limits,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     profile: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    environment: BTreeMap<String, Option<String>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -175,7 +177,7 @@ impl Statement {
         let subject = subject(&manifest);
         let byproducts = vec![part(&manifest.sha256, LICENSES, None)];
         let Manifest { schema, precast, package, features, toolchain, capabilities, .. } = manifest;
-        let Manifest { limits, abi, image, sets, profile, .. } = manifest;
+        let Manifest { limits, abi, image, sets, profile, environment, .. } = manifest;
         Statement {
             kind: STATEMENT.into(),
             subject,
@@ -190,6 +192,7 @@ impl Statement {
                         capabilities,
                         limits,
                         profile,
+                        environment,
                     },
                     internal_parameters: Internal { schema, abi, image, toolchain },
                     resolved_dependencies: dependencies,
@@ -244,6 +247,7 @@ impl Statement {
             linked: Vec::new(),
             sets: sets.map(set).collect(),
             profile: external.profile,
+            environment: external.environment,
         };
         for used in self.predicate.build_definition.resolved_dependencies {
             add(&mut manifest, used)?;

@@ -8,12 +8,14 @@
 //! A module does not depend on what it was built together with.
 
 use super::build::{self, Built, Dependency, Failed, Job, Member};
-use super::exact;
+use super::environment::{self, Variables};
+use super::guest::{self, Guest};
 use super::lock::{Id, Lock};
 use super::resolve::{self, Package};
 use super::stage;
 use super::toolchain::{self, Toolchain};
-use super::{finish, guest, load, portable, recipe_of_builds, store, wrapper};
+use super::{exact, exports};
+use super::{finish, load, portable, recipe_of_builds, store, wrapper};
 use super::{Compiled, Features, Made, PackOptions, Packed, Report};
 use crate::error::{Class, Context, Error, Result};
 use crate::lower;
@@ -43,7 +45,7 @@ pub struct Locked {
 }
 
 /// A macro package with everything linked into it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Wanted {
     pub package: Locked,
     /// Normal dependencies, and theirs.
@@ -88,6 +90,7 @@ pub fn pack_wanted(
         toolchain: &toolchain,
         directory: project.directory,
         offline: project.offline,
+        variables: &Variables::of(project.directory),
         cache,
     };
     Ok(builder.pack(asked, report))
@@ -134,6 +137,7 @@ pub(crate) struct Builder<'a> {
     /// Where cargo's configuration is looked for.
     pub(crate) directory: &'a Path,
     pub(crate) offline: bool,
+    pub(crate) variables: &'a Variables,
     pub(crate) cache: &'a Cache,
 }
 
@@ -257,6 +261,17 @@ impl<'a> Task<'a> {
             linked.insert(dependency.clone());
         }
         Some(linked)
+    }
+}
+
+impl Task<'_> {
+    /// What of a build is this package's own: the packages linked into it, and what was heard of them and of
+    /// the macros and build scripts that it uses. None if the packages are not those of the project.
+    fn own(&self, built: Built, is_alone: bool) -> Option<Built> {
+        let linked = self.linked_of(&built.linked, is_alone)?;
+        let mut heard = built.heard;
+        heard.retain(|heard| heard.is_of(&self.id(), &linked, &self.lock));
+        Some(Built { linked, heard, ..built })
     }
 }
 
@@ -406,6 +421,8 @@ impl Builder<'_> {
         }
         // Of each request the sets in order, the first one being that of the package's own features.
         let mut made: Vec<Vec<Compiled>> = requests.iter().map(|_| Vec::new()).collect();
+        // Some packages have no macro by default (derive_more-impl): the first set that has some is the base.
+        let mut barren: Vec<Option<Error>> = requests.iter().map(|_| None).collect();
         let mut open: Vec<(usize, Features)> = Vec::new();
         for (at, (_, request)) in requests.iter().enumerate() {
             open.push((at, request.options.features.clone()));
@@ -432,10 +449,18 @@ impl Builder<'_> {
                         open.extend(task.features.with_assertions(asserted).map(|set| (at, set)));
                         made[at].push(compiled);
                     }
+                    Err(error) if exports::are_none(&error) && made[at].is_empty() => {
+                        barren[at] = Some(error);
+                    }
                     Err(error) => drop(slot.get_or_insert(Err(error))),
                 }
             }
             open.retain(|(at, _)| slots[requests[*at].0].is_none());
+        }
+        for ((slot, _), (made, barren)) in requests.iter().zip(made.iter().zip(barren)) {
+            if let (true, Some(error)) = (made.is_empty(), barren) {
+                slots[*slot].get_or_insert(Err(error));
+            }
         }
         let gate = Gate { free: Mutex::new(n_threads()), freed: Condvar::new() };
         std::thread::scope(|scope| {
@@ -503,11 +528,12 @@ impl Builder<'_> {
                     let mut done = |at: usize, built: Built| {
                         let task = &tasks[at];
                         let is_alone = group.tasks.len() == 1;
-                        let Some(linked) = task.linked_of(&built.linked, is_alone) else {
-                            alone.push(Group { tasks: vec![at], lock: task.lock.clone() });
-                            return;
-                        };
-                        start(at, Work::Finish(Built { linked, ..built }));
+                        match task.own(built, is_alone) {
+                            Some(built) => start(at, Work::Finish(built)),
+                            None => {
+                                alone.push(Group { tasks: vec![at], lock: task.lock.clone() });
+                            }
+                        }
                     };
                     let place = Place { build_key: &build_key, guest: &guest, n_done };
                     failed.extend(self.group(tasks, &group, &place, report, &mut done)?);
@@ -542,9 +568,21 @@ impl Builder<'_> {
         results.into_iter().map(|result| result.expect("each task is done or failed")).collect()
     }
 
+    /// The module that is kept for these inputs and the present environment: the last one that was made, or
+    /// one with the values that the last one's variables have now.
     fn cached(&self, key: &str, task: &Task) -> Option<Made> {
-        // Who replaces or removes the entry meanwhile makes it missing, never different.
-        load(self.cache.read("module", key)?, &task.lock.text()).ok()
+        let at = |key: &str| {
+            // Who replaces or removes the entry meanwhile makes it missing, never different.
+            load(self.cache.read("module", key)?, &task.lock.text()).ok()
+        };
+        let holds =
+            |made: &Made| made.manifest.environment_holds(|name| self.variables.value(name));
+        let last = at(key)?;
+        if holds(&last) {
+            return Some(last);
+        }
+        let now = self.variables.values(last.manifest.environment.into_keys());
+        at(&environment::key(key, &now)).filter(holds)
     }
 
     fn finished(&self, task: &Task, built: &Built, key: &str) -> Result<Made> {
@@ -554,7 +592,10 @@ impl Builder<'_> {
         portable(&built.wasm, root)?;
         let made =
             finish(package, built, &task.features, self.toolchain, &lockfile, task.profile, root)?;
-        self.cache.put("module", key, |entry| store(&made, entry))?;
+        let values = environment::key(key, &made.manifest.environment);
+        for key in BTreeSet::from([key, &values]) {
+            self.cache.put("module", key, |entry| store(&made, entry))?;
+        }
         Ok(made)
     }
 
@@ -582,7 +623,7 @@ impl Builder<'_> {
         &self,
         task: Task,
         shared: &Path,
-        guest: &Path,
+        guest: &Guest,
         report: &dyn Report,
     ) -> Result<(Built, Option<String>)> {
         let mut found = None;
@@ -595,18 +636,18 @@ impl Builder<'_> {
         }
         let [task] = &tasks;
         let built = found.expect("what did not fail has a module");
-        let linked = task.linked_of(&built.linked, true).unwrap_or_default();
+        let built = task.own(built, true).expect("alone, it has what it has");
         let left = shared.join("staged/Cargo.lock");
         let left = Lock::parse(&std::fs::read_to_string(&left).at("read", &left)?)?;
         let is_known = |id: &Id| id.name == PINS || task.lock.ids().any(|known| known == id);
         let lockfile = left.ids().all(is_known).then(|| task.lock.text());
-        Ok((Built { linked, ..built }, lockfile))
+        Ok((built, lockfile))
     }
 }
 
 struct Place<'a> {
     build_key: &'a str,
-    guest: &'a Path,
+    guest: &'a Guest,
     /// How many packages are done already.
     n_done: usize,
 }
@@ -616,7 +657,7 @@ pub(super) struct Build<'a> {
     tasks: &'a [Task<'a>],
     group: &'a Group,
     shared: &'a Path,
-    guest: &'a Path,
+    guest: &'a Guest,
 }
 
 impl Build<'_> {
@@ -642,6 +683,7 @@ impl Build<'_> {
             directory: builder.directory,
             shared: self.shared,
             asserted: &asserted.collect::<Vec<_>>(),
+            variables: builder.variables,
             // With all versions known, nobody need be asked.
             offline: true,
         };

@@ -1,5 +1,7 @@
 //! Compiles a workspace of staged packages to wasm with cargo.
 
+use super::environment::{Heard, Listener, Variables};
+use super::guest::Guest;
 use super::lock::Id;
 use super::toolchain::{Toolchain, TARGET};
 use super::wrapper::{self, Config};
@@ -51,7 +53,7 @@ const NO_C: &str = "no-c-compiler-for-packed-macros";
 /// What to compile, and with what.
 pub struct Job<'a> {
     pub toolchain: &'a Toolchain,
-    pub guest: &'a Path,
+    pub guest: &'a Guest,
     /// The staged workspace.
     pub staged: &'a Path,
     pub members: &'a [Member],
@@ -61,6 +63,7 @@ pub struct Job<'a> {
     pub shared: &'a Path,
     /// Packages, as `name@version`, with debug assertions.
     pub asserted: &'a [String],
+    pub variables: &'a Variables,
     pub offline: bool,
 }
 
@@ -77,6 +80,8 @@ pub struct Built {
     pub features: Vec<String>,
     /// The library's name as Rust code writes it.
     pub crate_name: String,
+    /// What its crates and their build scripts tell of themselves.
+    pub heard: Vec<Heard>,
     /// The package itself has one.
     pub has_build_script: bool,
 }
@@ -85,7 +90,7 @@ pub struct Built {
 pub enum Event<'a> {
     /// A crate for wasm is compiled, or was before.
     Compiled(&'a str),
-    /// A member's module is there. Linked are all packages that were compiled so far.
+    /// A member's module is there. Linked, and heard, are all packages that were compiled so far.
     Module(usize, Built),
 }
 
@@ -103,11 +108,11 @@ pub struct Failed {
 pub fn build(job: &Job, tell: &mut dyn FnMut(Event)) -> Result<Option<Failed>> {
     let config = Config {
         target: TARGET.to_owned(),
-        guest: Some(job.guest.to_owned()),
+        guest: Some(job.guest.clone()),
         sysroot: job.toolchain.sysroot.clone(),
         linker: job.toolchain.linker.path.clone(),
         sources: job.shared.join("src"),
-        remap: Vec::new(),
+        remap: job.toolchain.remap.clone(),
         flags: vec!["-Cstrip=none".into(), format!("-Clink-arg=-zstack-size={STACK_BYTES}")],
     };
     let mut cargo = match &job.toolchain.cargo {
@@ -133,7 +138,14 @@ pub fn build(job: &Job, tell: &mut dyn FnMut(Event)) -> Result<Option<Failed>> {
     if job.offline {
         cargo.arg("--offline");
     }
-    let mut found = Found { members: job.members, ..Found::default() };
+    for (name, value) in job.variables.given() {
+        match value {
+            Some(value) => cargo.env(name, value),
+            None => cargo.env_remove(name),
+        };
+    }
+    let listener = Listener::new(job.variables);
+    let mut found = Found { members: job.members, listener, ..Found::default() };
     let mut broken = None;
     let output = cargo::run(cargo, |line| {
         broken = broken.take().or(found.message(line, tell).err());
@@ -173,19 +185,23 @@ impl Dependency {
     }
 
     pub fn is(&self, id: &Id) -> bool {
-        let source = id.source.as_deref().map(|source| source.split('#').next().unwrap_or(source));
-        self.name == id.name
-            && self.version == id.version
-            && match source {
-                Some(source) => self.source == source,
-                None => self.source.starts_with("path+"),
-            }
+        is_package((&self.source, &self.name, &self.version), id)
     }
+}
+
+/// Whether source, name and version as cargo's messages tell them are those of a lock file.
+pub fn is_package((source, name, version): (&str, &str, &str), id: &Id) -> bool {
+    name == id.name
+        && version == id.version
+        && match id.source.as_deref() {
+            Some(locked) => source == locked.split('#').next().unwrap_or(locked),
+            None => source.starts_with("path+"),
+        }
 }
 
 /// Source, name and version of the package that a message is about: its id is
 /// `SOURCE#NAME@VERSION`, or `SOURCE/NAME#VERSION`.
-fn package(message: &Value) -> Option<(String, String, String)> {
+pub(super) fn package(message: &Value) -> Option<(String, String, String)> {
     let (source, fragment) = message["package_id"].as_str()?.rsplit_once('#')?;
     let last = source.split('?').next().unwrap_or(source).rsplit('/').next().unwrap_or(source);
     let (name, version) = fragment.rsplit_once('@').unwrap_or((last, fragment));
@@ -198,6 +214,7 @@ struct Found<'a> {
     linked: BTreeSet<Dependency>,
     /// Manifests of packages with a build script.
     scripts: BTreeSet<PathBuf>,
+    listener: Listener,
     /// Errors of the compiler by name and version.
     said: BTreeMap<(String, String), String>,
 }
@@ -206,6 +223,7 @@ impl Found<'_> {
     /// One line of cargo's JSON messages.
     fn message(&mut self, line: &str, tell: &mut dyn FnMut(Event)) -> Result<()> {
         let Ok(message) = serde_json::from_str::<Value>(line) else { return Ok(()) };
+        self.listener.message(&message);
         if message["reason"] == "compiler-message" && message["message"]["level"] == "error" {
             if let Some((_, name, version)) = package(&message) {
                 let text = message["message"]["rendered"].as_str().unwrap_or_default();
@@ -233,6 +251,7 @@ impl Found<'_> {
                 linked: self.linked.clone(),
                 features: Dependency::of(&message).map(|own| own.features).unwrap_or_default(),
                 crate_name: name.replace('-', "_"),
+                heard: self.listener.heard.clone(),
                 has_build_script: self.scripts.contains(&manifest),
             };
             tell(Event::Module(at, built));
@@ -314,9 +333,13 @@ impl Failed {
 /// Cargo's complaint as an error of ours.
 fn explain(stderr: &str) -> Error {
     let stderr = stderr.trim();
+    const REFUSED: &str = "error: precast: ";
     let script = "failed to run custom build command for `";
     if let (Some(at), None) = (stderr.find(script), cargo::trouble(stderr)) {
         let name = stderr[at + script.len()..].split('`').next().unwrap_or("");
+        if let Some((_, refused)) = stderr.split_once(REFUSED) {
+            return Error::new(Class::Package, format!("the build script of {name}: {refused}"));
+        }
         // What it says to cargo on standard output is long, and tells nothing.
         let said = stderr.split("--- stderr").last().unwrap_or(stderr).trim();
         let message = format!("the build script of {name} failed:\n{said}");

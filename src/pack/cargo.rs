@@ -34,9 +34,7 @@ pub fn command_of(program: OsString, directory: &Path) -> Command {
     cargo.current_dir(directory);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        let removed = REMOVED.contains(&&*text)
-            || REMOVED_PREFIXES.iter().any(|prefix| text.starts_with(prefix));
-        if removed {
+        if is_removed(&text) {
             cargo.env_remove(&name);
         }
     }
@@ -51,6 +49,11 @@ pub fn command_of(program: OsString, directory: &Path) -> Command {
         // Set, though empty, it wins over every other place for flags.
         .env("CARGO_ENCODED_RUSTFLAGS", "");
     cargo
+}
+
+/// Whether a variable of the user's environment reaches no build.
+pub fn is_removed(name: &str) -> bool {
+    REMOVED.contains(&name) || REMOVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Cargo's home directory, below which it keeps sources.

@@ -1,6 +1,7 @@
 //! Puts together what an artifact tells about a module: manifest, licences, lock file.
 
 use super::build::{Built, Dependency, FLAGS};
+use super::environment;
 use super::exports::Exports;
 use super::resolve::{checksum, Package};
 use super::stage::Files;
@@ -107,6 +108,7 @@ pub fn manifest(
         linked: linked(built, lockfile)?,
         sets: Vec::new(),
         profile: Vec::new(),
+        environment: environment::read(&built.heard),
     })
 }
 

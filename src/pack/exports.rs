@@ -7,9 +7,12 @@ use crate::manifest::{Kind, Macro};
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use syn::parse::Parser;
+use syn::{Attribute, Expr, Lit, Meta, MetaNameValue};
 use wasmparser::ExternalKind;
 
 const PREFIX: &str = "precast:";
+const NO_MACRO: &str = "the package exports no macro";
 const START: &str = "precast_start";
 const BUFFER: &str = "precast_buffer";
 
@@ -29,10 +32,11 @@ pub fn read(module: &Module, declared: &[Declared]) -> Result<Exports> {
         .filter(|export| export.kind == ExternalKind::Func)
         .map(|export| (export.name, export.index))
         .collect();
+    let told = told(module.told)?;
     let mut found = Vec::new();
     for (name, function) in &functions {
         if let Some(rest) = name.strip_prefix(PREFIX) {
-            let read = one(rest, declared).context(format!("cannot read the export {name}"))?;
+            let read = one(rest, &told).context(format!("cannot read the export {name}"))?;
             found.push((read, *function));
         }
     }
@@ -79,7 +83,7 @@ impl Exports {
 }
 
 /// `KIND:FUNCTION:ARGUMENTS`
-fn one(text: &str, declared: &[Declared]) -> Result<Macro> {
+fn one(text: &str, told: &BTreeMap<String, Vec<String>>) -> Result<Macro> {
     let malformed = || Error::new(Class::Other, "it has not the form that precast writes");
     let mut parts = text.splitn(3, ':');
     let kind = match parts.next() {
@@ -93,12 +97,8 @@ fn one(text: &str, declared: &[Declared]) -> Result<Macro> {
         Kind::Derive => derive(parts.next().ok_or_else(malformed)?).ok_or_else(malformed)?,
         Kind::Attribute | Kind::Bang => (function.clone(), Vec::new()),
     };
-    let mut item = Macro { kind, name, function, helpers, attributes: Vec::new() };
-    if let Some(declared) = declared.iter().find(|declared| is_same(declared, &item)) {
-        item.attributes =
-            declared.attributes.iter().filter(|text| is_told(text)).cloned().collect();
-    }
-    Ok(item)
+    let attributes = told.get(text).cloned().unwrap_or_default();
+    Ok(Macro { kind, name, function, helpers, attributes })
 }
 
 /// `Trait, attributes(helper, …)`
@@ -114,23 +114,51 @@ fn derive(arguments: &str) -> Option<(String, Vec<String>)> {
     Some((name, helpers.map(|token| token.to_string()).collect()))
 }
 
-/// Whether users of the macro see the attribute.
-fn is_told(attribute: &str) -> bool {
-    if attribute.starts_with("///") || attribute.starts_with("/**") {
-        return true;
+/// What users are told of each macro, by its declaration: `KIND:FUNCTION:ARGUMENTS`, and each attribute
+/// behind a separator.
+fn told(records: &[u8]) -> Result<BTreeMap<String, Vec<String>>> {
+    const SEPARATOR: char = '\u{1f}';
+    const END: char = '\u{1e}';
+    let text = std::str::from_utf8(records);
+    let text = text.class(Class::Other, "what is told of the macros is no text")?;
+    let records = text.split_terminator(END).filter_map(|record| {
+        let mut parts = record.split(SEPARATOR);
+        let declaration = parts.next()?.to_owned();
+        Some((declaration, parts.map(as_comment).collect()))
+    });
+    Ok(records.collect())
+}
+
+/// Documentation as it is mostly written; other attributes stay as they are.
+fn as_comment(attribute: &str) -> String {
+    let attributes = Attribute::parse_outer.parse_str(attribute);
+    let text = attributes.ok().and_then(|attributes| match &attributes.first()?.meta {
+        Meta::NameValue(MetaNameValue { path, value: Expr::Lit(literal), .. }) => {
+            let Lit::Str(text) = &literal.lit else { return None };
+            path.is_ident("doc").then(|| text.value())
+        }
+        _ => None,
+    });
+    match text {
+        Some(text) if !text.contains(['\n', '\r']) && !text.starts_with('/') => {
+            format!("///{text}")
+        }
+        _ => attribute.to_owned(),
     }
-    let inside = attribute.trim_start_matches(|c: char| c == '#' || c == '[' || c.is_whitespace());
-    let end = inside.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(inside.len());
-    matches!(&inside[..end], "doc" | "deprecated")
 }
 
 fn is_same(declared: &Declared, item: &Macro) -> bool {
     declared.kind == item.kind && declared.function.as_deref() == Some(&item.function)
 }
 
+/// Whether the only fault of a package is that its features select no macro.
+pub fn are_none(error: &Error) -> bool {
+    error.to_string().contains(NO_MACRO)
+}
+
 fn check(found: &[(Macro, u32)], declared: &[Declared]) -> Result<()> {
     if found.is_empty() {
-        let error = Error::new(Class::Package, "the package exports no macro");
+        let error = Error::new(Class::Package, NO_MACRO);
         return Err(error.help("if its features select the macros, name them with --features"));
     }
     for declared in declared.iter().filter(|declared| declared.always) {

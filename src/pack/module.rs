@@ -10,6 +10,9 @@ use wasmparser::{
 /// What rustc emits for the target and the engine understands: docs/image.md.
 const FEATURES: WasmFeatures = WasmFeatures::WASM2.difference(WasmFeatures::SIMD);
 
+/// The custom section that the guest's attributes write.
+const TOLD: &str = "precast.told";
+
 #[derive(Default)]
 pub struct Module<'a> {
     pub types: Vec<FuncType>,
@@ -28,6 +31,8 @@ pub struct Module<'a> {
     pub data: Vec<Data<'a>>,
     /// The linker's names of functions.
     pub names: BTreeMap<u32, &'a str>,
+    /// What users are told of the macros: the records of the guest's attributes.
+    pub told: &'a [u8],
 }
 
 /// Checks that the bytes are a module with no feature beyond those of the engine.
@@ -67,6 +72,7 @@ impl<'a> Module<'a> {
             Payload::ElementSection(section) => collect(&mut self.elements, section)?,
             Payload::CodeSectionEntry(body) => self.bodies.push(body),
             Payload::DataSection(section) => collect(&mut self.data, section)?,
+            Payload::CustomSection(section) if section.name() == TOLD => self.told = section.data(),
             Payload::CustomSection(section) => {
                 if let KnownCustom::Name(names) = section.as_known() {
                     for part in names {

@@ -8,7 +8,8 @@ use super::cache::Cache;
 use super::lock::Lock;
 use super::resolve::{self, Package};
 use super::stage::Files;
-use super::{finish, guest, toolchain, wrapper, Features, Made, PackOptions, Report};
+use super::{finish, guest, toolchain, wrapper};
+use super::{Features, Made, PackOptions, Report, Variables};
 use crate::artifact::Artifact;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{Linked, Manifest, Source};
@@ -48,7 +49,13 @@ pub fn rebuild(
     };
     let package = &request.package;
     report.step(&format!("compiling {} {} again", package.name, package.version));
-    let builder = Builder { toolchain: &toolchain, directory: shared, offline, cache: &cache };
+    let builder = Builder {
+        toolchain: &toolchain,
+        directory: shared,
+        offline,
+        variables: &Variables::of(shared).with(&artifact.manifest.environment),
+        cache: &cache,
+    };
     let shared = shared.join(&toolchain.key);
     let unfit = || {
         let message = "the recorded Cargo.lock does not fit the sources: cargo changes it";

@@ -1,35 +1,35 @@
-//! Rewrites a source file of a macro crate so that it compiles as an ordinary wasm crate.
+//! Rewrites a source file so that a macro crate compiles as an ordinary wasm crate.
 //!
-//! Seven edits, all on tokens, all keeping every line number and every span of what stays:
+//! Few edits, all on tokens, all keeping every line number and every span of what stays:
 //!
-//! - `#[proc_macro]`, `#[proc_macro_attribute]` and `#[proc_macro_derive(…)]` are blanked out, and
-//!   an export of the function is put right after its body, on the same line. This also works in
-//!   the bodies of `macro_rules!`, where the function's name may be a metavariable.
+//! - `#[proc_macro]`, `#[proc_macro_attribute]` and `#[proc_macro_derive(…)]` become the guest's
+//!   attributes, wherever they stand: on a function, in a `cfg_attr`, in the body of a `macro_rules!` or
+//!   among a macro's arguments. Those make an export of the function when they are expanded. In crates of
+//!   this machine that is done to what their macros write (`quote!`): proc-macro-hack declares macros
+//!   for others.
 //! - In `cfg` attributes that decide on a feature named `proc-macro`, `target_arch = "wasm32"` is
 //!   made false: syn 1 and quote 1 turn their `proc_macro` support off for that architecture.
+//! - In files that choose `SmallRng` by `target_pointer_width = "64"`, 32 bits are as good: rand's generator
+//!   is then the native one.
 //! - Hashes become those of a 64-bit host ([`hashing`]).
 //! - `#[proc_macro_error]` is told by its settings that the function is a macro.
 //! - `feature(proc_macro_span)` becomes an attribute without effect: the guest has it ungated, and
 //!   proc-macro2's build script, whose probe is rewritten as well, finds it.
-//! - Paths into `std::panic` go to the guest's, where panics can be caught, and so do those into
-//!   `std::process`, where a process that is to be started ends the expansion ([`panics`]).
-//!
-//! - What std does not know in wasm of the process, the system and the crate's own directories is asked of
-//!   the guest ([`surroundings`]).
+//! - The system's name and the crate's own directories are asked of the host ([`surroundings`]).
 //!
 //! A form that is not understood is left alone; rustc then names it.
 
 mod hashing;
-mod panics;
 mod surroundings;
 
+use super::guest::PREFIX;
 use crate::manifest::Kind;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use std::ops::Range;
 use std::str::FromStr;
 
-/// Text that every file worth rewriting contains.
-const MARKS: [&str; 2] = ["proc_macro", "\"proc-macro\""];
+/// Text of which one is in every file worth rewriting.
+const MARKS: [&str; 3] = ["proc_macro", "\"proc-macro\"", GENERATOR];
 
 /// What the guest has without a gate, and what to write instead.
 const GATE: &str = "feature(proc_macro_span)";
@@ -37,6 +37,37 @@ const NO_GATE: &str = "allow(unused)           ";
 
 /// An architecture that does not exist, as long as `"wasm32"`.
 const NO_ARCH: &str = "\"no-cpu\"";
+
+/// The generator of rand that is another one where pointers have 64 bits, and with a given seed other
+/// numbers: phf lays out its maps by them.
+const GENERATOR: &str = "SmallRng";
+const WIDTH: &str = "target_pointer_width";
+
+/// Macros whose arguments are code that runs where it stands, or items of the crate. What others do with
+/// theirs is not known.
+const CODE: [&str; 21] = [
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "cfg_if",
+    "concat",
+    "dbg",
+    "debug_assert",
+    "eprintln",
+    "format",
+    "lazy_static",
+    "matches",
+    "panic",
+    "print",
+    "println",
+    "thread_local",
+    "todo",
+    "unimplemented",
+    "unreachable",
+    "vec",
+    "write",
+    "writeln",
+];
 
 /// A macro function found in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +77,6 @@ pub struct Declared {
     pub function: Option<String>,
     /// The function exists whatever the features are: no `cfg`, not inside a macro.
     pub always: bool,
-    /// The other outer attributes of the function, as source text.
-    pub attributes: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -56,13 +85,23 @@ pub struct Rewritten {
     pub declared: Vec<Declared>,
 }
 
-/// Rewrites one file; `None` if there is nothing to do in it.
+/// Rewrites one file of a crate for wasm; `None` if there is nothing to do in it.
 pub fn rewrite(source: &str) -> Option<Rewritten> {
-    let marks = MARKS.iter().chain(&panics::MARKS).chain(&hashing::MARKS);
-    let mut marks = marks.chain(&surroundings::MARKS);
-    if !marks.any(|mark| source.contains(mark)) {
-        return None;
-    }
+    let mut marks = MARKS.iter().chain(&hashing::MARKS).chain(&surroundings::MARKS);
+    let is_marked = marks.any(|mark| source.contains(mark));
+    is_marked.then(|| pass(source, |pass, tokens| pass.sequence(tokens, 0))).flatten()
+}
+
+/// Rewrites one file of a crate for this machine: what its macros write.
+pub fn rewrite_quotations(source: &str) -> Option<Rewritten> {
+    // Few crates write that, and every file of the others would be lexed.
+    source
+        .contains("#[proc_macro")
+        .then(|| pass(source, |pass, tokens| pass.quotations(tokens, false)))
+        .flatten()
+}
+
+fn pass(source: &str, run: impl FnOnce(&mut Pass, TokenStream)) -> Option<Rewritten> {
     // A file that cannot be lexed is rustc's to complain about.
     let tokens = TokenStream::from_str(source).ok()?;
     let mut pass = Pass {
@@ -70,13 +109,10 @@ pub fn rewrite(source: &str) -> Option<Rewritten> {
         edits: Vec::new(),
         declared: Vec::new(),
         is_opaque: false,
-        hashes: hashing::is_concerned(source),
-        surroundings: surroundings::is_concerned(source),
         constants: Vec::new(),
         in_use: false,
-        invocation: None,
     };
-    pass.sequence(tokens, 0);
+    run(&mut pass, tokens);
     let rewritten = (!pass.edits.is_empty()).then(|| pass.apply());
     proc_macro2::extra::invalidate_current_thread_spans();
     rewritten
@@ -89,38 +125,19 @@ struct Pass<'a> {
     declared: Vec<Declared>,
     /// The tokens are those of a macro that may do anything with them.
     is_opaque: bool,
-    /// Paths to the hasher are to be changed.
-    hashes: bool,
-    /// Paths into `std::env` are to be changed.
-    surroundings: bool,
     /// Constants of `std::env::consts` that the file has imported.
     constants: Vec<String>,
     /// The tokens are in the braces of a `use`.
     in_use: bool,
-    /// Where the macro invocation ends that the tokens are in.
-    invocation: Option<usize>,
-}
-
-/// The attribute that makes a function a macro.
-struct Marker {
-    kind: Kind,
-    /// The text between the parentheses of `proc_macro_derive(…)`.
-    arguments: String,
-    /// What to blank out.
-    range: Range<usize>,
-    /// The condition of the `cfg_attr` around it.
-    condition: Option<String>,
 }
 
 /// A run of outer attributes before an item.
 #[derive(Default)]
 struct Attributes {
-    /// Several where `cfg_attr` chooses among them.
-    markers: Vec<Marker>,
-    /// Attributes on which the function's existence may depend, to be repeated on the export.
-    carried: Vec<String>,
-    /// Source text of all but the marker.
-    texts: Vec<String>,
+    /// Those that make a function a macro, several where `cfg_attr` chooses among them.
+    markers: Vec<Kind>,
+    /// The function, or whether it is a macro, depends on a condition.
+    is_conditional: bool,
     /// What to insert into `#[proc_macro_error]`, and where.
     settings: Option<(usize, &'static str)>,
 }
@@ -145,21 +162,15 @@ impl Pass<'_> {
                     at += n_tokens;
                     continue;
                 }
-                let opaque = panics::opaque(&tokens[at..]);
-                if let Some(stream) = opaque.filter(|_| !surroundings::joins(&tokens[at..])) {
-                    let outer = self.invocation;
-                    self.invocation = outer.or(invocation_end(&tokens, at + 2, depth));
+                if let Some(stream) = opaque(&tokens[at..]) {
                     self.is_opaque = true;
                     self.sequence(stream, depth + 1);
                     self.is_opaque = false;
-                    self.invocation = outer;
                     at += 3;
                     continue;
                 }
-                if self.hashes {
-                    let kept = hashing::kept(&tokens[at..], self.source);
-                    self.edits.extend(kept.into_iter().flatten());
-                }
+                let kept = hashing::kept(&tokens[at..], self.source);
+                self.edits.extend(kept.into_iter().flatten());
                 if let Some((methods, body)) = hashing::methods(&tokens[at..]) {
                     let start = inside(body).start;
                     self.edits.push((start..start, methods));
@@ -167,38 +178,20 @@ impl Pass<'_> {
                 let constants = &mut self.constants;
                 if surroundings::is_constant(&tokens, at, self.source, self.in_use, constants) {
                     let end = tokens[at].span().byte_range().end;
-                    self.edits.push((end..end, "()".to_owned()));
-                }
-                if panics::leads(&tokens, at)
-                    || self.hashes && hashing::leads(&tokens, at)
-                    || self.surroundings && surroundings::leads(&tokens, at)
-                {
-                    let root = if panics::is_rooted(&tokens, at) { "" } else { "::" };
-                    let range = tokens[at].span().byte_range();
-                    self.edits.push((range, format!("{root}{}", panics::STD)));
+                    self.edits.push((end..end, surroundings::ASK.to_owned()));
                 }
             }
             let (attributes, after) = self.attributes(&tokens, at);
             if !attributes.markers.is_empty() {
-                if let Some(export) = find_export(&tokens[after..]) {
-                    if let Some((at, settings)) = attributes.settings {
-                        self.edits.push((at..at, settings.to_owned()));
-                    }
-                    for marker in &attributes.markers {
-                        self.export(marker, &attributes, &export, depth);
-                    }
-                }
+                self.declare(&attributes, function(&tokens[after..]), depth);
             }
             if after > at {
                 at = after;
                 continue;
             }
             if let TokenTree::Group(group) = &tokens[at] {
-                let (outer, in_use) = (self.invocation, self.in_use);
-                self.invocation = outer.or(invocation_end(&tokens, at, depth));
-                self.in_use = surroundings::is_tree(&tokens, at);
+                let in_use = std::mem::replace(&mut self.in_use, is_tree(&tokens, at));
                 self.sequence(group.stream(), depth + 1);
-                self.invocation = outer;
                 self.in_use = in_use;
             }
             at += 1;
@@ -213,8 +206,8 @@ impl Pass<'_> {
             if let Some((range, body)) = attribute(&tokens[at..]) {
                 self.attribute(&mut found, range, &body);
                 at += 2;
-            } else if let Some((range, n_tokens)) = repetition(&tokens[at..]) {
-                found.carried.push(self.source[range].to_owned());
+            } else if let Some(n_tokens) = repetition(&tokens[at..]) {
+                found.is_conditional = true;
                 at += n_tokens;
             } else {
                 return (found, at);
@@ -224,54 +217,72 @@ impl Pass<'_> {
 
     fn attribute(&mut self, found: &mut Attributes, range: Range<usize>, body: &Group) {
         let tokens: Vec<TokenTree> = body.stream().into_iter().collect();
-        let text = &self.source[range.clone()];
-        if let Some(marker) = self.marker(&tokens, range.clone()) {
-            found.markers.push(marker);
+        if let Some(kind) = self.mark(&tokens) {
+            found.markers.push(kind);
             return;
         }
         let name = ident(tokens.first());
         if matches!(name.as_deref(), Some("cfg" | "cfg_attr")) {
-            self.disable_wasm_condition(&tokens, text);
-            if name.as_deref() == Some("cfg_attr") {
-                if let Some(marker) = self.conditional_marker(&tokens) {
-                    found.markers.push(marker);
-                    return;
-                }
+            found.is_conditional = true;
+            self.conditions(&tokens, range);
+        }
+        if let (Some("cfg_attr"), Some(TokenTree::Group(group))) = (name.as_deref(), tokens.get(1))
+        {
+            let inner: Vec<TokenTree> = group.stream().into_iter().collect();
+            for part in inner.split(is_comma).skip(1) {
+                found.markers.extend(self.mark(part));
             }
-            found.carried.push(text.to_owned());
         }
         found.settings = found.settings.or(settings(&tokens));
-        // A documentation comment's line may end with a carriage return, which would be part of it.
-        found.texts.push(text.trim_end_matches('\r').to_owned());
     }
 
-    fn marker(&self, tokens: &[TokenTree], range: Range<usize>) -> Option<Marker> {
-        let (kind, arguments) = match (ident(tokens.first())?.as_str(), tokens.get(1)) {
-            ("proc_macro", None) => (Kind::Bang, String::new()),
-            ("proc_macro_attribute", None) => (Kind::Attribute, String::new()),
-            ("proc_macro_derive", Some(TokenTree::Group(group))) => {
-                (Kind::Derive, self.source[inside(group)].trim().to_owned())
-            }
+    /// Leads an attribute that makes a function a macro to the guest's of that name.
+    fn mark(&mut self, tokens: &[TokenTree]) -> Option<Kind> {
+        let (kind, name) = match (ident(tokens.first())?.as_str(), tokens.get(1)) {
+            ("proc_macro", None) => (Kind::Bang, "bang_macro"),
+            ("proc_macro_attribute", None) => (Kind::Attribute, "attribute_macro"),
+            ("proc_macro_derive", Some(TokenTree::Group(_))) => (Kind::Derive, "derive_macro"),
             _ => return None,
         };
-        Some(Marker { kind, arguments, range, condition: None })
+        self.edits.push((tokens[0].span().byte_range(), format!("{PREFIX}::{name}")));
+        Some(kind)
     }
 
-    /// `cfg_attr(condition, …, proc_macro_derive(…), …)`
-    fn conditional_marker(&self, tokens: &[TokenTree]) -> Option<Marker> {
-        let TokenTree::Group(group) = tokens.get(1)? else { return None };
-        let inner: Vec<TokenTree> = group.stream().into_iter().collect();
-        let mut parts = inner.split(is_comma);
-        let condition = parts.next().filter(|part| !part.is_empty())?;
-        let condition = self.source[span_of(condition)].to_owned();
-        parts.filter(|part| !part.is_empty()).find_map(|part| {
-            let marker = self.marker(part, span_of(part))?;
-            Some(Marker { condition: Some(condition.clone()), ..marker })
-        })
+    /// The same in what a macro writes.
+    fn quotations(&mut self, tokens: TokenStream, is_quoted: bool) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut at = 0;
+        while at < tokens.len() {
+            if is_quotation(&tokens[at..]) {
+                if let TokenTree::Group(group) = &tokens[at + 2] {
+                    self.quotations(group.stream(), true);
+                }
+                at += 3;
+                continue;
+            }
+            if let (true, Some((_, body))) = (is_quoted, attribute(&tokens[at..])) {
+                self.mark(&body.stream().into_iter().collect::<Vec<_>>());
+                at += 2;
+                continue;
+            }
+            if let TokenTree::Group(group) = &tokens[at] {
+                self.quotations(group.stream(), is_quoted);
+            }
+            at += 1;
+        }
     }
 
-    fn disable_wasm_condition(&mut self, tokens: &[TokenTree], text: &str) {
-        if !text.contains("\"proc-macro\"") || !text.contains("target_arch") {
+    /// Makes conditions come out as natively.
+    fn conditions(&mut self, tokens: &[TokenTree], range: Range<usize>) {
+        let text = &self.source[range];
+        let mut rules = Vec::new();
+        if text.contains("\"proc-macro\"") && text.contains("target_arch") {
+            rules.push(["target_arch", "\"wasm32\"", NO_ARCH]);
+        }
+        if text.contains(WIDTH) && self.source.contains(GENERATOR) {
+            rules.push([WIDTH, "\"64\"", "\"32\""]);
+        }
+        if rules.is_empty() {
             return;
         }
         let mut previous = [String::new(), String::new()];
@@ -284,40 +295,23 @@ impl Pass<'_> {
                 continue;
             }
             let text = token.to_string();
-            if previous == ["target_arch", "="] && text == "\"wasm32\"" {
-                self.edits.push((token.span().byte_range(), NO_ARCH.to_owned()));
+            let rule =
+                rules.iter().find(|[name, value, _]| previous == [*name, "="] && text == *value);
+            if let Some([_, _, new]) = rule {
+                self.edits.push((token.span().byte_range(), (*new).to_owned()));
             }
             previous = [std::mem::take(&mut previous[1]), text];
         }
     }
 
-    fn export(&mut self, marker: &Marker, attributes: &Attributes, at: &Export, depth: usize) {
-        let Export { function, body_end, is_template } = at;
-        let end = self.invocation.filter(|_| *is_template).unwrap_or(*body_end);
-        let kind = match marker.kind {
-            Kind::Derive => "derive",
-            Kind::Attribute => "attribute",
-            Kind::Bang => "bang",
-        };
-        let mut carried = attributes.carried.concat();
-        if let Some(condition) = &marker.condition {
-            carried.push_str(&format!("#[cfg({condition})]"));
+    fn declare(&mut self, attributes: &Attributes, function: Option<Option<String>>, depth: usize) {
+        let Some(function) = function else { return };
+        if let Some((at, settings)) = attributes.settings {
+            self.edits.push((at..at, settings.to_owned()));
         }
-        let symbol = symbol(kind, function, &marker.arguments);
-        let text = format!(
-            " const _: () = {{ {carried} #[unsafe(export_name = {symbol})] \
-             extern \"C\" fn __precast_export() -> i32 {{ \
-             extern crate proc_macro as __precast_guest; \
-             __precast_guest::__precast::{kind}({function}) }} }};"
-        );
-        self.edits.push((marker.range.clone(), blank(&self.source[marker.range.clone()])));
-        self.edits.push((end..end, text.replace('\n', " ")));
-        self.declared.push(Declared {
-            kind: marker.kind,
-            function: (!function.contains('$')).then(|| function.clone()),
-            always: depth == 0 && carried.is_empty(),
-            attributes: attributes.texts.clone(),
-        });
+        let always = depth == 0 && !attributes.is_conditional;
+        let declared = |kind: &Kind| Declared { kind: *kind, function: function.clone(), always };
+        self.declared.extend(attributes.markers.iter().map(declared));
     }
 
     fn apply(mut self) -> Rewritten {
@@ -349,60 +343,29 @@ fn settings(tokens: &[TokenTree]) -> Option<(usize, &'static str)> {
     })
 }
 
-/// Where the export of a function goes.
-struct Export {
-    /// The function's name as written, `$` included.
-    function: String,
-    body_end: usize,
-    /// It has no parameters, so it is no macro yet: the macro that it is given to makes one of it.
-    is_template: bool,
-}
-
-/// `… fn NAME … { … }`, up to the end of the body.
-fn find_export(tokens: &[TokenTree]) -> Option<Export> {
+/// The name of the function that follows, if one does; no name where a metavariable stands.
+fn function(tokens: &[TokenTree]) -> Option<Option<String>> {
     let end = tokens.iter().position(|token| punct(token) == Some(';')).unwrap_or(tokens.len());
-    let tokens = &tokens[..end];
-    let after_fn =
-        1 + tokens.iter().position(|token| ident(Some(token)).as_deref() == Some("fn"))?;
-    let function = match tokens.get(after_fn)? {
-        TokenTree::Punct(dollar) if dollar.as_char() == '$' => {
-            format!("${}", ident(tokens.get(after_fn + 1))?)
-        }
-        token => ident(Some(token))?,
-    };
-    let body_end = tokens[after_fn..].iter().find_map(|token| match token {
-        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
-            Some(group.span().byte_range().end)
-        }
-        _ => None,
-    })?;
-    let parameters = tokens[after_fn..].iter().find_map(|token| match token {
-        TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis => Some(group),
-        _ => None,
-    });
-    let is_template = parameters.is_some_and(|group| group.stream().is_empty());
-    Some(Export { function, body_end, is_template })
+    let is_fn = |token: &TokenTree| ident(Some(token)).as_deref() == Some("fn");
+    let at = 1 + tokens[..end].iter().position(is_fn)?;
+    Some(ident(tokens.get(at)))
 }
 
-/// Where the invocation of a macro ends, among a module's items, that has the group at `at`.
-fn invocation_end(tokens: &[TokenTree], at: usize, depth: usize) -> Option<usize> {
-    let is_call = at > 1 && punct(&tokens[at - 1]) == Some('!');
-    if depth > 0 || !is_call || ident(tokens.get(at - 2)).is_none() {
-        return None;
-    }
-    let semicolon = tokens.get(at + 1).filter(|token| punct(token) == Some(';'));
-    Some(semicolon.unwrap_or(&tokens[at]).span().byte_range().end)
+/// `name!(…)` at the start of the tokens, unless its argument is known to be code.
+fn opaque(tokens: &[TokenTree]) -> Option<TokenStream> {
+    let [TokenTree::Ident(name), bang, TokenTree::Group(group), ..] = tokens else { return None };
+    let is_opaque = punct(bang) == Some('!') && CODE.iter().all(|code| name != code);
+    is_opaque.then(|| group.stream())
 }
 
-/// The value of `export_name`: a literal, or an expression where metavariables take part.
-fn symbol(kind: &str, function: &str, arguments: &str) -> String {
-    if !function.contains('$') && !arguments.contains('$') {
-        return format!("{:?}", format!("precast:{kind}:{function}:{arguments}"));
-    }
-    format!(
-        "concat!(\"precast:{kind}:\", stringify!({function}), \":\", \
-         stringify!({arguments}))"
-    )
+/// Whether the group at `at` is the braces of a `use`.
+fn is_tree(tokens: &[TokenTree], at: usize) -> bool {
+    at > 1 && are_colons(tokens, at - 2)
+}
+
+fn are_colons(tokens: &[TokenTree], at: usize) -> bool {
+    let is_colon = |at: usize| tokens.get(at).and_then(punct) == Some(':');
+    is_colon(at) && is_colon(at + 1)
 }
 
 /// `#[…]` at the start of the tokens: its range in the source and its brackets.
@@ -416,8 +379,8 @@ fn attribute(tokens: &[TokenTree]) -> Option<(Range<usize>, Group)> {
     })
 }
 
-/// `$(#[…])*` at the start of the tokens: its range in the source and how many tokens it has.
-fn repetition(tokens: &[TokenTree]) -> Option<(Range<usize>, usize)> {
+/// `$(#[…])*` at the start of the tokens: how many tokens it has.
+fn repetition(tokens: &[TokenTree]) -> Option<usize> {
     let [TokenTree::Punct(dollar), TokenTree::Group(group), rest @ ..] = tokens else {
         return None;
     };
@@ -428,15 +391,16 @@ fn repetition(tokens: &[TokenTree]) -> Option<(Range<usize>, usize)> {
     // With more inside it repeats whole items.
     attribute(&inside).filter(|_| inside.len() == 2)?;
     let operator = rest.iter().take(2).position(|t| matches!(punct(t), Some('*' | '+' | '?')))?;
-    let end = rest[operator].span().byte_range().end;
-    Some((dollar.span().byte_range().start..end, operator + 3))
+    Some(operator + 3)
 }
+
+/// Macros whose arguments are what a program writes.
+const QUOTATIONS: [&str; 3] = ["quote", "quote_spanned", "parse_quote"];
 
 /// `quote!(…)` and its kin: tokens there are a program's output, not this crate's items.
 pub(super) fn is_quotation(tokens: &[TokenTree]) -> bool {
     let [TokenTree::Ident(name), bang, TokenTree::Group(_), ..] = tokens else { return false };
-    punct(bang) == Some('!')
-        && ["quote", "quote_spanned", "parse_quote"].iter().any(|quote| name == quote)
+    punct(bang) == Some('!') && QUOTATIONS.iter().any(|quote| name == quote)
 }
 
 /// `feature(proc_macro_span)` at the start of the tokens.
@@ -473,16 +437,9 @@ fn span_of(tokens: &[TokenTree]) -> Range<usize> {
     first.span().byte_range().start..last.span().byte_range().end
 }
 
-/// Spaces of the same length, newlines kept.
-fn blank(text: &str) -> String {
-    text.bytes()
-        .map(|byte| if byte == b'\n' || byte == b'\r' { byte as char } else { ' ' })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::rewrite;
+    use super::{rewrite, rewrite_quotations};
     use crate::manifest::Kind;
 
     fn rewritten(source: &str) -> String {
@@ -494,44 +451,54 @@ mod tests {
         assert_eq!(rewritten(source), expected);
     }
 
-    /// The rewritten text, with each export shortened to its attributes, symbol and call.
-    fn shown(source: &str) -> String {
-        let text = rewritten(source);
-        assert_eq!(text.lines().count(), source.lines().count(), "lines stay");
-        let text = text.replace(" const _: () = { ", "«").replace(" }};", "»");
-        let text = text.replace("#[unsafe(export_name = ", "").replace(
-            ")] extern \"C\" fn __precast_export() -> i32 { extern crate proc_macro as \
-             __precast_guest; __precast_guest::__precast::",
-            " ",
-        );
-        text.replace(" } };", "»")
-    }
-
     fn check(source: &str, expected: &str) {
-        assert_eq!(shown(source), expected);
+        let text = rewritten(source);
+        assert_eq!(text, expected);
+        assert_eq!(text.lines().count(), source.lines().count(), "lines stay");
     }
 
     #[test]
-    fn a_derive() {
-        check(
-            "#[proc_macro_derive(A, attributes(a, b))]\n/// é\npub fn f(i: T) -> T { i }\nfn g() {}",
-            "                                         \n/// é\npub fn f(i: T) -> T { i }\
-             « \"precast:derive:f:A, attributes(a, b)\" derive(f)»\nfn g() {}",
-        );
+    fn attributes_of_macros() {
+        for (before, attribute, after) in [
+            (
+                "#[",
+                "proc_macro_derive",
+                "(A, attributes(a, b))]\n/// é\npub fn f(i: T) -> T { i }\nfn g() {}",
+            ),
+            ("#[", "proc_macro", "] #[cfg(feature = \"a\")] pub fn f(i: T) -> T { i }"),
+            ("#[cfg_attr(not(test), ", "proc_macro_attribute", ")] fn f(a: T, i: T) -> T { i }"),
+            ("make!(#[", "proc_macro", "] pub fn f() {});"),
+            ("decl! { #[", "proc_macro", "] fn f = 1 }"),
+            (
+                "macro_rules! m { ($t:ident) => { #[",
+                "proc_macro_derive",
+                "($t)] $(#[$x])* pub fn $f(i: T) -> T { i } } }",
+            ),
+            ("macro_rules! m { ($i:item) => { #[", "proc_macro", "] $i } }"),
+        ] {
+            let own = match attribute {
+                "proc_macro" => "bang_macro",
+                "proc_macro_attribute" => "attribute_macro",
+                _ => "derive_macro",
+            };
+            let source = format!("{before}{attribute}{after}");
+            check(&source, &format!("{before}__precast_attributes::{own}{after}"));
+        }
     }
 
     #[test]
-    fn attributes_and_bangs_and_conditions() {
+    fn what_macros_write() {
+        let check = |source: &str, expected: &str| {
+            let text =
+                rewrite_quotations(source).map_or_else(|| source.to_owned(), |file| file.text);
+            assert_eq!(text, expected);
+        };
         check(
-            "#[proc_macro] #[cfg(feature = \"a\")] pub fn f(i: T) -> T { i }",
-            "              #[cfg(feature = \"a\")] pub fn f(i: T) -> T { i }\
-             «#[cfg(feature = \"a\")] \"precast:bang:f:\" bang(f)»",
+            "fn f() { quote! { #vis fn g() { #[proc_macro] } } } #[proc_macro] fn h() {}",
+            "fn f() { quote! { #vis fn g() { #[__precast_attributes::bang_macro] } } } #[proc_macro] fn h() {}",
         );
-        check(
-            "#[cfg_attr(not(test), proc_macro_attribute)] fn f(a: T, i: T) -> T { i }",
-            "#[cfg_attr(not(test),                     )] fn f(a: T, i: T) -> T { i }\
-             «#[cfg(not(test))] \"precast:attribute:f:\" attribute(f)»",
-        );
+        let other = "fn f() { quote! { #[derive(A)] } } use proc_macro::TokenStream;";
+        check(other, other);
     }
 
     #[test]
@@ -548,65 +515,15 @@ mod tests {
     fn proc_macro_error() {
         check(
             "#[proc_macro] #[proc_macro_error] pub fn f(i: T) -> T { i }",
-            "              #[proc_macro_error(assert_unwind_safe, allow_not_macro)] \
-             pub fn f(i: T) -> T { i }« \"precast:bang:f:\" bang(f)»",
+            "#[__precast_attributes::bang_macro] #[proc_macro_error(assert_unwind_safe, allow_not_macro)] \
+             pub fn f(i: T) -> T { i }",
         );
         check(
             "#[a::proc_macro_error(b)] #[proc_macro] pub fn f(i: T) -> T { i }",
-            "#[a::proc_macro_error(assert_unwind_safe, allow_not_macro, b)]               \
-             pub fn f(i: T) -> T { i }« \"precast:bang:f:\" bang(f)»",
+            "#[a::proc_macro_error(assert_unwind_safe, allow_not_macro, b)] \
+             #[__precast_attributes::bang_macro] pub fn f(i: T) -> T { i }",
         );
         check("#[proc_macro_error] fn f() {}", "#[proc_macro_error] fn f() {}");
-    }
-
-    #[test]
-    fn alternatives() {
-        check(
-            "#[cfg_attr(a, proc_macro_derive(T))] #[cfg_attr(not(a), proc_macro_derive(T, attributes(t)))] \
-             pub fn f(i: T) -> T { i }",
-            "#[cfg_attr(a,                     )] #[cfg_attr(not(a),                                    )] \
-             pub fn f(i: T) -> T { i }\
-             «#[cfg(a)] \"precast:derive:f:T\" derive(f)»\
-             «#[cfg(not(a))] \"precast:derive:f:T, attributes(t)\" derive(f)»",
-        );
-    }
-
-    #[test]
-    fn a_template() {
-        check(
-            "a::make! { #[proc_macro] pub fn f() { x } } fn g() {}",
-            "a::make! {               pub fn f() { x } }« \"precast:bang:f:\" bang(f)» fn g() {}",
-        );
-        check(
-            "make!(#[proc_macro] pub fn f() {});",
-            "make!(              pub fn f() {});« \"precast:bang:f:\" bang(f)»",
-        );
-        check(
-            "items! { #[proc_macro] pub fn f(i: T) -> T { i } }",
-            "items! {               pub fn f(i: T) -> T { i }« \"precast:bang:f:\" bang(f)» }",
-        );
-    }
-
-    #[test]
-    fn metavariables() {
-        check(
-            "macro_rules! m { ($t:ident, $f:ident) => { #[proc_macro_derive($t)] \
-             $(#[$x])* pub fn $f(i: T) -> T { i } } }",
-            "macro_rules! m { ($t:ident, $f:ident) => {                          \
-             $(#[$x])* pub fn $f(i: T) -> T { i }\
-             «$(#[$x])* concat!(\"precast:derive:\", stringify!($f), \":\", \
-             stringify!($t)) derive($f)» } }",
-        );
-    }
-
-    #[test]
-    fn repeated_items() {
-        check(
-            "macro_rules! m { ($($f:ident)*) => { $( #[proc_macro] pub fn $f(i: T) -> T { i } )* } }",
-            "macro_rules! m { ($($f:ident)*) => { $(               pub fn $f(i: T) -> T { i }\
-             « concat!(\"precast:bang:\", stringify!($f), \":\", \
-             stringify!()) bang($f)» )* } }",
-        );
     }
 
     #[test]
@@ -616,7 +533,6 @@ mod tests {
             "// #[proc_macro]\nfn f() {}",
             "const S: &str = \"#[proc_macro] fn f() {}\";",
             "use proc_macro::TokenStream;",
-            "macro_rules! m { ($i:item) => { #[proc_macro] $i } }",
         ] {
             check(source, source);
         }
@@ -633,6 +549,19 @@ mod tests {
     }
 
     #[test]
+    fn the_generator_of_rand() {
+        let source = |width: u8| {
+            format!(
+                "#[cfg(target_pointer_width = \"{width}\")] type Rng = A;\n\
+                 #[cfg(not(all(target_pointer_width = \"{width}\", x)))] type Rng = B;\n"
+            )
+        };
+        let choice = "pub struct SmallRng(Rng);";
+        check(&(source(64) + choice), &(source(32) + choice));
+        check(&source(64), &source(64));
+    }
+
+    #[test]
     fn declarations() {
         let file = rewrite(
             "/// One.\r\n#[proc_macro]\n#[doc(hidden)]\npub fn f(i: T) -> T { i }\n\
@@ -642,7 +571,6 @@ mod tests {
         assert_eq!(declared.len(), 2);
         assert_eq!(declared[0].kind, Kind::Bang);
         assert_eq!(declared[0].function.as_deref(), Some("f"));
-        assert_eq!(declared[0].attributes, ["/// One.", "#[doc(hidden)]"]);
         assert!(declared[0].always && !declared[1].always);
     }
 }

@@ -2,7 +2,7 @@
 //! `cdylib`, and copies of packages whose sources need [`rewrite`](super::rewrite).
 
 use super::resolve::Package;
-use super::rewrite::{rewrite, Declared};
+use super::rewrite::{rewrite, Declared, Rewritten};
 use crate::artifact::hex;
 use crate::error::{Class, Context, Error, Result};
 use sha2::{Digest, Sha256};
@@ -12,10 +12,6 @@ use toml_edit::{value, Array, DocumentMut, Item, Table};
 
 /// A package's files by path, the separator being `/`.
 pub type Files = BTreeMap<String, Vec<u8>>;
-
-/// How rewritten sources reach the guest, and how in edition 2015.
-const GUEST: &str = "::proc_macro::__precast::";
-const GUEST_2015: &str = "::__precast_guest::__precast::";
 
 /// Tables of a manifest that have no part in building the library.
 const DROPPED: [&str; 12] = [
@@ -108,37 +104,36 @@ pub fn write(package: &Package, directory: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What is done to a package's sources.
+pub struct Copy {
+    /// The rewritten copy, if any file needed it.
+    pub folder: Option<PathBuf>,
+    /// A file names both `RandomState` and the hasher that one makes: they must fit.
+    pub has_plain_hasher: bool,
+}
+
 /// If sources of the package need it, a rewritten copy of the whole package inside `copies`.
 /// The copy's name is its content, so that an existing one is the right one.
-///
-/// `old_root`: the root file of a crate of edition 2015, where paths reach other crates only through
-/// the root.
 pub fn rewritten_copy(
     package: &Path,
     copies: &Path,
-    old_root: Option<&str>,
-) -> Result<Option<PathBuf>> {
+    rewrite: fn(&str) -> Option<Rewritten>,
+) -> Result<Copy> {
     let mut files = read(package)?;
-    let mut n_rewritten = 0;
+    let (mut n_rewritten, mut has_plain_hasher) = (0, false);
     for (path, body) in &mut files {
         if !path.ends_with(".rs") {
             continue;
         }
-        let rewritten = std::str::from_utf8(body).ok().and_then(rewrite);
-        if let Some(rewritten) = rewritten {
-            let text = match old_root {
-                Some(_) => rewritten.text.replace(GUEST, GUEST_2015),
-                None => rewritten.text,
-            };
-            *body = text.into_bytes();
+        let Ok(text) = std::str::from_utf8(body) else { continue };
+        has_plain_hasher |= text.contains("RandomState") && text.contains("DefaultHasher");
+        if let Some(rewritten) = rewrite(text) {
+            *body = rewritten.text.into_bytes();
             n_rewritten += 1;
         }
     }
     if n_rewritten == 0 {
-        return Ok(None);
-    }
-    if let Some(root) = old_root.and_then(|root| files.get_mut(root)) {
-        root.extend_from_slice(b"\nextern crate proc_macro as __precast_guest;\n");
+        return Ok(Copy { folder: None, has_plain_hasher });
     }
     let parts: Vec<&[u8]> =
         files.iter().flat_map(|(path, body)| [path.as_bytes(), body.as_slice()]).collect();
@@ -154,7 +149,7 @@ pub fn rewritten_copy(
             return Err(Error::new(Class::Other, format!("cannot create {}", copy.display())));
         }
     }
-    Ok(Some(copy))
+    Ok(Copy { folder: Some(copy), has_plain_hasher })
 }
 
 /// The macro functions that the package's sources declare.
@@ -213,23 +208,7 @@ pub fn put(path: &Path, body: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{manifest, read, rewritten_copy};
-
-    #[test]
-    fn edition_2015_reaches_the_guest_through_its_root() {
-        let folder = tempfile::tempdir().unwrap();
-        let package = folder.path().join("package");
-        std::fs::create_dir_all(package.join("src")).unwrap();
-        std::fs::write(package.join("src/lib.rs"), "mod a;").unwrap();
-        std::fs::write(package.join("src/a.rs"), "use std::panic::catch_unwind;").unwrap();
-        let copy = |root| rewritten_copy(&package, &folder.path().join("copies"), root).unwrap();
-        let files = read(&copy(Some("src/lib.rs")).unwrap()).unwrap();
-        let text = |path: &str| String::from_utf8(files[path].clone()).unwrap();
-        assert_eq!(text("src/lib.rs"), "mod a;\nextern crate proc_macro as __precast_guest;\n");
-        assert_eq!(text("src/a.rs"), "use ::__precast_guest::__precast::std::panic::catch_unwind;");
-        let files = read(&copy(None).unwrap()).unwrap();
-        assert_eq!(files["src/lib.rs"], b"mod a;");
-    }
+    use super::manifest;
 
     #[test]
     fn staged_manifest() {

@@ -53,6 +53,8 @@ pub struct Toolchain {
     /// What the manifest says of the standard library.
     pub std: String,
     pub linker: Linker,
+    /// Where the compiler's own sources are, if they are installed, and how its library names them.
+    pub remap: Vec<(PathBuf, String)>,
     /// Stands for all that above in the keys of the cache.
     pub key: String,
 }
@@ -307,6 +309,8 @@ impl Candidate {
         // The compiler's text without its host: another machine gives the same module.
         let verbose: String =
             self.verbose.lines().filter(|line| !line.starts_with("host:")).collect();
+        let commit = self.commit().unwrap_or_else(|| self.release.to_string());
+        let sources = self.sysroot.join("lib/rustlib/src/rust");
         let key = hash_of(&[verbose.as_str(), &sysroot_text, &linker.version])[..16].to_owned();
         let cargo = format!("cargo{}", std::env::consts::EXE_SUFFIX);
         let cargo = self.rustc.with_file_name(cargo);
@@ -320,6 +324,7 @@ impl Candidate {
             sysroot,
             std,
             linker,
+            remap: vec![(sources, format!("/rustc/{commit}"))],
             key,
         })
     }

@@ -10,7 +10,7 @@ use crate::artifact;
 use crate::error::{Class, Context, Error, Result};
 use crate::pack::batch::{self, Project, Wanted};
 use crate::pack::stage::{self, hash_of};
-use crate::pack::Report;
+use crate::pack::{Report, Variables};
 use crate::scratch;
 use crate::store::{Key, Store};
 use fs4::FileExt;
@@ -69,7 +69,7 @@ struct Job {
     directory: PathBuf,
     lockfile: String,
     is_offline: bool,
-    /// By what cargo finds packages and compilers.
+    /// By what cargo finds packages and compilers, and what the packages are known to read.
     environment: BTreeMap<String, Option<String>>,
 }
 
@@ -96,12 +96,18 @@ pub fn add(wanted: &[Wanted], project: &Project, store: &Store) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }
+    let variables = Variables::of(project.directory);
+    let mut environment = variables.values(PLACES.map(str::to_owned));
+    for wanted in wanted {
+        let read = store.read(&Key::of(wanted)?).into_iter().flatten();
+        environment.extend(variables.values(read));
+    }
     let job = Job {
         wanted: wanted.to_vec(),
         directory: project.directory.to_owned(),
         lockfile: project.lockfile.to_owned(),
         is_offline: project.offline,
-        environment: PLACES.map(|name| (name.to_owned(), std::env::var(name).ok())).into(),
+        environment,
     };
     let text = serde_json::to_string(&job).expect("a job has only string keys");
     let name = format!("{}.json", &hash_of(&[&text])[..32]);
@@ -218,6 +224,15 @@ fn note(store: &Store, name: &str, value: &impl Serialize) {
     let _ = scratch::replace(&folder(store).join(name), &text);
 }
 
+/// A macro that was to be packed.
+pub struct Done {
+    /// What it was to be made of.
+    pub asked: Key,
+    /// The key of its artifact, with the variables that it has read.
+    pub key: Key,
+    pub outcome: Outcome,
+}
+
 /// Packs macros and puts them into the store. What the package itself makes impossible is remembered;
 /// anything else is an error, after all others have been packed.
 pub fn pack(
@@ -225,21 +240,28 @@ pub fn pack(
     project: &Project,
     store: &Store,
     report: &dyn Report,
-) -> Result<Vec<(Key, Outcome)>> {
+) -> Result<Vec<Done>> {
+    let variables = Variables::of(project.directory);
     let _packing = store.cache().lock(KIND, PACKING, report)?;
     let mut done = Vec::new();
     let (mut keys, mut open) = (Vec::new(), Vec::new());
+    let refused = |key: Key, reason: String| Done {
+        asked: key.clone(),
+        key,
+        outcome: Outcome::Source(reason),
+    };
     for wanted in wanted {
-        let key = Key::of(wanted)?;
+        let asked = Key::of(wanted)?;
+        let key = store.find(asked.clone(), &|name| variables.value(name));
         if store.has(&key) {
-            done.push((key, Outcome::Stored));
-        } else if let Some(reason) = store.refusal(&key) {
-            done.push((key, Outcome::Source(reason)));
+            done.push(Done { asked, key, outcome: Outcome::Stored });
+        } else if let Some(reason) = store.refusal(&asked) {
+            done.push(refused(asked, reason));
         } else if let Some(reason) = impossible(wanted)? {
-            store.refuse(&key, &reason)?;
-            done.push((key, Outcome::Source(reason)));
+            store.refuse(&asked, &reason)?;
+            done.push(refused(asked, reason));
         } else {
-            keys.push(key);
+            keys.push(asked);
             open.push(wanted.clone());
         }
     }
@@ -248,19 +270,21 @@ pub fn pack(
         true => Vec::new(),
         false => batch::pack_wanted(&open, project, store.cache(), report)?,
     };
-    for (key, packed) in keys.into_iter().zip(packed) {
+    for (asked, packed) in keys.into_iter().zip(packed) {
         match packed {
             Ok(packed) => {
+                let key = asked.with(packed.artifact.manifest.environment);
                 store.put(&key, &packed.bytes)?;
-                done.push((key, Outcome::Packed));
+                done.push(Done { asked, key, outcome: Outcome::Packed });
             }
             Err(error) if error.class() == Class::Package => {
                 let reason = first_lines(&error);
-                store.refuse(&key, &reason)?;
-                done.push((key, Outcome::Source(reason)));
+                store.refuse(&asked, &reason)?;
+                done.push(refused(asked, reason));
             }
             Err(error) => {
-                failed.get_or_insert_with(|| error.context(format!("cannot pack {}", key.label())));
+                let label = asked.label();
+                failed.get_or_insert_with(|| error.context(format!("cannot pack {label}")));
             }
         }
     }

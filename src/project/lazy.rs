@@ -142,7 +142,8 @@ impl Context {
     fn puts_off(&self, invocation: &Invocation, package: &Locked) -> bool {
         let Some(plan) = &self.plan else { return false };
         let is_macro = invocation.crate_types == ["proc-macro"] && cfg!(unix);
-        let is_whole = invocation.emits("link") && !invocation.args.iter().any(|arg| arg == "--test");
+        let is_whole =
+            invocation.emits("link") && !invocation.args.iter().any(|arg| arg == "--test");
         let known = ["dep-info", "metadata", "link"];
         is_whole
             && package.source.is_some()
@@ -169,13 +170,14 @@ fn compile_macro(
         return Ok(None);
     }
     let Some(wanted) = record::wanted(package.clone(), invocation) else { return Ok(None) };
-    let key = Key::of(&wanted)?;
+    // The compiler's variables are ours.
+    let value = |name: &str| std::env::var(name).ok();
+    let key = context.store.find(Key::of(&wanted)?, &value);
     if let Some(shim) = shim(&key, plan, &context.store)? {
         let mut record = Record::new(invocation, package.clone());
         record.shim = Some(shim.id.clone());
         let label = format!("{}-{}", package.name, package.version);
-        let code =
-            compile_shim(invocation, command, context, &shim.folder, &label, &[shim.id])?;
+        let code = compile_shim(invocation, command, context, &shim.folder, &label, &[shim.id])?;
         if code == 0 {
             let file = invocation.library().ok_or_else(|| {
                 Error::new(Class::Other, "the compiler was asked for no macro library")
@@ -211,8 +213,9 @@ fn missing(wanted: &Wanted, key: &Key, plan: &Plan, store: &Store) -> Result<()>
     match plan.missing {
         Missing::Fail => {
             let message = format!("no store has {}", key.label());
-            Err(Error::new(Class::Package, message)
-                .help("pack it with `--missing pack`, or build it from source with `--missing later`"))
+            Err(Error::new(Class::Package, message).help(
+                "pack it with `--missing pack`, or build it from source with `--missing later`",
+            ))
         }
         // Who started cargo does that itself, when cargo has finished.
         Missing::Later | Missing::Pack if plan.is_lasting => {
@@ -241,7 +244,7 @@ fn shim(key: &Key, plan: &Plan, store: &Store) -> Result<Option<Shim>> {
         return Ok(None);
     }
     store.shim(key, &plan.grants(&key.name)?).map(|found| {
-        found.map(|(id, folder)| Shim { id, folder, environment: Default::default() })
+        found.map(|(id, folder)| Shim { id, folder, environment: key.environment.clone() })
     })
 }
 

@@ -15,9 +15,9 @@ use crate::error::Result;
 use crate::manifest::Capabilities;
 use crate::pack::batch::{Locked, Project, Wanted};
 use crate::pack::stage::hash_of;
-use crate::pack::{cargo, program, Report};
+use crate::pack::{cargo, program, Report, Variables};
 use crate::policy::{self, Policy};
-use crate::store::{self, Key, Store};
+use crate::store::{self, Environment, Key, Store};
 use fs4::FileExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -77,6 +77,8 @@ pub struct Plan {
     permitted: Option<BTreeSet<String>>,
     /// Entries of the store that the plan counts on.
     found: BTreeSet<String>,
+    /// Variables that its macros are known to read.
+    environment: Environment,
     /// Directories in which cargo builds.
     targets: Vec<PathBuf>,
     /// Files that the plan was made of.
@@ -165,11 +167,14 @@ impl Plan {
             graph: &graph,
             options,
             store,
+            variables: Variables::of(&request.directory),
         };
         let mut decided = decider.all()?;
-        let mut packed = BTreeSet::new();
+        let (mut packed, mut tried) = (BTreeSet::new(), BTreeSet::new());
         while missing == Missing::Pack {
-            let wanted = wanted(&graph, &decided);
+            let mut wanted = wanted(&graph, &decided);
+            // What is packed and not found has read other values than those that we know of.
+            wanted.retain(|wanted| tried.insert(wanted.clone()));
             if wanted.is_empty() {
                 break;
             }
@@ -178,9 +183,9 @@ impl Plan {
                 lockfile: &graph.lockfile,
                 offline: request.is_offline(),
             };
-            for (key, outcome) in later::pack(&wanted, &project, store, report)? {
-                if outcome == Outcome::Packed {
-                    packed.insert(key.id());
+            for done in later::pack(&wanted, &project, store, report)? {
+                if done.outcome == Outcome::Packed {
+                    packed.insert(done.key.id());
                 }
             }
             decided = decider.all()?;
@@ -200,13 +205,19 @@ impl Plan {
 
     /// Whether nothing has changed that the plan was made of.
     pub fn holds(&self, store: &Store) -> bool {
+        let variables = Variables::of(&self.directory);
         let is_missing = |wanted: &Wanted| match Key::of(wanted) {
-            Ok(key) => !store.has(&key) && store.refusal(&key).is_none(),
+            Ok(key) => {
+                let is_refused = store.refusal(&key).is_some();
+                !is_refused && !store.has(&store.find(key, &|name| variables.value(name)))
+            }
             Err(_) => false,
         };
+        let is_same = |(name, value): (&String, &Option<String>)| variables.value(name) == *value;
         // Files in directories have no stamps: there may be many.
         !self.options.members
             && self.stamps.iter().all(|(file, found)| program::mark(file) == *found)
+            && self.environment.iter().all(is_same)
             && self.found.iter().all(|id| store.has_entry(id))
             && self.wanted.iter().all(is_missing)
     }
@@ -250,11 +261,7 @@ impl Plan {
     }
 
     pub fn project(&self) -> Project<'_> {
-        Project {
-            directory: &self.directory,
-            lockfile: &self.lockfile,
-            offline: self.is_offline,
-        }
+        Project { directory: &self.directory, lockfile: &self.lockfile, offline: self.is_offline }
     }
 
     /// A file that cargo locks while it builds.
@@ -370,6 +377,7 @@ struct Decider<'a> {
     policy: Option<Policy>,
     options: &'a Options,
     store: &'a Store,
+    variables: Variables,
 }
 
 type Decided = BTreeMap<UnitIdx, Decision>;
@@ -404,6 +412,7 @@ impl Decider<'_> {
         }
         let wanted = self.graph.wanted(at);
         let key = Key::of(&wanted)?;
+        let key = self.store.find(key, &|name| self.variables.value(name));
         if self.store.has(&key) {
             return Ok(match self.problems(&key)? {
                 problems if problems.is_empty() => Decision::Stored(key),
@@ -439,8 +448,7 @@ impl Decider<'_> {
         packed: &BTreeSet<String>,
     ) -> Plan {
         let graph = self.graph;
-        let is_ready =
-            |at| matches!(decided.get(&at), Some(Decision::Shim | Decision::Stored(_)));
+        let is_ready = |at| matches!(decided.get(&at), Some(Decision::Shim | Decision::Stored(_)));
         let needed = graph.needed(is_ready);
         let labels = |units: &mut dyn Iterator<Item = &Unit>| -> BTreeSet<String> {
             units.map(|unit| self.label(unit)).collect()
@@ -464,6 +472,12 @@ impl Decider<'_> {
             _ => None,
         });
         let found: BTreeSet<String> = found.collect();
+        let keys = decided.values().filter_map(|decision| match decision {
+            Decision::Stored(key) | Decision::Missing(_, key) => Some(key),
+            Decision::Shim | Decision::Source(_) => None,
+        });
+        let read = keys.flat_map(|key| self.store.read(key)).flatten();
+        let environment = self.variables.values(read);
         Plan {
             root: graph.root.clone(),
             missing,
@@ -481,6 +495,7 @@ impl Decider<'_> {
             denied: denied.collect(),
             permitted: self.policy.as_ref().map(|_| found.clone()),
             found,
+            environment,
             targets: request.target_dir.iter().chain(&graph.targets).cloned().collect(),
             stamps: stamps(graph, &request.directory),
         }

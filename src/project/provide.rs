@@ -81,11 +81,11 @@ pub fn provide(
             lockfile: &graph.lockfile,
             offline: request.is_offline(),
         };
-        let outcomes: BTreeMap<Key, Outcome> =
-            later::pack(&wanted, &project, store, report)?.into_iter().collect();
+        let done = later::pack(&wanted, &project, store, report)?.into_iter();
+        let done: BTreeMap<Key, (Key, Outcome)> =
+            done.map(|done| (done.asked, (done.key, done.outcome))).collect();
         for (at, wanted) in missing {
-            let key = Key::of(&wanted)?;
-            let outcome = outcomes[&key].clone();
+            let (key, outcome) = done[&Key::of(&wanted)?].clone();
             n_packed += usize::from(outcome == Outcome::Packed);
             let provided = match outcome {
                 Outcome::Source(_) => Provided { treated: treated(&wanted, outcome), key: None },

@@ -1,7 +1,7 @@
 //! Keeps the store below its size: the entries that were used least lately go first.
 
 use super::cache::{Cache, Entry};
-use super::{Store, ARTIFACT, REFUSED, SHIM};
+use super::{Store, ARTIFACT, READ, REFUSED, SHIM};
 use crate::error::{Class, Error, Result};
 use crate::pack::program;
 use crate::project;
@@ -13,8 +13,9 @@ pub const LIMIT_VARIABLE: &str = "PRECAST_CACHE_LIMIT";
 const LIMIT: u64 = 10 << 30;
 
 /// All kinds of entries: what they are used for is written in the passes that make them.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     ARTIFACT,
+    READ,
     REFUSED,
     SHIM,
     "module",

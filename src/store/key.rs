@@ -4,7 +4,7 @@ use crate::error::{Class, Context, Result};
 use crate::pack::batch::{Locked, Wanted};
 use crate::pack::stage::{self, hash_of};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,10 +21,16 @@ pub struct Key {
     pub precast: String,
     /// A hash of how this version packs.
     pub recipe: String,
+    /// Variables that were read while it was compiled, with their values; few macros have any.
+    #[serde(default, skip_serializing_if = "Environment::is_empty")]
+    pub environment: Environment,
 }
 
+/// Names and values; none stands for a variable that is not set.
+pub type Environment = BTreeMap<String, Option<String>>;
+
 impl Key {
-    /// The entry in which a macro package is found that was compiled from exactly this.
+    /// The entry in which a macro package is found that was compiled from exactly this, and read no variables.
     pub fn of(wanted: &Wanted) -> Result<Key> {
         let Locked { name, version, features, .. } = &wanted.package;
         let text = |package: &Locked| -> Result<String> {
@@ -45,7 +51,13 @@ impl Key {
                 .collect::<Result<_>>()?,
             precast: env!("CARGO_PKG_VERSION").to_owned(),
             recipe: crate::pack::artifact_recipe().to_owned(),
+            environment: Environment::new(),
         })
+    }
+
+    /// The same with variables that were read.
+    pub fn with(&self, environment: Environment) -> Key {
+        Key { environment, ..self.clone() }
     }
 
     /// The entry's name.

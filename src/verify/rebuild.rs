@@ -5,7 +5,7 @@ use crate::artifact::{Artifact, Tree};
 use crate::error::Result;
 use crate::manifest::{Manifest, Source};
 use crate::pack::{self, Features, Rebuilt, Report};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use wasmparser::{ExternalKind, Parser, Payload};
 
@@ -26,6 +26,7 @@ pub(super) fn checks(
     }
     let changed = checks.iter().any(|check| !check.differences.is_empty());
     let (mut modules, mut told, mut licenses) = (Vec::new(), Vec::new(), Tree::new());
+    let mut environment = BTreeMap::new();
     for set in artifact.each_set() {
         let fresh = pack::rebuild(&set, None, shared, offline, report)?;
         if let Some(difference) = module(&set.wasm, &fresh.wasm) {
@@ -37,7 +38,11 @@ pub(super) fn checks(
             modules.push(format!("likely cause: {}", cause(&set, &fresh, changed, &again)));
         }
         told.extend(facts(&set, &fresh));
+        environment.extend(fresh.manifest.environment);
         licenses.extend(fresh.licenses);
+    }
+    if environment != artifact.manifest.environment {
+        told.push(given("environment"));
     }
     told.extend(tree(&artifact.licenses, &licenses));
     checks.push(Check::new("the sources compile to the module", modules));
@@ -146,13 +151,17 @@ fn cause(
     "the module was compiled from other sources, or from a changed dependency".into()
 }
 
+fn given(name: &str) -> String {
+    format!("`{name}` in the manifest is not what the sources give")
+}
+
 /// Fields of the manifest that follow from the sources.
 fn facts(artifact: &Artifact, fresh: &Rebuilt) -> Vec<String> {
     let (then, now): (&Manifest, &Manifest) = (&artifact.manifest, &fresh.manifest);
     let mut differences = Vec::new();
     let mut check = |name: &str, is_equal: bool| {
         if !is_equal {
-            differences.push(format!("`{name}` in the manifest is not what the sources give"));
+            differences.push(given(name));
         }
     };
     check("package", then.package.name == now.package.name);

@@ -93,6 +93,7 @@ fn manifest() -> Manifest {
         }],
         sets: Vec::new(),
         profile: Vec::new(),
+        environment: Default::default(),
     }
 }
 

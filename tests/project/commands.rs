@@ -209,7 +209,7 @@ const READER: &str = "use proc_macro::TokenStream;\n#[proc_macro]\n\
     pub fn reader(_: TokenStream) -> TokenStream {\n\
     let place = std::env::var(\"CARGO_MANIFEST_DIR\").unwrap();\n\
     let words = std::fs::read_to_string(format!(\"{place}/src/deep/words.txt\")).unwrap();\n\
-    let world = if cfg!(target_family = \"wasm\") { \"wasm\" } else { \"native\" };\n\
+    let world = if std::mem::size_of::<usize>() == 4 { \"wasm\" } else { \"native\" };\n\
     format!(\"\\\"{} {world}\\\"\", words.trim()).parse().unwrap()\n}\n";
 
 /// A macro may read the files of the package that it is used in, and that is a dependency.
@@ -317,7 +317,7 @@ fn the_workspaces_manifest() {
 
 const SPEAKER: &str = "use proc_macro::TokenStream;\n#[proc_macro]\n\
     pub fn speaker(_: TokenStream) -> TokenStream {\n\
-    let world = if cfg!(target_family = \"wasm\") { \"wasm\" } else { \"native\" };\n\
+    let world = if std::mem::size_of::<usize>() == 4 { \"wasm\" } else { \"native\" };\n\
     format!(\"\\\"{} {world}\\\"\", voice::TEXT).parse().unwrap()\n}\n";
 
 /// Cargo compiles what two macros use once, with the features that either enables.
@@ -343,6 +343,64 @@ fn features_of_dependencies() {
         let (out, _) = ok(cargo(&work, home()).args(["run", "--quiet", "--locked"]));
         assert_eq!(out, format!("{voice} native\n"));
     }
+}
+
+/// A build script passes one variable on, the macro asks for another itself.
+const ASKER: &str = "use proc_macro::TokenStream;\n#[proc_macro]\n\
+    pub fn asker(_: TokenStream) -> TokenStream {\n\
+    let world = if std::mem::size_of::<usize>() == 4 { \"wasm\" } else { \"native\" };\n\
+    let asked = option_env!(\"PRECAST_TEST_ASKED\").unwrap_or(\"unset\");\n\
+    format!(\"\\\"{asked} {} {world}\\\"\", env!(\"PASSED\")).parse().unwrap()\n}\n";
+const PASSES: &str = "fn main() { println!(\"cargo:rerun-if-env-changed=PRECAST_TEST_PASSED\");\n\
+    println!(\"cargo:rustc-env=PASSED={}\", std::env::var(\"PRECAST_TEST_PASSED\").unwrap_or_default()); }\n";
+
+/// What a macro was made of is for those values alone: another is packed when it is seen, and each is found
+/// again, by a build of ours as by a cargo that runs after it.
+#[test]
+fn variables_that_a_macro_was_compiled_with() {
+    let work = workspace("asked");
+    let registry = work.join("../registry");
+    registry_macro(&registry, "asker", "1.0.0", "");
+    put(&registry, &[("asker-1.0.0/src/lib.rs", ASKER), ("asker-1.0.0/build.rs", PASSES)]);
+    let app = "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
+               [dependencies]\nasker = \"1\"\n";
+    let main = "fn main() { println!(\"{}\", asker::asker!()); }\n";
+    put(&work, &[("app/Cargo.toml", app), ("app/src/main.rs", main)]);
+    let run = |variables: &[(&str, &str)], missing: &str| {
+        let mut command = precast(&work, &["run"]);
+        command.envs(variables.iter().copied()).env("PRECAST_MISSING", missing);
+        ok(&mut command)
+    };
+    let asked = |value| ("PRECAST_TEST_ASKED", value);
+    let passed = |value| ("PRECAST_TEST_PASSED", value);
+    for (variables, expected) in [
+        (&[][..], "unset  wasm\n"),
+        (&[asked("one")], "one  wasm\n"),
+        (&[asked("two"), passed("p")], "two p wasm\n"),
+    ] {
+        let (out, err) = run(variables, "pack");
+        assert_eq!(out, expected, "{err}");
+        assert!(err.contains("1 macro package precompiled"), "{err}");
+    }
+    // Nothing is packed for what is in the store.
+    for (variables, expected) in [
+        (&[asked("one")][..], "one  wasm\n"),
+        (&[asked("two"), passed("p")], "two p wasm\n"),
+        (&[], "unset  wasm\n"),
+        (&[asked("three")], "three  native\n"),
+        (&[asked("one")], "one  wasm\n"),
+    ] {
+        let (out, err) = run(variables, "source");
+        assert_eq!(out, expected, "{err}");
+    }
+    // Cargo's configuration counts as the environment does.
+    put(&work, &[("app/.cargo/config.toml", "[env]\nPRECAST_TEST_ASKED = \"four\"\n")]);
+    let inside = |missing: &str| {
+        let mut command = precast(&work.join("app"), &["run"]);
+        ok(command.env("PRECAST_MISSING", missing))
+    };
+    assert_eq!(inside("pack").0, "four  wasm\n");
+    assert_eq!(inside("source").0, "four  wasm\n");
 }
 
 /// A macro that a patch takes from a directory, here a copy of what was published, is replaced as any

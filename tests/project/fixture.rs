@@ -26,7 +26,7 @@ pub fn put(directory: &Path, files: &[(&str, &str)]) {
 fn code(name: &str) -> String {
     format!(
         "use proc_macro::TokenStream;\n#[proc_macro]\npub fn {name}(_: TokenStream) -> TokenStream {{\n\
-         let world = if cfg!(target_family = \"wasm\") {{ \"wasm\" }} else {{ \"native\" }};\n\
+         let world = if std::mem::size_of::<usize>() == 4 {{ \"wasm\" }} else {{ \"native\" }};\n\
          let loud = if cfg!(feature = \"loud\") {{ \" loud\" }} else {{ \"\" }};\n\
          format!(\"\\\"{name} {{}} {{world}}{{loud}}\\\"\", env!(\"CARGO_PKG_VERSION\")).parse().unwrap()\n}}\n"
     )
@@ -130,7 +130,9 @@ pub fn workspace(name: &str) -> PathBuf {
     registry_macro(&registry, "tiny-elsewhere", "1.0.0", "");
     registry_macro(&registry, "spare", "1.0.0", "");
     registry_macro(&registry, "broken", "1.0.0", "");
-    let script = "fn main() { assert!(!std::env::var(\"TARGET\").unwrap().starts_with(\"wasm\"), \"no library zzz\"); }";
+    // One module cannot be that of both.
+    let script =
+        "fn main() { println!(\"cargo:rustc-env=P={}\", std::env::var(\"PROFILE\").unwrap()); }";
     put(&registry.join("broken-1.0.0"), &[("build.rs", script)]);
     registry_macro(&other, "foreign", "1.0.0", "");
     let repository = base.join("repository");

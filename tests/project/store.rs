@@ -211,6 +211,7 @@ fn key(name: &str) -> Key {
         precast: "0.1.0".into(),
         recipe: String::new(),
         dependencies: ["b 1.0.0 00 c".to_owned()].into(),
+        environment: Default::default(),
     }
 }
 

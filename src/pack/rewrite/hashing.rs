@@ -1,53 +1,21 @@
 //! Hashes as a 64-bit host has them: the order of a map is the order of what a macro writes.
 //!
-//! Paths to the standard library's `DefaultHasher` lead to the guest's. A hasher of a crate's own
-//! that leaves `usize` to the trait gets the methods which hash it at eight bytes. An `AtomicUsize` that
-//! only keeps a hash, to be hashed again, becomes an `AtomicU64` (wasm-bindgen has one).
+//! The standard library's `DefaultHasher` is the guest's. A hasher of a crate's own that leaves `usize` to
+//! the trait gets the methods which hash it at eight bytes. An `AtomicUsize` that only keeps a hash, to
+//! be hashed again, becomes an `AtomicU64` (wasm-bindgen has one).
 
-use super::panics::{are_colons, begins};
-use super::{ident, is_comma, punct};
+use super::{are_colons, ident, punct};
 use proc_macro2::{Delimiter, Group, TokenTree};
 use std::ops::Range;
 
 /// Text of which one is in every file that can be concerned.
-pub const MARKS: [&str; 2] = [NAME, "Hasher for "];
-
-const NAME: &str = "DefaultHasher";
-const PATHS: [&[&str]; 2] = [&["collections", "hash_map", NAME], &["hash", NAME]];
+pub const MARKS: [&str; 2] = ["DefaultHasher", "Hasher for "];
 
 /// What the trait's own methods do natively.
 const METHODS: [(&str, &str); 2] = [
     ("write_usize", " fn write_usize(&mut self, i: usize) { self.write_u64(i as u64) }"),
     ("write_isize", " fn write_isize(&mut self, i: isize) { self.write_u64(i as i64 as u64) }"),
 ];
-
-/// Whether the hasher's paths in this file are to be changed. A `RandomState` makes hashers of the
-/// original type.
-pub fn is_concerned(source: &str) -> bool {
-    source.contains(NAME) && !source.contains("RandomState")
-}
-
-/// Whether `tokens[at]` is a `std` whose path leads to the hasher or to a module that has it.
-pub fn leads(tokens: &[TokenTree], at: usize) -> bool {
-    let is_std = ident(tokens.get(at)).as_deref() == Some("std");
-    let reaches = || PATHS.iter().any(|path| reaches(&tokens[at + 3..], path));
-    is_std && begins(tokens, at) && are_colons(tokens, at + 1) && reaches()
-}
-
-fn reaches(tokens: &[TokenTree], path: &[&str]) -> bool {
-    match tokens.first() {
-        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
-            let inside: Vec<TokenTree> = group.stream().into_iter().collect();
-            inside.split(is_comma).any(|item| reaches(item, path))
-        }
-        Some(TokenTree::Ident(word)) if word == path[0] => {
-            path.len() == 1 || !are_colons(tokens, 1) || reaches(&tokens[3..], &path[1..])
-        }
-        Some(TokenTree::Ident(word)) => word == "self" && path.len() < 3,
-        Some(token) => punct(token) == Some('*'),
-        None => false,
-    }
-}
 
 /// `Hasher for TYPE { … }` at the start of the tokens, of the trait that gives a `u64`: the methods
 /// to add, and the braces.
@@ -116,35 +84,6 @@ fn uses<'a>(source: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a 
 #[cfg(test)]
 mod tests {
     use super::super::tests::check_text as check;
-
-    #[test]
-    fn paths_to_the_hasher() {
-        const STD: &str = "::proc_macro::__precast::std";
-        for (before, after) in [
-            ("type H = ", "::collections::hash_map::DefaultHasher;"),
-            ("use ", "::{collections::hash_map::DefaultHasher,\n fmt};"),
-            ("use ", "::{fmt, collections::{hash_map::{self}}};"),
-            ("use ", "::hash::{Hash, DefaultHasher as H};"),
-            ("use ", "::collections::hash_map;"),
-            ("use ", "::collections::{self, HashMap};"),
-            ("use ", "::hash::*;"),
-        ] {
-            let hint = "// DefaultHasher\n";
-            check(&format!("{hint}{before}std{after}"), &format!("{hint}{before}{STD}{after}"));
-        }
-    }
-
-    #[test]
-    fn other_paths_stay() {
-        for source in [
-            "use std::hash::DefaultHasher; fn f(s: &RandomState) -> DefaultHasher { s.build_hasher() }",
-            "use std::{fmt, collections::HashMap, hash::{Hash, Hasher}}; // DefaultHasher",
-            "use std::hash::Hash;",
-            "quote! { ::std::hash::DefaultHasher }",
-        ] {
-            check(source, source);
-        }
-    }
 
     #[test]
     fn a_hash_that_is_kept() {

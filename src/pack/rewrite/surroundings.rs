@@ -1,32 +1,19 @@
-//! What a macro asks std of its surroundings: the process, the system and its own directories.
+//! What a macro asks of its system and its own directories, where std's answer was fixed by the compiler.
 //!
-//! Paths into `std::env` go to the guest's where what they lead to is another thing in wasm. The constants of
-//! `std::env::consts` are functions there, since a module runs on any system: where only a constant will do,
-//! rustc refuses the call. `env!("CARGO_MANIFEST_DIR")` and `env!("OUT_DIR")` become paths that the runtime
-//! knows, unless a macro includes a file by them.
+//! The constants of `std::env::consts` have a type of their own in the guest's std, since a module runs on any
+//! system: where they are used, their text is asked for. Where only a constant will do, rustc refuses that.
+//! `env!("CARGO_MANIFEST_DIR")` and `env!("OUT_DIR")` become paths that the runtime knows, unless a macro
+//! includes a file by them.
 
-use super::panics::{are_colons, begins};
-use super::{ident, is_comma, punct, span_of};
+use super::{are_colons, ident, punct, span_of};
 use proc_macro2::{Delimiter, Group, TokenTree};
 use std::ops::Range;
 
 /// Text of which one is in every file that can be concerned.
-pub const MARKS: [&str; 10] = [
-    "available_parallelism",
-    "consts",
-    "current_exe",
-    "home_dir",
-    "process::id",
-    "std::process",
-    "temp_dir",
-    "vars",
-    "\"CARGO_MANIFEST_DIR\"",
-    "\"OUT_DIR\"",
-];
+pub const MARKS: [&str; 3] = [CONSTS, "\"CARGO_MANIFEST_DIR\"", "\"OUT_DIR\""];
 
-/// What the guest has of `std::env` and `std::thread`.
-const ENV: [&str; 6] =
-    ["available_parallelism", "consts", "current_exe", "home_dir", "temp_dir", "vars"];
+/// What gives a constant's text.
+pub const ASK: &str = ".text()";
 
 const CONSTS: &str = "consts";
 const CONSTANTS: [&str; 8] = [
@@ -40,31 +27,7 @@ const CONSTANTS: [&str; 8] = [
     "OS",
 ];
 
-/// Whether paths into `std::env` are to be changed in this file.
-pub fn is_concerned(source: &str) -> bool {
-    ENV.iter().any(|word| source.contains(word))
-}
-
-/// Whether `tokens[at]` is a `std` whose path leads into `std::env` or `std::thread`.
-pub fn leads(tokens: &[TokenTree], at: usize) -> bool {
-    let is_std = ident(tokens.get(at)).as_deref() == Some("std");
-    is_std && begins(tokens, at) && are_colons(tokens, at + 1) && reaches(&tokens[at + 3..])
-}
-
-fn reaches(tokens: &[TokenTree]) -> bool {
-    match tokens.first() {
-        Some(TokenTree::Ident(word)) => {
-            (word == "env" || word == "thread") && tokens.get(1).and_then(punct) != Some('!')
-        }
-        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
-            let inside: Vec<TokenTree> = group.stream().into_iter().collect();
-            inside.split(is_comma).any(reaches)
-        }
-        _ => false,
-    }
-}
-
-/// A constant, named at `at`, whose value is what a function gives: the function is to be called. `imported`
+/// A constant, named at `at`, whose text is to be asked for. `imported`
 /// gets the constants that a `use` names; `in_use`: the tokens are in the braces of one.
 pub fn is_constant(
     tokens: &[TokenTree],
@@ -99,11 +62,6 @@ fn is_of_env(tokens: &[TokenTree], at: usize, source: &str) -> bool {
         true => ident(tokens.get(at - 3)).as_deref() == Some("env"),
         false => source.contains("env::consts") || source.contains("env::{"),
     }
-}
-
-/// Whether the group at `at` is the braces of a `use`.
-pub fn is_tree(tokens: &[TokenTree], at: usize) -> bool {
-    at > 1 && are_colons(tokens, at - 2)
 }
 
 fn is_called(tokens: &[TokenTree], at: usize) -> bool {
@@ -160,11 +118,6 @@ pub fn own_place(tokens: &[TokenTree]) -> Option<(Range<usize>, String, usize)> 
     Some((span_of(&tokens[..3]), text, 3))
 }
 
-/// Whether the tokens begin with a `concat!`, whose arguments are code.
-pub fn joins(tokens: &[TokenTree]) -> bool {
-    invocation(tokens).is_some_and(|(name, _)| name == "concat")
-}
-
 fn invocation(tokens: &[TokenTree]) -> Option<(String, &Group)> {
     let [TokenTree::Ident(name), bang, TokenTree::Group(group), ..] = tokens else { return None };
     (punct(bang) == Some('!')).then(|| (name.to_string(), group))
@@ -174,47 +127,39 @@ fn invocation(tokens: &[TokenTree]) -> Option<(String, &Group)> {
 mod tests {
     use super::super::tests::check_text as check;
 
-    const STD: &str = "::proc_macro::__precast::std";
-
     #[test]
-    fn paths_into_std_env() {
+    fn constants_are_asked() {
         for (before, after) in [
-            ("let v = ", "::env::vars();"),
-            ("use ", "::{env, fs}; // vars"),
-            ("use ", "::env::{self, temp_dir};"),
-            ("use ", "::env; // home_dir"),
+            (
+                "let a = std::env::consts::OS == \"linux\";",
+                "let a = std::env::consts::OS.text() == \"linux\";",
+            ),
+            ("use std as s; f(s::env::consts::OS)", "use std as s; f(s::env::consts::OS.text())"),
+            (
+                "println!(\"{}\", ::std::env::consts::OS)",
+                "println!(\"{}\", ::std::env::consts::OS.text())",
+            ),
+            (
+                "use std::env::consts; fn f() { g(consts::ARCH, consts::FAMILY) }",
+                "use std::env::consts; fn f() { g(consts::ARCH.text(), consts::FAMILY.text()) }",
+            ),
+            (
+                "use std::env::consts::{OS, ARCH}; fn f() { g(OS, s.OS, ARCH, T::ARCH) }",
+                "use std::env::consts::{OS, ARCH}; fn f() { g(OS.text(), s.OS, ARCH.text(), T::ARCH) }",
+            ),
+            (
+                "use std::{env::consts::{self, OS}, fs}; fn f() { g(OS) }",
+                "use std::{env::consts::{self, OS}, fs}; fn f() { g(OS.text()) }",
+            ),
         ] {
-            check(&format!("{before}std{after}"), &format!("{before}{STD}{after}"));
+            check(before, after);
         }
-        for source in ["std::env!(\"A\"); // vars", "my::std::env::vars();", "use std::env;"] {
+        for source in [
+            "mod consts { pub const OS: u8 = 1; } fn f() { consts::OS }",
+            "quote! { ::std::env::consts::OS }",
+        ] {
             check(source, source);
         }
-    }
-
-    #[test]
-    fn constants_are_called() {
-        check(
-            "let a = std::env::consts::OS == \"linux\";",
-            &format!("let a = {STD}::env::consts::OS() == \"linux\";"),
-        );
-        check(
-            "use std::env::consts; fn f() { g(consts::ARCH, consts::FAMILY) }",
-            &format!("use {STD}::env::consts; fn f() {{ g(consts::ARCH(), consts::FAMILY()) }}"),
-        );
-        check(
-            "use std::env::consts::{OS, ARCH}; fn f() { g(OS, s.OS, ARCH, T::ARCH) }",
-            &format!(
-                "use {STD}::env::consts::{{OS, ARCH}}; fn f() {{ g(OS(), s.OS, ARCH(), T::ARCH) }}"
-            ),
-        );
-        check(
-            "use std::{env::consts::{self, OS}, fs}; fn f() { g(OS) }",
-            &format!("use {STD}::{{env::consts::{{self, OS}}, fs}}; fn f() {{ g(OS()) }}"),
-        );
-        let own = "mod consts { pub const OS: u8 = 1; } fn f() { consts::OS }";
-        check(own, own);
-        let quoted = "quote! { ::std::env::consts::OS }";
-        check(quoted, quoted);
     }
 
     #[test]
