@@ -196,6 +196,7 @@ impl<'a> Task<'a> {
         }
         // Features of dependencies, which nobody can enable from outside.
         names.retain(|name| !enable_inside(&mut document, name));
+        exact::only(&mut document, !features.no_default, &names);
         let library = document.get("lib").and_then(|lib| lib.get("name")?.as_str());
         let library = library.unwrap_or(&package.name).replace('-', "_");
         let enabled = (!features.no_default, names);

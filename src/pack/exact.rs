@@ -157,6 +157,29 @@ fn forget(document: &mut DocumentMut, gone: &BTreeSet<String>) {
     }
 }
 
+/// Empties the features that are not enabled. Cargo resolves a workspace's members with all of theirs, and
+/// what those enable in dependencies may need packages that nobody has downloaded.
+pub fn only(document: &mut DocumentMut, with_default: bool, names: &[String]) {
+    let Some(features) = document.get_mut("features").and_then(Item::as_table_like_mut) else {
+        return;
+    };
+    let mut enabled: BTreeSet<String> = BTreeSet::new();
+    let mut open: Vec<String> = names.to_vec();
+    open.extend(with_default.then(|| "default".to_owned()));
+    while let Some(name) = open.pop() {
+        let list = features.get(&name).and_then(Item::as_array);
+        let others = list.into_iter().flatten().filter_map(|text| text.as_str());
+        if enabled.insert(name.clone()) {
+            open.extend(others.map(str::to_owned));
+        }
+    }
+    for (name, item) in features.iter_mut() {
+        if !enabled.contains(name.get()) {
+            *item = value(Array::new());
+        }
+    }
+}
+
 /// A dependency with exactly these features.
 pub fn dependency(id: &Id, directory: Option<PathBuf>, features: &[String]) -> Option<InlineTable> {
     let mut table = InlineTable::new();
@@ -192,6 +215,26 @@ mod tests {
         source = \"registry+https://github.com/rust-lang/crates.io-index\"\n\n\
         [[package]]\nname = \"syn\"\nversion = \"2.0.1\"\n\
         source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
+
+    #[test]
+    fn features_that_nobody_enables_ask_for_nothing() {
+        let text = "[features]\ndefault = [\"std\"]\nstd = []\nmore = [\"std\", \"syn/full\"]\n\
+            config = [\"other/config\"]\n";
+        let check = |with_default, names: &[&str], expected: &str| {
+            let mut document: DocumentMut = text.parse().unwrap();
+            let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+            only(&mut document, with_default, &names);
+            assert_eq!(document.to_string(), format!("[features]\n{expected}"));
+        };
+        let rest = "std = []\nmore = []\nconfig = []\n";
+        check(false, &[], &format!("default = []\n{rest}"));
+        check(true, &[], &format!("default = [\"std\"]\n{rest}"));
+        check(
+            false,
+            &["more"],
+            "default = []\nstd = []\nmore = [\"std\", \"syn/full\"]\nconfig = []\n",
+        );
+    }
 
     #[test]
     fn dependencies_are_those_of_the_lock_file() {

@@ -4,6 +4,7 @@
 //! job leaves the queue when it has been worked on, whatever came of it: the next build that misses its
 //! macros puts them there again.
 
+use super::lazy::ahead;
 use super::outcome::{first_lines, Outcome};
 use super::plan;
 use crate::artifact;
@@ -205,7 +206,14 @@ fn one(file: &Path, store: &Store) -> Result<()> {
     let project =
         Project { directory: &job.directory, lockfile: &job.lockfile, offline: job.is_offline };
     match pack(&job.wanted, &project, store, &report) {
-        Ok(_) => drop(std::fs::remove_file(folder(store).join(FAILURE))),
+        Ok(done) => {
+            let _ = std::fs::remove_file(folder(store).join(FAILURE));
+            let n = done.len();
+            for (at, done) in done.iter().enumerate() {
+                report(&format!("compiling the shims of this build; {at} of {n} are done"));
+                ahead::compile(&done.asked, &done.key, store);
+            }
+        }
         Err(error) => note(store, FAILURE, &described(&error)),
     }
     Ok(())

@@ -6,6 +6,7 @@
 //! the empty ones, then the compiler runs as if we were not there. So being wrong about who needs what
 //! costs time, never correctness.
 
+pub(super) mod ahead;
 mod invocation;
 pub(crate) mod kept;
 mod library;
@@ -192,6 +193,9 @@ fn compile_macro(
         return Ok(Some(code));
     }
     missing(&wanted, &key, plan, &context.store)?;
+    if command.is_none() && matches!(plan.missing, Missing::Later) {
+        ahead::note(&Key::of(&wanted)?, invocation, plan.grants(&key.name)?, &context.store);
+    }
     Ok(None)
 }
 

@@ -38,11 +38,7 @@ const OWN: [&str; 6] = [
 /// Gives cargo empty files, and keeps the command that makes them.
 pub fn put_off(invocation: &Invocation, package: Locked) -> Result<()> {
     let mut record = Record::new(invocation, package);
-    record.command = Some(Command {
-        directory: std::env::current_dir().context("the current directory is gone")?,
-        words: [&invocation.programs[..], &invocation.args[..]].concat(),
-        variables: variables(),
-    });
+    record.command = Some(command(invocation)?);
     let outputs = invocation.outputs();
     let library = invocation.library().ok_or_else(|| odd("the compiler was asked for no library"))?;
     record.write(&library)?;
@@ -51,6 +47,15 @@ pub fn put_off(invocation: &Invocation, package: Locked) -> Result<()> {
     }
     write_dep_info(invocation, &[], &ours())?;
     announce(invocation, &outputs)
+}
+
+/// The command that cargo has started, to be run another time.
+pub fn command(invocation: &Invocation) -> Result<Command> {
+    Ok(Command {
+        directory: std::env::current_dir().context("the current directory is gone")?,
+        words: [&invocation.programs[..], &invocation.args[..]].concat(),
+        variables: variables(),
+    })
 }
 
 /// Variables with what they say, or that they are not set.
@@ -209,7 +214,7 @@ impl Command {
 
 impl Invocation {
     /// The same, but for the directory of its files.
-    fn at(&self, out: &Path) -> Invocation {
+    pub fn at(&self, out: &Path) -> Invocation {
         let text = out.to_string_lossy().into_owned();
         let mut found = self.clone();
         let at = found.args.iter().position(|word| word == "--out-dir").map(|at| at + 1);
