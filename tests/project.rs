@@ -13,6 +13,8 @@ mod fixture;
 #[cfg(unix)]
 #[path = "project/known.rs"]
 mod known;
+#[path = "project/lazy.rs"]
+mod lazy;
 #[path = "project/refuse.rs"]
 mod refuse;
 #[path = "project/store.rs"]
