@@ -10,6 +10,8 @@ mod commands;
 mod compiled;
 #[path = "project/fixture.rs"]
 mod fixture;
+#[path = "project/fuzz.rs"]
+mod fuzz;
 #[cfg(unix)]
 #[path = "project/known.rs"]
 mod known;

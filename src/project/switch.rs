@@ -204,21 +204,24 @@ fn tool_of_user(tool: &str, directory: &Path) -> Option<String> {
         .map(|program| inside(directory, &program));
     let configured = || {
         let files = cargo::configuration(directory).into_iter();
-        files.filter_map(|file| {
-            let document = std::fs::read_to_string(&file).ok()?.parse::<DocumentMut>().ok()?;
-            let folder = file.parent()?.parent()?;
-            // Ours names the user's in its variable.
-            if is_written(&document) {
-                let (_, variable) = TOOLS.into_iter().find(|(known, _)| *known == tool)?;
-                let said = document["env"].get(variable)?;
-                return match said.get("value") {
-                    Some(below) => Some(folder.join(below.as_str()?).to_string_lossy().into_owned()),
-                    None => said.as_str().map(str::to_owned),
-                };
-            }
-            Some(inside(folder, document.get("build")?.get(tool)?.as_str()?))
-        })
-        .next()
+        files
+            .filter_map(|file| {
+                let document = std::fs::read_to_string(&file).ok()?.parse::<DocumentMut>().ok()?;
+                let folder = file.parent()?.parent()?;
+                // Ours names the user's in its variable.
+                if is_written(&document) {
+                    let (_, variable) = TOOLS.into_iter().find(|(known, _)| *known == tool)?;
+                    let said = document["env"].get(variable)?;
+                    return match said.get("value") {
+                        Some(below) => {
+                            Some(folder.join(below.as_str()?).to_string_lossy().into_owned())
+                        }
+                        None => said.as_str().map(str::to_owned),
+                    };
+                }
+                Some(inside(folder, document.get("build")?.get(tool)?.as_str()?))
+            })
+            .next()
     };
     variable.or_else(configured).filter(|program| program != ON)
 }

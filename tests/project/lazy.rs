@@ -1,7 +1,8 @@
 //! Libraries that were put off: who asks for one has it, whoever that is, and nothing is built twice.
 
 use super::fixture::{
-    cargo, depend, forget, home, ok, precast, put, registry_library, registry_macro, texts, workspace,
+    cargo, depend, forget, home, ok, precast, put, registry_library, registry_macro, texts,
+    workspace,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ const SPEAKER: &str = "use proc_macro::TokenStream;\n#[proc_macro]\n\
     pub fn speaker(_: TokenStream) -> TokenStream {\n\
     let world = if cfg!(target_family = \"wasm\") { \"wasm\" } else { \"native\" };\n\
     format!(\"\\\"{} {world}\\\"\", voice::text()).parse().unwrap()\n}\n";
-const VOICE: &str = "pub use tone::tone;\npub fn text() -> String { format!(\"voice {}\", tone()) }\n";
+const VOICE: &str =
+    "pub use tone::tone;\npub fn text() -> String { format!(\"voice {}\", tone()) }\n";
 const TONE: &str = "pub fn tone() -> u8 { 7 }\n";
 
 /// What the sources of a package of a directory source begin with.
@@ -19,9 +21,13 @@ fn library(registry: &Path, name: &str, dependencies: &str, code: &str) {
     registry_library(registry, name, &format!("[dependencies]\n{dependencies}"), code);
 }
 
-/// The fixture's workspace with one macro, and libraries that only it needs.
+/// The fixture's workspace with one macro, and libraries that only it needs. Cargo compiles a library once
+/// for macros and for others, as their options do not differ.
 fn project(name: &str) -> PathBuf {
     let work = workspace(name);
+    let manifest = work.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text + "[profile.dev]\ndebug = 0\n").unwrap();
     let registry = work.join("../registry");
     library(&registry, "tone", "", TONE);
     library(&registry, "voice", "tone = \"1\"\n", VOICE);
@@ -36,7 +42,8 @@ fn project(name: &str) -> PathBuf {
 
 /// Libraries of this name that are empty so far.
 fn put_off(work: &Path, name: &str) -> usize {
-    let files = fs::read_dir(work.join("target/debug/deps")).unwrap().map(|file| file.unwrap().path());
+    let files =
+        fs::read_dir(work.join("target/debug/deps")).unwrap().map(|file| file.unwrap().path());
     let is_meant = |file: &PathBuf| {
         let found = file.file_name().unwrap().to_string_lossy().into_owned();
         found.starts_with(&format!("lib{name}-")) && found.ends_with(".rlib")
@@ -54,7 +61,9 @@ fn plain(work: &Path, args: &[&str]) -> Command {
 fn run(command: &mut Command) -> (String, Vec<String>) {
     let (out, err) = ok(command);
     let built = err.lines().map(str::trim).filter(|line| {
-        line.starts_with("Compiling ") || line.starts_with("Checking ") || line.starts_with("Dirty ")
+        line.starts_with("Compiling ")
+            || line.starts_with("Checking ")
+            || line.starts_with("Dirty ")
     });
     (out, built.map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect())
 }
@@ -81,9 +90,12 @@ fn nothing_is_built_twice() {
     ok(&mut plain(&work, &["update", "--offline"]));
     assert!(fs::read_to_string(work.join("app/Cargo.toml")).unwrap().contains("added = "));
     let (_, built) = run(&mut plain(&work, &["build"]));
-    assert!(built.iter().all(|name| name == "added" || name == "app") && built.len() == 2, "{built:?}");
+    assert!(
+        built.iter().all(|name| name == "added" || name == "app") && built.len() == 2,
+        "{built:?}"
+    );
 
-    let moved = work.join("../moved");
+    let moved = work.with_file_name("moved");
     fs::rename(&work, &moved).unwrap();
     let work = moved;
     // Cargo itself builds members anew elsewhere.
@@ -179,7 +191,10 @@ fn who_documents_them() {
         assert!(out.contains("1 passed"), "{out}");
 
         let manifest = manifest.replace("dev-dependencies", "dependencies");
-        put(&work, &[("member/Cargo.toml", &manifest), ("member/src/lib.rs", "pub use voice::text;\n")]);
+        put(
+            &work,
+            &[("member/Cargo.toml", &manifest), ("member/src/lib.rs", "pub use voice::text;\n")],
+        );
         ok(&mut cargo(&work, &["doc", "--no-deps", "--package", "member"]));
         let page = fs::read_to_string(work.join("target/doc/member/fn.text.html"));
         assert!(page.is_ok_and(|page| page.contains("String")));
@@ -234,7 +249,10 @@ fn what_is_around_has_changed() {
     // Without a store nothing is known of macros, but still what was put off is made.
     let [(work, cargo), _] = lazily_built("no-store");
     depend(&work, "voice = \"1\"\n");
-    put(&work, &[("app/src/main.rs", "fn main() { println!(\"{}\", voice::text()); }\n"), ("file", "")]);
+    put(
+        &work,
+        &[("app/src/main.rs", "fn main() { println!(\"{}\", voice::text()); }\n"), ("file", "")],
+    );
     let mut command = cargo(&work, &["run"]);
     let (out, _) = ok(command.env("PRECAST_CACHE_DIR", work.join("file/store")));
     assert_eq!(out, "voice 7\n");
@@ -295,7 +313,8 @@ fn a_damaged_script() {
     };
     assert_eq!(ok(&mut with()).0, "voice 7\n");
     let kept = |name: &str| -> Vec<PathBuf> {
-        let entries = fs::read_dir(store.join("compiled")).unwrap().map(|entry| entry.unwrap().path());
+        let entries =
+            fs::read_dir(store.join("compiled")).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(|path| path.to_string_lossy().contains(name)).collect()
     };
     assert_eq!(ok(&mut with()).0, "voice 7\n");
@@ -325,7 +344,10 @@ fn kills() {
         }
         put(&work, &[("app/src/main.rs", if round % 2 == 0 { &lazy } else { eager })]);
         let mut build = precast(&work, &["build"]);
-        build.process_group(0).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        build
+            .process_group(0)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
         let mut build = build.spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(u64::from(state >> 23)));
         // Cargo, the wrappers and the compilers with it.
@@ -344,7 +366,8 @@ fn kills() {
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         command.spawn().unwrap()
     };
-    let children = [start(&["run"]), start(&["run", "--release"]), start(&["run", "--target-dir", "there"])];
+    let children =
+        [start(&["run"]), start(&["run", "--release"]), start(&["run", "--target-dir", "there"])];
     for child in children {
         assert_eq!(texts(&child.wait_with_output().unwrap(), true).0, "voice 7 wasm voice 7\n");
     }

@@ -219,7 +219,8 @@ impl Invocation {
 
     /// It makes nothing but what Rust crates link to.
     pub fn is_library(&self) -> bool {
-        !self.crate_types.is_empty() && self.crate_types.iter().all(|ty| ty == "lib" || ty == "rlib")
+        !self.crate_types.is_empty()
+            && self.crate_types.iter().all(|ty| ty == "lib" || ty == "rlib")
     }
 
     /// Files that the compiler would write, with what it says that each is.
@@ -248,7 +249,9 @@ pub fn expanded(words: &[OsString]) -> Option<Vec<OsString>> {
     let mut found = Vec::new();
     for word in words {
         match word.to_str().and_then(|word| word.strip_prefix('@')) {
-            Some(file) => found.extend(std::fs::read_to_string(file).ok()?.lines().map(OsString::from)),
+            Some(file) => {
+                found.extend(std::fs::read_to_string(file).ok()?.lines().map(OsString::from))
+            }
             None => found.push(word.clone()),
         }
     }

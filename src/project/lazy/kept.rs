@@ -5,8 +5,8 @@
 //! the compiler's alone. Nothing compiled leaves the machine: it is no artifact, and not exported.
 
 use super::invocation::{self, Invocation};
-use super::record::Command;
 use super::library;
+use super::record::Command;
 use crate::error::{Class, Error, Result};
 use crate::pack::stage::{self, hash_of, Files};
 use crate::pack::toolchain;
@@ -185,7 +185,9 @@ mod tests {
     #[test]
     fn files_that_were_written() {
         let line = |name: &str| {
-            format!("{{\"$message_type\":\"artifact\",\"artifact\":\"/o/{name}\",\"emit\":\"link\"}}\n")
+            format!(
+                "{{\"$message_type\":\"artifact\",\"artifact\":\"/o/{name}\",\"emit\":\"link\"}}\n"
+            )
         };
         let found = written((line("liba.so") + &line("a.d")).as_bytes()).unwrap();
         assert!(found.len() == 2 && found[0].name == "liba.so" && found[0].emit == "link");

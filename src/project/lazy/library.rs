@@ -50,7 +50,8 @@ pub fn put_off(invocation: &Invocation, package: Locked) -> Result<()> {
         variables: variables(),
     });
     let outputs = invocation.outputs();
-    let library = invocation.library().ok_or_else(|| odd("the compiler was asked for no library"))?;
+    let library =
+        invocation.library().ok_or_else(|| odd("the compiler was asked for no library"))?;
     record.write(&library)?;
     for (_, file) in outputs.iter().filter(|(kind, _)| *kind != "dep-info") {
         scratch::replace(file, EMPTY)?;
@@ -187,7 +188,8 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 
 fn moved(package: &Locked) -> Error {
     let Locked { name, version, directory, .. } = package;
-    let message = format!("the sources of {name} {version} are not in {} any more", directory.display());
+    let message =
+        format!("the sources of {name} {version} are not in {} any more", directory.display());
     Error::new(Class::Other, message).help(format!("run `cargo clean -p {name}`"))
 }
 

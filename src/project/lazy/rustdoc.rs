@@ -19,7 +19,9 @@ pub fn is_asked(words: &[OsString]) -> bool {
     let is_crate = |words: &[OsString]| words.iter().any(|word| word == "--crate-name");
     std::env::var_os(library::VARIABLE).is_some()
         && words.first().is_some_and(starts)
-        && (is_crate(words) || invocation::expanded(words).is_some_and(|all| is_crate(&all)) || is_told())
+        && (is_crate(words)
+            || invocation::expanded(words).is_some_and(|all| is_crate(&all))
+            || is_told())
 }
 
 /// Makes what rustdoc reads, then becomes it.
@@ -58,7 +60,8 @@ mod tests {
 
     #[test]
     fn files() {
-        let words = "--edition=2021 --crate-name a --extern b=/t/libb.rlib --extern=noprelude:c=/c.so \
+        let words =
+            "--edition=2021 --crate-name a --extern b=/t/libb.rlib --extern=noprelude:c=/c.so \
             --extern proc_macro --test src/lib.rs";
         let words: Vec<OsString> = words.split_whitespace().map(OsString::from).collect();
         assert_eq!(externs(&words), [Path::new("/t/libb.rlib"), Path::new("/c.so")]);
