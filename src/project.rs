@@ -2,7 +2,7 @@
 //!
 //! Cargo runs us in the compiler's place (`lazy`), by a plan that is made of its unit graph before it
 //! starts (`graph`, `plan`). What no store has is packed after the build (`later`). No file of the project
-//! changes; `on` writes two lines of configuration (`switch`), `vendor` a folder of packages.
+//! changes; `on` writes three lines of configuration (`switch`), `vendor` a folder of packages.
 
 pub mod all;
 mod choice;

@@ -21,8 +21,8 @@ use crate::pack::stage;
 use crate::store::{Key, Store};
 use invocation::Invocation;
 pub use library::VARIABLE;
-pub use rustdoc::VARIABLE as REAL_RUSTDOC;
 use record::{Command, Record};
+pub use rustdoc::VARIABLE as REAL_RUSTDOC;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -156,7 +156,8 @@ fn compile(
 impl Context {
     /// For a compiler that writes into this directory.
     fn of(out: &Path) -> Context {
-        let active = Store::open(None).ok().and_then(|store| Some((plan::active(out, &store)?, store)));
+        let active =
+            Store::open(None).ok().and_then(|store| Some((plan::active(out, &store)?, store)));
         Context { active }
     }
 
@@ -168,7 +169,8 @@ impl Context {
     fn puts_off(&self, invocation: &Invocation, package: &Locked) -> bool {
         let Some(plan) = self.plan() else { return false };
         let is_macro = invocation.crate_types == ["proc-macro"] && cfg!(unix);
-        let is_whole = invocation.emits("link") && !invocation.args.iter().any(|arg| arg == "--test");
+        let is_whole =
+            invocation.emits("link") && !invocation.args.iter().any(|arg| arg == "--test");
         let known = ["dep-info", "metadata", "link"];
         is_whole
             && std::env::var_os(library::RUSTDOC).is_none()
@@ -201,8 +203,7 @@ fn compile_macro(
         let mut record = Record::new(invocation, package.clone());
         record.shim = Some(shim.id.clone());
         let label = format!("{}-{}", package.name, package.version);
-        let code =
-            compile_shim(invocation, command, store, &shim.folder, &label, &[shim.id])?;
+        let code = compile_shim(invocation, command, store, &shim.folder, &label, &[shim.id])?;
         if code == 0 {
             let file = invocation.library().ok_or_else(|| {
                 Error::new(Class::Other, "the compiler was asked for no macro library")
@@ -238,8 +239,9 @@ fn missing(wanted: &Wanted, key: &Key, plan: &Plan, store: &Store) -> Result<()>
     match plan.missing {
         Missing::Fail => {
             let message = format!("no store has {}", key.label());
-            Err(Error::new(Class::Package, message)
-                .help("pack it with `--missing pack`, or build it from source with `--missing later`"))
+            Err(Error::new(Class::Package, message).help(
+                "pack it with `--missing pack`, or build it from source with `--missing later`",
+            ))
         }
         // Who started cargo does that itself, when cargo has finished.
         Missing::Later | Missing::Pack if plan.is_lasting => {
@@ -267,9 +269,9 @@ fn shim(key: &Key, plan: &Plan, store: &Store) -> Result<Option<Shim>> {
     if !store.has(key) || !plan.permits(key) {
         return Ok(None);
     }
-    store.shim(key, &plan.grants(&key.name)?).map(|found| {
-        found.map(|(id, folder)| Shim { id, folder, environment: Default::default() })
-    })
+    store
+        .shim(key, &plan.grants(&key.name)?)
+        .map(|found| found.map(|(id, folder)| Shim { id, folder, environment: Default::default() }))
 }
 
 fn compile_shim(

@@ -247,11 +247,7 @@ impl Plan {
     }
 
     pub fn project(&self) -> Project<'_> {
-        Project {
-            directory: &self.directory,
-            lockfile: &self.lockfile,
-            offline: self.is_offline,
-        }
+        Project { directory: &self.directory, lockfile: &self.lockfile, offline: self.is_offline }
     }
 
     /// A file that cargo locks while it builds.
@@ -427,17 +423,19 @@ impl Decider<'_> {
         packed: &BTreeSet<String>,
     ) -> Plan {
         let graph = self.graph;
-        let is_ready =
-            |at| matches!(decided.get(&at), Some(Decision::Shim | Decision::Stored(_)));
+        let is_ready = |at| matches!(decided.get(&at), Some(Decision::Shim | Decision::Stored(_)));
         let needed = graph.needed(is_ready);
         let labels = |units: &mut dyn Iterator<Item = &Unit>| -> BTreeSet<String> {
             units.map(|unit| self.label(unit)).collect()
         };
         let is_needed: BTreeSet<String> =
             labels(&mut needed.units.iter().map(|at| &graph.units[*at]));
-        let all = labels(&mut graph.units.iter().filter(|unit| {
-            unit.is_for_host && graph.packages[unit.package].source.is_some()
-        }));
+        let all = labels(
+            &mut graph
+                .units
+                .iter()
+                .filter(|unit| unit.is_for_host && graph.packages[unit.package].source.is_some()),
+        );
         let package = |package: &super::graph::Package| {
             (package.directory.clone(), (package.source.clone(), package.checksum.clone()))
         };
@@ -464,9 +462,11 @@ impl Decider<'_> {
             is_offline: request.is_offline(),
             lockfile: graph.lockfile.clone(),
             settings: graph.settings.clone(),
-            places: graph.packages.iter().map(|p| {
-                (identity(&p.name, &p.version, p.source.as_deref()), p.directory.clone())
-            }).collect(),
+            places: graph
+                .packages
+                .iter()
+                .map(|p| (identity(&p.name, &p.version, p.source.as_deref()), p.directory.clone()))
+                .collect(),
             origins: graph.packages.iter().map(package).collect(),
             put_off: all.difference(&is_needed).cloned().collect(),
             needed: is_needed,

@@ -246,6 +246,8 @@ fn said(output: &Output, work: &Path) -> (Option<i32>, String, Vec<String>) {
         ]
         .contains(&word)
             || line.trim().is_empty()
+            // Of two crates with the same warning, either may be the first.
+            || line.contains(" generated 1 warning")
             || line.contains("build failed, waiting")
             // What precast does before cargo starts.
             || line.starts_with(|first: char| first.is_lowercase()) && !["warning", "error", "note", "help"].iter().any(|word| line.starts_with(word))
