@@ -28,8 +28,8 @@ const WRAPPER: &str = "RUSTC_WRAPPER";
 /// Names a program that runs in our place where documentation is made. Nothing is put off for it.
 pub const RUSTDOC: &str = "RUSTDOC";
 
-/// Files for what a build script said, in older and newer layouts of a target directory.
-const SAID: [&str; 2] = ["output", "stdout"];
+/// Files for what a build script said, beside its `out`, in older and newer layouts of a target directory.
+const SAID: [&str; 2] = ["output", "run/stdout"];
 
 /// Variables of cargo's for the crate that is compiled; all others are the same for every crate.
 const OWN: [&str; 6] = [
@@ -231,8 +231,8 @@ fn variables() -> BTreeMap<String, String> {
 /// Names of variables that the build script has set for this crate.
 fn of_script() -> Vec<String> {
     let Some(out) = std::env::var_os("OUT_DIR").map(PathBuf::from) else { return Vec::new() };
-    // `OUT_DIR` is `…/out`; beside it is what the script said.
-    let said = SAID.iter().find_map(|name| std::fs::read_to_string(out.with_file_name(name)).ok());
+    let Some(place) = out.parent() else { return Vec::new() };
+    let said = SAID.iter().find_map(|name| std::fs::read_to_string(place.join(name)).ok());
     let set = |line: &str| {
         let line = line.strip_prefix("cargo:")?;
         let line = line.strip_prefix(':').unwrap_or(line).strip_prefix("rustc-env=")?;
