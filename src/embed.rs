@@ -16,7 +16,6 @@ use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{self, Capabilities};
 use std::sync::LazyLock;
 
-
 pub use write::{name, write_dir};
 
 /// The first line of every shim's `src/lib.rs` begins with this: by it a directory is known as ours.

@@ -2,7 +2,7 @@
 //!
 //! Cargo runs us in the compiler's place (`lazy`), by a plan that is made of its unit graph before it
 //! starts (`graph`, `plan`). What no store has is packed after the build (`later`). No file of the project
-//! changes; `on` writes two lines of configuration (`switch`), `vendor` a folder of packages.
+//! changes; `on` writes three lines of configuration (`switch`), `vendor` a folder of packages.
 
 pub mod all;
 mod choice;
@@ -52,14 +52,18 @@ pub fn prepare(
     let mut cargo = request.cargo();
     let inner = switch::inner_wrapper(&request.directory);
     cargo.env(lazy::VARIABLE, inner.as_deref().unwrap_or(lazy::ON));
+    if let Some(rustdoc) = switch::real_rustdoc(&request.directory) {
+        cargo.env(lazy::REAL_RUSTDOC, rustdoc);
+    }
     cargo.env(plan::VARIABLE, key);
     if std::env::var_os(cache::VARIABLE).is_some() {
         // Cargo runs compilers in other directories.
         cargo.env(cache::VARIABLE, store.directory());
     }
-    // Its own variable comes before all other places, and would come before ours.
-    cargo.env_remove("RUSTC_WRAPPER");
-    cargo.env("CARGO_BUILD_RUSTC_WRAPPER", program()?);
+    // Their own variables come before all other places, and would come before ours.
+    for tool in ["RUSTC_WRAPPER", "RUSTDOC"] {
+        cargo.env_remove(tool).env(format!("CARGO_BUILD_{tool}"), program()?);
+    }
     Ok(Prepared { cargo, plan })
 }
 

@@ -61,7 +61,8 @@ pub fn replace_program(file: &Path, bytes: &[u8]) -> Result<()> {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            std::fs::set_permissions(new, std::fs::Permissions::from_mode(0o755)).at("mark", new)?;
+            std::fs::set_permissions(new, std::fs::Permissions::from_mode(0o755))
+                .at("mark", new)?;
         }
         let _ = new;
         Ok(())

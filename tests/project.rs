@@ -10,9 +10,13 @@ mod commands;
 mod compiled;
 #[path = "project/fixture.rs"]
 mod fixture;
+#[path = "project/fuzz.rs"]
+mod fuzz;
 #[cfg(unix)]
 #[path = "project/known.rs"]
 mod known;
+#[path = "project/lazy.rs"]
+mod lazy;
 #[path = "project/refuse.rs"]
 mod refuse;
 #[path = "project/store.rs"]

@@ -20,7 +20,8 @@ pub fn of(manifest: &Manifest) -> Value {
     let is_own = |l: &&Linked| l.name == package.name && l.version == package.version;
     let license = manifest.linked.iter().find(is_own).and_then(|own| own.license.clone());
     let (name, version) = (package.name.clone(), package.version.clone());
-    let own = Linked { name, version, checksum: Some(checksum.clone()), license, features: Vec::new() };
+    let own =
+        Linked { name, version, checksum: Some(checksum.clone()), license, features: Vec::new() };
     // Each once, whichever feature sets it is linked into.
     let more = manifest.sets.iter().flat_map(|set| &set.linked);
     let linked = manifest.linked.iter().chain(more).filter(|linked| !is_own(linked));

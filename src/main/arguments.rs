@@ -1,6 +1,8 @@
 //! The command line's grammar and help.
 
-use crate::{build, embed, expand, init, inspect, pack, publish, status, store, switch, vendor, verify};
+use crate::{
+    build, embed, expand, init, inspect, pack, publish, status, store, switch, vendor, verify,
+};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use precast::error::Class;

@@ -91,8 +91,9 @@ fn missing(plan: &project::Plan) -> Error {
         .map(|wanted| format!("{} {}", wanted.package.name, wanted.package.version))
         .collect();
     let message = format!("no store has {}", names.join(", "));
-    Error::new(Class::Package, message)
-        .help("`--missing pack` packs them first, `--missing later` builds them from source this time")
+    Error::new(Class::Package, message).help(
+        "`--missing pack` packs them first, `--missing later` builds them from source this time",
+    )
 }
 
 /// The option, if it is among the arguments, is taken out.

@@ -4,8 +4,8 @@ use crate::console::Console;
 use clap::Args;
 use precast::error::{Context, Result};
 use precast::manifest::{Capabilities, Kind};
-use precast::project::{self, all::Shard, Request};
 use precast::pack::{Features, Outcome, PackOptions};
+use precast::project::{self, all::Shard, Request};
 use precast::store::Store;
 use precast::text::counted;
 use serde_json::{json, Value};
@@ -126,7 +126,13 @@ fn all(options: &Options, console: &Console) -> Result<()> {
     let request = Request::workspace(&arguments, &directory);
     let store = Store::open(None)?;
     let step = |text: &str| console.step(text);
-    let macros = project::all::pack_all(&request, (options.shard, options.members), &store, &options.out, &step)?;
+    let macros = project::all::pack_all(
+        &request,
+        (options.shard, options.members),
+        &store,
+        &options.out,
+        &step,
+    )?;
     console.clear();
     project::summary(&macros).iter().for_each(|line| console.summary(line));
     console.result(&macros, String::new);

@@ -2,8 +2,8 @@
 
 use crate::console::Console;
 use precast::error::{Context, Result};
-use precast::project::{self, Graph, Request};
 use precast::policy::{self, Judgement};
+use precast::project::{self, Graph, Request};
 use precast::store::Store;
 use std::ffi::OsString;
 use std::fmt::Write;

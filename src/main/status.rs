@@ -47,7 +47,8 @@ fn text(status: &Status) -> String {
         out += &format!("  now: {step}\n");
     }
     if let Some(failure) = &status.failure {
-        out += &format!("Packing failed last for this reason, and will be tried again:\n{failure}\n");
+        out +=
+            &format!("Packing failed last for this reason, and will be tried again:\n{failure}\n");
     }
     out
 }

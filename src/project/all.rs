@@ -73,9 +73,8 @@ pub fn pack_all(
     }
     let mut macros: Vec<Treated> =
         provided.into_values().map(|provided| provided.treated).collect();
-    macros.retain(|treated| {
-        only.contains(&treated.name) || matches!(treated.outcome, Outcome::Shim)
-    });
+    macros
+        .retain(|treated| only.contains(&treated.name) || matches!(treated.outcome, Outcome::Shim));
     Ok(macros)
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod kept;
 mod library;
 pub(crate) mod record;
 mod refusal;
+mod rustdoc;
 
 use super::later;
 use super::missing::Missing;
@@ -23,6 +24,7 @@ use crate::store::{Key, Store};
 use invocation::Invocation;
 pub use library::VARIABLE;
 use record::{Command, Record};
+pub use rustdoc::VARIABLE as REAL_RUSTDOC;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -32,10 +34,9 @@ const COMPILERS: [&str; 2] = ["rustc", "clippy-driver"];
 /// The directory of the package that is compiled, as cargo says it.
 const OWN_DIRECTORY: &str = "CARGO_MANIFEST_DIR";
 
-/// What decides how a crate is compiled.
+/// What decides how a crate is compiled: nothing of ours, where there is no plan or no store.
 pub struct Context {
-    plan: Option<Plan>,
-    store: Store,
+    active: Option<(Plan, Store)>,
 }
 
 /// Whether cargo ran us in the compiler's place; then this never returns. Call it first in `main` of
@@ -45,19 +46,38 @@ pub fn run() {
     let Some(program) = words.first() else { return };
     let stem = Path::new(program).file_stem().and_then(OsStr::to_str).unwrap_or_default();
     let is_path = Path::new(program).components().count() > 1;
-    if COMPILERS.contains(&stem) || is_path && words.len() > 1 && !stem.starts_with("precast") {
+    if rustdoc::is_asked(&words) {
+        std::process::exit(rustdoc::run(&words));
+    }
+    let is_compiler = COMPILERS.contains(&stem)
+        || is_path && words.len() > 1 && !stem.starts_with("precast")
+        || is_workspace_wrapper(program);
+    if is_compiler {
         std::process::exit(wrap(&words));
     }
+}
+
+/// Cargo finds it by its name alone, as it finds a compiler.
+fn is_workspace_wrapper(program: &OsStr) -> bool {
+    let names = ["RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER", "RUSTC"];
+    names.iter().any(|name| std::env::var_os(name).is_some_and(|value| value == program))
 }
 
 fn wrap(words: &[OsString]) -> i32 {
     let inner = inner_wrapper();
     let words: Vec<OsString> = inner.iter().chain(words).cloned().collect();
+    let expanded = invocation::expanded(&words);
     let is_ours = std::env::var_os(VARIABLE).is_some();
-    let Some(invocation) = Invocation::of(&words).filter(|_| is_ours) else {
+    let invocation = Invocation::of(expanded.as_deref().unwrap_or(&words));
+    let Some(invocation) = invocation.filter(|_| is_ours) else {
         return become_compiler(&words);
     };
-    match provide(&invocation, &words) {
+    said(provide(&invocation, &words))
+}
+
+/// The exit code, after an error was told.
+fn said(result: Result<i32>) -> i32 {
+    match result {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: precast: {error}");
@@ -78,14 +98,14 @@ fn inner_wrapper() -> Option<OsString> {
 pub const ON: &str = "1";
 
 fn provide(invocation: &Invocation, words: &[OsString]) -> Result<i32> {
-    let Ok(store) = Store::open(None) else {
-        // Nothing was put off by a precast that has no store.
-        return Ok(become_compiler(words));
+    let context = Context::of(&invocation.out);
+    let package = match invocation.is_named {
+        true => package(invocation, &context),
+        false => None,
     };
-    let context = Context { plan: plan::active(&invocation.out, &store), store };
-    let Some(package) = package(invocation, &context) else {
+    let Some(package) = package else {
         library::need_all(invocation, &context)?;
-        return Ok(become_compiler(words));
+        return run_compiler(invocation, words, &context);
     };
     if context.puts_off(invocation, &package) {
         // If that cannot be written, the compiler says why it cannot, or can.
@@ -93,24 +113,36 @@ fn provide(invocation: &Invocation, words: &[OsString]) -> Result<i32> {
             return Ok(0);
         }
     }
-    compile(invocation, None, &package, &context)
+    match compile(invocation, None, &package, &context)? {
+        Some(code) => Ok(code),
+        None => run_compiler(invocation, words, &context),
+    }
+}
+
+/// Runs the compiler as if we were not there, but for what it says of shims.
+fn run_compiler(invocation: &Invocation, words: &[OsString], context: &Context) -> Result<i32> {
+    let shims = refusal::shims(invocation);
+    match &context.active {
+        Some((plan, store)) if !shims.is_empty() => refusal::listen(words, &shims, plan, store),
+        _ => Ok(become_compiler(words)),
+    }
 }
 
 /// Compiles a crate for real: of a macro its shim, if there is one. With `command`, in the place of another
-/// process.
+/// process; else None means that the compiler is to run as if we were not there.
 fn compile(
     invocation: &Invocation,
     command: Option<&Command>,
     package: &Locked,
     context: &Context,
-) -> Result<i32> {
+) -> Result<Option<i32>> {
     if invocation.is("proc-macro") {
         if let Some(code) = compile_macro(invocation, command, package, context)? {
-            return Ok(code);
+            return Ok(Some(code));
         }
     } else if is_build_script(invocation) {
         if let Some(code) = compile_script(invocation, command, package, context)? {
-            return Ok(code);
+            return Ok(Some(code));
         }
     }
     library::need_all(invocation, context)?;
@@ -120,33 +152,39 @@ fn compile(
             let _ = Record::new(invocation, package.clone()).write(&file);
         }
     }
-    let words = [&invocation.programs[..], &invocation.args[..]].concat();
-    let Some(command) = command else {
-        let shims = refusal::shims(invocation);
-        return match &context.plan {
-            Some(plan) if !shims.is_empty() => refusal::listen(&words, &shims, plan, &context.store),
-            _ => Ok(become_compiler(&words.iter().map(OsString::from).collect::<Vec<_>>())),
-        };
-    };
-    let output = command.start(&words[0], &words[1..]).output();
-    let output = output.map_err(|error| {
-        Error::new(Class::Toolchain, format!("cannot run {}: {error}", words[0]))
+    let Some(command) = command else { return Ok(None) };
+    let programs = &invocation.programs;
+    let start = |args: &[String]| command.start(&programs[0], &[&programs[1..], args].concat());
+    let output = invocation::output(&invocation.args, start).map_err(|error| {
+        Error::new(Class::Toolchain, format!("cannot run {}: {error}", programs[0]))
     })?;
     if !output.status.success() {
         eprint!("{}", String::from_utf8_lossy(&output.stderr));
     }
-    Ok(output.status.code().unwrap_or(1))
+    Ok(Some(output.status.code().unwrap_or(1)))
 }
 
 impl Context {
+    /// For a compiler that writes into this directory.
+    fn of(out: &Path) -> Context {
+        let active =
+            Store::open(None).ok().and_then(|store| Some((plan::active(out, &store)?, store)));
+        Context { active }
+    }
+
+    fn plan(&self) -> Option<&Plan> {
+        self.active.as_ref().map(|(plan, _)| plan)
+    }
+
     /// Only macros that are precompiled need the library.
     fn puts_off(&self, invocation: &Invocation, package: &Locked) -> bool {
-        let Some(plan) = &self.plan else { return false };
+        let Some(plan) = self.plan() else { return false };
         let is_macro = invocation.crate_types == ["proc-macro"] && cfg!(unix);
         let is_whole =
             invocation.emits("link") && !invocation.args.iter().any(|arg| arg == "--test");
         let known = ["dep-info", "metadata", "link"];
         is_whole
+            && std::env::var_os(library::RUSTDOC).is_none()
             && package.source.is_some()
             && !invocation.is_for_target
             && (invocation.is_library() || is_macro)
@@ -162,9 +200,9 @@ fn compile_macro(
     package: &Locked,
     context: &Context,
 ) -> Result<Option<i32>> {
-    let Some(plan) = &context.plan else { return Ok(None) };
+    let Some((plan, store)) = &context.active else { return Ok(None) };
     if package.directory.join("precast/manifest.json").is_file() {
-        return compile_shim(invocation, command, context, &package.directory, &package.name, &[])
+        return compile_shim(invocation, command, store, &package.directory, &package.name, &[])
             .map(Some);
     }
     if invocation.has_cfg("precast_from_source") || plan.refusal(package).is_some() {
@@ -173,12 +211,12 @@ fn compile_macro(
     let Some(wanted) = record::wanted(package.clone(), invocation) else { return Ok(None) };
     // The compiler's variables are ours.
     let value = |name: &str| std::env::var(name).ok();
-    let key = context.store.find(Key::of(&wanted)?, &value);
-    if let Some(shim) = shim(&key, plan, &context.store)? {
+    let key = store.find(Key::of(&wanted)?, &value);
+    if let Some(shim) = shim(&key, plan, &store)? {
         let mut record = Record::new(invocation, package.clone());
         record.shim = Some(shim.id.clone());
         let label = format!("{}-{}", package.name, package.version);
-        let code = compile_shim(invocation, command, context, &shim.folder, &label, &[shim.id])?;
+        let code = compile_shim(invocation, command, store, &shim.folder, &label, &[shim.id])?;
         if code == 0 {
             let file = invocation.library().ok_or_else(|| {
                 Error::new(Class::Other, "the compiler was asked for no macro library")
@@ -192,9 +230,9 @@ fn compile_macro(
         }
         return Ok(Some(code));
     }
-    missing(&wanted, &key, plan, &context.store)?;
+    missing(&wanted, &key, plan, store)?;
     if command.is_none() && matches!(plan.missing, Missing::Later) {
-        ahead::note(&Key::of(&wanted)?, invocation, plan.grants(&key.name)?, &context.store);
+        ahead::note(&Key::of(&wanted)?, invocation, plan.grants(&key.name)?, store);
     }
     Ok(None)
 }
@@ -255,7 +293,7 @@ fn shim(key: &Key, plan: &Plan, store: &Store) -> Result<Option<Shim>> {
 fn compile_shim(
     invocation: &Invocation,
     command: Option<&Command>,
-    context: &Context,
+    store: &Store,
     folder: &Path,
     label: &str,
     inputs: &[String],
@@ -301,7 +339,7 @@ fn compile_shim(
         sources: Some(folder),
         allowed: |name| name == OWN_DIRECTORY,
     };
-    job.run(context.store.cache())
+    job.run(store.cache(), || Ok(()))
 }
 
 fn is_build_script(invocation: &Invocation) -> bool {
@@ -315,9 +353,9 @@ fn compile_script(
     package: &Locked,
     context: &Context,
 ) -> Result<Option<i32>> {
-    if package.checksum.is_none() || context.plan.is_none() {
+    let Some((_, store)) = context.active.as_ref().filter(|_| package.checksum.is_some()) else {
         return Ok(None);
-    }
+    };
     let Some(wanted) = record::wanted(package.clone(), invocation) else { return Ok(None) };
     let mut inputs = vec![package.directory.to_string_lossy().into_owned()];
     inputs.push(Key::of(&wanted)?.id());
@@ -331,20 +369,17 @@ fn compile_script(
         sources: None,
         allowed: |name| name.starts_with("CARGO_PKG_") || name == "CARGO_CRATE_NAME",
     };
-    if job.is_kept(context.store.cache()) {
-        return job.run(context.store.cache()).map(Some);
-    }
-    library::need_all(invocation, context)?;
-    job.run(context.store.cache()).map(Some)
+    job.run(store.cache(), || library::need_all(invocation, context)).map(Some)
 }
 
 /// The package whose crate cargo has compiled, as cargo says it in the environment.
 fn package(invocation: &Invocation, context: &Context) -> Option<Locked> {
     let text = |name: &str| std::env::var(name).ok();
     let directory = PathBuf::from(std::env::var_os(OWN_DIRECTORY)?);
-    let (source, checksum) = match context.plan.as_ref()?.origin(&directory) {
+    let (plan, store) = context.active.as_ref()?;
+    let (source, checksum) = match plan.origin(&directory) {
         Some(origin) => origin,
-        None => plan::origin_of(&directory, &context.store),
+        None => plan::origin_of(&directory, store),
     };
     Some(Locked {
         name: text("CARGO_PKG_NAME")?,

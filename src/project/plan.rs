@@ -68,6 +68,8 @@ pub struct Plan {
     settings: Value,
     /// Sources and checksums of packages by their directories.
     origins: BTreeMap<PathBuf, Origin>,
+    /// Where packages lie by what they are.
+    places: BTreeMap<String, PathBuf>,
     /// Libraries that only precompiled macros need, and those that others need as well.
     put_off: BTreeSet<String>,
     needed: BTreeSet<String>,
@@ -258,6 +260,12 @@ impl Plan {
 
     pub fn origin(&self, directory: &Path) -> Option<Origin> {
         self.origins.get(directory).cloned()
+    }
+
+    /// Where the package lies in this build.
+    pub fn place(&self, package: &Locked) -> Option<&Path> {
+        let Locked { name, version, source, .. } = package;
+        self.places.get(&identity(name, version, source.as_deref())).map(PathBuf::as_path)
     }
 
     pub fn project(&self) -> Project<'_> {
@@ -455,9 +463,12 @@ impl Decider<'_> {
         };
         let is_needed: BTreeSet<String> =
             labels(&mut needed.units.iter().map(|at| &graph.units[*at]));
-        let all = labels(&mut graph.units.iter().filter(|unit| {
-            unit.is_for_host && graph.packages[unit.package].source.is_some()
-        }));
+        let all = labels(
+            &mut graph
+                .units
+                .iter()
+                .filter(|unit| unit.is_for_host && graph.packages[unit.package].source.is_some()),
+        );
         let package = |package: &Package| {
             (package.directory.clone(), (package.source.clone(), package.checksum.clone()))
         };
@@ -489,6 +500,11 @@ impl Decider<'_> {
             is_offline: request.is_offline(),
             lockfile: graph.lockfile.clone(),
             settings: graph.settings.clone(),
+            places: graph
+                .packages
+                .iter()
+                .map(|p| (identity(&p.name, &p.version, p.source.as_deref()), p.directory.clone()))
+                .collect(),
             origins: graph.packages.iter().map(package).collect(),
             put_off: all.difference(&is_needed).cloned().collect(),
             needed: is_needed,
@@ -506,6 +522,10 @@ impl Decider<'_> {
         let profile = (unit.profile.0.as_str(), unit.profile.1.as_str());
         label(&package.name, &package.version, &unit.features, profile)
     }
+}
+
+fn identity(name: &str, version: &str, source: Option<&str>) -> String {
+    format!("{name} {version} {}", source.unwrap_or_default())
 }
 
 /// Stands for a library as cargo compiles it.

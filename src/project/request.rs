@@ -14,15 +14,8 @@ const CHOICE: [&str; 6] = ["-p", "--package", "--exclude", "-F", "--features", "
 const FLAGS_OF_CHOICE: [&str; 4] =
     ["--workspace", "--all", "--all-features", "--no-default-features"];
 /// Other options with a value, which must not be taken for arguments.
-const VALUED: [&str; 7] = [
-    "-j",
-    "--jobs",
-    "--message-format",
-    "--color",
-    "--target-dir",
-    "--artifact-dir",
-    "--out-dir",
-];
+const VALUED: [&str; 7] =
+    ["-j", "--jobs", "--message-format", "--color", "--target-dir", "--artifact-dir", "--out-dir"];
 /// Options that choose targets and profiles, with their values.
 const TARGETS: [&str; 5] = ["--bin", "--example", "--test", "--bench", "--profile"];
 /// The same without a value.

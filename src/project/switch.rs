@@ -1,10 +1,10 @@
 //! `on` and `off`: precompiled macros for every cargo command in a workspace, through its
 //! `.cargo/config.toml`. What else stands there stays as it is.
 //!
-//! Two lines are written: the program to run in the compiler's place, and a variable that makes what it
-//! writes useless to a cargo without it. Neither names a place of the project.
+//! Three lines are written: the program to run in the compiler's place and in rustdoc's, and a variable that
+//! makes what it writes useless to a cargo without it. None names a place of the project.
 
-use super::lazy::{record, ON, VARIABLE};
+use super::lazy::{record, ON, REAL_RUSTDOC, VARIABLE};
 use super::plan::{Options, Plan, KIND};
 use super::Request;
 use crate::error::{Class, Context, Error, Result};
@@ -13,12 +13,17 @@ use crate::pack::{cargo, program};
 use crate::scratch;
 use crate::store::Store;
 use std::path::{Path, PathBuf};
-use toml_edit::{value, DocumentMut, Item, Table, Value};
+use toml_edit::{value, DocumentMut, InlineTable, Item, Table, Value};
 
 /// The configuration's names. Of two files, cargo reads the first.
 const CONFIGS: [&str; 2] = [".cargo/config", ".cargo/config.toml"];
 
 const WRAPPER: &str = "rustc-wrapper";
+const RUSTDOC: &str = "rustdoc";
+
+/// Programs that cargo runs, by their names in `[build]`, with the variable that says which one of the
+/// user's is in the place of each.
+const TOOLS: [(&str, &str); 2] = [(WRAPPER, VARIABLE), (RUSTDOC, REAL_RUSTDOC)];
 
 /// Stands before tables that we have made, and behind a wrapper that took the place of another.
 const MADE: &str = "# by `cargo precast on`";
@@ -31,16 +36,30 @@ pub fn on(request: &Request, store: &Store) -> Result<()> {
     if is_written(&document) {
         return Ok(());
     }
-    let inner = inner_wrapper(&request.directory);
-    let own = document.get("build").and_then(|build| build.get(WRAPPER)?.as_str());
-    let own = own.map(str::to_owned);
-    let build = table(&mut document, "build")?;
-    let mut wrapper = Value::from(own_name()?);
-    if let Some(own) = &own {
-        wrapper.decor_mut().set_suffix(format!("{IN_PLACE_OF}{own}"));
+    let inner = TOOLS.map(|(tool, _)| tool_of_user(tool, &request.directory));
+    for ((tool, variable), inner) in TOOLS.into_iter().zip(inner) {
+        let build = table(&mut document, "build")?;
+        let own = build.get(tool).and_then(|own| own.as_str()).map(str::to_owned);
+        let mut program = Value::from(own_name()?);
+        if let Some(own) = &own {
+            program.decor_mut().set_suffix(format!("{IN_PLACE_OF}{own}"));
+        }
+        build.insert(tool, Item::Value(program));
+        let below = inner.as_deref().and_then(|inner| Path::new(inner).strip_prefix(&root).ok());
+        let said = match (&inner, below.and_then(Path::to_str).filter(|_| own.is_some())) {
+            // Cargo finds it also where the project has been moved.
+            (_, Some(below)) => {
+                let mut place = InlineTable::new();
+                place.insert("value", below.into());
+                place.insert("relative", true.into());
+                Value::from(place)
+            }
+            (Some(inner), None) => Value::from(inner.as_str()),
+            (None, None) if tool == WRAPPER => Value::from(ON),
+            (None, None) => continue,
+        };
+        table(&mut document, "env")?.insert(variable, value(said));
     }
-    build.insert(WRAPPER, Item::Value(wrapper));
-    table(&mut document, "env")?.insert(VARIABLE, value(inner.as_deref().unwrap_or(ON)));
     let (file, new) = (config(&root), document.to_string());
     if let Ok(text) = std::fs::read_to_string(&file) {
         store.cache().keep(KIND, &before(&new), &text);
@@ -54,7 +73,7 @@ fn before(text: &str) -> String {
     format!("before-{}", &hash_of(&[text])[..32])
 }
 
-/// Takes the two lines out of the configuration. False if they were not there.
+/// Takes the lines out of the configuration. False if they were not there.
 pub fn off(request: &Request, store: &Store) -> Result<bool> {
     let root = root(request)?;
     let mut document = read(&root)?;
@@ -66,15 +85,17 @@ pub fn off(request: &Request, store: &Store) -> Result<bool> {
     if let Some(text) = store.cache().kept(KIND, &before(&now)) {
         return scratch::replace(&file, text.as_bytes()).map(|()| true);
     }
-    let before = document["build"][WRAPPER].as_value().and_then(|wrapper| {
-        let suffix = wrapper.decor().suffix()?.as_str()?;
-        suffix.strip_prefix(IN_PLACE_OF).map(|before| before.trim_end().to_owned())
-    });
-    match before {
-        Some(before) => document["build"][WRAPPER] = value(before),
-        None => remove(&mut document, "build", WRAPPER),
+    for (tool, variable) in TOOLS {
+        let before = document["build"].get(tool).and_then(|program| {
+            let suffix = program.as_value()?.decor().suffix()?.as_str()?;
+            suffix.strip_prefix(IN_PLACE_OF).map(|before| before.trim_end().to_owned())
+        });
+        match before {
+            Some(before) => document["build"][tool] = value(before),
+            None => remove(&mut document, "build", tool),
+        }
+        remove(&mut document, "env", variable);
     }
-    remove(&mut document, "env", VARIABLE);
     let text = document.to_string();
     if !text.trim().is_empty() {
         return scratch::replace(&file, text.as_bytes()).map(|()| true);
@@ -160,22 +181,49 @@ fn own_name() -> Result<String> {
 
 /// The program that the user has cargo run in the compiler's place.
 pub fn inner_wrapper(directory: &Path) -> Option<String> {
-    let variable = ["RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER"]
+    tool_of_user(WRAPPER, directory)
+}
+
+/// The rustdoc that the user has chosen.
+pub fn real_rustdoc(directory: &Path) -> Option<String> {
+    tool_of_user(RUSTDOC, directory)
+}
+
+/// A program that the user names for cargo. A path is relative to the directory of the configuration that
+/// names it.
+fn tool_of_user(tool: &str, directory: &Path) -> Option<String> {
+    let name = tool.to_uppercase().replace('-', "_");
+    let is_path = |program: &str| program.contains(['/', '\\']);
+    let inside = |folder: &Path, program: &str| match is_path(program) {
+        true => folder.join(program).to_string_lossy().into_owned(),
+        false => program.to_owned(),
+    };
+    let variable = [name.clone(), format!("CARGO_BUILD_{name}")]
         .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));
+        .find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()))
+        .map(|program| inside(directory, &program));
     let configured = || {
         let files = cargo::configuration(directory).into_iter();
-        let documents = files.filter_map(|file| {
-            let document = std::fs::read_to_string(file).ok()?.parse::<DocumentMut>().ok()?;
-            // Ours names the user's in its variable.
-            match is_written(&document) {
-                true => document["env"][VARIABLE].as_str().map(str::to_owned),
-                false => document.get("build")?.get(WRAPPER)?.as_str().map(str::to_owned),
-            }
-        });
-        documents.into_iter().next()
+        files
+            .filter_map(|file| {
+                let document = std::fs::read_to_string(&file).ok()?.parse::<DocumentMut>().ok()?;
+                let folder = file.parent()?.parent()?;
+                // Ours names the user's in its variable.
+                if is_written(&document) {
+                    let (_, variable) = TOOLS.into_iter().find(|(known, _)| *known == tool)?;
+                    let said = document["env"].get(variable)?;
+                    return match said.get("value") {
+                        Some(below) => {
+                            Some(folder.join(below.as_str()?).to_string_lossy().into_owned())
+                        }
+                        None => said.as_str().map(str::to_owned),
+                    };
+                }
+                Some(inside(folder, document.get("build")?.get(tool)?.as_str()?))
+            })
+            .next()
     };
-    variable.or_else(configured).filter(|wrapper| wrapper != ON)
+    variable.or_else(configured).filter(|program| program != ON)
 }
 
 /// Whether the file is the workspace's configuration, by whichever path.

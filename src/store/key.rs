@@ -17,6 +17,8 @@ pub struct Key {
     pub features: BTreeSet<String>,
     /// Each package that is linked in, and each macro that it uses: name, version, checksum and features.
     pub dependencies: BTreeSet<String>,
+    /// The system whose `cfg`s and build scripts the macro has seen, as natively.
+    pub host: String,
     /// The version of precast.
     pub precast: String,
     /// A hash of how this version packs.
@@ -49,6 +51,7 @@ impl Key {
                 .chain(&wanted.macros)
                 .map(text)
                 .collect::<Result<_>>()?,
+            host: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             precast: env!("CARGO_PKG_VERSION").to_owned(),
             recipe: crate::pack::artifact_recipe().to_owned(),
             environment: Environment::new(),

@@ -190,7 +190,9 @@ fn a_wrapper_of_the_users_stays() {
     assert!(noted().contains("app\n"), "{}", noted());
     // The same with `on`, whose line stands in the place of the user's.
     ok(&mut project.command(&["on"]));
-    assert!(!fs::read_to_string(&config).unwrap().contains(&format!("rustc-wrapper = {wrapper:?}")));
+    assert!(!fs::read_to_string(&config)
+        .unwrap()
+        .contains(&format!("rustc-wrapper = {wrapper:?}")));
     fs::remove_file(&notes).unwrap();
     let _ = fs::remove_dir_all(project.work.join("target/debug"));
     let mut run = cargo(&project.work, home());

@@ -208,6 +208,7 @@ fn key(name: &str) -> Key {
         version: "1.0.0".into(),
         checksum: String::new(),
         features: ["a".to_owned()].into(),
+        host: String::new(),
         precast: "0.1.0".into(),
         recipe: String::new(),
         dependencies: ["b 1.0.0 00 c".to_owned()].into(),

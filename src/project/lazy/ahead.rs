@@ -1,10 +1,10 @@
 //! Shims that are compiled before a build asks for them: when a macro was compiled from source because no
 //! store had it, the command is noted, and whoever packs the macro compiles its shim by that command.
 
+use super::compile_shim;
 use super::invocation::Invocation;
 use super::library;
 use super::record::Command;
-use super::{compile_shim, Context};
 use crate::error::{Context as _, Result};
 use crate::manifest::Capabilities;
 use crate::pack::stage::hash_of;
@@ -57,8 +57,7 @@ fn one(file: &Path, key: &Key, store: &Store) -> Result<()> {
         return Ok(());
     };
     let out = Scratch::new()?;
-    let context = Context { plan: None, store: store.clone() };
-    compile_shim(&invocation.at(out.path()), Some(&command), &context, &folder, &label, &[id])?;
+    compile_shim(&invocation.at(out.path()), Some(&command), store, &folder, &label, &[id])?;
     Ok(())
 }
 

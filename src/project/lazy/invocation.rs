@@ -1,7 +1,9 @@
 //! One call of the compiler, as cargo makes it.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 /// Options of the compiler that decide nothing about its output.
 const TALK: [&str; 4] = ["--error-format", "--json", "--diagnostic-width", "--color"];
@@ -66,6 +68,9 @@ pub struct Invocation {
     pub is_for_target: bool,
     /// Cargo wants to hear of each file that is written.
     pub tells_artifacts: bool,
+    /// Its files have names of cargo's: none of a build script's own attempts, and neither a dynamic library
+    /// of a member.
+    pub is_named: bool,
     /// The arguments that decide what is written. None if one is among them of which that is not known.
     pub plain: Option<Vec<String>>,
 }
@@ -112,8 +117,8 @@ impl Invocation {
         }
         found.root = root?;
         found.plain = plain;
-        let is_cargos = !found.extra_filename.is_empty() && found.out.components().count() > 0;
-        is_cargos.then_some(found)
+        found.is_named = !found.extra_filename.is_empty();
+        (found.out.components().count() > 0).then_some(found)
     }
 
     /// Takes in an option. Whether it decides about the output: true, false, or not known.
@@ -214,7 +219,8 @@ impl Invocation {
 
     /// It makes nothing but what Rust crates link to.
     pub fn is_library(&self) -> bool {
-        !self.crate_types.is_empty() && self.crate_types.iter().all(|ty| ty == "lib" || ty == "rlib")
+        !self.crate_types.is_empty()
+            && self.crate_types.iter().all(|ty| ty == "lib" || ty == "rlib")
     }
 
     /// Files that the compiler would write, with what it says that each is.
@@ -231,6 +237,42 @@ impl Invocation {
         }
         outputs
     }
+}
+
+/// The words of a command line, with those from a file that cargo writes where they are too many for the
+/// system. None if there is no such file.
+pub fn expanded(words: &[OsString]) -> Option<Vec<OsString>> {
+    let is_file = |word: &OsString| word.to_str().is_some_and(|word| word.starts_with('@'));
+    if !words.iter().any(is_file) {
+        return None;
+    }
+    let mut found = Vec::new();
+    for word in words {
+        match word.to_str().and_then(|word| word.strip_prefix('@')) {
+            Some(file) => {
+                found.extend(std::fs::read_to_string(file).ok()?.lines().map(OsString::from))
+            }
+            None => found.push(word.clone()),
+        }
+    }
+    Some(found)
+}
+
+/// Runs a compiler to its end. Arguments that are too many for the system go through a file, as cargo does
+/// it.
+pub fn output(
+    args: &[String],
+    start: impl Fn(&[String]) -> std::process::Command,
+) -> std::io::Result<Output> {
+    /// `E2BIG`, and `ERROR_FILENAME_EXCED_RANGE` of Windows.
+    const TOO_LONG: i32 = if cfg!(windows) { 206 } else { 7 };
+    match start(args).output() {
+        Err(error) if error.raw_os_error() == Some(TOO_LONG) => {}
+        other => return other,
+    }
+    let mut file = tempfile::Builder::new().prefix("precast-arguments-").tempfile()?;
+    file.write_all((args.join("\n") + "\n").as_bytes())?;
+    start(&[format!("@{}", file.path().display())]).output()
 }
 
 /// Options without a value, also where the next word could be one.
@@ -285,7 +327,7 @@ mod tests {
     #[test]
     fn all_else_is_the_compilers() {
         assert!(check(|args| args.replace("--crate-name m", "-vV")).is_none());
-        assert!(check(|args| args.replace("-C extra-filename=-1", "")).is_none());
+        assert!(!check(|args| args.replace("-C extra-filename=-1", "")).unwrap().is_named);
         assert!(check(|args| args.replace("--out-dir OUT", "")).is_none());
         let tests = check(|args| args.replace("--crate-type proc-macro", "--test")).unwrap();
         assert!(!tests.is_library() && tests.library().is_none());

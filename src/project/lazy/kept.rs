@@ -4,9 +4,9 @@
 //! An entry is found by all that decides its bytes. What is compiled in a way that is not known here is
 //! the compiler's alone. Nothing compiled leaves the machine: it is no artifact, and not exported.
 
-use super::invocation::Invocation;
-use super::record::Command;
+use super::invocation::{self, Invocation};
 use super::library;
+use super::record::Command;
 use crate::error::{Class, Error, Result};
 use crate::pack::stage::{self, hash_of, Files};
 use crate::pack::toolchain;
@@ -62,14 +62,16 @@ struct Written {
 
 impl Job<'_> {
     /// The compiler's exit code, or that of having what it would write. The list of files that it has
-    /// read is not written where the rest was taken from the store.
-    pub fn run(&self, cache: &Cache) -> Result<i32> {
+    /// read is not written where the rest was taken from the store. What the compiler needs is made by
+    /// `before`, if it is to run.
+    pub fn run(&self, cache: &Cache, before: impl FnOnce() -> Result<()>) -> Result<i32> {
         let key = self.key(cache);
         if let Some(entry) = key.as_ref().and_then(|key| cache.read(KIND, key)) {
             if self.restore(&entry).is_some() {
                 return Ok(0);
             }
         }
+        before()?;
         let mut args = self.args.clone();
         if let (Some(key), Some(from)) = (&key, self.sources.and_then(Path::to_str)) {
             let to = cache.path(KIND, key);
@@ -77,15 +79,15 @@ impl Job<'_> {
         }
         // What is compiled once need not be seen by a wrapper that keeps compiled crates for the user.
         let program = self.invocation.programs.last().expect("cargo names the compiler");
-        let mut command = match self.command {
-            Some(command) => command.start(program, &args),
+        let start = |args: &[String]| match self.command {
+            Some(command) => command.start(program, args),
             None => {
                 let mut command = std::process::Command::new(program);
-                command.args(&args);
+                command.args(args);
                 command
             }
         };
-        let output = command.output().map_err(|error| {
+        let output = invocation::output(&args, start).map_err(|error| {
             Error::new(Class::Toolchain, format!("cannot run {program}: {error}"))
         })?;
         if self.command.is_none() || !output.status.success() {
@@ -103,11 +105,6 @@ impl Job<'_> {
     /// A shim is compiled without what the compiler would keep of it.
     fn is_shim(&self) -> bool {
         self.sources.is_some()
-    }
-
-    /// Whether the store has it.
-    pub fn is_kept(&self, cache: &Cache) -> bool {
-        self.key(cache).is_some_and(|key| cache.has(KIND, &key))
     }
 
     /// Stands for all that decides what the compiler writes. None if that is not known.
@@ -188,7 +185,9 @@ mod tests {
     #[test]
     fn files_that_were_written() {
         let line = |name: &str| {
-            format!("{{\"$message_type\":\"artifact\",\"artifact\":\"/o/{name}\",\"emit\":\"link\"}}\n")
+            format!(
+                "{{\"$message_type\":\"artifact\",\"artifact\":\"/o/{name}\",\"emit\":\"link\"}}\n"
+            )
         };
         let found = written((line("liba.so") + &line("a.d")).as_bytes()).unwrap();
         assert!(found.len() == 2 && found[0].name == "liba.so" && found[0].emit == "link");

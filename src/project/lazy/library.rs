@@ -25,6 +25,12 @@ pub const VARIABLE: &str = "PRECAST_LAZY";
 /// Another program in our place would give empty files to the compiler.
 const WRAPPER: &str = "RUSTC_WRAPPER";
 
+/// Names a program that runs in our place where documentation is made. Nothing is put off for it.
+pub const RUSTDOC: &str = "RUSTDOC";
+
+/// Files for what a build script said, beside its `out`, in older and newer layouts of a target directory.
+const SAID: [&str; 2] = ["output", "run/stdout"];
+
 /// Variables of cargo's for the crate that is compiled; all others are the same for every crate.
 const OWN: [&str; 6] = [
     "CARGO_PKG_",
@@ -40,12 +46,15 @@ pub fn put_off(invocation: &Invocation, package: Locked) -> Result<()> {
     let mut record = Record::new(invocation, package);
     record.command = Some(command(invocation)?);
     let outputs = invocation.outputs();
-    let library = invocation.library().ok_or_else(|| odd("the compiler was asked for no library"))?;
+    let library =
+        invocation.library().ok_or_else(|| odd("the compiler was asked for no library"))?;
     record.write(&library)?;
     for (_, file) in outputs.iter().filter(|(kind, _)| *kind != "dep-info") {
         scratch::replace(file, EMPTY)?;
     }
-    write_dep_info(invocation, &[], &ours())?;
+    let mut environment = ours();
+    environment.insert(RUSTDOC.to_owned(), std::env::var(RUSTDOC).ok());
+    write_dep_info(invocation, &[], &environment)?;
     announce(invocation, &outputs)
 }
 
@@ -115,17 +124,20 @@ pub fn announce(invocation: &Invocation, files: &[(&str, PathBuf)]) -> Result<()
 
 /// Compiles the libraries that a crate uses, if they were put off.
 pub fn need_all(invocation: &Invocation, context: &Context) -> Result<()> {
-    invocation.externs.iter().try_for_each(|(_, file)| need(file, context))
+    let compiler = invocation.programs.last().map(String::as_str);
+    invocation.externs.iter().try_for_each(|(_, file)| need(file, compiler, context))
 }
 
-/// Compiles the library of this file, if it was put off.
-fn need(file: &Path, context: &Context) -> Result<()> {
+/// Compiles the library of this file, if it was put off, with the compiler of who needs it: that with
+/// which it was to be compiled may be somewhere else by now.
+pub fn need(file: &Path, compiler: Option<&str>, context: &Context) -> Result<()> {
     if !is_put_off(file) {
         return Ok(());
     }
     let lock = record::beside(file);
     let lock = File::open(&lock).at("open", &lock)?;
-    FileExt::lock(&lock).at("lock", file)?;
+    // Where files cannot be locked two may compile it, each in a place of its own.
+    let _ = FileExt::lock(&lock);
     // Somebody else may have been faster.
     if !is_put_off(file) {
         return Ok(());
@@ -134,22 +146,56 @@ fn need(file: &Path, context: &Context) -> Result<()> {
         let message = format!("{} was not compiled, and how to is lost", file.display());
         Error::new(Class::Other, message).help("run `cargo clean`")
     };
-    let record = record::of(file).ok_or_else(lost)?;
-    let command = record.command.as_ref().ok_or_else(lost)?;
+    let mut record = record::of(file).ok_or_else(lost)?;
+    let mut command = record.command.take().ok_or_else(lost)?;
+    if !record.package.directory.is_dir() {
+        let Some(place) = context.plan().and_then(|plan| plan.place(&record.package)) else {
+            return Err(moved(&record.package));
+        };
+        command.follow(&record.package.directory, place);
+        record.package.directory = place.to_owned();
+    }
     let words: Vec<OsString> = command.words.iter().map(OsString::from).collect();
     let invocation = Invocation::of(&words).ok_or_else(lost)?;
     let scratch = Scratch::inside(&invocation.out)?;
-    let inside = invocation.at(scratch.path());
-    let code = compile(&inside, Some(command), &record.package, context)?;
-    if code != 0 {
+    let mut inside = invocation.at(scratch.path());
+    if let Some(compiler) = compiler {
+        inside.programs = super::inner_wrapper()
+            .map(|inner| inner.to_string_lossy().into_owned())
+            .into_iter()
+            .chain([compiler.to_owned()])
+            .collect();
+    }
+    let code = compile(&inside, Some(&command), &record.package, context)?;
+    if code != Some(0) {
         let message = format!("cannot compile {}", record.package.name);
         return Err(Error::new(Class::Other, message));
     }
+    let outputs = invocation.outputs();
+    // What a debugger reads, which the compiler writes beside the rest.
+    for path in entries(scratch.path()) {
+        let name = path.file_name().unwrap_or_default();
+        if path.is_file() && outputs.iter().all(|(_, file)| file.file_name() != Some(name)) {
+            std::fs::rename(&path, invocation.out.join(name)).at("create", &path)?;
+        }
+    }
     // Whoever finds the metadata complete finds the rest so.
-    for (_, to) in invocation.outputs().iter().rev().filter(|(kind, _)| *kind != "dep-info") {
+    for (_, to) in outputs.iter().rev().filter(|(kind, _)| *kind != "dep-info") {
         put(&scratch.path().join(to.file_name().unwrap_or_default()), to)?;
     }
     Ok(())
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+fn moved(package: &Locked) -> Error {
+    let Locked { name, version, directory, .. } = package;
+    let message =
+        format!("the sources of {name} {version} are not in {} any more", directory.display());
+    Error::new(Class::Other, message).help(format!("run `cargo clean -p {name}`"))
 }
 
 /// Puts a file into the place of an empty one. Cargo, which has seen that, finds what it finds newer
@@ -179,18 +225,25 @@ fn is_empty(file: &Path) -> bool {
 fn variables() -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> =
         std::env::vars().filter(|(name, _)| is_own(name)).collect();
-    // `OUT_DIR` is `…/out`; beside it is what the script said.
-    let out = std::env::var_os("OUT_DIR").map(PathBuf::from);
-    let said = out.and_then(|out| std::fs::read_to_string(out.with_file_name("output")).ok());
-    for line in said.iter().flat_map(|said| said.lines()) {
-        let set = line.strip_prefix("cargo:").map(|line| line.strip_prefix(':').unwrap_or(line));
-        let set = set.and_then(|line| line.strip_prefix("rustc-env="));
-        let name = set.and_then(|set| set.split_once('=')).map(|(name, _)| name);
-        if let Some((name, value)) = name.and_then(|name| Some((name, std::env::var(name).ok()?))) {
-            variables.insert(name.to_owned(), value);
+    for name in of_script() {
+        if let Ok(value) = std::env::var(&name) {
+            variables.insert(name, value);
         }
     }
     variables
+}
+
+/// Names of variables that the build script has set for this crate.
+fn of_script() -> Vec<String> {
+    let Some(out) = std::env::var_os("OUT_DIR").map(PathBuf::from) else { return Vec::new() };
+    let Some(place) = out.parent() else { return Vec::new() };
+    let said = SAID.iter().find_map(|name| std::fs::read_to_string(place.join(name)).ok());
+    let set = |line: &str| {
+        let line = line.strip_prefix("cargo:")?;
+        let line = line.strip_prefix(':').unwrap_or(line).strip_prefix("rustc-env=")?;
+        line.split_once('=').map(|(name, _)| name.to_owned())
+    };
+    said.iter().flat_map(|said| said.lines()).filter_map(set).collect()
 }
 
 fn is_own(name: &str) -> bool {
@@ -198,6 +251,16 @@ fn is_own(name: &str) -> bool {
 }
 
 impl Command {
+    /// The package's files lie elsewhere by now.
+    fn follow(&mut self, from: &Path, to: &Path) {
+        let (Some(from), Some(to)) = (from.to_str(), to.to_str()) else { return };
+        let texts = self.words.iter_mut().chain(self.variables.values_mut());
+        texts.for_each(|text| *text = text.replace(from, to));
+        if let Ok(below) = self.directory.strip_prefix(from) {
+            self.directory = Path::new(to).join(below);
+        }
+    }
+
     /// The compiler with this environment, for the given arguments.
     pub fn start(&self, program: &str, args: &[String]) -> std::process::Command {
         let mut command = std::process::Command::new(program);
@@ -206,6 +269,9 @@ impl Command {
             if name.to_str().is_some_and(is_own) {
                 command.env_remove(&name);
             }
+        }
+        for name in of_script() {
+            command.env_remove(name);
         }
         command.envs(&self.variables);
         command

@@ -7,6 +7,7 @@ use crate::error::{Class, Error, Result};
 use crate::pack::batch::Locked;
 use crate::project::plan::Plan;
 use crate::store::Store;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
@@ -20,9 +21,9 @@ pub fn shims(invocation: &Invocation) -> Vec<Locked> {
 }
 
 /// Runs the compiler, and hears what it says of the shims. Its exit code is ours.
-pub fn listen(words: &[String], shims: &[Locked], plan: &Plan, store: &Store) -> Result<i32> {
+pub fn listen(words: &[OsString], shims: &[Locked], plan: &Plan, store: &Store) -> Result<i32> {
     let failed = |error: std::io::Error| {
-        Error::new(Class::Toolchain, format!("cannot run {}: {error}", words[0]))
+        Error::new(Class::Toolchain, format!("cannot run {}: {error}", words[0].display()))
     };
     let mut command = Command::new(&words[0]);
     let mut child = command.args(&words[1..]).stderr(Stdio::piped()).spawn().map_err(failed)?;

@@ -9,7 +9,11 @@ use toml_edit::{value, DocumentMut, Item, Table, TableLike};
 const REPLACEMENT: &str = "vendored-sources";
 
 /// The configuration for a folder with the packages of these sources.
-pub fn write<'a>(folder: &Path, sources: impl Iterator<Item = &'a String>, names: &Names) -> String {
+pub fn write<'a>(
+    folder: &Path,
+    sources: impl Iterator<Item = &'a String>,
+    names: &Names,
+) -> String {
     let mut document = DocumentMut::new();
     let mut table = implicit();
     for source in sources {
