@@ -378,7 +378,7 @@ fn agree(one: &Task, other: &Task) -> bool {
 
 /// What is left to do when a module is there.
 enum Work {
-    Lower(Made),
+    Lower(Box<Made>),
     Finish(Built),
 }
 
@@ -494,7 +494,7 @@ impl Builder<'_> {
                 let sender = sender.clone();
                 scope.spawn(move || {
                     let done = gate.pass(|| match work {
-                        Work::Lower(made) => lowered(made),
+                        Work::Lower(made) => lowered(*made),
                         Work::Finish(built) => {
                             lowered(self.finished(&tasks[at], &built, &keys[at])?)
                         }
@@ -508,7 +508,7 @@ impl Builder<'_> {
                 // What is in a directory may have changed; cargo knows.
                 let kept = (!task.has_paths()).then(|| self.cached(&keys[at], task)).flatten();
                 match kept {
-                    Some(made) => start(at, Work::Lower(made)),
+                    Some(made) => start(at, Work::Lower(Box::new(made))),
                     None => open.push(at),
                 }
             }

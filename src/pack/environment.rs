@@ -389,7 +389,7 @@ mod tests {
             heard.retain(|heard| heard.is_of(&own("m"), &linked, &lock));
             read(&heard).into_keys().collect::<String>()
         };
-        assert_eq!(of(&[linked.clone()], lock), "ABCD");
+        assert_eq!(of(std::slice::from_ref(&linked), lock), "ABCD");
         assert_eq!(of(&[linked], ""), "ABC");
         assert_eq!(of(&[], lock), "D");
         assert_eq!(of(&[], ""), "");

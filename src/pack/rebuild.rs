@@ -67,7 +67,7 @@ pub fn rebuild(
     let make = |features: &Features| -> Result<Made> {
         let task = Task::new(&request, features)?;
         let (built, lockfile) = builder.alone(task, &shared, &guest, report)?;
-        if !lockfile.is_some_and(|lockfile| lockfile.as_bytes() == artifact.lockfile) {
+        if lockfile.is_none_or(|lockfile| lockfile.as_bytes() != artifact.lockfile) {
             return Err(unfit());
         }
         let lockfile = String::from_utf8_lossy(&artifact.lockfile);

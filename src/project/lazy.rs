@@ -212,7 +212,7 @@ fn compile_macro(
     // The compiler's variables are ours.
     let value = |name: &str| std::env::var(name).ok();
     let key = store.find(Key::of(&wanted)?, &value);
-    if let Some(shim) = shim(&key, plan, &store)? {
+    if let Some(shim) = shim(&key, plan, store)? {
         let mut record = Record::new(invocation, package.clone());
         record.shim = Some(shim.id.clone());
         let label = format!("{}-{}", package.name, package.version);

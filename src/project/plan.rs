@@ -173,11 +173,11 @@ impl Plan {
         };
         let mut decided = decider.all()?;
         let (mut packed, mut tried) = (BTreeSet::new(), BTreeSet::new());
-        while missing == Missing::Pack {
+        loop {
             let mut wanted = wanted(&graph, &decided);
             // What is packed and not found has read other values than those that we know of.
             wanted.retain(|wanted| tried.insert(wanted.clone()));
-            if wanted.is_empty() {
+            if missing != Missing::Pack || wanted.is_empty() {
                 break;
             }
             let project = Project {
@@ -319,7 +319,7 @@ impl Plan {
             let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             // What cannot be removed stays right, only slower or older.
             let _ = std::fs::remove_file(file);
-            for end in ["rlib", "rmeta", &std::env::consts::DLL_EXTENSION] {
+            for end in ["rlib", "rmeta", std::env::consts::DLL_EXTENSION] {
                 let _ = std::fs::remove_file(file.with_file_name(format!("{name}.{end}")));
             }
         }

@@ -56,6 +56,19 @@ fn tests() -> Result {
     run(cargo().args(["test", "--quiet", "--workspace"]))
 }
 
+/// Dependencies are compiled there already: another folder of ours has the same files again.
+fn share_what_is_built(folder: &Path) -> Result {
+    let built = root().join("target/debug");
+    let to = folder.join("target");
+    std::fs::create_dir_all(&to).map_err(|e| format!("{}: {e}", to.display()))?;
+    if !built.is_dir() || !cfg!(unix) {
+        return Ok(());
+    }
+    // Links where the file system can have them, else copies.
+    let copy = |how: &str| run(command("cp").arg(how).arg(&built).arg(&to));
+    copy("-al").or_else(|_| copy("-a"))
+}
+
 /// The tests that look into files with paths in them, in a checkout that is called `precast` and has
 /// a space above it.
 fn elsewhere() -> Result {
@@ -68,6 +81,7 @@ fn elsewhere() -> Result {
         std::fs::create_dir_all(parent).map_err(|e| format!("{}: {e}", parent.display()))?;
         std::fs::copy(&from, &to).map_err(|e| format!("{}: {e}", from.display()))?;
     }
+    share_what_is_built(&folder)?;
     let test = |words: &str| {
         let mut test = cargo();
         test.current_dir(&folder).args(["test", "--quiet", "--package", "precast"]);
