@@ -77,7 +77,7 @@ fn wanted(root: &Path, name: &str, features: &[&str]) -> Wanted {
         "bad" => Vec::new(),
         _ => vec![locked(root, "shared", features)],
     };
-    Wanted { package: locked(root, name, &[]), dependencies }
+    Wanted { package: locked(root, name, &[]), dependencies, macros: Vec::new() }
 }
 
 fn pack(root: &Path, cache: &str, wanted: &[Wanted]) -> Vec<Result<Packed, Error>> {

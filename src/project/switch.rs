@@ -155,10 +155,7 @@ fn of_cargo() -> Option<PathBuf> {
     {
         let place = format!("/proc/{}/cwd", std::os::unix::process::parent_id());
         let directory = std::fs::read_link(place).ok()?;
-        directory
-            .ancestors()
-            .find(|folder| folder.join("Cargo.lock").is_file())
-            .map(Path::to_owned)
+        directory.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).map(Path::to_owned)
     }
     #[cfg(not(target_os = "linux"))]
     None
