@@ -289,7 +289,7 @@ fn graph_and_steps(seed: u64, n_steps: u64) {
     );
     for work in &places {
         // Else no library is compiled once for macros and for others.
-        let profile = if seed % 4 == 0 { "" } else { "[profile.dev]\ndebug = 0\n" };
+        let profile = if seed.is_multiple_of(4) { "" } else { "[profile.dev]\ndebug = 0\n" };
         let manifest =
             format!("[workspace]\nmembers = [\"app\", \"member\"]\nresolver = \"2\"\n{profile}");
         put(work, &[("Cargo.toml", &manifest), (".cargo/config.toml", &config)]);
