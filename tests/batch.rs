@@ -28,7 +28,8 @@ fn main() {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("batch");
     let _ = fs::remove_dir_all(&root);
     write(&root);
-    let tests: [(&str, fn(&Path)); 3] = [
+    type Test = (&'static str, fn(&Path));
+    let tests: [Test; 3] = [
         ("features_are_those_of_the_project", features_are_those_of_the_project),
         ("a_module_does_not_depend_on_its_group", a_module_does_not_depend_on_its_group),
         ("a_killed_compiler_is_no_fault_of_a_package", a_killed_compiler_is_no_fault_of_a_package),

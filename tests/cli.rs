@@ -53,6 +53,7 @@ fn prepare(dir: &Path) {
         version: "1.0.0".into(),
         checksum: Some(checksum.repeat(64)),
         license: Some("MIT".into()),
+        features: Vec::new(),
     };
     licenses.manifest.linked.extend([linked("quote", "a"), linked("unlocked", "b")]);
     let entry = "\n[[package]]\nname = \"quote\"\nversion = \"1.0.0\"\nchecksum = ";
