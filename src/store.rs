@@ -58,6 +58,14 @@ pub struct Store {
     cache: Cache,
 }
 
+/// A shim in the store, which nobody removes while it is used.
+pub(crate) struct Shim {
+    /// Stands for all that it was made of.
+    pub(crate) id: String,
+    pub(crate) folder: PathBuf,
+    _used: Option<Lock>,
+}
+
 /// An artifact in the store.
 #[derive(Clone, Debug)]
 pub struct Item {
@@ -137,15 +145,22 @@ impl Store {
         file.is_file().then_some(file)
     }
 
-    /// The shim of an artifact, with what the workspace grants to it: its name and its folder. None if the
-    /// artifact is not there, or damaged.
-    pub(crate) fn shim(
-        &self,
-        key: &Key,
-        grants: &Capabilities,
-    ) -> Result<Option<(String, PathBuf)>> {
+    /// The shim of an artifact, with what the workspace grants to it. None if the artifact is not there, or damaged.
+    pub(crate) fn shim(&self, key: &Key, grants: &Capabilities) -> Result<Option<Shim>> {
         let name = shim_name(&key.id(), grants);
-        if !self.cache.has(SHIM, &name) {
+        let silent = |_: &str| {};
+        loop {
+            // In a store that cannot be written, nobody removes or replaces it either.
+            let used = self.cache.share(SHIM, &name, &silent).ok();
+            if self.cache.has(SHIM, &name) {
+                let folder = self.cache.path(SHIM, &name);
+                return Ok(Some(Shim { id: name, folder, _used: used }));
+            }
+            drop(used);
+            let _made = self.cache.lock(SHIM, &name, &silent)?;
+            if self.cache.has(SHIM, &name) {
+                continue;
+            }
             let Some(bytes) = self.get(key) else {
                 // The next build packs it again.
                 self.cache.remove(ARTIFACT, &key.id())?;
@@ -156,7 +171,6 @@ impl Store {
                 files.iter().try_for_each(|(path, body)| stage::put(&entry.join(path), body))
             })?;
         }
-        Ok(Some((name.clone(), self.cache.path(SHIM, &name))))
     }
 
     /// Waits until nobody else makes this artifact.

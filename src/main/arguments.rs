@@ -111,6 +111,19 @@ const PASSED: [&str; 7] = ["build", "check", "test", "run", "bench", "clippy", "
 const SHORT: [(&str, &str); 5] =
     [("b", "build"), ("c", "check"), ("t", "test"), ("r", "run"), ("d", "doc")];
 
+/// The names of all commands that the help lists.
+pub(crate) fn listed() -> Vec<&'static str> {
+    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
+    let names = NAMES.get_or_init(|| {
+        Arguments::command().get_subcommands().map(|found| found.get_name().to_owned()).collect()
+    });
+    names.iter().map(String::as_str).collect()
+}
+
+pub(crate) fn is_listed(command: &str) -> bool {
+    listed().contains(&command)
+}
+
 /// Keeps what is cargo's from being read as ours.
 fn shield(words: &mut Vec<OsString>) {
     if words.get(1).is_some_and(|word| word.to_string_lossy().starts_with('+')) {

@@ -26,6 +26,7 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         crate::policy::run(arguments, console)?;
         return Ok(ExitCode::SUCCESS);
     }
+    check_is_known(command)?;
     let (wanted, mut arguments) = options(&arguments)?;
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let mut request = Request::of(command, &arguments, &directory);
@@ -79,6 +80,30 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         store.clean(precast::store::limit(None)?)?;
     }
     Ok(code)
+}
+
+/// An error for what neither cargo nor its extensions call a command.
+fn check_is_known(command: &str) -> Result<()> {
+    if crate::arguments::is_listed(command) {
+        return Ok(());
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = std::process::Command::new(cargo).arg("--list").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let text = text.class(Class::Toolchain, "cannot run cargo")?;
+    let names =
+        text.lines().filter_map(|line| line.strip_prefix("    ")?.split_whitespace().next());
+    let names: Vec<&str> = names.chain(crate::arguments::listed()).collect();
+    if names.contains(&command) {
+        return Ok(());
+    }
+    let near = names.iter().map(|name| (strsim::jaro_winkler(command, name), *name));
+    let nearest = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(alike, _)| *alike > 0.8);
+    let error = Error::new(Class::Usage, format!("no such command: `{command}`"));
+    Err(match nearest {
+        Some((_, name)) => error.help(format!("a similar name is `{name}`")),
+        None => error.help("`cargo precast --help` and `cargo --list` show what there is"),
+    })
 }
 
 /// How errors of cargo's begin, when it cannot read the workspace.

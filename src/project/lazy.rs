@@ -20,7 +20,7 @@ use super::plan::{self, Plan};
 use crate::error::{Class, Error, Result};
 use crate::pack::batch::{Locked, Wanted};
 use crate::pack::stage;
-use crate::store::{Key, Store};
+use crate::store::{Key, Shim, Store};
 use invocation::Invocation;
 pub use library::VARIABLE;
 use record::{Command, Record};
@@ -33,6 +33,9 @@ const COMPILERS: [&str; 2] = ["rustc", "clippy-driver"];
 
 /// The directory of the package that is compiled, as cargo says it.
 const OWN_DIRECTORY: &str = "CARGO_MANIFEST_DIR";
+
+/// How a shim begins to say where the files of its package are.
+const OWN_FILES: &str = "const OWN:";
 
 /// What decides how a crate is compiled: nothing of ours, where there is no plan or no store.
 pub struct Context {
@@ -216,7 +219,14 @@ fn compile_macro(
         let mut record = Record::new(invocation, package.clone());
         record.shim = Some(shim.id.clone());
         let label = format!("{}-{}", package.name, package.version);
-        let code = compile_shim(invocation, command, store, &shim.folder, &label, &[shim.id])?;
+        let code = compile_shim(
+            invocation,
+            command,
+            store,
+            &shim.folder,
+            &label,
+            std::slice::from_ref(&shim.id),
+        )?;
         if code == 0 {
             let file = invocation.library().ok_or_else(|| {
                 Error::new(Class::Other, "the compiler was asked for no macro library")
@@ -225,7 +235,7 @@ fn compile_macro(
                 record.write(&file)?;
             }
             let mut environment = library::ours();
-            environment.extend(shim.environment);
+            environment.extend(key.environment.clone());
             library::write_dep_info(invocation, &files(package)?, &environment)?;
         }
         return Ok(Some(code));
@@ -270,24 +280,13 @@ fn missing(wanted: &Wanted, key: &Key, plan: &Plan, store: &Store) -> Result<()>
     }
 }
 
-/// A shim that is ready to be compiled.
-struct Shim {
-    /// Stands for all that it was made of.
-    id: String,
-    folder: PathBuf,
-    /// Variables that the macro's compilation has read, with what they said.
-    environment: library::Environment,
-}
-
 /// The shim of an artifact in the store, written into the store if it is not there. None if there is no
 /// such artifact, or it is not permitted.
 fn shim(key: &Key, plan: &Plan, store: &Store) -> Result<Option<Shim>> {
     if !store.has(key) || !plan.permits(key) {
         return Ok(None);
     }
-    store.shim(key, &plan.grants(&key.name)?).map(|found| {
-        found.map(|(id, folder)| Shim { id, folder, environment: key.environment.clone() })
-    })
+    store.shim(key, &plan.grants(&key.name)?)
 }
 
 fn compile_shim(
@@ -325,11 +324,13 @@ fn compile_shim(
         // A shim that somebody has vendored.
         inputs.push(stage::hash_of_files(&stage::read(folder)?));
     }
-    // Its macros may read files of the original.
-    inputs.extend(match command {
-        Some(command) => command.variables.get(OWN_DIRECTORY).cloned(),
-        None => std::env::var(OWN_DIRECTORY).ok(),
-    });
+    // Where its macros read files of the original, the library has its place.
+    if std::fs::read_to_string(&root).is_ok_and(|text| text.contains(OWN_FILES)) {
+        inputs.extend(match command {
+            Some(command) => command.variables.get(OWN_DIRECTORY).cloned(),
+            None => std::env::var(OWN_DIRECTORY).ok(),
+        });
+    }
     let job = kept::Job {
         invocation,
         command,

@@ -243,18 +243,24 @@ fn a_refusal_is_remembered() {
     put(&work.join(".."), &[("outside.txt", "as said\n")]);
     depend(&work, "reader = \"1\"\n");
     put(&work, &[("app/src/main.rs", "fn main() { println!(\"{}\", reader::reader!()); }\n")]);
-    let run = ["run", "--only", "reader"];
-    let (_, err) = texts(&precast(&work, &run).output().unwrap(), false);
+    // What an earlier run has remembered would be known to the store of all tests.
+    let store = super::store::cold("refused-store");
+    let run = || {
+        let mut run = precast(&work, &["run", "--only", "reader"]);
+        run.env("PRECAST_CACHE_DIR", &store);
+        run
+    };
+    let (_, err) = texts(&run().output().unwrap(), false);
     assert!(err.contains("reader 1.0.0, which is precompiled, may not read"), "{err}");
     let granted = proposed(&err).expect(&err);
-    let (out, err) = ok(&mut precast(&work, &run));
+    let (out, err) = ok(&mut run());
     assert_eq!(out, "as said native\n");
     assert!(err.contains("reader 1.0.0 is built from source: it may not read"), "{err}");
     let manifest = work.join("Cargo.toml");
     let text = fs::read_to_string(&manifest).unwrap();
     fs::write(&manifest, text + &granted).unwrap();
     forget(&work);
-    let (out, err) = ok(&mut precast(&work, &run));
+    let (out, err) = ok(&mut run());
     assert_eq!(out, "as said wasm\n", "{err}");
 }
 

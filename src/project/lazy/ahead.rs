@@ -51,13 +51,12 @@ fn one(file: &Path, key: &Key, store: &Store) -> Result<()> {
     let text = std::fs::read(file).at("read", file)?;
     let Note { command, label, grants } = serde_json::from_slice(&text).at("read", file)?;
     let words: Vec<OsString> = command.words.iter().map(OsString::from).collect();
-    let (Some(invocation), Some((id, folder))) =
-        (Invocation::of(&words), store.shim(key, &grants)?)
-    else {
+    let (Some(invocation), Some(shim)) = (Invocation::of(&words), store.shim(key, &grants)?) else {
         return Ok(());
     };
     let out = Scratch::new()?;
-    compile_shim(&invocation.at(out.path()), Some(&command), store, &folder, &label, &[id])?;
+    let (invocation, id) = (invocation.at(out.path()), shim.id.clone());
+    compile_shim(&invocation, Some(&command), store, &shim.folder, &label, &[id])?;
     Ok(())
 }
 
