@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 pub use choice::Choice;
-pub use graph::{Graph, Package, PackageIdx};
+pub use graph::{Graph, Package, PackageIdx, UNREADABLE};
 pub use missing::Missing;
 pub use outcome::{summary, Outcome, Treated};
 pub use plan::{Options, Plan};

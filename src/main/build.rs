@@ -36,7 +36,7 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
     let prepared = match project::prepare(&request, &wanted, &store, &step) {
         Ok(prepared) => prepared,
         // Cargo says it better, with its own exit code.
-        Err(error) if error.class() == Class::Usage && error.to_string().starts_with(CARGOS) => {
+        Err(error) if error.class() == Class::Usage && error.to_string().starts_with(project::UNREADABLE) => {
             let mut cargo = request.cargo();
             cargo.arg(command).args(&arguments);
             let code = crate::console::pass(cargo)?;
@@ -105,9 +105,6 @@ fn check_is_known(command: &str) -> Result<()> {
         None => error.help("`cargo precast --help` and `cargo --list` show what there is"),
     })
 }
-
-/// How errors of cargo's begin, when it cannot read the workspace.
-const CARGOS: &str = "cargo cannot read the workspace";
 
 fn missing(plan: &project::Plan) -> Error {
     let names: Vec<String> = plan

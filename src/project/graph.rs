@@ -13,6 +13,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// How an error begins where there is no graph. Cargo itself may go on, or says it better.
+pub const UNREADABLE: &str = "cargo cannot read the workspace";
+
 /// The version of the unit graph that is read here.
 const VERSION: u64 = 1;
 
@@ -234,7 +237,10 @@ struct Reader {
 
 impl Reader {
     fn read(&mut self, value: &Value) -> Result<(Vec<Unit>, Vec<UnitIdx>)> {
-        let odd = || Error::new(Class::Other, "cargo's unit graph is not of a known form");
+        let odd = || {
+            let message = format!("{UNREADABLE}: its unit graph is not of a known form");
+            Error::new(Class::Usage, message).help("use a newer precast, or another cargo")
+        };
         if value["version"] != VERSION {
             return Err(odd());
         }
@@ -337,7 +343,7 @@ fn metadata(request: &Request, more: &[&str]) -> Result<Value> {
 }
 
 fn unreadable(stderr: &str) -> Error {
-    let error = cargo::failure("cargo cannot read the workspace", stderr);
+    let error = cargo::failure(UNREADABLE, stderr);
     // Cargo proposes `--offline` where `--locked` is what forbids it to go on.
     let is_locked = stderr.contains("--locked was passed");
     let help = match stderr.contains("offline") {
