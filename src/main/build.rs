@@ -36,7 +36,10 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
     let prepared = match project::prepare(&request, &wanted, &store, &step) {
         Ok(prepared) => prepared,
         // Cargo says it better, with its own exit code.
-        Err(error) if error.class() == Class::Usage && error.to_string().starts_with(project::UNREADABLE) => {
+        Err(error)
+            if error.class() == Class::Usage
+                && error.to_string().starts_with(project::UNREADABLE) =>
+        {
             let mut cargo = request.cargo();
             cargo.arg(command).args(&arguments);
             let code = crate::console::pass(cargo)?;
