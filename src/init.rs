@@ -4,7 +4,7 @@
 
 use crate::error::{Class, Context, Error, Result};
 use crate::pack::cargo;
-use crate::scratch::Scratch;
+use crate::scratch;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use toml_edit::{value, Array, DocumentMut, Item, Table};
@@ -138,7 +138,7 @@ fn extend(file: &Path, done: &mut Vec<Done>, change: fn(&mut DocumentMut) -> boo
         done.push(Done::Kept(file.to_owned()));
         return Ok(());
     }
-    replace(file, &document.to_string())?;
+    scratch::replace(file, document.to_string().as_bytes())?;
     done.push(Done::Extended(file.to_owned()));
     Ok(())
 }
@@ -148,14 +148,7 @@ fn write(file: &Path, text: &str, done: &mut Vec<Done>) -> Result<()> {
         done.push(Done::Kept(file.to_owned()));
         return Ok(());
     }
-    replace(file, text)?;
+    scratch::replace(file, text.as_bytes())?;
     done.push(Done::Written(file.to_owned()));
     Ok(())
-}
-
-fn replace(file: &Path, text: &str) -> Result<()> {
-    let scratch = Scratch::beside(file)?;
-    let new = scratch.path().join("new");
-    std::fs::write(&new, text).at("write", &new)?;
-    std::fs::rename(&new, file).at("write", file)
 }

@@ -63,7 +63,7 @@ use crate::artifact::{self, Artifact, Module};
 use crate::embed;
 use crate::error::{Class, Context, Error, Result};
 use crate::manifest::{self, is_choice, Capabilities, Manifest, Set, ASSERTIONS};
-use crate::scratch::Scratch;
+use crate::scratch::{self, Scratch};
 use crate::store::cache;
 use batch::{Builder, Request};
 use cache::Cache;
@@ -221,7 +221,7 @@ fn written(packed: Packed, out: &Path, start: Instant) -> Result<Outcome> {
     let shim = out.join(embed::name(&artifact));
     let file = out.join(format!("{}.precast", embed::name(&artifact)));
     embed::write_dir(&embed::embed(&artifact)?, &shim)?;
-    replace(&file, &bytes)?;
+    scratch::replace(&file, &bytes)?;
     Ok(Outcome {
         artifact: file,
         shim,
@@ -506,14 +506,6 @@ fn load(mut files: Files, lockfile: &str) -> Result<Made> {
         cached: true,
         notes: serde_json::from_slice(&notes).context("damaged notes")?,
     })
-}
-
-/// Writes a file in one step.
-fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
-    let scratch = Scratch::beside(file)?;
-    let new = scratch.path().join("new");
-    std::fs::write(&new, bytes).at("write", &new)?;
-    std::fs::rename(&new, file).at("write", file)
 }
 
 impl Features {
