@@ -21,7 +21,7 @@ pub mod vendor;
 use crate::error::Result;
 use crate::pack::{Report, Variables};
 use crate::store::{cache, Key, Store};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use choice::Choice;
@@ -82,20 +82,12 @@ pub fn stored(graph: &Graph, store: &Store) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// After cargo has finished: what was missing is packed while nobody waits.
-pub fn finish(plan: &Plan, store: &Store) -> Result<()> {
+/// After cargo has finished: what was missing is packed while nobody waits. With `after`, a file that cargo
+/// has locked, that begins when cargo lets go of it.
+pub fn finish(plan: &Plan, after: Option<&Path>, store: &Store) -> Result<()> {
     if plan.missing == Missing::Later && !plan.wanted.is_empty() {
         later::add(&plan.wanted, &plan.project(), store)?;
-        later::start(store, None)?;
-    }
-    Ok(())
-}
-
-/// The same where this process becomes cargo: packing begins when cargo lets go of the target directory.
-pub fn finish_after(plan: &Plan, store: &Store) -> Result<()> {
-    if plan.missing == Missing::Later && !plan.wanted.is_empty() {
-        later::add(&plan.wanted, &plan.project(), store)?;
-        later::start(store, plan.lock().as_deref())?;
+        later::start(store, after)?;
     }
     Ok(())
 }

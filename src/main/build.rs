@@ -73,12 +73,12 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
     cargo.arg(command).args(&arguments);
     // What is sent to this process is meant for the program that runs: as natively, it takes its place.
     if command == "run" {
-        project::finish_after(&plan, &store)?;
+        project::finish(&plan, plan.lock().as_deref(), &store)?;
         return crate::console::replace(cargo);
     }
     let n_kept = store.n_kept();
     let code = crate::console::pass(cargo)?;
-    project::finish(&plan, &store)?;
+    project::finish(&plan, None, &store)?;
     if store.n_kept() > n_kept {
         store.clean(precast::store::limit(None)?)?;
     }

@@ -19,7 +19,7 @@ pub(crate) fn on(options: &Options, console: &Console) -> Result<()> {
     let store = Store::open(None)?;
     switch::on(&request, &store)?;
     let plan = Plan::for_all(&request, &store)?;
-    project::finish(&plan, &store)?;
+    project::finish(&plan, None, &store)?;
     console.clear();
     project::summary(&plan.macros).iter().for_each(|line| console.summary(line));
     if std::env::var_os("RUSTC_WRAPPER").is_some() {

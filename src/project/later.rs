@@ -4,7 +4,7 @@
 //! job leaves the queue when it has been worked on, whatever came of it: the next build that misses its
 //! macros puts them there again.
 
-use super::lazy::ahead;
+use super::lazy::{ahead, is_own};
 use super::outcome::{first_lines, Outcome};
 use super::plan;
 use crate::artifact;
@@ -50,19 +50,8 @@ const PACKING: &str = "packing";
 const PROGRESS: &str = "progress.json";
 const FAILURE: &str = "failure.json";
 
-/// Variables of a running cargo that mean nothing to another one.
-const OF_CARGO: [&str; 10] = [
-    "CARGO_PKG_",
-    "CARGO_MANIFEST_",
-    "CARGO_CRATE_NAME",
-    "CARGO_BIN_",
-    "CARGO_PRIMARY_PACKAGE",
-    "CARGO_MAKEFLAGS",
-    "MAKEFLAGS",
-    "MFLAGS",
-    "OUT_DIR",
-    "PRECAST_PLAN",
-];
+/// Variables of a running cargo that mean nothing to another one, besides those of a crate.
+const OF_CARGO: [&str; 4] = ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS", "PRECAST_PLAN"];
 
 #[derive(Serialize, Deserialize)]
 struct Job {
@@ -130,7 +119,7 @@ pub fn start(store: &Store, after: Option<&Path>) -> Result<()> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if OF_CARGO.iter().any(|start| text.starts_with(start)) {
+            if is_own(&text) || OF_CARGO.contains(&&*text) {
                 command.env_remove(&name);
             }
         }

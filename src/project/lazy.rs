@@ -22,7 +22,7 @@ use crate::pack::batch::{Locked, Wanted};
 use crate::pack::stage;
 use crate::store::{Key, Shim, Store};
 use invocation::Invocation;
-pub use library::VARIABLE;
+pub use library::{is_own, VARIABLE};
 use record::{Command, Record};
 pub use rustdoc::VARIABLE as REAL_RUSTDOC;
 use std::ffi::{OsStr, OsString};

@@ -137,13 +137,12 @@ impl Plan {
 
     /// The same for a workspace on which [`super::switch::on`] was called.
     pub fn for_all(request: &Request, store: &Store) -> Result<Plan> {
-        let root = super::switch::root(request)?;
         let plan = Plan::lasting(request, &Options::default(), store)?;
         plan.sweep();
         for target in &plan.targets {
             super::switch::keep(&plan, target, store);
         }
-        Ok(Plan { root, ..plan })
+        Ok(plan)
     }
 
     /// Some packages may not be precompiled that another plan precompiles.
@@ -334,13 +333,15 @@ impl Plan {
     }
 }
 
+/// The folders in a folder.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
 /// Locks the target directory as cargo does when it builds. None if somebody builds in it.
 fn locks(target: &Path) -> Option<Vec<File>> {
-    let below = |folder: &Path| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect()
-    };
-    let folders = below(target).into_iter().filter(|path| path.is_dir());
+    let folders = below(target).into_iter();
     let folders: Vec<PathBuf> =
         folders.flat_map(|folder| below(&folder).into_iter().chain([folder])).collect();
     let files = folders.iter().flat_map(|folder| LOCKS.map(|name| folder.join(name)));
@@ -355,10 +356,6 @@ fn locks(target: &Path) -> Option<Vec<File>> {
 
 /// Directories of a target directory in which libraries lie.
 fn folders(target: &Path) -> Vec<PathBuf> {
-    let below = |folder: &Path| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
-    };
     let mut found = Vec::new();
     for folder in below(target) {
         let nested = below(&folder);

@@ -246,7 +246,7 @@ fn of_script() -> Vec<String> {
     said.iter().flat_map(|said| said.lines()).filter_map(set).collect()
 }
 
-fn is_own(name: &str) -> bool {
+pub fn is_own(name: &str) -> bool {
     OWN.iter().any(|start| name.starts_with(start))
 }
 
