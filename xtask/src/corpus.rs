@@ -23,7 +23,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Mutex;
 use std::time::Instant;
-use work::Side;
+pub use work::Side;
 
 #[derive(Default)]
 struct Options {

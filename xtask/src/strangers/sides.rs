@@ -5,6 +5,7 @@ use super::package::{manifest, Package, RESOLVER};
 use super::sources::{copy, Source};
 use crate::corpus::compare::{canonical, shown};
 use crate::corpus::record::{self, Record};
+pub use crate::corpus::Side;
 use crate::run::{cargo, clear, read, scratch, write, Result};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,21 +20,6 @@ const TOO_LONG: &str = "it takes too long to build";
 const PROGRAM_SECONDS: u64 = 20;
 /// Of each source that compiles.
 const MUTANTS: usize = 3;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    Native,
-    Shim,
-}
-
-impl Side {
-    pub fn name(self) -> &'static str {
-        match self {
-            Side::Native => "native",
-            Side::Shim => "shim",
-        }
-    }
-}
 
 pub struct Sides<'a> {
     package: &'a Package,
