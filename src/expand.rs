@@ -78,13 +78,13 @@ pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) ->
         Call::Bang { tokens: input, .. } => (tokens("the input", input)?, None),
     };
     let mut machine = machine(&artifact)?;
-    let result = machine.expand(&item.function, first, second);
+    let result = machine.expand(&item.function, first.into(), second.map(Into::into));
     let package = &artifact.manifest.package;
     let package = format!("{} {}", package.name, package.version);
     let output = result.map_err(|failure| failed(&package, item, failure, denied(&machine)))?;
     let trace = trace(&machine, &artifact.manifest.capabilities.env);
     let denied = denied(&machine);
-    Ok(Expansion { text: format(output.stream), trace, denied })
+    Ok(Expansion { text: format(output.stream.into()), trace, denied })
 }
 
 fn trace(machine: &Machine, granted: &[String]) -> Trace {

@@ -18,6 +18,7 @@ pub mod publish;
 pub mod scratch;
 pub mod store;
 pub mod text;
+pub mod tokens;
 pub mod verify;
 
 /// The library has every part of the runtime; a shim has those that its module can use.

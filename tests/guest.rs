@@ -9,7 +9,7 @@ mod graph;
 use precast::artifact::{self, Artifact};
 use precast::runtime::instance::Limits;
 use precast::runtime::{Grants, Machine};
-use proc_macro2::TokenStream;
+use precast::tokens::TokenStream;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

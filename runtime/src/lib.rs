@@ -105,8 +105,10 @@ part! {
 }
 part! {
     spans {
-        #[cfg_attr(not(proc_macro), path = "../../src/expand/spans.rs")]
+        #[cfg(proc_macro)]
         mod spans;
+        #[cfg(not(proc_macro))]
+        use super::tokens as spans;
     }
     {
     }
@@ -115,11 +117,11 @@ part! {
 #[cfg(all(precast_nightly, proc_macro))]
 mod unstable;
 
-/// Tokens: the compiler's in a shim, proc-macro2's in the library.
+/// Tokens: the compiler's in a shim, the library's own elsewhere.
 #[cfg(proc_macro)]
 extern crate proc_macro as api;
 #[cfg(not(proc_macro))]
-extern crate proc_macro2 as api;
+use super::tokens as api;
 
 use std::any::Any;
 use std::env;
