@@ -3,10 +3,10 @@
 use super::invocation::Invocation;
 use super::record::{self, Command, Record};
 use super::{compile, Context};
-use crate::error::{Class, Context as _, Error, Result};
-use crate::pack::batch::Locked;
-use crate::pack::wrapper::escaped;
-use crate::scratch::{self, Scratch};
+use crate::base::error::{Class, Context as _, Error, Result};
+use crate::base::scratch::{self, Scratch};
+use crate::cache::Locked;
+use crate::pack::compile::wrapper::escaped;
 use fs4::FileExt;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ const WRAPPER: &str = "RUSTC_WRAPPER";
 /// Names a program that runs in our place where documentation is made. Nothing is put off for it.
 pub const RUSTDOC: &str = "RUSTDOC";
 
-/// Files for what a build script said, beside its `out`, in older and newer layouts of a target directory.
+/// Tree for what a build script said, beside its `out`, in older and newer layouts of a target directory.
 const SAID: [&str; 2] = ["output", "run/stdout"];
 
 /// Variables of cargo's for the crate that is compiled; all others are the same for every crate.

@@ -5,9 +5,9 @@
 //! a mark in the place of that directory, so that both can be moved.
 
 use super::invocation::Invocation;
-use crate::error::{Class, Error, Result};
-use crate::pack::batch::{Locked, Wanted};
-use crate::scratch;
+use crate::base::error::{Class, Error, Result};
+use crate::base::scratch;
+use crate::cache::{Locked, Wanted};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub struct Record {
     version: u32,
     pub package: Locked,
     pub is_macro: bool,
-    /// Files of the libraries that it uses.
+    /// Tree of the libraries that it uses.
     externs: Vec<String>,
     /// How to compile it, if that was put off.
     pub command: Option<Command>,
