@@ -36,7 +36,7 @@ pub const VARIABLE: &str = "PRECAST_PLAN";
 /// Starts of names of variables that cargo, rustc or we read.
 const VARIABLES: [&str; 4] = ["CARGO", "RUST", "PRECAST", "CI"];
 
-/// Tree that cargo locks while it builds, in the directory of a profile.
+/// Files that cargo locks while it builds, in the directory of a profile.
 const LOCKS: [&str; 2] = [".cargo-lock", ".cargo-build-lock"];
 
 /// What the user says of all macros of a build.
@@ -85,7 +85,7 @@ pub struct Plan {
     environment: Environment,
     /// Directories in which cargo builds.
     targets: Vec<PathBuf>,
-    /// Tree that the plan was made of.
+    /// Files that the plan was made of.
     stamps: BTreeMap<PathBuf, Option<String>>,
 }
 
@@ -217,7 +217,7 @@ impl Plan {
             Err(_) => false,
         };
         let is_same = |(name, value): (&String, &Option<String>)| variables.value(name) == *value;
-        // Tree in directories have no stamps: there may be many.
+        // Files in directories have no stamps: there may be many.
         !self.options.members
             && self.stamps.iter().all(|(file, found)| program::mark(file) == *found)
             && self.environment.iter().all(is_same)

@@ -93,7 +93,7 @@ fn inherit_package(document: &mut DocumentMut, shared: Option<&Item>) -> Result<
         if package.get(&key).is_some_and(inherits) {
             let found = shared.and_then(|shared| shared.get("package")?.get(&key));
             let found = found.ok_or_else(|| missing(&format!("package.{key}")))?;
-            // Tree of the workspace lie elsewhere.
+            // Files of the workspace lie elsewhere.
             match key.as_str() {
                 "readme" | "license-file" => drop(package.remove(&key)),
                 _ => drop(package.insert(&key, found.clone())),

@@ -28,7 +28,7 @@ const WRAPPER: &str = "RUSTC_WRAPPER";
 /// Names a program that runs in our place where documentation is made. Nothing is put off for it.
 pub const RUSTDOC: &str = "RUSTDOC";
 
-/// Tree for what a build script said, beside its `out`, in older and newer layouts of a target directory.
+/// Files for what a build script said, beside its `out`, in older and newer layouts of a target directory.
 const SAID: [&str; 2] = ["output", "run/stdout"];
 
 /// Variables of cargo's for the crate that is compiled; all others are the same for every crate.
