@@ -400,6 +400,12 @@ impl Module {
         }
     }
 
+    /// The machine that is kept, if there is one. The next expansion makes another.
+    #[cfg(not(proc_macro))]
+    pub fn take(&self) -> Option<Box<Machine>> {
+        self.replace(None)
+    }
+
     /// `Err`: a message for the call site. A panic of the macro goes on as one.
     fn expand(
         &self,

@@ -10,6 +10,7 @@ mod inspect;
 mod pack;
 mod policy;
 mod publish;
+mod serve;
 mod status;
 mod store;
 mod switch;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     precast::pack::compile::wrapper::run();
     precast::project::later::run();
     precast::project::lazy::run();
+    precast::serve::run();
     let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(code) => return code,
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Command::Init(options) => init::run(options, &console),
         Command::Off(options) => switch::off(options, &console),
         Command::Status(options) => status::run(options, &console),
+        Command::Serve(options) => serve::run(options, &console),
         passed => {
             let (name, arguments) = passed.passed().expect("all others are above");
             return match build::run(&name, arguments, &console) {
