@@ -3,6 +3,8 @@
 
 #[path = "guest/behaviour.rs"]
 mod behaviour;
+#[path = "guest/editor.rs"]
+mod editor;
 #[path = "guest/graph.rs"]
 mod graph;
 
@@ -45,7 +47,7 @@ fn dylib(root: &Path, out: &Path, arguments: &[&str]) {
     let mut rustc = rustc();
     rustc.args(["--edition", "2021", "--crate-type", "proc-macro"]);
     rustc.args(["--crate-name", "guest_api"]).arg(root);
-    rustc.args(arguments);
+    rustc.args(arguments).arg("--emit=dep-info,link");
     let output = rustc.arg("--out-dir").arg(out).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -8,6 +8,8 @@ mod commands;
 #[cfg(unix)]
 #[path = "project/compiled.rs"]
 mod compiled;
+#[path = "project/editor.rs"]
+mod editor;
 #[path = "project/fixture.rs"]
 mod fixture;
 #[path = "project/fuzz.rs"]

@@ -8,11 +8,11 @@ mod message;
 mod tree;
 
 use super::macros::{Expanded, Macros, Surroundings, Use};
-use crate::artifact::manifest::Kind;
+use crate::artifact::manifest::{Kind, Macro};
 use crate::base::error::Error;
 use crate::tokens::{answer, Questions, Sites, TokenStream};
 use channel::Channel;
-use message::{Expand, Extended, Message, Request, Response, Settings, SpanMode};
+use message::{Expand, Extended, MacroKind, Message, Request, Response, Settings, SpanMode};
 use std::cell::RefCell;
 use std::io::{self, BufRead, Write};
 use std::rc::Rc;
@@ -82,20 +82,14 @@ pub(super) fn serve(
     }
 }
 
-fn list(
-    macros: crate::Result<&[crate::artifact::manifest::Macro]>,
-) -> Result<Vec<(String, String)>, String> {
+fn list(macros: crate::Result<&[Macro]>) -> Result<Vec<(String, MacroKind)>, String> {
     let kind = |kind| match kind {
-        Kind::Derive => "CustomDerive",
-        Kind::Attribute => "Attr",
-        Kind::Bang => "FuncLike",
+        Kind::Derive => MacroKind::CustomDerive,
+        Kind::Attribute => MacroKind::Attr,
+        Kind::Bang => MacroKind::FuncLike,
     };
-    match macros {
-        Ok(macros) => {
-            Ok(macros.iter().map(|item| (item.name.clone(), kind(item.kind).to_owned())).collect())
-        }
-        Err(error) => Err(told(&error)),
-    }
+    let macros = macros.map_err(|error| told(&error))?;
+    Ok(macros.iter().map(|item| (item.name.clone(), kind(item.kind))).collect())
 }
 
 fn told(error: &Error) -> String {
@@ -118,14 +112,12 @@ fn expand(
     let spans = &task.has_global_spans;
     let call_site = table.place(spans.call_site as u32)?;
     let sites = Sites { call_site, mixed_site: table.place(spans.mixed_site as u32)?, questions };
-    let body = task.macro_body.read(&table)?;
-    let attributes = task.attributes.map(|tree| tree.read(&table)).transpose()?;
-    // The interface takes the arguments of an attribute first.
-    let (input, item) = match attributes {
-        Some(arguments) => (arguments, Some(body)),
-        None => (body, None),
+    let used = Use {
+        kind: None,
+        name: &task.macro_name,
+        input: task.macro_body.read(&table)?,
+        arguments: task.attributes.map(|tree| tree.read(&table)).transpose()?,
     };
-    let used = Use { kind: None, name: &task.macro_name, input, item };
     let place = Surroundings { variables: task.env, directory: task.current_dir.map(Into::into) };
     let expanded: crate::Result<Expanded> =
         answer(sites, || macros.expand(&task.lib, used, &place));

@@ -52,11 +52,13 @@ pub struct Surroundings {
 
 /// One use of a macro.
 pub struct Use<'a> {
-    /// None: whatever has the name, an attribute if there is an item.
+    /// None: whatever has the name, an attribute rather if there are arguments.
     pub kind: Option<Kind>,
     pub name: &'a str,
+    /// The item, or the tokens of a function-like macro.
     pub input: TokenStream,
-    pub item: Option<TokenStream>,
+    /// Of an attribute; none are as good as no tokens.
+    pub arguments: Option<TokenStream>,
 }
 
 /// How an expansion ended: with tokens, or the text of a panic.
@@ -71,9 +73,9 @@ impl Macros {
 
     pub fn expand(&mut self, path: &Path, used: Use<'_>, place: &Surroundings) -> Result<Expanded> {
         let library = self.library(path)?;
-        let item = library.find(used.kind, used.name, used.item.is_some())?.clone();
+        let item = library.find(used.kind, used.name, used.arguments.is_some())?.clone();
         let instance = library.instance(place);
-        Ok(place.inside(|| instance.expand(&item, used.input, used.item)))
+        Ok(place.inside(|| instance.expand(&item, used.input, used.arguments)))
     }
 
     /// In an instance of its own, of which `look` is shown what it asked the machine for.
@@ -85,10 +87,10 @@ impl Macros {
         look: impl FnOnce(&Machine, &Grants) -> T,
     ) -> Result<(Expanded, Option<T>)> {
         let library = self.library(path)?;
-        let item = library.find(used.kind, used.name, used.item.is_some())?.clone();
+        let item = library.find(used.kind, used.name, used.arguments.is_some())?.clone();
         let instance = library.new_instance(place);
         Ok(place.inside(|| {
-            let expanded = instance.expand(&item, used.input, used.item);
+            let expanded = instance.expand(&item, used.input, used.arguments);
             let machine = instance.module.take();
             (expanded, machine.map(|machine| look(&machine, library.grants)))
         }))
@@ -143,9 +145,9 @@ impl Macros {
 }
 
 impl Library {
-    fn find(&self, kind: Option<Kind>, name: &str, has_item: bool) -> Result<&Macro> {
+    fn find(&self, kind: Option<Kind>, name: &str, has_arguments: bool) -> Result<&Macro> {
         let mut named: Vec<&Macro> = self.macros.iter().filter(|item| item.name == name).collect();
-        named.sort_by_key(|item| (item.kind == Kind::Attribute) != has_item);
+        named.sort_by_key(|item| (item.kind == Kind::Attribute) != has_arguments);
         let fits = |item: &&&Macro| kind.is_none_or(|kind| item.kind == kind);
         named.iter().find(fits).copied().ok_or_else(|| {
             let names: Vec<&str> = self.macros.iter().map(|item| item.name.as_str()).collect();
@@ -176,12 +178,12 @@ impl Library {
 }
 
 impl Instance {
-    fn expand(&self, item: &Macro, input: TokenStream, second: Option<TokenStream>) -> Expanded {
+    fn expand(&self, item: &Macro, input: TokenStream, arguments: Option<TokenStream>) -> Expanded {
         let (module, function) = (&self.module, item.function.as_str());
         let expanded = catch_unwind(AssertUnwindSafe(|| match item.kind {
             Kind::Derive => module.derive(function, input),
             Kind::Bang => module.bang(function, input),
-            Kind::Attribute => module.attribute(function, input, second.unwrap_or_default()),
+            Kind::Attribute => module.attribute(function, arguments.unwrap_or_default(), input),
         }));
         expanded.map_err(|payload| message(&*payload))
     }

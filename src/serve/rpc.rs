@@ -190,11 +190,12 @@ fn expand(macros: &mut Macros, params: ExpandParams) -> Result<Expansion> {
     let input = Text::read("input", &params.input)?;
     let arguments = Text::read("arguments", &params.arguments)?;
     let texts = [&input, &arguments].map(|text| (text.name, text.file.clone()));
-    let (first, item) = match params.kind {
-        Kind::Attribute => (arguments.tokens, Some(input.tokens)),
-        _ => (input.tokens, None),
+    let used = Use {
+        kind: Some(params.kind),
+        name: &params.name,
+        input: input.tokens,
+        arguments: Some(arguments.tokens),
     };
-    let used = Use { kind: Some(params.kind), name: &params.name, input: first, item };
     let place = Surroundings {
         variables: params.environment.into_iter().collect(),
         directory: params.directory,

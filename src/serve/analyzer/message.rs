@@ -23,12 +23,18 @@ pub enum Request {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Response {
-    /// Names and kinds.
-    ListMacros(Result<Vec<(String, String)>, String>),
+    ListMacros(Result<Vec<(String, MacroKind)>, String>),
     ExpandMacro(Result<Flat, String>),
     ApiVersionCheck(u32),
     SetConfig(Settings),
     ExpandMacroExtended(Result<Extended, String>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MacroKind {
+    CustomDerive,
+    Attr,
+    FuncLike,
 }
 
 /// What the server asks while it expands.
