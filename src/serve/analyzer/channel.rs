@@ -116,3 +116,85 @@ impl Questions for Channel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    #[derive(Clone, Default)]
+    struct Sent(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Sent {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const PLACE: Place = Place { file: 0x0780_0002, item: 3, start: 4, end: 5, context: 6 };
+
+    /// Asks what is answered so; what was asked.
+    fn check<T>(answer: Answer, ask: impl FnOnce(&mut Channel) -> T) -> (T, String) {
+        let answer = postcard::to_stdvec_cobs(&Message::SubResponse(answer)).unwrap();
+        let sent = Sent::default();
+        let input = Box::new(io::Cursor::new(answer));
+        let result = ask(&mut Channel::new(Format::Postcard, input, Box::new(sent.clone())));
+        let mut asked = sent.0.take();
+        let asked: Message = postcard::from_bytes_cobs(&mut asked).unwrap();
+        (result, format!("{asked:?}"))
+    }
+
+    #[test]
+    fn questions() {
+        let (lines, asked) = check(Answer::LineColumnResult { line: 7, column: 8 }, |channel| {
+            channel.line_column(PLACE)
+        });
+        assert_eq!(lines, Ok((7, 8)));
+        let question = "SubRequest(LineColumn { file_id: 125829122, ast_id: 3, offset: 4 })";
+        assert_eq!(asked, question);
+        // Without the edition.
+        let (name, asked) =
+            check(Answer::FilePathResult { name: "a.rs".into() }, |channel| channel.file(PLACE));
+        assert_eq!(
+            (name, asked.as_str()),
+            (Ok("a.rs".into()), "SubRequest(FilePath { file_id: 2 })")
+        );
+        let text = Answer::SourceTextResult { text: Some("x".into()) };
+        let (text, asked) = check(text, |channel| channel.source_text(PLACE));
+        assert_eq!(text, Ok(Some("x".into())));
+        assert!(asked.contains("start: 4, end: 5"), "{asked}");
+    }
+
+    #[test]
+    fn no_answer_is_an_error() {
+        let cancelled = Answer::Cancel { reason: "of no use".into() };
+        assert_eq!(check(cancelled, |channel| channel.file(PLACE)).0, Err("of no use".into()));
+        let other = Answer::SourceTextResult { text: None };
+        assert_eq!(check(other, |channel| channel.file(PLACE)).0, Err(unfit()));
+        let sent = Box::new(Sent::default());
+        let mut closed = Channel::new(Format::Postcard, Box::new(io::empty()), sent);
+        assert!(closed.local_file(PLACE).is_err());
+    }
+
+    #[test]
+    fn what_is_no_message_is_an_error() {
+        for (format, bytes) in [
+            (Format::Json, "{\"No\":1}\n"),
+            (Format::Json, "{\"ApiVersionCheck\":{}}"),
+            (Format::Postcard, "\u{2}\u{9}\0"),
+        ] {
+            let input = Box::new(io::Cursor::new(bytes.as_bytes().to_vec()));
+            let mut channel = Channel::new(format, input, Box::new(Sent::default()));
+            assert!(channel.read().is_err(), "{bytes:?}");
+        }
+        let input = Box::new(io::Cursor::new(b"printed\n{\"ApiVersionCheck\":{}}\n".to_vec()));
+        let mut channel = Channel::new(Format::Json, input, Box::new(Sent::default()));
+        assert!(matches!(channel.read(), Ok(Some(Message::Request(Request::ApiVersionCheck {})))));
+        assert!(matches!(channel.read(), Ok(None)));
+    }
+}
