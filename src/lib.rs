@@ -13,6 +13,7 @@ pub mod lower;
 pub mod pack;
 pub mod policy;
 pub mod project;
+pub mod report;
 pub mod serve;
 pub mod tokens;
 pub mod verify;

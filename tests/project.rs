@@ -19,6 +19,8 @@ mod fuzz;
 mod known;
 #[path = "project/lazy.rs"]
 mod lazy;
+#[path = "project/report.rs"]
+mod report;
 #[path = "project/refuse.rs"]
 mod refuse;
 #[path = "project/store.rs"]

@@ -10,6 +10,7 @@ mod inspect;
 mod pack;
 mod policy;
 mod publish;
+mod report;
 mod serve;
 mod status;
 mod store;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Init(options) => init::run(options, &console),
         Command::Off(options) => switch::off(options, &console),
         Command::Status(options) => status::run(options, &console),
+        Command::Report(options) => report::run(options, &console),
         Command::Serve(options) => serve::run(options, &console),
         passed => {
             let (name, arguments) = passed.passed().expect("all others are above");
