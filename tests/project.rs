@@ -19,10 +19,10 @@ mod fuzz;
 mod known;
 #[path = "project/lazy.rs"]
 mod lazy;
-#[path = "project/report.rs"]
-mod report;
 #[path = "project/refuse.rs"]
 mod refuse;
+#[path = "project/report.rs"]
+mod report;
 #[path = "project/store.rs"]
 mod store;
 #[path = "project/switch.rs"]

@@ -54,7 +54,10 @@ fn numbers_are_those_of_the_build() {
         let seconds = sum(&report["macros"], "seconds");
         assert_eq!(card(&page_text, "in these macros"), format!("{seconds:.3} s"));
         let largest = &report["largest"][0];
-        assert_eq!((&largest["used_in"], &largest["file"]), (&"app".into(), &"app/src/main.rs".into()));
+        assert_eq!(
+            (&largest["used_in"], &largest["file"]),
+            (&"app".into(), &"app/src/main.rs".into())
+        );
         assert!(largest["line"].as_u64() >= Some(2), "{largest}");
         assert!(table.contains(": 4 expansions in "), "{table}");
         // A crate that is fresh is still told of, and one that is compiled again once.
