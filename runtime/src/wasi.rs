@@ -45,11 +45,17 @@ part! {
         use self::files::Files;
     }
     {
-        pub struct Files;
+        pub struct Files {
+            #[cfg(precast_track)]
+            pub reads: Vec<std::path::PathBuf>,
+        }
 
         impl Files {
             fn new(_: &'static Grants, _: &Limits) -> Files {
-                Files
+                Files {
+                    #[cfg(precast_track)]
+                    reads: Vec::new(),
+                }
             }
 
             fn begin(&mut self) {}
