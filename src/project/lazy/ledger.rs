@@ -19,6 +19,8 @@ pub fn open(invocation: &Invocation) {
     use rustix::io::{fcntl_setfd, FdFlags};
     use std::os::fd::{AsRawFd, IntoRawFd};
 
+    // Another compiler's descriptor is none of this one's.
+    std::env::remove_var(DESCRIPTOR);
     let Some(folder) = std::env::var_os(VARIABLE) else { return };
     let folder = std::path::Path::new(&folder);
     let file = folder.join(invocation.stem() + ENDING);
