@@ -3,6 +3,7 @@
 //! The figures are those of the project's last build with a report: what shims have noted (`ledger`), which macros
 //! are precompiled, and, if both ways were measured, how long cargo took for each package (`timings`).
 
+mod content;
 mod ledger;
 mod measure;
 mod page;
@@ -13,10 +14,10 @@ mod timings;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::scratch;
 use crate::cache::Store;
-use crate::project::{Graph, Plan, Request, Treated};
-use serde::{Deserialize, Serialize};
+use crate::project::{Graph, Plan, Request};
 use std::path::{Path, PathBuf};
 
+pub use content::Report;
 pub use ledger::{Crate, Expansion, MacroUse};
 pub use measure::{measure, Measured, PackageTime, Side};
 pub use syn::Syn;
@@ -24,26 +25,6 @@ pub use syn::Syn;
 /// Raised when a field comes to mean something else.
 /// 1 (December 2026): the first.
 const VERSION: u32 = 1;
-
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Report {
-    version: u32,
-    /// Of the workspace's directory.
-    pub project: String,
-    /// Cargo's command.
-    pub command: String,
-    /// Each macro package and what was done with it.
-    pub packages: Vec<Treated>,
-    /// Longest first.
-    pub macros: Vec<MacroUse>,
-    /// Longest first.
-    pub crates: Vec<Crate>,
-    /// Those that made most tokens.
-    pub largest: Vec<Expansion>,
-    /// Each version of `syn` in the graph.
-    pub syn: Vec<Syn>,
-    pub measured: Option<Measured>,
-}
 
 /// The folder for all that reports need, in a target directory.
 pub fn folder(target: &Path) -> PathBuf {
@@ -115,13 +96,5 @@ impl Report {
     /// For people.
     pub fn table(&self) -> String {
         table::write(self)
-    }
-
-    fn seconds(&self) -> f64 {
-        self.crates.iter().map(|one| one.seconds).sum()
-    }
-
-    fn calls(&self) -> u64 {
-        self.crates.iter().map(|one| one.calls).sum()
     }
 }

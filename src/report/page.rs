@@ -1,7 +1,8 @@
 //! The report as one page of HTML: no script, nothing from elsewhere, light and dark as the reader likes it.
 
+use super::content::Report;
+use super::measure::{Measured, PackageTime};
 use super::table::told;
-use super::{Measured, Report};
 use crate::project::Outcome;
 use std::fmt::Write;
 
@@ -57,7 +58,7 @@ fn compared(measured: &Measured, out: &mut String) {
     *out += "<h2>Compile time by package</h2>\n<p>Both ways were measured: each build began with nothing. The time of a \
         package is that of all its units, which may run at the same time as others.</p>\n\
         <p><span class=\"key one\"></span>precast <span class=\"key two\"></span>without</p>\n";
-    let differs = |one: &&super::PackageTime| (one.native - one.precast).abs() >= 0.05;
+    let differs = |one: &&PackageTime| (one.native - one.precast).abs() >= 0.05;
     let bars = measured.packages.iter().filter(differs).take(N_BARS);
     let bars: Vec<(String, Vec<f64>)> =
         bars.map(|one| (one.package.clone(), vec![one.precast, one.native])).collect();

@@ -1,6 +1,6 @@
 //! The report for a terminal.
 
-use super::Report;
+use super::content::Report;
 use crate::base::text::counted;
 use crate::project::Outcome;
 use std::fmt::Write;

@@ -4,6 +4,7 @@
 //! up to May 2026; a later one falls back to JSON by itself.
 
 mod channel;
+mod format;
 mod message;
 mod tree;
 
@@ -12,6 +13,7 @@ use crate::artifact::manifest::{Kind, Macro};
 use crate::base::error::Error;
 use crate::tokens::{answer, Questions, Sites, TokenStream};
 use channel::Channel;
+pub use format::Format;
 use message::{Expand, Extended, MacroKind, Message, Request, Response, Settings, SpanMode};
 use std::cell::RefCell;
 use std::io::{self, BufRead, Write};
@@ -20,24 +22,6 @@ use tree::{Flat, Table};
 
 /// `HASHED_AST_ID`: literals and identifiers have their kinds with them.
 const VERSION: u32 = 6;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A line of JSON for each message.
-    Json,
-    /// Postcard, each message ended by a zero.
-    Postcard,
-}
-
-impl Format {
-    /// The names are rust-analyzer's.
-    pub const NAMES: [(&'static str, Format); 2] =
-        [("json-legacy", Format::Json), ("bidirectional-postcard-prototype", Format::Postcard)];
-
-    pub fn named(name: &str) -> Option<Format> {
-        Format::NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
-    }
-}
 
 /// Answers until the other side closes the channel.
 pub(super) fn serve(

@@ -1,6 +1,7 @@
 //! Tokens without others inside.
 
-use super::{LexError, Spacing, Span};
+use super::span::{self, Span};
+use proc_macro2::{LexError, Spacing};
 use std::ffi::CStr;
 use std::fmt::{self, Debug, Display};
 use std::rc::Rc;
@@ -172,7 +173,7 @@ impl FromStr for Literal {
 
     fn from_str(text: &str) -> Result<Literal, LexError> {
         let literal: proc_macro2::Literal = text.parse()?;
-        Ok(Literal::written(literal.to_string(), super::span::lexed(literal.span())))
+        Ok(Literal::written(literal.to_string(), span::lexed(literal.span())))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Messages as bytes, in both forms of the protocol.
 
+use super::format::Format;
 use super::message::{Answer, Message, Question, Request};
-use super::Format;
 use crate::tokens::{Place, Questions};
 use std::io::{self, BufRead, ErrorKind, Write};
 
