@@ -7,14 +7,15 @@ use super::invocation::Invocation;
 pub const VARIABLE: &str = "PRECAST_REPORT";
 
 /// Tells the shims which descriptor it is.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 const DESCRIPTOR: &str = "PRECAST_LEDGER";
 
 /// Ends the names of the files: what is before it is the crate's, as cargo knows it.
 pub const ENDING: &str = ".tsv";
 
-/// For the compiler that this process becomes, or starts. If it cannot be opened, nothing is noted.
-#[cfg(target_os = "linux")]
+/// For the compiler that this process becomes, or starts. If it cannot be opened, nothing is noted. Elsewhere the
+/// runtime writes to no other descriptors than a program's own.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub fn open(invocation: &Invocation) {
     use rustix::io::{fcntl_setfd, FdFlags};
     use std::os::fd::{AsRawFd, IntoRawFd};
@@ -33,5 +34,5 @@ pub fn open(invocation: &Invocation) {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 pub fn open(_: &Invocation) {}
