@@ -3,6 +3,7 @@
 //! Equal artifacts are equal bytes. Reading accepts exactly what writing makes: every other byte
 //! string is an error that names the member and the offset. Nothing here touches the machine.
 
+pub mod stamp;
 pub(crate) mod tree;
 
 use crate::error::{Class, Context, Error, Result};

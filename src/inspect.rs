@@ -242,6 +242,9 @@ impl fmt::Display for Facts {
         let source = match &package.source {
             Source::Registry { checksum } => format!("registry, sha256 {checksum}"),
             Source::Path { checksum } => format!("a directory, sha256 {checksum}"),
+            Source::Module { checksum } => {
+                format!("none: a module that was built elsewhere, sha256 {checksum}")
+            }
         };
         writeln!(f, "{} {} ({})", package.name, package.version, self.kind)?;
         line(f, "crate", &package.crate_name)?;
@@ -256,8 +259,12 @@ impl fmt::Display for Facts {
             toolchain.commit.as_deref().map_or(String::new(), |commit| format!(" ({commit})"));
         let llvm = toolchain.llvm.as_deref().map_or(String::new(), |llvm| format!(", LLVM {llvm}"));
         let Toolchain { rustc, linker, target, .. } = toolchain;
-        line(f, "toolchain", &format!("rustc {rustc}{commit}{llvm}, {linker}, {target}"))?;
-        line(f, "flags", &toolchain.flags.join(" "))?;
+        if toolchain.is_unknown() {
+            line(f, "toolchain", "unknown")?;
+        } else {
+            line(f, "toolchain", &format!("rustc {rustc}{commit}{llvm}, {linker}, {target}"))?;
+            line(f, "flags", &toolchain.flags.join(" "))?;
+        }
         let formats = &self.manifest;
         let formats = format!(
             "schema {}, token ABI {}, image {}",

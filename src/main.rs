@@ -20,6 +20,8 @@ mod pack;
 mod policy;
 #[path = "main/publish.rs"]
 mod publish;
+#[path = "main/stamp.rs"]
+mod stamp;
 #[path = "main/status.rs"]
 mod status;
 #[path = "main/store.rs"]
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Command::Verify(options) => verify::run(options, &console),
         Command::Inspect(options) => inspect::run(options, &console),
         Command::Expand(options) => expand::run(options, &console),
+        Command::Stamp(options) => stamp::run(options, &console),
         Command::On(options) => switch::on(options, &console),
         Command::Store(options) => store::run(options, &console),
         Command::Vendor(options) => vendor::run(options, &console),

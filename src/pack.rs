@@ -36,6 +36,7 @@ mod collect;
 mod environment;
 mod exact;
 mod exports;
+mod foreign;
 mod guest;
 mod imports;
 pub(crate) mod inherit;
@@ -54,6 +55,7 @@ pub(crate) mod toolchain;
 pub mod wrapper;
 
 pub use batch::{pack_wanted, Locked, Project, Wanted};
+pub use foreign::{pack_module, ModuleOptions};
 pub(crate) use cargo::compile as run_rustc;
 pub(crate) use collect::{ENVIRONMENT, READABLE};
 pub(crate) use environment::Variables;

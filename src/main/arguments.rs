@@ -1,7 +1,7 @@
 //! The command line's grammar and help.
 
 use crate::{
-    build, embed, expand, init, inspect, pack, publish, status, store, switch, vendor, verify,
+    build, embed, expand, init, inspect, pack, publish, stamp, status, store, switch, vendor, verify,
 };
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -48,6 +48,7 @@ pub(crate) enum Command {
     Verify(verify::Options),
     Inspect(inspect::Options),
     Expand(expand::Options),
+    Stamp(stamp::Options),
     /// `cargo build` with the macros precompiled
     Build(build::Options),
     /// `cargo check` with the macros precompiled
