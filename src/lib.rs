@@ -6,6 +6,7 @@ pub mod artifact;
 pub mod embed;
 pub mod error;
 pub mod expand;
+pub mod front;
 pub mod init;
 pub mod input;
 pub mod inspect;

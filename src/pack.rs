@@ -55,6 +55,7 @@ pub(crate) mod toolchain;
 pub mod wrapper;
 
 pub use batch::{pack_wanted, Locked, Project, Wanted};
+pub(crate) use foreign::of_module;
 pub use foreign::{pack_module, ModuleOptions};
 pub(crate) use cargo::compile as run_rustc;
 pub(crate) use collect::{ENVIRONMENT, READABLE};

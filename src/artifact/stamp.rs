@@ -161,7 +161,10 @@ struct Found {
 
 impl Found {
     fn read(wasm: &[u8]) -> Result<Found> {
-        Validator::new().validate_all(wasm).class(Class::Verify, "the file is no valid module")?;
+        Validator::new()
+            .validate_all(wasm)
+            .class(Class::Verify, "the file is no valid module")
+            .map_err(|error| error.help("get it again, or build it again"))?;
         let mut found = Found::default();
         let (mut types, mut functions): (Vec<Signature>, Vec<u32>) = Default::default();
         let (mut exported, mut declared) = (Vec::new(), None);
