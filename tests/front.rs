@@ -55,7 +55,7 @@ fn three_kinds_from_three_files() {
 /// What every compiler does with a macro's library: an import is needed, a library of one's own is not.
 #[test]
 fn the_library_is_a_plain_one() {
-    let place = Place::new("plain");
+    let place = Place::alone("plain");
     place.write("main.rs", "use c::sum;\nfn main() { println!(\"{}\", sum!(1 2)); }\n");
     place.write("bare.rs", "fn main() { println!(\"{}\", sum!(1 2)); }\n");
     let output = place.rustc(&["--edition=2021", "--extern=c=macros.precast", "main.rs"]).output();
@@ -93,7 +93,7 @@ fn libraries_downstream() {
 #[cfg(unix)]
 #[test]
 fn compiled_once() {
-    let place = Place::new("once");
+    let place = Place::alone("once");
     place.script("rustc", "echo \"$@\" >> \"$0.log\"\nexec rustc \"$@\"\n");
     place.write("main.rs", "use c::sum;\nfn main() { println!(\"{}\", sum!(1 2)); }\n");
     let compile = |name: &str| {
@@ -326,7 +326,7 @@ fn a_makefile_of_ten_lines() {
     let make = || {
         let mut make = Command::new("make");
         make.current_dir(place.path("")).env("RUSTC", program());
-        make.env("PRECAST_CACHE_DIR", place.path("cache"));
+        make.env("PRECAST_CACHE_DIR", &place.cache);
         let output = make.output().unwrap();
         assert!(output.status.success(), "{}", both(&output));
         text(&output.stdout)
@@ -344,4 +344,46 @@ fn a_makefile_of_ten_lines() {
     place.pack("answers", "1.0.1", &["Answer"]);
     assert_eq!(n_compiled(&make()), 2, "and what links to it");
     assert_eq!(n_compiled(&make()), 0);
+}
+
+/// A library that has the macros, with the compiler alone and with cargo.
+#[test]
+fn a_facade() {
+    let place = Place::new("facade");
+    let mut cargo = Command::new(env!("CARGO_BIN_EXE_cargo-precast"));
+    cargo.current_dir(place.path("")).args(["embed", "--facade", "macros.precast", "-o", "vendor"]);
+    for _ in 0..2 {
+        let output = cargo.output().unwrap();
+        assert!(output.status.success(), "{}", both(&output));
+    }
+    place.write(
+        "main.rs",
+        "use macros::*;\n#[derive(Answer)]\n#[answer(3)]\nstruct S;\n#[named(f)]\nfn g() {}\n\
+         fn main() { f(); println!(\"{}\", S::ANSWER + sum!(1 2)); }\n",
+    );
+    let folder = "vendor/macros-1.0.0-facade";
+    for file in ["shim", "facade", "downstream"] {
+        let mut rustc = Command::new("rustc");
+        rustc.current_dir(place.path("")).arg(format!("@{folder}/{file}.args"));
+        if file == "downstream" {
+            rustc.args(["--edition=2021", "main.rs"]);
+        }
+        let output = rustc.output().unwrap();
+        assert!(output.status.success(), "{file}: {}", both(&output));
+    }
+    let output = Command::new(place.path("main")).output().unwrap();
+    assert_eq!(text(&output.stdout), "6\n");
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(place.path(folder)).args(["check", "--offline"]);
+    // The test's directory is below our own workspace.
+    let manifest = place.read(&format!("{folder}/Cargo.toml")) + "\n[workspace]\n";
+    place.write(&format!("{folder}/Cargo.toml"), &manifest);
+    let output = cargo.env("CARGO_TARGET_DIR", place.path("target")).output().unwrap();
+    assert!(output.status.success(), "{}", both(&output));
+    // What somebody else has written stays.
+    place.write(&format!("{folder}/src/lib.rs"), "//! Mine.\n");
+    let mut cargo = Command::new(env!("CARGO_BIN_EXE_cargo-precast"));
+    cargo.current_dir(place.path("")).args(["embed", "--facade", "macros.precast", "-o", "vendor"]);
+    assert!(!cargo.status().unwrap().success());
+    assert_eq!(place.read(&format!("{folder}/src/lib.rs")), "//! Mine.\n");
 }

@@ -1,4 +1,4 @@
-//! A folder of a test's own, with macros in every form, and a cache of its own.
+//! A folder of a test's own, with macros in every form.
 
 use precast::artifact::stamp;
 use precast::pack::{pack_module, ModuleOptions};
@@ -6,7 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-pub struct Place(PathBuf);
+pub struct Place {
+    folder: PathBuf,
+    pub cache: PathBuf,
+}
 
 impl Place {
     /// With `macros.wasm`, `macros.precast` and `macros-1.0.0/`.
@@ -14,14 +17,20 @@ impl Place {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("front").join(test);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
-        let place = Place(folder);
+        let place = Place { cache: folder.with_file_name("cache"), folder };
         fs::copy(module(), place.path("macros.wasm")).unwrap();
         place.pack("macros", "1.0.0", &["Answer", "named", "sum", "crash"]);
         place
     }
 
+    /// The same with a cache that no other test uses.
+    pub fn alone(test: &str) -> Place {
+        let place = Place::new(test);
+        Place { cache: place.path("cache"), ..place }
+    }
+
     pub fn path(&self, file: &str) -> PathBuf {
-        self.0.join(file)
+        self.folder.join(file)
     }
 
     pub fn write(&self, file: &str, text: &str) {
@@ -53,7 +62,7 @@ impl Place {
             license: Some("MIT".into()),
             ..ModuleOptions::default()
         };
-        let outcome = pack_module(&file, &options, &self.0).unwrap();
+        let outcome = pack_module(&file, &options, &self.folder).unwrap();
         fs::rename(outcome.artifact, self.path(&format!("{name}.precast"))).unwrap();
         fs::remove_file(file).unwrap();
     }
@@ -61,7 +70,7 @@ impl Place {
     /// Our compiler, in this folder.
     pub fn rustc(&self, words: &[&str]) -> Command {
         let mut rustc = Command::new(program());
-        rustc.current_dir(&self.0).args(words).env("PRECAST_CACHE_DIR", self.path("cache"));
+        rustc.current_dir(&self.folder).args(words).env("PRECAST_CACHE_DIR", &self.cache);
         for name in ["RUSTC", "RUSTFLAGS", "PRECAST_REAL_RUSTC"] {
             rustc.env_remove(name);
         }
@@ -70,7 +79,7 @@ impl Place {
 
     /// The compiled macros in the cache.
     pub fn libraries(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.path("cache/compiled")).unwrap().flatten();
+        let entries = fs::read_dir(self.cache.join("compiled")).unwrap().flatten();
         let folders = entries.map(|entry| entry.path().join("out")).filter(|path| path.is_dir());
         let files = folders.flat_map(|folder| fs::read_dir(folder).unwrap().flatten());
         files.map(|file| file.path()).collect()
@@ -78,7 +87,7 @@ impl Place {
 }
 
 fn module() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/foreign/macros.wasm")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/foreign/macros-c.wasm")
 }
 
 pub fn program() -> &'static str {
