@@ -1,0 +1,183 @@
+//! Tokens as text, as near to the source as can be: what was not changed is copied with its comments, and
+//! every token of the source stays on its line where that is not behind it already.
+
+use super::place::Place;
+use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
+
+/// The text of a file that `tokens` are now.
+pub fn print(tokens: TokenStream, source: &str, place: &Place) -> String {
+    let mut printer =
+        Printer { source, id: &place.id, out: String::new(), line: 1, end: Some(0), joint: true };
+    printer.stream(tokens);
+    // The comments at the end.
+    match printer.end {
+        Some(end) if is_blank(&source[end..]) => printer.write(&source[end..]),
+        _ => printer.write("\n"),
+    }
+    printer.out
+}
+
+struct Printer<'a> {
+    source: &'a str,
+    id: &'a str,
+    out: String,
+    line: usize,
+    /// Where in the source the last token ended, if it is from there.
+    end: Option<usize>,
+    /// The next token may not be set apart.
+    joint: bool,
+}
+
+impl Printer<'_> {
+    fn stream(&mut self, tokens: TokenStream) {
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            if let TokenTree::Punct(punct) = &token {
+                let comment = (punct.as_char() == '#').then(|| self.comment(punct.span())).flatten();
+                if let Some((start, end)) = comment {
+                    self.original(start, end, punct.span());
+                    // The rest of what the comment stands for.
+                    if matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == '!') {
+                        tokens.next();
+                    }
+                    tokens.next();
+                    continue;
+                }
+            }
+            self.token(token);
+        }
+    }
+
+    fn token(&mut self, token: TokenTree) {
+        match token {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Brace => ("{", "}"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::None => ("", ""),
+                };
+                let spans = (group.span_open(), group.span_close());
+                self.text(open, spans.0);
+                self.joint = matches!(group.delimiter(), Delimiter::Parenthesis | Delimiter::Bracket);
+                self.stream(group.stream());
+                self.joint = true;
+                self.text(close, spans.1);
+            }
+            TokenTree::Punct(punct) => {
+                self.text(&punct.as_char().to_string(), punct.span());
+                self.joint = punct.spacing() == Spacing::Joint;
+            }
+            TokenTree::Ident(ident) => self.text(&ident.to_string(), ident.span()),
+            TokenTree::Literal(literal) => self.text(&literal.to_string(), literal.span()),
+        }
+    }
+
+    /// The comment that a `#` stands for.
+    fn comment(&self, span: Span) -> Option<(usize, usize)> {
+        let range = self.range(span)?;
+        self.source[range.0..range.1].starts_with('/').then_some(range)
+    }
+
+    fn range(&self, span: Span) -> Option<(usize, usize)> {
+        let range = span.byte_range();
+        let is_here = span.file() == self.id && !range.is_empty() && range.end <= self.source.len();
+        is_here.then_some((range.start, range.end))
+    }
+
+    fn text(&mut self, text: &str, span: Span) {
+        if text.is_empty() {
+            return;
+        }
+        // A token that a macro made may have the span of another one.
+        match self.range(span).filter(|(start, end)| &self.source[*start..*end] == text) {
+            Some((start, end)) => self.original(start, end, span),
+            None => {
+                if !self.joint {
+                    self.write(" ");
+                }
+                self.end = None;
+                self.write(text);
+            }
+        }
+        self.joint = false;
+    }
+
+    fn original(&mut self, start: usize, end: usize, span: Span) {
+        let gap = self.end.filter(|last| *last <= start).map(|last| &self.source[last..start]);
+        match gap.filter(|gap| is_blank(gap)) {
+            Some(gap) => self.write(gap),
+            None => {
+                let line = span.start().line;
+                match line > self.line {
+                    true => self.write(&"\n".repeat(line - self.line)),
+                    false if !self.joint => self.write(" "),
+                    false => {}
+                }
+            }
+        }
+        self.write(&self.source[start..end]);
+        self.end = Some(end);
+        self.joint = false;
+    }
+
+    fn write(&mut self, text: &str) {
+        self.line += text.matches('\n').count();
+        self.out.push_str(text);
+    }
+}
+
+/// Nothing but white space and comments.
+fn is_blank(text: &str) -> bool {
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    if text.is_empty() {
+        return true;
+    }
+    if let Some(rest) = text.strip_prefix("//") {
+        return rest.split_once('\n').is_none_or(|(_, rest)| is_blank(rest));
+    }
+    let Some(mut rest) = text.strip_prefix("/*") else { return false };
+    let mut depth = 1;
+    while depth > 0 {
+        let (open, close) = (rest.find("/*"), rest.find("*/"));
+        match (open, close) {
+            (Some(open), Some(close)) if open < close => (depth, rest) = (depth + 1, &rest[open + 2..]),
+            (_, Some(close)) => (depth, rest) = (depth - 1, &rest[close + 2..]),
+            _ => return true,
+        }
+    }
+    is_blank(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(source: &str, change: impl Fn(Vec<TokenTree>) -> Vec<TokenTree>, expected: &str) {
+        let tokens: TokenStream = source.parse().unwrap();
+        let trees: Vec<TokenTree> = tokens.into_iter().collect();
+        let place = Place { file: "x.rs".into(), id: trees[0].span().file() };
+        let changed = change(trees).into_iter().collect();
+        assert_eq!(print(changed, source, &place), expected);
+    }
+
+    #[test]
+    fn unchanged_text_is_copied() {
+        let text = "// a\n/// doc\n#[x] /* b /* c */ */ fn f ( ) { a . b :: < c > ( ) ; } // d\n\n";
+        check(text, |trees| trees, text);
+    }
+
+    #[test]
+    fn lines_stay() {
+        // `b` and its line go, `x y` comes: what is behind stays where it was.
+        let text = "a\nb\nc { d\n }\ne // f\n";
+        let change = |mut trees: Vec<TokenTree>| {
+            trees.remove(1);
+            let made: TokenStream = "x<y>::z(1, 2)".parse().unwrap();
+            trees.splice(1..1, made);
+            trees
+        };
+        check(text, change, "a x < y > :: z (1 , 2)\n\nc { d\n }\ne // f\n");
+    }
+}
