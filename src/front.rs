@@ -11,9 +11,9 @@ mod linked;
 mod report;
 mod shim;
 
-use crate::error::{Context, Result};
-use crate::scratch;
-use crate::store::Cache;
+use crate::base::error::{Context, Result};
+use crate::base::scratch;
+use crate::cache::Cache;
 use arguments::{Arguments, Word};
 use compiler::Compiler;
 use shim::Library;

@@ -1,10 +1,10 @@
 //! Modules of any origin: what they declare, what is checked of them, what becomes of them.
 
+use precast::artifact::manifest::{decls, Macro, Source};
 use precast::artifact::stamp::{self, Edit};
 use precast::artifact::{self, Artifact};
-use precast::error::Class;
+use precast::base::error::Class;
 use precast::expand::{expand, Call};
-use precast::manifest::{decls, Macro, Source};
 use precast::pack::{pack_module, ModuleOptions};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,7 @@ fn a_macro_in_c() {
     let folder = folder("in-c");
     let artifact = packed(&in_c(), &folder);
     let manifest = &artifact.manifest;
-    let checksum = artifact::sha256(&in_c());
+    let checksum = precast::base::files::sha256(&in_c());
     assert_eq!(manifest.package.source, Source::Module { checksum });
     assert!(manifest.toolchain.is_unknown());
     let path = folder.join("in-c-1.0.0.precast");

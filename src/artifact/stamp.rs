@@ -3,9 +3,9 @@
 //! What is written is sealed: a second section, the last one, holds the hash of every byte before it.
 //! So a module that was damaged or changed after it was stamped is told from one that was not.
 
-use super::sha256;
-use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{decls, read_decls, Kind, Macro, DECLS_SECTION};
+use crate::artifact::manifest::{decls, read_decls, Kind, Macro, DECLS_SECTION};
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files::sha256;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -5,9 +5,9 @@
 //! macro's own library is. That, and how both are compiled, is in files of arguments for the compiler.
 
 use super::{original, MARK};
+use crate::artifact::manifest::{is_own, parts_of};
 use crate::artifact::{Artifact, Tree};
-use crate::error::{Class, Error, Result};
-use crate::manifest::{is_own, parts_of};
+use crate::base::error::{Class, Error, Result};
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! The compiler's command line, taken apart as far as macros need it.
 
-use crate::error::{Class, Error, Result};
-use crate::input::MANIFEST;
+use crate::base::error::{Class, Error, Result};
+use crate::embed::input::MANIFEST;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 

@@ -1,10 +1,10 @@
 //! The compiler that runs: which it is, what it is made of, and how it ends.
 
 use super::arguments::Arguments;
-use crate::error::{Class, Context, Error, Result};
-use crate::pack::program::capture;
-use crate::pack::toolchain;
-use crate::store::Cache;
+use crate::base::error::{Class, Context, Error, Result};
+use crate::cache::program::capture;
+use crate::cache::Cache;
+use crate::pack::compiler::toolchain;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};

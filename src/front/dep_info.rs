@@ -3,9 +3,9 @@
 
 use super::arguments::Arguments;
 use super::compiler::Compiler;
-use crate::error::{Context, Result};
+use crate::base::error::{Context, Result};
+use crate::base::scratch;
 use crate::pack::wrapper::escaped;
-use crate::scratch;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};

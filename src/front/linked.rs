@@ -3,7 +3,7 @@
 
 use super::arguments::Arguments;
 use super::shim;
-use crate::store::Cache;
+use crate::cache::Cache;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

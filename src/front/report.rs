@@ -1,6 +1,6 @@
 //! Errors of ours, in the form that was asked of the compiler.
 
-use crate::error::Error;
+use crate::base::error::Error;
 use serde_json::json;
 
 /// Tells an error as the compiler would.

@@ -3,16 +3,16 @@
 
 use super::arguments::Wanted;
 use super::compiler::{Compiler, Host};
-use crate::artifact::{self, Tree};
+use crate::artifact;
+use crate::artifact::manifest::{self, parts_of, Capabilities, Manifest};
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files::{self, hash_of, Tree};
+use crate::cache::entries::Lock;
+use crate::cache::kinds::{COMPILED as KIND, SHIM};
+use crate::cache::Cache;
 use crate::embed;
-use crate::error::{Class, Context, Error, Result};
-use crate::input::MANIFEST;
-use crate::manifest::{self, parts_of, Capabilities, Manifest};
-use crate::pack::stage::{self, hash_of};
+use crate::embed::input::MANIFEST;
 use crate::pack::{self, ModuleOptions};
-use crate::project::lazy::kept::KIND;
-use crate::store::cache::Lock;
-use crate::store::{Cache, SHIM};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use toml_edit::DocumentMut;
@@ -109,11 +109,11 @@ fn shim(wanted: &Wanted, cache: &Cache) -> Result<(Shim, Vec<PathBuf>)> {
     let Wanted { name, path } = wanted;
     if path.is_dir() {
         if !path.join(MANIFEST).is_file() {
-            return Err(crate::input::unknown(path));
+            return Err(crate::embed::input::unknown(path));
         }
         let files = ["Cargo.toml", "src/lib.rs", MANIFEST, "precast/image.bin"];
         let inputs = files.iter().map(|file| path.join(file)).filter(|file| file.is_file());
-        let id = stage::hash_of_files(&stage::read(path)?);
+        let id = files::hash_of_files(&files::read(path)?);
         let folder = path.canonicalize().at("find", path)?;
         return Ok((Shim::at(folder, id)?, inputs.collect()));
     }
@@ -125,7 +125,7 @@ fn shim(wanted: &Wanted, cache: &Cache) -> Result<(Shim, Vec<PathBuf>)> {
         let help = format!("write `--extern {name}={}`", path.display());
         return Err(Error::new(Class::Usage, message).help(help));
     }
-    let mut id = vec![embed::recipe().to_owned(), artifact::sha256(&bytes)];
+    let mut id = vec![embed::recipe().to_owned(), files::sha256(&bytes)];
     // A module does not say what it is called.
     id.extend(is_module.then(|| name.clone()));
     let id = format!("rustc-{}", &hash_of(&id)[..HASH_DIGITS]);
@@ -155,7 +155,7 @@ fn written(id: &str, cache: &Cache, make: impl FnOnce() -> Result<Tree>) -> Resu
         if !cache.has(SHIM, id) {
             let files = make()?;
             cache.put(SHIM, id, |entry| {
-                files.iter().try_for_each(|(path, body)| stage::put(&entry.join(path), body))
+                files.iter().try_for_each(|(path, body)| files::put(&entry.join(path), body))
             })?;
         }
     }

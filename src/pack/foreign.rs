@@ -1,14 +1,17 @@
 //! Packs a module that somebody else built for our ABI: a macro in another language, or the work of
 //! another tool. Everything is checked, nothing believed; there is no source to build it from again.
 
-use super::exports::{self, Exports};
-use super::module::{self, Module};
+use super::finish::origin;
+use super::module::exports::{self, Exports};
+use super::module::parts::{self, Module};
+use super::module::{imports, shrink};
 use super::profile::{self, Profile};
-use super::{imports, origin, shrink, written, Outcome, Packed, ENVIRONMENT, READABLE};
+use super::{written, Outcome, Packed, ENVIRONMENT, READABLE};
+use crate::artifact::manifest::{self, Capabilities, Linked, Manifest, Source, Toolchain};
 use crate::artifact::{self, stamp, Artifact, Tree};
-use crate::error::{Class, Context, Error, Result};
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files::sha256;
 use crate::lower;
-use crate::manifest::{self, Capabilities, Linked, Manifest, Source, Toolchain};
 use std::path::Path;
 use std::time::Instant;
 use toml_edit::{value, DocumentMut};
@@ -50,7 +53,7 @@ pub(crate) fn of_module(wasm: &[u8], options: &ModuleOptions) -> Result<Artifact
             error.help("`cargo precast stamp MODULE --add bang:NAME:FUNCTION` declares one")
         );
     }
-    let module = module::parse(wasm)?;
+    let module = parts::parse(wasm)?;
     imports::check(&module)?;
     check_memory(&module)?;
     let exports = exports::declared(&module, macros)?;
@@ -95,7 +98,7 @@ fn manifest(wasm: &[u8], options: &ModuleOptions, exports: &Exports) -> Manifest
             crate_name: name.replace('-', "_"),
             name: name.clone(),
             version: version.clone(),
-            source: Source::Module { checksum: artifact::sha256(wasm) },
+            source: Source::Module { checksum: sha256(wasm) },
         },
         macros: exports.macros.clone(),
         features: Vec::new(),

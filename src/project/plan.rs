@@ -7,26 +7,28 @@
 use super::choice::Choice;
 use super::graph::{Graph, Needed, Package, Unit, UnitIdx};
 use super::lazy::record;
-use super::missing::Missing;
+use super::missing::{self, Missing};
 use super::outcome::{Outcome, Treated};
 use super::{later, Request};
 use crate::artifact;
-use crate::error::Result;
-use crate::manifest::Capabilities;
-use crate::pack::batch::{Locked, Project, Wanted};
-use crate::pack::stage::hash_of;
-use crate::pack::{cargo, program, Report, Variables};
+use crate::artifact::manifest::Capabilities;
+use crate::base::cargo;
+use crate::base::error::Result;
+use crate::base::files;
+use crate::base::files::hash_of;
+use crate::base::report::Report;
+use crate::cache::program;
+use crate::cache::{self, kinds, Environment, Key, Store};
+use crate::cache::{Locked, Wanted};
+use crate::pack::compile::batch::Project;
+use crate::pack::Variables;
 use crate::policy::{self, Policy};
-use crate::store::{self, Environment, Key, Store};
 use fs4::FileExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-
-/// Kind of the store's entries.
-pub(crate) const KIND: &str = "plan";
 
 /// Names the plan for the compilers that cargo starts.
 pub const VARIABLE: &str = "PRECAST_PLAN";
@@ -47,6 +49,8 @@ pub struct Options {
     pub from_source: bool,
     /// What `--missing` says.
     pub missing: Option<String>,
+    /// Cargo runs without `cargo precast`, which `cargo precast on` has made possible: nobody waits for packing.
+    pub is_lasting: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,8 +58,6 @@ pub struct Plan {
     /// The workspace's directory.
     pub root: PathBuf,
     pub missing: Missing,
-    /// Cargo runs without `cargo precast`, which `cargo precast on` has made possible.
-    pub is_lasting: bool,
     /// Each macro package of the build, and what is done with it.
     pub macros: Vec<Treated>,
     /// What no store has, and somebody could pack.
@@ -128,16 +130,17 @@ impl Plan {
     }
 
     /// The plan for any cargo command of a workspace, run without us. Nothing is packed for it now.
-    pub fn lasting(request: &Request, options: &Options, store: &Store) -> Result<Plan> {
-        let options = Options { missing: Some("later".into()), ..options.clone() };
+    pub fn lasting(request: &Request, store: &Store) -> Result<Plan> {
+        let options = Options { is_lasting: true, ..Options::default() };
         let mut plan = Plan::make(request, &options, store, &|_: &str| {})?;
-        plan.is_lasting = true;
+        let name = missing::VARIABLE.to_owned();
+        plan.environment.insert(name.clone(), std::env::var(name).ok());
         Ok(plan)
     }
 
     /// The same for a workspace on which [`super::switch::on`] was called.
     pub fn for_all(request: &Request, store: &Store) -> Result<Plan> {
-        let plan = Plan::lasting(request, &Options::default(), store)?;
+        let plan = Plan::lasting(request, store)?;
         plan.sweep();
         for target in &plan.targets {
             super::switch::keep(&plan, target, store);
@@ -159,12 +162,15 @@ impl Plan {
         report: &dyn Report,
     ) -> Result<Plan> {
         let graph = Graph::load(request, store.cache())?;
-        let missing = Missing::chosen(options.missing.as_deref(), &graph.settings)?;
+        let missing = match Missing::chosen(options.missing.as_deref(), &graph.settings)? {
+            Missing::Pack if options.is_lasting => Missing::Later,
+            chosen => chosen,
+        };
         // Shims that the workspace has already are judged as they are.
-        policy::require(&graph, report)?;
+        policy::require(&graph.policed(), report)?;
         let decider = Decider {
             choice: options.choice.with(&graph)?,
-            policy: policy::of(&graph)?.map(|(policy, _)| policy),
+            policy: policy::of(&graph.policed())?.map(|(policy, _)| policy),
             graph: &graph,
             options,
             store,
@@ -195,13 +201,13 @@ impl Plan {
     }
 
     pub fn kept(key: &str, store: &Store) -> Option<Plan> {
-        serde_json::from_str(&store.cache().kept(KIND, key)?).ok()
+        serde_json::from_str(&store.cache().kept(kinds::PLAN, key)?).ok()
     }
 
     /// Where it cannot be written, the next build makes it again.
     pub fn keep(&self, key: &str, store: &Store) {
         let text = serde_json::to_string(self).expect("a plan has only string keys");
-        store.cache().keep(KIND, key, &text);
+        store.cache().keep(kinds::PLAN, key, &text);
     }
 
     /// Whether nothing has changed that the plan was made of.
@@ -221,6 +227,11 @@ impl Plan {
             && self.environment.iter().all(is_same)
             && self.found.iter().all(|id| store.has_entry(id))
             && self.wanted.iter().all(is_missing)
+    }
+
+    /// Cargo runs without `cargo precast`.
+    pub fn is_lasting(&self) -> bool {
+        self.options.is_lasting
     }
 
     /// Why the package's macros are compiled from source, whatever the store has.
@@ -243,7 +254,7 @@ impl Plan {
         store.refuse_in(&self.root, (name, version), &self.settings, reason);
         if let Ok(key) = std::env::var(VARIABLE) {
             // The next build makes another plan. Where the old one stays, it is as this one.
-            let _ = store.cache().remove(KIND, &key);
+            let _ = store.cache().remove(kinds::PLAN, &key);
         }
     }
 
@@ -328,7 +339,7 @@ impl Plan {
     fn is_current(&self, record: &record::Record, shim: &str) -> bool {
         let Ok(grants) = self.grants(&record.package.name) else { return true };
         let id = shim.split('-').next().unwrap_or(shim);
-        shim == store::shim_name(id, &grants)
+        shim == cache::shim_name(id, &grants)
             && self.permitted.as_ref().is_none_or(|permitted| permitted.contains(id))
     }
 }
@@ -489,7 +500,6 @@ impl Decider<'_> {
         Plan {
             root: graph.root.clone(),
             missing,
-            is_lasting: false,
             macros: treated(graph, &needed, &decided, missing, packed),
             wanted: wanted(graph, &decided),
             options: Options { choice: self.choice.clone(), ..self.options.clone() },
@@ -632,15 +642,15 @@ fn of_download(directory: &Path, store: &Store) -> Option<String> {
     let file = sources.with_file_name("cache").join(registry.file_name()?).join(name);
     let mark = program::mark(&file)?;
     let key = &hash_of(&[mark])[..32];
-    if let Some(known) = store.cache().kept(program::KIND, key) {
+    if let Some(known) = store.cache().kept(kinds::PROGRAM, key) {
         return Some(known);
     }
-    let checksum = artifact::sha256(&std::fs::read(&file).ok()?);
-    store.cache().keep(program::KIND, key, &checksum);
+    let checksum = files::sha256(&std::fs::read(&file).ok()?);
+    store.cache().keep(kinds::PROGRAM, key, &checksum);
     Some(checksum)
 }
 
 /// Brings the store below its limit after something was put into it.
 pub fn tidy(store: &Store) -> Result<()> {
-    store.clean(store::limit(None)?).map(drop)
+    store.clean(cache::limit(None)?).map(drop)
 }

@@ -1,7 +1,7 @@
 //! Conditions, evaluated as the compiler would: with what it says of itself, and what it is given.
 
 use super::place::{Place, Trouble};
-use crate::error::{Class, Context, Error, Result};
+use crate::base::error::{Class, Context, Error, Result};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::process::Command;

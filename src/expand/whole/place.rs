@@ -1,6 +1,6 @@
 //! Where something is in the sources, for errors.
 
-use crate::error::{Class, Error};
+use crate::base::error::{Class, Error};
 use proc_macro2::Span;
 use std::path::PathBuf;
 
