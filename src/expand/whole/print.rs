@@ -6,8 +6,15 @@ use proc_macro2::{Delimiter, Spacing, Span, TokenStream, TokenTree};
 
 /// The text of a file that `tokens` are now.
 pub fn print(tokens: TokenStream, source: &str, place: &Place) -> String {
-    let mut printer =
-        Printer { source, id: &place.id, out: String::new(), line: 1, end: Some(0), joint: true };
+    let mut printer = Printer {
+        source,
+        id: &place.id,
+        out: String::new(),
+        line: 1,
+        end: Some(0),
+        joint: true,
+        is_comment: false,
+    };
     printer.stream(tokens);
     // The comments at the end.
     match printer.end {
@@ -26,6 +33,8 @@ struct Printer<'a> {
     end: Option<usize>,
     /// The next token may not be set apart.
     joint: bool,
+    /// The last token was a comment that ends with its line.
+    is_comment: bool,
 }
 
 impl Printer<'_> {
@@ -93,9 +102,12 @@ impl Printer<'_> {
         match self.range(span).filter(|(start, end)| &self.source[*start..*end] == text) {
             Some((start, end)) => self.original(start, end, span),
             None => {
-                if !self.joint {
-                    self.write(" ");
+                match self.is_comment {
+                    true => self.write("\n"),
+                    false if !self.joint => self.write(" "),
+                    false => {}
                 }
+                self.is_comment = false;
                 self.end = None;
                 self.write(text);
             }
@@ -108,15 +120,21 @@ impl Printer<'_> {
         match gap.filter(|gap| is_blank(gap)) {
             Some(gap) => self.write(gap),
             None => {
-                let line = span.start().line;
-                match line > self.line {
-                    true => self.write(&"\n".repeat(line - self.line)),
+                let at = span.start();
+                match at.line > self.line {
+                    true => {
+                        self.write(&"\n".repeat(at.line - self.line));
+                        self.write(&" ".repeat(at.column));
+                    }
+                    false if self.is_comment => self.write("\n"),
                     false if !self.joint => self.write(" "),
                     false => {}
                 }
             }
         }
-        self.write(&self.source[start..end]);
+        let text = &self.source[start..end];
+        self.write(text);
+        self.is_comment = text.starts_with("//");
         self.end = Some(end);
         self.joint = false;
     }
@@ -179,5 +197,11 @@ mod tests {
             trees
         };
         check(text, change, "a x < y > :: z (1 , 2)\n\nc { d\n }\ne // f\n");
+        // Nothing may get into a comment.
+        let change = |mut trees: Vec<TokenTree>| {
+            trees.splice(2..2, "x".parse::<TokenStream>().unwrap());
+            trees
+        };
+        check("/// a\nb\n", change, "/// a\nx\nb\n");
     }
 }

@@ -1,0 +1,103 @@
+//! `cargo precast expand --crate`.
+
+use crate::console::Console;
+use clap::Args;
+use precast::base::error::{Class, Context, Error, Result};
+use precast::base::scratch;
+use precast::base::text::counted;
+use precast::expand::whole::{self, Extern};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "With --crate")]
+pub(crate) struct WholeOptions {
+    /// A crate that the sources name: a packed macro crate, or a library by its root file, for macros
+    /// that it re-exports
+    #[arg(long = "extern", value_name = "NAME=ARTIFACT|ROOT.rs", requires = "root", value_parser = pair)]
+    pub(crate) externs: Vec<(String, String)>,
+
+    /// A feature of such a library
+    #[arg(long = "extern-feature", value_name = "NAME=FEATURE", requires = "root", value_parser = pair)]
+    pub(crate) extern_features: Vec<(String, String)>,
+
+    /// As rustc's
+    #[arg(long, value_name = "SPEC", requires = "root")]
+    pub(crate) cfg: Vec<String>,
+
+    /// As rustc's
+    #[arg(long, value_name = "TRIPLE", requires = "root")]
+    pub(crate) target: Option<String>,
+
+    /// As rustc's
+    #[arg(long, value_name = "YEAR", default_value = "2021", requires = "root")]
+    pub(crate) edition: String,
+
+    /// Where to write the crate's files, as they lie below the root file's folder; without it, a crate of one
+    /// file is printed
+    #[arg(long, short, value_name = "DIR", requires = "root")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+fn pair(text: &str) -> std::result::Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err("write NAME=VALUE".into()),
+    }
+}
+
+pub(crate) fn run(root: &Path, options: &WholeOptions, console: &Console) -> Result<()> {
+    let mut arguments: Vec<OsString> = vec!["--edition".into(), options.edition.clone().into()];
+    options.cfg.iter().for_each(|cfg| arguments.extend(["--cfg".into(), cfg.into()]));
+    options.target.iter().for_each(|target| arguments.extend(["--target".into(), target.into()]));
+    let mut features: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, feature) in options.extern_features.clone() {
+        features.entry(name).or_default().insert(feature);
+    }
+    let crates = options.externs.iter().map(|(name, path)| {
+        let (name, path) = (name.clone(), PathBuf::from(path));
+        match path.extension().is_some_and(|ending| ending == "rs") {
+            true => Extern::Source { name, path },
+            false => Extern::Packed { name, path },
+        }
+    });
+    let whole = whole::expand(&whole::Options {
+        root: root.to_owned(),
+        externs: crates.collect(),
+        arguments,
+        edition: options.edition.clone(),
+        features,
+    })?;
+    let folder = root.parent().unwrap_or(Path::new(""));
+    let files = whole::placed(&whole, folder)?;
+    let mut value = json!({ "expansions": whole.n_expansions, "notes": whole.notes });
+    let mut text = String::new();
+    match &options.out {
+        Some(out) => {
+            for (file, body) in &files {
+                let file = out.join(file);
+                let parent = file.parent().expect("it is below the folder");
+                std::fs::create_dir_all(parent).at("create", parent)?;
+                scratch::replace(&file, body.as_bytes())?;
+            }
+            let expansions = counted(whole.n_expansions, "expansion");
+            console.done("Expanded", &format!("{} ({expansions})", out.display()));
+            value["files"] = json!(files.keys().map(|file| out.join(file)).collect::<Vec<_>>());
+        }
+        None if files.len() == 1 => {
+            text = files.into_values().next().unwrap_or_default();
+            value["expansion"] = json!(text);
+        }
+        None => {
+            let message = format!("the crate has {} files", files.len());
+            return Err(Error::new(Class::Usage, message).help("name a folder for them with -o DIR"));
+        }
+    }
+    console.result(&value, || text);
+    whole.notes.iter().for_each(|note| console.note(note));
+    Ok(())
+}
