@@ -177,6 +177,7 @@ fn nothing_is_believed() {
     check("bang:tiny:tiny", "bang:tiny:other", "exports no function `other`");
     check("bang:tiny:tiny", "bang tiny tiny", "line 1 declares no macro");
     check("bang:tiny:tiny\\n", "bang:tiny:tiny", "a line does not end as lines do");
+    check("(@custom", "(func) (start 4) (@custom", "the module has a start function");
     check(".rustc_proc_macro_decls", "other", "the module declares no macros");
 }
 

@@ -31,11 +31,22 @@ use std::path::{Path, PathBuf};
 
 /// A crate that another one may name.
 #[derive(Clone, Debug)]
-pub enum Extern {
-    /// Its macros are packed in this artifact.
-    Packed { name: String, path: PathBuf },
-    /// It is a library whose macros and re-exports are in its sources, which begin in this file.
-    Source { name: String, path: PathBuf },
+pub struct Library {
+    pub name: String,
+    pub content: Origin,
+    pub edition: String,
+    /// Those that are enabled.
+    pub features: BTreeSet<String>,
+    /// The crates that it names, by their indexes among all.
+    pub externs: BTreeMap<String, usize>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// Its macros are packed in this artifact, shim or module.
+    Packed(PathBuf),
+    /// Its macros and re-exports are in its sources, which begin in this file.
+    Source(PathBuf),
 }
 
 /// What to expand, and how.
@@ -43,13 +54,30 @@ pub enum Extern {
 pub struct Options {
     /// The crate's root file.
     pub root: PathBuf,
-    /// Those of the crate, and of the crates that it names.
-    pub externs: Vec<Extern>,
-    /// For the compiler that is asked for its `cfg`s: `--cfg`, `--target`, `--edition`.
-    pub arguments: Vec<OsString>,
     pub edition: String,
-    /// Features of crates whose sources are given, by their names.
-    pub features: BTreeMap<String, BTreeSet<String>>,
+    /// For the compiler that is asked for its `cfg`s: `--cfg`, `--target`.
+    pub arguments: Vec<OsString>,
+    pub libraries: Vec<Library>,
+    /// The crates that this one names.
+    pub externs: BTreeMap<String, usize>,
+}
+
+impl Options {
+    /// Adds a library that every crate knows by its name.
+    pub fn add(&mut self, name: &str, content: Origin, features: BTreeSet<String>) -> Result<()> {
+        if !matches!(syn::parse_str::<syn::Ident>(name), Ok(ident) if ident == name) {
+            let message = format!("`{name}` is no name of a crate");
+            return Err(Error::new(Class::Usage, message).help("write NAME=PATH"));
+        }
+        let edition = "2021".to_owned();
+        let externs = BTreeMap::new();
+        self.libraries.push(Library { name: name.into(), content, edition, features, externs });
+        self.externs.insert(name.to_owned(), self.libraries.len() - 1);
+        for library in &mut self.libraries {
+            library.externs.clone_from(&self.externs);
+        }
+        Ok(())
+    }
 }
 
 /// A crate without packed macros.
@@ -66,29 +94,20 @@ pub fn expand(options: &Options) -> Result<Whole> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let cfgs = Cfgs::ask(&rustc, &options.arguments)?;
     let (mut world, mut machines) = (World::default(), Machines::default());
-    let mut externs = BTreeMap::new();
-    for found in &options.externs {
-        let (name, content, features) = match found {
-            Extern::Packed { name, path } => {
-                let artifact = first_set(read(name, path)?);
+    for library in &options.libraries {
+        let content = match &library.content {
+            Origin::Packed(path) => {
+                let artifact = first_set(read(&library.name, path)?);
                 world.packed.push(artifact.manifest.macros.clone());
-                (name, Content::Packed(machines.add(artifact)), None)
+                Content::Packed(machines.add(artifact))
             }
-            Extern::Source { name, path } => {
-                (name, Content::File(path.clone()), options.features.get(name))
-            }
+            Origin::Source(path) => Content::File(path.clone()),
         };
-        if !matches!(syn::parse_str::<syn::Ident>(name), Ok(ident) if ident == name.as_str()) {
-            let message = format!("`{name}` is no name of a crate");
-            return Err(Error::new(Class::Usage, message).help("write NAME=PATH"));
-        }
-        let cfgs = cfgs.with_features(features.into_iter().flatten().map(String::as_str));
-        world.crates.push(new_crate(content, cfgs, "2021"));
-        externs.insert(name.clone(), world.crates.len() - 1);
+        let cfgs = cfgs.with_features(library.features.iter().map(String::as_str));
+        world.crates.push(new_crate(content, cfgs, &library.edition, &library.externs));
     }
-    world.crates.push(new_crate(Content::File(options.root.clone()), cfgs, &options.edition));
-    // One name means the same crate everywhere.
-    world.crates.iter_mut().for_each(|krate| krate.externs.clone_from(&externs));
+    let root = Content::File(options.root.clone());
+    world.crates.push(new_crate(root, cfgs, &options.edition, &options.externs));
     let krate = world.crates.len() - 1;
     let scope = world.root(krate)?;
     let root = world.scopes[scope].file.expect("the root has a file");
@@ -108,7 +127,8 @@ fn read(name: &str, path: &Path) -> Result<Artifact> {
     if !path.extension().is_some_and(|ending| ending == "wasm") {
         return input::artifact(path);
     }
-    let wasm = std::fs::read(path).class(Class::Usage, format!("cannot read {}", path.display()))?;
+    let wasm =
+        std::fs::read(path).class(Class::Usage, format!("cannot read {}", path.display()))?;
     let options = pack::ModuleOptions {
         name: name.to_owned(),
         version: "0.0.0".into(),
@@ -117,11 +137,16 @@ fn read(name: &str, path: &Path) -> Result<Artifact> {
     pack::of_module(&wasm, &options).context(path.display().to_string())
 }
 
-fn new_crate(content: Content, cfgs: Cfgs, edition: &str) -> Crate {
+fn new_crate(
+    content: Content,
+    cfgs: Cfgs,
+    edition: &str,
+    externs: &BTreeMap<String, usize>,
+) -> Crate {
     Crate {
         content,
         cfgs,
-        externs: BTreeMap::new(),
+        externs: externs.clone(),
         is_2015: edition == "2015",
         rules: BTreeMap::new(),
         macro_use: Vec::new(),
@@ -136,12 +161,10 @@ fn first_set(artifact: Artifact) -> Artifact {
 
 fn printed(file: &load::File) -> String {
     let text = print::print(file.ast.to_token_stream(), &file.text, &file.place);
-    // The first line for the system was read as a comment.
-    match std::fs::read_to_string(&file.place.file) {
-        Ok(source) if source.starts_with("#!") && text.starts_with("//") && !source.starts_with("#![") => {
-            format!("#!{}", &text[2..])
-        }
-        _ => text,
+    let source = std::fs::read_to_string(&file.place.file).unwrap_or_default();
+    match load::first_line(&source) {
+        Some(line) => line.to_owned() + text.get(line.len()..).unwrap_or_default(),
+        None => text,
     }
 }
 

@@ -56,6 +56,10 @@ pub(crate) fn of_module(wasm: &[u8], options: &ModuleOptions) -> Result<Artifact
     let module = parts::parse(wasm)?;
     imports::check(&module)?;
     check_memory(&module)?;
+    if module.start.is_some() {
+        let error = Error::new(Class::Package, "the module has a start function");
+        return Err(error.help("nothing calls it: do what it does in `precast_start`"));
+    }
     let exports = exports::declared(&module, macros)?;
     let manifest = manifest(wasm, options, &exports);
     manifest.check().map_err(|error| Error::new(Class::Usage, error.to_string()))?;

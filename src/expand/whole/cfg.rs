@@ -85,7 +85,9 @@ impl Cfgs {
 
     fn hold(&self, condition: &Meta, place: &Place) -> Trouble<bool> {
         let name = condition.path().get_ident().map(ToString::to_string).unwrap_or_default();
-        let unknown = |what: &str| Err(place.wrong(condition.span(), format!("the condition `{what}` cannot be told")));
+        let unknown = |what: &str| {
+            Err(place.wrong(condition.span(), format!("the condition `{what}` cannot be told")))
+        };
         match condition {
             Meta::Path(_) if name == "true" => Ok(true),
             Meta::Path(_) => Ok(self.0.contains(&(name, None))),
@@ -96,9 +98,11 @@ impl Cfgs {
                 },
                 _ => unknown(&name),
             },
+            Meta::List(_) if !["all", "any", "not"].contains(&name.as_str()) => unknown(&name),
             Meta::List(list) => {
                 let inner = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
-                let inner = inner.map_err(|error| place.wrong(condition.span(), error.to_string()))?;
+                let inner =
+                    inner.map_err(|error| place.wrong(condition.span(), error.to_string()))?;
                 let mut results = Vec::new();
                 for one in &inner {
                     results.push(self.hold(one, place)?);

@@ -1,6 +1,6 @@
 //! Reads a crate's files, and notes which names its modules have.
 
-use super::names::{CrateIdx, Content, Scope, ScopeIdx, World};
+use super::names::{Content, CrateIdx, Scope, ScopeIdx, World};
 use super::place::{Place, Trouble};
 use crate::base::error::{Class, Context, Error};
 use proc_macro2::{TokenStream, TokenTree};
@@ -37,18 +37,19 @@ pub fn root(world: &mut World, krate: CrateIdx, file: &Path) -> Trouble<ScopeIdx
 
 /// Reads a file as the module `scope`.
 fn read(world: &mut World, path: &Path, scope: ScopeIdx, is_root: bool) -> Trouble<()> {
-    let text = std::fs::read_to_string(path).class(Class::Package, format!("cannot read {}", path.display()))?;
-    // A first line for the system is a comment of the same length.
-    let code = match text.strip_prefix("#!").filter(|rest| !rest.trim_start().starts_with('[')) {
-        Some(rest) => format!("//{rest}"),
-        None => text.clone(),
+    let text = std::fs::read_to_string(path)
+        .class(Class::Package, format!("cannot read {}", path.display()))?;
+    // A first line for the system is none of the language.
+    let code = match first_line(&text) {
+        Some(line) => " ".repeat(line.len()) + &text[line.len()..],
+        None => text,
     };
     let unreadable = |message: String, line: usize| {
         Error::new(Class::Package, format!("{}:{line}: {message}", path.display()))
     };
-    let tokens: TokenStream = code
-        .parse()
-        .map_err(|error: proc_macro2::LexError| unreadable(error.to_string(), error.span().start().line))?;
+    let tokens: TokenStream = code.parse().map_err(|error: proc_macro2::LexError| {
+        unreadable(error.to_string(), error.span().start().line)
+    })?;
     let id = tokens.clone().into_iter().next().map_or(String::new(), |token| token.span().file());
     let ast: syn::File = syn::parse2(tokens)
         .map_err(|error| unreadable(error.to_string(), error.span().start().line))?;
@@ -67,6 +68,13 @@ fn read(world: &mut World, path: &Path, scope: ScopeIdx, is_root: bool) -> Troub
     world.files.push(File { krate, place: place.clone(), text: code, ast, scope });
     world.scopes[scope].file = Some(world.files.len() - 1);
     items_of(world, &items, scope, &place, Some(&folders))
+}
+
+/// `#!/usr/bin/env …`
+pub fn first_line(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("#!")?;
+    let line = text.lines().next()?;
+    (!rest.trim_start().starts_with('[')).then_some(line)
 }
 
 /// Notes the names of items. Without folders, modules in files of their own are none.
@@ -100,8 +108,9 @@ pub fn items_of(
             }
             Item::Macro(item) => {
                 if let Some(name) = &item.ident {
-                    let is_exported =
-                        attributes.iter().any(|attribute| attribute.path().is_ident("macro_export"));
+                    let is_exported = attributes
+                        .iter()
+                        .any(|attribute| attribute.path().is_ident("macro_export"));
                     let tokens = item.mac.tokens.clone();
                     world.crates[krate].rules.insert(name.to_string(), tokens);
                     let Content::Root(root) = world.crates[krate].content else { continue };
@@ -145,7 +154,10 @@ fn called(
     match items {
         Some(file) => items_of(world, &file.items, scope, place, folders),
         None => {
-            world.scopes[scope].is_open |= name != "include";
+            if name != "include" {
+                let parts = mac.path.segments.iter().map(|part| part.ident.to_string());
+                world.scopes[scope].calls.push(parts.collect());
+            }
             Ok(())
         }
     }
@@ -163,7 +175,12 @@ fn plain(rules: &TokenStream) -> Option<TokenStream> {
 }
 
 /// Notes the names of items in a block; whether there are any.
-pub fn block(world: &mut World, stmts: &[Stmt], scope: ScopeIdx, place: &Place) -> Trouble<Option<ScopeIdx>> {
+pub fn block(
+    world: &mut World,
+    stmts: &[Stmt],
+    scope: ScopeIdx,
+    place: &Place,
+) -> Trouble<Option<ScopeIdx>> {
     let items = stmts.iter().filter_map(|stmt| match stmt {
         Stmt::Item(item) => Some(item.clone()),
         _ => None,
@@ -202,14 +219,20 @@ fn module(
         return items_of(world, items, scope, place, inner.as_ref());
     }
     let Some(folders) = folders else {
-        return Err(place.wrong(module.span(), format!("the file of module `{name}` cannot be told")));
+        return Err(
+            place.wrong(module.span(), format!("the file of module `{name}` cannot be told"))
+        );
     };
     let file = match path {
         Some(path) => folders.paths.join(path),
         None => {
             let [flat, deep] = [format!("{plain}.rs"), format!("{plain}/mod.rs")]
                 .map(|file| folders.modules.join(file));
-            if flat.is_file() { flat } else { deep }
+            if flat.is_file() {
+                flat
+            } else {
+                deep
+            }
         }
     };
     if !file.is_file() {

@@ -61,8 +61,8 @@ pub struct Scope {
     /// What is imported, by the name that it has here. An empty first part stands for `::`.
     pub imports: Vec<(String, Vec<String>)>,
     pub globs: Vec<Vec<String>>,
-    /// Macros that are not expanded here may make more items.
-    pub is_open: bool,
+    /// Macros that make more items, which may not be known.
+    pub calls: Vec<Vec<String>>,
 }
 
 /// What a name in the namespace of macros means.
@@ -160,7 +160,13 @@ impl World {
     }
 
     /// The same of a macro that `name` in `module` is.
-    fn through(&mut self, scope: ScopeIdx, before: &[String], name: &str, kind: Kind) -> Trouble<Found> {
+    fn through(
+        &mut self,
+        scope: ScopeIdx,
+        before: &[String],
+        name: &str,
+        kind: Kind,
+    ) -> Trouble<Found> {
         let module = self.module(scope, before)?;
         self.of(module, name, kind)
     }
@@ -196,7 +202,9 @@ impl World {
     fn imported(&mut self, scope: ScopeIdx, name: &str, kind: Kind) -> Trouble<Found> {
         let mut unknown = Found::Nothing;
         for (alias, path) in self.scopes[scope].imports.clone() {
-            let Some((last, before)) = path.split_last().filter(|_| alias == name) else { continue };
+            let Some((last, before)) = path.split_last().filter(|_| alias == name) else {
+                continue;
+            };
             let found = match before.is_empty() || before == [""] {
                 true => Found::Nothing,
                 false => self.through(scope, before, last, kind)?,
@@ -238,7 +246,12 @@ impl World {
     }
 
     fn has_other_import(&mut self, scope: ScopeIdx, name: &str) -> Trouble<Option<bool>> {
-        let mut all = if self.scopes[scope].is_open { None } else { Some(false) };
+        let mut all = Some(false);
+        for path in self.scopes[scope].calls.clone() {
+            if !matches!(self.find(scope, &path, Kind::Bang)?, Found::Packed(..)) {
+                all = None;
+            }
+        }
         let named = self.scopes[scope].imports.clone().into_iter();
         let named = named.filter(|(alias, _)| alias == name).map(|(_, path)| path);
         let globs = self.scopes[scope].globs.clone().into_iter();

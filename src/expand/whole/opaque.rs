@@ -65,7 +65,9 @@ fn walk(tokens: &TokenStream, found: &mut Vec<(Path, Kind)>) {
         match tree {
             TokenTree::Punct(punct) if punct.as_char() == '!' => {
                 let is_call = matches!(trees.get(at + 1), Some(TokenTree::Group(_)));
-                found.extend(path_before(&trees[..at]).filter(|_| is_call).map(|path| (path, Kind::Bang)));
+                found.extend(
+                    path_before(&trees[..at]).filter(|_| is_call).map(|path| (path, Kind::Bang)),
+                );
             }
             TokenTree::Group(group) => {
                 let is_attribute = group.delimiter() == Delimiter::Bracket
@@ -83,7 +85,8 @@ fn walk(tokens: &TokenStream, found: &mut Vec<(Path, Kind)>) {
 
 fn attribute(tokens: &TokenStream, found: &mut Vec<(Path, Kind)>) {
     let trees: Vec<TokenTree> = tokens.clone().into_iter().collect();
-    let end = trees.iter().position(|tree| matches!(tree, TokenTree::Group(_))).unwrap_or(trees.len());
+    let end =
+        trees.iter().position(|tree| matches!(tree, TokenTree::Group(_))).unwrap_or(trees.len());
     let path: TokenStream = trees[..end].iter().cloned().collect();
     let Ok(path) = Path::parse_mod_style.parse2(path) else { return };
     match (path.is_ident("derive"), trees.get(end)) {

@@ -42,7 +42,8 @@ impl Printer<'_> {
         let mut tokens = tokens.into_iter().peekable();
         while let Some(token) = tokens.next() {
             if let TokenTree::Punct(punct) = &token {
-                let comment = (punct.as_char() == '#').then(|| self.comment(punct.span())).flatten();
+                let comment =
+                    (punct.as_char() == '#').then(|| self.comment(punct.span())).flatten();
                 if let Some((start, end)) = comment {
                     self.original(start, end, punct.span());
                     // The rest of what the comment stands for.
@@ -68,7 +69,8 @@ impl Printer<'_> {
                 };
                 let spans = (group.span_open(), group.span_close());
                 self.text(open, spans.0);
-                self.joint = matches!(group.delimiter(), Delimiter::Parenthesis | Delimiter::Bracket);
+                self.joint =
+                    matches!(group.delimiter(), Delimiter::Parenthesis | Delimiter::Bracket);
                 self.stream(group.stream());
                 self.joint = true;
                 self.text(close, spans.1);
@@ -159,7 +161,9 @@ fn is_blank(text: &str) -> bool {
     while depth > 0 {
         let (open, close) = (rest.find("/*"), rest.find("*/"));
         match (open, close) {
-            (Some(open), Some(close)) if open < close => (depth, rest) = (depth + 1, &rest[open + 2..]),
+            (Some(open), Some(close)) if open < close => {
+                (depth, rest) = (depth + 1, &rest[open + 2..])
+            }
             (_, Some(close)) => (depth, rest) = (depth - 1, &rest[close + 2..]),
             _ => return true,
         }

@@ -46,7 +46,12 @@ enum Attempt<N> {
 }
 
 impl<'w> Rewriter<'w> {
-    pub fn new(world: &'w mut World, machines: &'w mut Machines, krate: CrateIdx, scope: ScopeIdx) -> Self {
+    pub fn new(
+        world: &'w mut World,
+        machines: &'w mut Machines,
+        krate: CrateIdx,
+        scope: ScopeIdx,
+    ) -> Self {
         let place = Place { file: Default::default(), id: String::new() };
         Rewriter { world, machines, krate, scope, place, error: None, depth: 0 }
     }
@@ -54,7 +59,8 @@ impl<'w> Rewriter<'w> {
     /// Rewrites the file of a module, and those of the modules in it.
     pub fn file(&mut self, file: usize) {
         let File { mut ast, place, scope } = self.take(file);
-        let outer = (std::mem::replace(&mut self.scope, scope), std::mem::replace(&mut self.place, place));
+        let outer =
+            (std::mem::replace(&mut self.scope, scope), std::mem::replace(&mut self.place, place));
         match self.world.crates[self.krate].cfgs.clone().allow(&ast.attrs, &self.place) {
             Ok(true) => self.nodes(&mut ast.items),
             Ok(false) => {}
@@ -144,8 +150,10 @@ impl<'w> Rewriter<'w> {
             let span = nodes.first().map_or(proc_macro2::Span::call_site(), |node| node.span());
             self.fail(self.place.wrong(span, "macros write macros without an end"));
         }
-        let named: Vec<Item> =
-            nodes.iter().filter_map(|node| (node as &dyn Any).downcast_ref::<Item>().cloned()).collect();
+        let named: Vec<Item> = nodes
+            .iter()
+            .filter_map(|node| (node as &dyn Any).downcast_ref::<Item>().cloned())
+            .collect();
         let noted = load::items_of(self.world, &named, self.scope, &self.place.clone(), None);
         self.attempt(noted);
         nodes.into_iter().for_each(|node| self.node(node, out));
@@ -227,7 +235,10 @@ impl<'w> Rewriter<'w> {
 
     /// The packed derives of `#[derive(…)]`, and the others.
     #[allow(clippy::type_complexity)]
-    fn derives(&mut self, attribute: &Attribute) -> Trouble<(Vec<(Path, usize, usize)>, Vec<Path>)> {
+    fn derives(
+        &mut self,
+        attribute: &Attribute,
+    ) -> Trouble<(Vec<(Path, usize, usize)>, Vec<Path>)> {
         let paths = attribute.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated);
         let paths = paths.map_err(|error| self.place.wrong(attribute.span(), error.to_string()))?;
         let (mut ours, mut others) = (Vec::new(), Vec::new());
@@ -255,19 +266,26 @@ impl<'w> Rewriter<'w> {
         match self.world.find(self.scope, &parts, kind)? {
             Found::Packed(packed, item) => Ok(Some((packed, item))),
             Found::Nothing if kind != Kind::Attribute && self.is_packed(&name, kind) => {
-                let message = format!("`{name}` is imported from nowhere, as far as the sources tell");
-                Err(self.place.wrong(path.span(), message).help(
-                    "a crate may re-export it with a feature: --extern-feature NAME=FEATURE",
-                ))
+                let message =
+                    format!("`{name}` is imported from nowhere, as far as the sources tell");
+                Err(self
+                    .place
+                    .wrong(path.span(), message)
+                    .help("a crate may re-export it with a feature: --extern-feature NAME=FEATURE"))
             }
             Found::Other | Found::Nothing => Ok(None),
             Found::Unknown(from) => {
                 if !self.is_packed(&name, kind) {
                     return Ok(None);
                 }
-                let message = format!("`{name}` may be a packed macro or come from {from}, which cannot be told");
+                let message = format!(
+                    "`{name}` may be a packed macro or come from {from}, which cannot be told"
+                );
                 let error = self.place.wrong(path.span(), message);
-                Err(error.help(format!("give the crate's sources: --extern {from}=PATH/src/lib.rs")))
+                Err(error.help(match from.starts_with('`') {
+                    true => "give one of them another name".to_owned(),
+                    false => format!("give the crate's sources: --extern {from}=PATH/src/lib.rs"),
+                }))
             }
         }
     }
@@ -277,7 +295,13 @@ impl<'w> Rewriter<'w> {
         self.world.packed.iter().flatten().any(|item| item.kind == kind && item.name == name)
     }
 
-    fn call(&mut self, span: proc_macro2::Span, packed: usize, item: usize, what: Use) -> Trouble<TokenStream> {
+    fn call(
+        &mut self,
+        span: proc_macro2::Span,
+        packed: usize,
+        item: usize,
+        what: Use,
+    ) -> Trouble<TokenStream> {
         let function = self.world.packed[packed][item].clone();
         let result = self.machines.expand(packed, &function, what);
         result.map_err(|error| {
@@ -295,12 +319,17 @@ impl<'w> Rewriter<'w> {
         tokens: TokenStream,
         parse: impl FnOnce(TokenStream) -> syn::Result<T>,
     ) -> Trouble<T> {
-        parse(tokens)
-            .map_err(|error| self.place.wrong(span, format!("the macro wrote what is not Rust here: {error}")))
+        parse(tokens).map_err(|error| {
+            self.place.wrong(span, format!("the macro wrote what is not Rust here: {error}"))
+        })
     }
 
     /// What a function-like macro wrote, if it is a packed one.
-    fn bang<T>(&mut self, mac: &Macro, parse: impl FnOnce(TokenStream) -> syn::Result<T>) -> Trouble<Option<T>> {
+    fn bang<T>(
+        &mut self,
+        mac: &Macro,
+        parse: impl FnOnce(TokenStream) -> syn::Result<T>,
+    ) -> Trouble<Option<T>> {
         let Some((packed, item)) = self.find(&mac.path, Kind::Bang)? else {
             self.opaque(mac)?;
             return Ok(None);
@@ -331,8 +360,13 @@ impl<'w> Rewriter<'w> {
     /// The arguments of a macro of the language that takes expressions are expressions.
     fn arguments(&mut self, mac: &mut Macro) -> Trouble<()> {
         let is_own = mac.path.segments.len() == 1
-            && self.world.crates[self.krate].rules.contains_key(&mac.path.segments[0].ident.to_string());
+            && self.world.crates[self.krate]
+                .rules
+                .contains_key(&mac.path.segments[0].ident.to_string());
         if is_own || !opaque::takes_expressions(&mac.path) || opaque::uses(&mac.tokens).is_empty() {
+            return Ok(());
+        }
+        if self.find(&mac.path, Kind::Bang)?.is_some() {
             return Ok(());
         }
         let parser = Punctuated::<Expr, Token![,]>::parse_terminated;
@@ -350,9 +384,10 @@ impl<'w> Rewriter<'w> {
                 let before = item.leading_colon.iter().map(|_| String::new()).collect();
                 self.prune(&mut item.tree, before)
             }
-            Some(Item::ExternCrate(item)) => {
-                self.world.is_packed_crate(self.scope, &item.ident.to_string()).map(|is_packed| !is_packed)
-            }
+            Some(Item::ExternCrate(item)) => self
+                .world
+                .is_packed_crate(self.scope, &item.ident.to_string())
+                .map(|is_packed| !is_packed),
             _ => Ok(true),
         };
         self.attempt(result).unwrap_or(true)
@@ -405,7 +440,9 @@ impl<'w> Rewriter<'w> {
                     self.node(item, &mut items);
                     out.extend(items.into_iter().map(Stmt::Item));
                 }
-                Stmt::Macro(stmt) if self.error.is_none() => {
+                Stmt::Macro(mut stmt) if self.error.is_none() => {
+                    let done = self.arguments(&mut stmt.mac);
+                    self.attempt(done);
                     let made = self.bang(&stmt.mac, |tokens| Block::parse_within.parse2(tokens));
                     match self.attempt(made) {
                         Some(Some(mut made)) => {
@@ -419,12 +456,7 @@ impl<'w> Rewriter<'w> {
                             self.depth -= 1;
                             out.extend(made);
                         }
-                        _ => {
-                            let mut stmt = stmt;
-                            let done = self.arguments(&mut stmt.mac);
-                            self.attempt(done);
-                            out.push(Stmt::Macro(stmt));
-                        }
+                        _ => out.push(Stmt::Macro(stmt)),
                     }
                 }
                 mut stmt => {

@@ -5,9 +5,10 @@ use clap::Args;
 use precast::base::error::{Class, Context, Error, Result};
 use precast::base::scratch;
 use precast::base::text::counted;
-use precast::expand::whole::{self, Extern};
+use precast::cache::Store;
+use precast::expand::whole::{self, Origin, Whole};
+use precast::project;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 #[command(next_help_heading = "With --crate")]
 pub(crate) struct WholeOptions {
     /// A crate that the sources name: a packed macro crate, or a library by its root file, for macros
-    /// that it re-exports
+    /// that it re-exports. Without any, those of the package that the root file belongs to
     #[arg(long = "extern", value_name = "NAME=ARTIFACT|ROOT.rs", requires = "root", value_parser = pair)]
     pub(crate) externs: Vec<(String, String)>,
 
@@ -32,8 +33,8 @@ pub(crate) struct WholeOptions {
     pub(crate) target: Option<String>,
 
     /// As rustc's
-    #[arg(long, value_name = "YEAR", default_value = "2021", requires = "root")]
-    pub(crate) edition: String,
+    #[arg(long, value_name = "YEAR", requires = "root")]
+    pub(crate) edition: Option<String>,
 
     /// Where to write the crate's files, as they lie below the root file's folder; without it, a crate of one
     /// file is printed
@@ -51,27 +52,13 @@ fn pair(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 pub(crate) fn run(root: &Path, options: &WholeOptions, console: &Console) -> Result<()> {
-    let mut arguments: Vec<OsString> = vec!["--edition".into(), options.edition.clone().into()];
+    let mut arguments: Vec<OsString> = Vec::new();
     options.cfg.iter().for_each(|cfg| arguments.extend(["--cfg".into(), cfg.into()]));
     options.target.iter().for_each(|target| arguments.extend(["--target".into(), target.into()]));
-    let mut features: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (name, feature) in options.extern_features.clone() {
-        features.entry(name).or_default().insert(feature);
-    }
-    let crates = options.externs.iter().map(|(name, path)| {
-        let (name, path) = (name.clone(), PathBuf::from(path));
-        match path.extension().is_some_and(|ending| ending == "rs") {
-            true => Extern::Source { name, path },
-            false => Extern::Packed { name, path },
-        }
-    });
-    let whole = whole::expand(&whole::Options {
-        root: root.to_owned(),
-        externs: crates.collect(),
-        arguments,
-        edition: options.edition.clone(),
-        features,
-    })?;
+    let whole = match options.externs.is_empty() {
+        true => of_package(root, options, arguments, console)?,
+        false => whole::expand(&of_command_line(root, options, arguments)?)?,
+    };
     let folder = root.parent().unwrap_or(Path::new(""));
     let files = whole::placed(&whole, folder)?;
     let mut value = json!({ "expansions": whole.n_expansions, "notes": whole.notes });
@@ -94,10 +81,60 @@ pub(crate) fn run(root: &Path, options: &WholeOptions, console: &Console) -> Res
         }
         None => {
             let message = format!("the crate has {} files", files.len());
-            return Err(Error::new(Class::Usage, message).help("name a folder for them with -o DIR"));
+            return Err(
+                Error::new(Class::Usage, message).help("name a folder for them with -o DIR")
+            );
         }
     }
     console.result(&value, || text);
     whole.notes.iter().for_each(|note| console.note(note));
     Ok(())
+}
+
+/// What the command line says of other crates.
+fn of_command_line(
+    root: &Path,
+    options: &WholeOptions,
+    arguments: Vec<OsString>,
+) -> Result<whole::Options> {
+    let edition = options.edition.clone().unwrap_or_else(|| "2021".into());
+    let mut all =
+        whole::Options { root: root.to_owned(), edition, arguments, ..whole::Options::default() };
+    for (name, path) in &options.externs {
+        let path = PathBuf::from(path);
+        let content = match path.extension().is_some_and(|ending| ending == "rs") {
+            true => Origin::Source(path),
+            false => Origin::Packed(path),
+        };
+        let own = options.extern_features.iter().filter(|(of, _)| of == name);
+        all.add(name, content, own.map(|(_, feature)| feature.clone()).collect())?;
+    }
+    Ok(all)
+}
+
+/// What cargo says of the package that the file is the root of.
+fn of_package(
+    root: &Path,
+    options: &WholeOptions,
+    mut arguments: Vec<OsString>,
+    console: &Console,
+) -> Result<Whole> {
+    let store = Store::open(None)?;
+    let step = |text: &str| console.step(text);
+    let package = project::sources::of(root, &store, &step)?;
+    for feature in &package.features {
+        arguments.extend(["--cfg".into(), format!("feature={feature:?}").into()]);
+    }
+    // Macros read what cargo tells the compiler.
+    for (name, value) in &package.variables {
+        std::env::set_var(name, value);
+    }
+    let edition = options.edition.clone().unwrap_or(package.edition);
+    whole::expand(&whole::Options {
+        root: root.to_owned(),
+        edition,
+        arguments,
+        libraries: package.libraries,
+        externs: package.externs,
+    })
 }
