@@ -7,6 +7,7 @@
 
 mod cfg;
 mod derived;
+mod imports;
 mod load;
 mod machines;
 mod names;
@@ -124,7 +125,7 @@ pub fn expand(options: &Options) -> Result<Whole> {
 
 /// An artifact, a shim, or a module that only the command line names.
 fn read(name: &str, path: &Path) -> Result<Artifact> {
-    if !path.extension().is_some_and(|ending| ending == "wasm") {
+    if path.extension().is_none_or(|ending| ending != "wasm") {
         return input::artifact(path);
     }
     let wasm =

@@ -194,8 +194,8 @@ impl Arguments {
             // The compiler says what is missing.
             return self.words.push(Word::Plain(word));
         };
-        match value.to_str() {
-            Some(text) => self.option(name, &text.to_owned(), vec![word, value]),
+        match value.to_str().map(str::to_owned) {
+            Some(text) => self.option(name, &text, vec![word, value]),
             None => self.words.extend([word, value].map(Word::Plain)),
         }
     }
@@ -210,11 +210,7 @@ impl Arguments {
         let path = || PathBuf::from(value);
         match name {
             OPTION => return self.own(value),
-            "--extern" => {
-                if self.foreign(value) {
-                    return;
-                }
-            }
+            "--extern" if self.foreign(value) => return,
             "--help" => (self.is_question, self.asks_for_help) = (true, true),
             "--version" | "--explain" => self.is_question = true,
             "--print" => {

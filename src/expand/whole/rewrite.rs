@@ -19,7 +19,7 @@ use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
     Attribute, Block, Expr, ForeignItem, ImplItem, Item, Macro, Meta, Pat, Path, Stmt, Token,
-    TraitItem, Type, UseTree,
+    TraitItem, Type,
 };
 
 /// A crate that is being rewritten.
@@ -37,6 +37,9 @@ pub struct Rewriter<'w> {
 
 /// As deep as the compiler lets macros write macros.
 const DEPTH_MAX: u32 = 128;
+
+/// The packed derives of an attribute, and the others.
+type Derives = (Vec<(Path, usize, usize)>, Vec<Path>);
 
 /// What stands where a macro was used.
 enum Attempt<N> {
@@ -82,7 +85,7 @@ impl<'w> Rewriter<'w> {
     }
 
     /// Does something that may fail; what it failed on is left as it is.
-    fn attempt<T>(&mut self, result: Trouble<T>) -> Option<T> {
+    pub(super) fn attempt<T>(&mut self, result: Trouble<T>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(error) => {
@@ -234,11 +237,7 @@ impl<'w> Rewriter<'w> {
     }
 
     /// The packed derives of `#[derive(…)]`, and the others.
-    #[allow(clippy::type_complexity)]
-    fn derives(
-        &mut self,
-        attribute: &Attribute,
-    ) -> Trouble<(Vec<(Path, usize, usize)>, Vec<Path>)> {
+    fn derives(&mut self, attribute: &Attribute) -> Trouble<Derives> {
         let paths = attribute.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated);
         let paths = paths.map_err(|error| self.place.wrong(attribute.span(), error.to_string()))?;
         let (mut ours, mut others) = (Vec::new(), Vec::new());
@@ -375,58 +374,6 @@ impl<'w> Rewriter<'w> {
             mac.tokens = list.to_token_stream();
         }
         Ok(())
-    }
-
-    /// Whether an import or `extern crate` has anything left when packed macros are gone.
-    fn is_left<N: Any>(&mut self, node: &mut N) -> bool {
-        let result = match (node as &mut dyn Any).downcast_mut::<Item>() {
-            Some(Item::Use(item)) => {
-                let before = item.leading_colon.iter().map(|_| String::new()).collect();
-                self.prune(&mut item.tree, before)
-            }
-            Some(Item::ExternCrate(item)) => self
-                .world
-                .is_packed_crate(self.scope, &item.ident.to_string())
-                .map(|is_packed| !is_packed),
-            _ => Ok(true),
-        };
-        self.attempt(result).unwrap_or(true)
-    }
-
-    /// Takes what is nothing but packed macros out of an import; whether something is left.
-    fn prune(&mut self, tree: &mut UseTree, mut before: Vec<String>) -> Trouble<bool> {
-        match tree {
-            UseTree::Path(path) => {
-                before.push(path.ident.to_string());
-                self.prune(&mut path.tree, before)
-            }
-            UseTree::Name(name) => {
-                if name.ident != "self" {
-                    before.push(name.ident.to_string());
-                }
-                Ok(!self.world.is_packed(self.scope, &before, false)?)
-            }
-            UseTree::Rename(rename) => {
-                if rename.ident != "self" {
-                    before.push(rename.ident.to_string());
-                }
-                Ok(!self.world.is_packed(self.scope, &before, false)?)
-            }
-            UseTree::Glob(_) => Ok(!self.world.is_packed(self.scope, &before, true)?),
-            UseTree::Group(group) => {
-                let n_before = group.items.len();
-                let mut kept = Vec::new();
-                for mut tree in group.items.clone() {
-                    if self.prune(&mut tree, before.clone())? {
-                        kept.push(tree);
-                    }
-                }
-                if kept.len() < n_before {
-                    group.items = kept.into_iter().collect();
-                }
-                Ok(n_before == 0 || !group.items.is_empty())
-            }
-        }
     }
 
     fn stmts(&mut self, stmts: &mut Vec<Stmt>) {
