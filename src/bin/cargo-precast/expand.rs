@@ -10,7 +10,7 @@ use serde_json::json;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Expand one item through a packed macro, without rustc
+/// Expand one item through a packed macro, without rustc, or a whole crate
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("macro").required(true))]
 pub(crate) struct Options {
@@ -38,9 +38,6 @@ pub(crate) struct Options {
     #[arg(long = "crate", value_name = "ROOT.rs", group = "macro")]
     pub(crate) root: Option<PathBuf>,
 
-    #[command(flatten)]
-    pub(crate) whole: whole::WholeOptions,
-
     /// Take the macro from this feature set, of an artifact with several
     #[arg(long = "feature-set", value_name = "FEATURES", value_delimiter = ',')]
     pub(crate) features: Option<Vec<String>>,
@@ -53,6 +50,9 @@ pub(crate) struct Options {
     /// What stands in the attribute's parentheses
     #[arg(long, value_name = "TOKENS", conflicts_with_all = ["derive", "bang"], allow_hyphen_values = true)]
     pub(crate) args: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) whole: whole::WholeOptions,
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {

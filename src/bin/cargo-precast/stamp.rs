@@ -10,9 +10,9 @@ use precast::base::text::counted;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Read or write which macros a module declares, in the custom section .rustc_proc_macro_decls
+/// Read or write which macros a wasm module of any origin declares
 ///
-/// A declaration is derive:Trait:function, derive:Trait:function:helper,helper, attr:name:function or
+/// They stand in the custom section .rustc_proc_macro_decls. A declaration is derive:Trait:function, derive:Trait:function:helper,helper, attr:name:function or
 /// bang:name:function. The function is one that the module exports, of type () -> i32. What is written
 /// is sealed by a hash, so a module that was changed after it is refused.
 #[derive(Args, Debug)]
