@@ -43,8 +43,9 @@ fn what_the_flag_does_today() {
             let user = Path::new(env!("CARGO_TARGET_TMPDIR")).join("user.rs");
             std::fs::write(&user, "pub const THREE: i32 = m::sum!(1 2);\n").unwrap();
             let user = user.display().to_string();
-            let known = ["--edition=2021", "--crate-type=lib", "--emit=metadata=/dev/null"];
-            let words = [&known[..], &["-Zwasm-proc-macros", &module, &user]].concat();
+            let known = ["--edition=2021", "--crate-type=lib", "--emit=metadata"];
+            let out = format!("--out-dir={}", env!("CARGO_TARGET_TMPDIR"));
+            let words = [&known[..], &["-Zwasm-proc-macros", &module, &user, &out]].concat();
             let loaded = rustc(toolchain, &words);
             assert!(
                 !loaded.status.success(),

@@ -250,3 +250,56 @@ fn what_cannot_be_told() {
     let root = "use unknown::other;\nuse inc::sum;\nfn f() { other!(1); stringify!(sum!(1)); }\n";
     expand(&folder("text", &[("lib.rs", root)]), &[]).unwrap();
 }
+
+/// In a package, cargo says which crates there are, with which features.
+#[test]
+fn a_package() {
+    let manifest = |name: &str, more: &str| {
+        format!("[package]\nname = {name:?}\nversion = \"0.1.0\"\nedition = \"2021\"\n{more}")
+    };
+    let dependencies = "[dependencies]\nlib = { path = \"lib\", features = [\"more\"] }\n\
+        renamed = { package = \"macros\", path = \"macros-1.0.0\" }\n[workspace]\n\
+        [features]\nextra = []\n";
+    let root = "
+        use lib::Answer;
+        #[derive(Answer)] #[answer(2)] struct S;
+        #[cfg_attr(feature = \"extra\", renamed::named(two))] fn one() -> i32 { renamed::sum!(1 1) }
+        #[cfg(not(feature = \"extra\"))] pub fn all() -> i32 { S::ANSWER + one() }
+        #[cfg(feature = \"extra\")] pub fn all() -> i32 { S::ANSWER + two() }
+    ";
+    let library = "#[cfg(feature = \"more\")] pub use macros::Answer;\n";
+    let of_library = manifest(
+        "lib",
+        "[dependencies]\nmacros = { path = \"../macros-1.0.0\" }\n[features]\nmore = []\n",
+    );
+    let folder = folder(
+        "package",
+        &[
+            ("Cargo.toml", &manifest("user", dependencies)),
+            ("src/lib.rs", root),
+            ("lib/Cargo.toml", &of_library),
+            ("lib/src/lib.rs", library),
+        ],
+    );
+    let options = precast::pack::ModuleOptions {
+        name: "macros".into(),
+        version: "1.0.0".into(),
+        ..Default::default()
+    };
+    precast::pack::pack_module(&module("macros-c.wasm"), &options, &folder).unwrap();
+    for (more, out) in [(&[][..], "plain"), (&["--features", "extra"][..], "extra")] {
+        let mut expand = Command::new(env!("CARGO_BIN_EXE_cargo-precast"));
+        expand.current_dir(&folder).args(["expand", "--crate", "src/lib.rs", "-o", out]).args(more);
+        expand.env("PRECAST_CACHE_DIR", folder.join("cache"));
+        let output = expand.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut rustc = Command::new("rustc");
+        rustc.current_dir(&folder).args(["--edition=2021", "--crate-type=lib"]);
+        rustc.arg(format!("{out}/lib.rs")).arg("--emit=metadata").arg("--out-dir=.");
+        if !more.is_empty() {
+            rustc.arg("--cfg=feature=\"extra\"");
+        }
+        assert!(rustc.status().unwrap().success(), "{out}");
+    }
+    assert!(fs::read_to_string(folder.join("extra/lib.rs")).unwrap().contains("fn two"));
+}

@@ -23,8 +23,9 @@ pub struct Package {
     pub variables: BTreeMap<String, OsString>,
 }
 
-/// The package whose target has this root file, and all crates below it.
-pub fn of(root: &Path, store: &Store, report: &dyn Report) -> Result<Package> {
+/// The package whose target has this root file, and all crates below it, as cargo chooses them by the
+/// arguments `asked`.
+pub fn of(root: &Path, asked: &[OsString], store: &Store, report: &dyn Report) -> Result<Package> {
     let root = root.canonicalize().at("find", root)?;
     let directory = root.ancestors().skip(1).find(|folder| folder.join("Cargo.toml").is_file());
     let directory = directory.ok_or_else(|| {
@@ -32,7 +33,7 @@ pub fn of(root: &Path, store: &Store, report: &dyn Report) -> Result<Package> {
         error.help("name the crates that it uses: --extern NAME=PATH")
     })?;
     report.step("asking cargo");
-    let graph = Graph::load(&Request::of("check", &[], directory), store.cache())?;
+    let graph = Graph::load(&Request::of("check", asked, directory), store.cache())?;
     let is_it =
         |at: &UnitIdx| graph.units[*at].kind != Kind::Script && graph.units[*at].root == root;
     let own = graph.roots.iter().copied().find(is_it).ok_or_else(|| {

@@ -24,6 +24,18 @@ pub(crate) struct WholeOptions {
     #[arg(long = "extern-feature", value_name = "NAME=FEATURE", requires = "root", value_parser = pair)]
     pub(crate) extern_features: Vec<(String, String)>,
 
+    /// Of the package that the root file belongs to, as cargo's
+    #[arg(long = "features", short = 'F', value_name = "FEATURES", requires = "root")]
+    pub(crate) package_features: Vec<String>,
+
+    /// As cargo's
+    #[arg(long, requires = "root")]
+    pub(crate) no_default_features: bool,
+
+    /// As cargo's
+    #[arg(long, requires = "root")]
+    pub(crate) all_features: bool,
+
     /// As rustc's
     #[arg(long, value_name = "SPEC", requires = "root")]
     pub(crate) cfg: Vec<String>,
@@ -121,7 +133,16 @@ fn of_package(
 ) -> Result<Whole> {
     let store = Store::open(None)?;
     let step = |text: &str| console.step(text);
-    let package = project::sources::of(root, &store, &step)?;
+    let mut asked: Vec<OsString> = Vec::new();
+    for features in &options.package_features {
+        asked.extend(["--features".into(), features.into()]);
+    }
+    asked.extend(options.no_default_features.then(|| "--no-default-features".into()));
+    asked.extend(options.all_features.then(|| "--all-features".into()));
+    if let Some(target) = &options.target {
+        asked.extend(["--target".into(), target.into()]);
+    }
+    let package = project::sources::of(root, &asked, &store, &step)?;
     for feature in &package.features {
         arguments.extend(["--cfg".into(), format!("feature={feature:?}").into()]);
     }
