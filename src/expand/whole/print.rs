@@ -39,22 +39,19 @@ struct Printer<'a> {
 
 impl Printer<'_> {
     fn stream(&mut self, tokens: TokenStream) {
-        let mut tokens = tokens.into_iter().peekable();
-        while let Some(token) = tokens.next() {
-            if let TokenTree::Punct(punct) = &token {
-                let comment =
-                    (punct.as_char() == '#').then(|| self.comment(punct.span())).flatten();
-                if let Some((start, end)) = comment {
-                    self.original(start, end, punct.span());
-                    // The rest of what the comment stands for.
-                    if matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == '!') {
-                        tokens.next();
-                    }
-                    tokens.next();
-                    continue;
+        let trees: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut at = 0;
+        while at < trees.len() {
+            match self.comment(&trees[at..]) {
+                Some((start, end, n_trees)) => {
+                    self.original(start, end, trees[at].span());
+                    at += n_trees;
+                }
+                None => {
+                    self.token(trees[at].clone());
+                    at += 1;
                 }
             }
-            self.token(token);
         }
     }
 
@@ -84,10 +81,27 @@ impl Printer<'_> {
         }
     }
 
-    /// The comment that a `#` stands for.
-    fn comment(&self, span: Span) -> Option<(usize, usize)> {
-        let range = self.range(span)?;
-        self.source[range.0..range.1].starts_with('/').then_some(range)
+    /// The comment that the first trees stand for, `#[doc = "…"]`, and their number. A comment that a macro has
+    /// moved stays an attribute, for a comment takes the rest of its line.
+    fn comment(&self, trees: &[TokenTree]) -> Option<(usize, usize, usize)> {
+        let is = |tree: Option<&TokenTree>, c| matches!(tree, Some(TokenTree::Punct(p)) if p.as_char() == c);
+        if !is(trees.first(), '#') {
+            return None;
+        }
+        let at = 1 + usize::from(is(trees.get(1), '!'));
+        let TokenTree::Group(group) = trees.get(at)? else { return None };
+        let inner: Vec<TokenTree> = group.stream().into_iter().collect();
+        let [TokenTree::Ident(name), TokenTree::Punct(_), TokenTree::Literal(text)] = &inner[..]
+        else {
+            return None;
+        };
+        let (start, end) = self.range(trees[0].span())?;
+        let is_comment = name == "doc"
+            && self.source[start..end].starts_with('/')
+            && self.range(text.span()) == Some((start, end));
+        let gap = self.end.filter(|last| *last <= start).map(|last| &self.source[last..start]);
+        let is_in_place = gap.is_some_and(is_blank) || trees[0].span().start().line > self.line;
+        (is_comment && is_in_place).then_some((start, end, at + 1))
     }
 
     fn range(&self, span: Span) -> Option<(usize, usize)> {
@@ -153,6 +167,9 @@ fn is_blank(text: &str) -> bool {
     if text.is_empty() {
         return true;
     }
+    if is_documentation(text) {
+        return false;
+    }
     if let Some(rest) = text.strip_prefix("//") {
         return rest.split_once('\n').is_none_or(|(_, rest)| is_blank(rest));
     }
@@ -169,6 +186,17 @@ fn is_blank(text: &str) -> bool {
         }
     }
     is_blank(rest)
+}
+
+/// Comments that are tokens: `///`, `//!`, `/**`, `/*!`, and neither `////` nor `/***` nor `/**/`.
+fn is_documentation(text: &str) -> bool {
+    let outer = |start: &str, not: [&str; 2]| {
+        text.strip_prefix(start).is_some_and(|rest| not.iter().all(|not| !rest.starts_with(not)))
+    };
+    text.starts_with("//!")
+        || text.starts_with("/*!")
+        || outer("///", ["/", "/"])
+        || outer("/**", ["*", "/"])
 }
 
 #[cfg(test)]
@@ -200,12 +228,28 @@ mod tests {
             trees.splice(1..1, made);
             trees
         };
-        check(text, change, "a x < y > :: z (1 , 2)\n\nc { d\n }\ne // f\n");
+        check(text, change, "a x < y >:: z (1 , 2)\n\nc { d\n }\ne // f\n");
         // Nothing may get into a comment.
         let change = |mut trees: Vec<TokenTree>| {
             trees.splice(2..2, "x".parse::<TokenStream>().unwrap());
             trees
         };
-        check("/// a\nb\n", change, "/// a\nx\nb\n");
+        check("/// a\nb\n", change, "/// a\nx b\n");
+        // What a macro has moved, or made at the place of a comment, is no comment.
+        let change = |mut trees: Vec<TokenTree>| {
+            trees.rotate_left(2);
+            trees
+        };
+        check("/// a\nb\n", change, "\nb # [doc = \" a\"]\n");
+        let change = |trees: Vec<TokenTree>| {
+            let span = trees[0].span();
+            let made: TokenStream = "# [allow(x)]".parse().unwrap();
+            let spanned = made.into_iter().map(|mut tree| {
+                tree.set_span(span);
+                tree
+            });
+            spanned.chain(trees.into_iter().skip(2)).collect()
+        };
+        check("/// a\nb\n", change, "# [allow (x)]\nb\n");
     }
 }
