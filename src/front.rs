@@ -14,7 +14,7 @@ mod shim;
 use crate::base::error::{Context, Result};
 use crate::base::scratch;
 use crate::cache::Cache;
-use arguments::{Arguments, Word};
+use arguments::Arguments;
 use compiler::Compiler;
 use shim::Library;
 use std::ffi::OsString;
@@ -89,12 +89,4 @@ fn with_places(mut words: Vec<OsString>, arguments: &Arguments) -> Vec<OsString>
         words.extend(["-L".into(), value]);
     }
     words
-}
-
-/// What the compiler is given for a word of ours: an option and its value.
-fn as_extern(word: &Word, file: &std::ffi::OsStr) -> Option<[OsString; 2]> {
-    let Word::Macro { modifiers, name, .. } = word else { return None };
-    let mut value = OsString::from(format!("{modifiers}{name}="));
-    value.push(file);
-    Some(["--extern".into(), value])
 }

@@ -4,7 +4,8 @@
 //! A library that re-exports a macro does not contain it: whoever links to it must be told where the
 //! macro's own library is. That, and how both are compiled, is in files of arguments for the compiler.
 
-use super::{original, MARK};
+use super::names::MARK;
+use super::original;
 use crate::artifact::manifest::{is_own, parts_of};
 use crate::artifact::{Artifact, Tree};
 use crate::base::error::{Class, Error, Result};
@@ -16,7 +17,7 @@ const LIBRARIES: &str = "lib";
 
 /// The name of the facade's folder.
 pub fn facade_name(artifact: &Artifact) -> String {
-    format!("{}-facade", super::name(artifact))
+    format!("{}-facade", super::write::name(artifact))
 }
 
 /// The facade's files. Shim and facade are in the folder `out`, as seen from where the compiler will run.
@@ -30,7 +31,7 @@ pub fn facade(artifact: &Artifact, out: &Path) -> Result<Tree> {
         text.ok_or_else(|| Error::new(Class::Usage, format!("{} is not UTF-8", path.display())))
     };
     let libraries = text(&folder.join(LIBRARIES))?;
-    let shim = text(&out.join(super::name(artifact)).join("src/lib.rs"))?;
+    let shim = text(&out.join(super::write::name(artifact)).join("src/lib.rs"))?;
     // The beginning of the module's hash: two versions may stand side by side.
     let hash = &artifact.manifest.sha256["module.wasm"][..16];
     let library = format!("{libraries}/{DLL_PREFIX}{crate_name}-{hash}{DLL_SUFFIX}");
@@ -92,7 +93,7 @@ fn root(artifact: &Artifact) -> String {
 fn manifest(artifact: &Artifact) -> String {
     let package = &artifact.manifest.package;
     let (name, version) = (&package.name, &package.version);
-    let shim = super::name(artifact);
+    let shim = super::write::name(artifact);
     format!(
         "{}{}: a facade of {name} {version}.\n\n\
          [package]\nname = \"{name}-facade\"\nversion = {version:?}\nedition = \"2021\"\npublish = false\n\n\

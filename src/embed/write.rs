@@ -1,5 +1,6 @@
 //! Writes a shim to the disk in one step.
 
+use super::names::MARK;
 use crate::artifact::{Artifact, Tree};
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::scratch::Scratch;
@@ -60,7 +61,7 @@ fn write(files: &Tree, dir: &Path, is_ours: &dyn Fn(&Path) -> bool) -> Result<()
 
 fn is_ours(dir: &Path) -> bool {
     let root = fs::read_to_string(dir.join("src/lib.rs")).unwrap_or_default();
-    root.starts_with(super::MARK)
+    root.starts_with(MARK)
 }
 
 fn is_shim(dir: &Path) -> bool {

@@ -16,6 +16,7 @@ mod opaque;
 mod place;
 mod print;
 mod rewrite;
+mod world;
 
 use crate::artifact::Artifact;
 use crate::base::error::{Class, Context, Error, Result};
@@ -23,12 +24,12 @@ use crate::embed::input;
 use crate::pack;
 use cfg::Cfgs;
 use machines::Machines;
-use names::{Content, Crate, World};
 use quote::ToTokens;
 use rewrite::Rewriter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use world::{Content, Crate, File, World};
 
 /// A crate that another one may name.
 #[derive(Clone, Debug)]
@@ -160,7 +161,7 @@ fn first_set(artifact: Artifact) -> Artifact {
     first.unwrap_or(artifact)
 }
 
-fn printed(file: &load::File) -> String {
+fn printed(file: &File) -> String {
     let text = print::print(file.ast.to_token_stream(), &file.text, &file.place);
     let source = std::fs::read_to_string(&file.place.file).unwrap_or_default();
     match load::first_line(&source) {

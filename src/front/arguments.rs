@@ -121,9 +121,7 @@ impl Arguments {
                 Word::Plain(word) => words.push(word.clone()),
                 Word::Macro { at, .. } => {
                     let file = library(*at);
-                    words.extend(
-                        file.and_then(|file| super::as_extern(word, file)).into_iter().flatten(),
-                    );
+                    words.extend(file.and_then(|file| as_extern(word, file)).into_iter().flatten());
                 }
             }
         }
@@ -284,6 +282,14 @@ impl Arguments {
         });
         self.words.push(Word::Macro { modifiers, name, at });
     }
+}
+
+/// What the compiler is given for a word of ours: an option and its value.
+fn as_extern(word: &Word, file: &OsStr) -> Option<[OsString; 2]> {
+    let Word::Macro { modifiers, name, .. } = word else { return None };
+    let mut value = OsString::from(format!("{modifiers}{name}="));
+    value.push(file);
+    Some(["--extern".into(), value])
 }
 
 /// As cargo and others start a wrapper: the compiler comes first.

@@ -1,21 +1,12 @@
 //! Reads a crate's files, and notes which names its modules have.
 
-use super::names::{Content, CrateIdx, Scope, ScopeIdx, World};
 use super::place::{Place, Trouble};
+use super::world::{Content, CrateIdx, File, Scope, ScopeIdx, World};
 use crate::base::error::{Class, Context, Error};
 use proc_macro2::{TokenStream, TokenTree};
 use std::path::{Path, PathBuf};
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, ForeignItem, Item, ItemMod, Lit, Meta, Stmt, UseTree};
-
-/// A file of a crate, and what it is now.
-pub struct File {
-    pub krate: CrateIdx,
-    pub place: Place,
-    pub text: String,
-    pub ast: syn::File,
-    pub scope: ScopeIdx,
-}
 
 /// Where the modules of a file are looked for.
 #[derive(Clone, Debug)]

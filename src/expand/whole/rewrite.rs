@@ -3,10 +3,11 @@
 use super::derived::{self, Evaluate};
 use super::load;
 use super::machines::{Machines, Use};
-use super::names::{CrateIdx, Found, ScopeIdx, World};
+use super::names::Found;
 use super::nodes::{parse_all, Node};
 use super::opaque;
 use super::place::{Place, Trouble};
+use super::world::{CrateIdx, ScopeIdx, World};
 use crate::artifact::manifest::Kind;
 use crate::base::error::Error;
 use proc_macro2::TokenStream;
