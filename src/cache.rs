@@ -247,7 +247,7 @@ fn check(key: &Key, bytes: &[u8]) -> Result<()> {
     let package = &manifest.package;
     let checksum = match &package.source {
         Source::Registry { checksum } => checksum == &key.checksum,
-        Source::Path { .. } => true,
+        Source::Path { .. } | Source::Module { .. } => true,
     };
     let same = package.name == key.name
         && package.version == key.version

@@ -4,6 +4,7 @@
 //! docs/artifact.md. Only [`write_dir`] touches the machine.
 
 mod cargo;
+mod facade;
 pub mod input;
 mod library;
 mod names;
@@ -19,8 +20,9 @@ use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
 use std::sync::LazyLock;
 
+pub use facade::{facade, facade_name};
 pub(crate) use names::PLACE;
-pub use write::{name, write_dir};
+pub use write::{name, write_dir, write_files};
 
 use names::{is_manifest, stored_path};
 

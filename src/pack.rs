@@ -32,6 +32,7 @@ mod collect;
 pub mod compile;
 pub(crate) mod compiler;
 mod finish;
+mod foreign;
 mod made;
 mod module;
 mod options;
@@ -44,6 +45,8 @@ pub(crate) use collect::{ENVIRONMENT, READABLE};
 pub use compile::batch::{pack_wanted, Project};
 pub(crate) use compile::environment::Variables;
 pub use compile::wrapper;
+pub(crate) use foreign::of_module;
+pub use foreign::{pack_module, ModuleOptions};
 pub use options::{Features, Outcome, PackOptions, Packed};
 pub(crate) use rebuild::{published, rebuild, Rebuilt};
 

@@ -15,6 +15,7 @@ mod outcome;
 mod plan;
 mod provide;
 mod request;
+pub mod sources;
 pub mod switch;
 pub mod vendor;
 

@@ -12,6 +12,7 @@ mod policy;
 mod publish;
 mod report;
 mod serve;
+mod stamp;
 mod status;
 mod store;
 mod switch;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Command::Verify(options) => verify::run(options, &console),
         Command::Inspect(options) => inspect::run(options, &console),
         Command::Expand(options) => expand::run(options, &console),
+        Command::Stamp(options) => stamp::run(options, &console),
         Command::On(options) => switch::on(options, &console),
         Command::Store(options) => store::run(options, &console),
         Command::Vendor(options) => vendor::run(options, &console),
