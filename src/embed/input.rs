@@ -28,7 +28,7 @@ pub fn read(path: &Path) -> Result<Input> {
         }
         let mut files = Tree::new();
         walk(path, "", &mut files)?;
-        return Ok(Input::Shim(files));
+        return Ok(Input::Shim(within_package(files)));
     }
     let size =
         fs::metadata(path).class(Class::Usage, format!("cannot read {}", path.display()))?.len();
@@ -62,6 +62,19 @@ pub fn granted(path: &Path) -> Result<(Artifact, Capabilities)> {
             Ok((artifact, embed::granted(&files).map_err(context)?))
         }
     }
+}
+
+/// A shim within the package that uses its macros has its manifest under another name, for cargo's sake,
+/// and beside it what a build script calls.
+fn within_package(mut files: Tree) -> Tree {
+    if !files.contains_key("Cargo.toml") {
+        if let Some(manifest) = files.remove("Cargo.toml_") {
+            files.insert("Cargo.toml".into(), manifest);
+            files.remove("build.rs");
+            files.remove(".gitattributes");
+        }
+    }
+    files
 }
 
 fn walk(dir: &Path, prefix: &str, files: &mut Tree) -> Result<()> {

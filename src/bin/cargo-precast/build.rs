@@ -4,6 +4,7 @@ use crate::console::Console;
 use clap::Args;
 use precast::base::error::{Class, Context, Error, Result};
 use precast::cache::Store;
+use precast::project::same_package::{self, run::Asked};
 use precast::project::{self, take, Choice, Options as Wanted, Request};
 use serde_json::json;
 use std::ffi::OsString;
@@ -31,6 +32,10 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let mut request = Request::of(command, &arguments, &directory);
     request.toolchain = crate::arguments::toolchain();
+    let asked = same_package::run::asked(command, &arguments)?;
+    if asked == Asked::Alone {
+        return crate::same_package::alone(&request, command, &arguments, console);
+    }
     let store = Store::open(None)?;
     let step = |text: &str| console.step(text);
     let prepared = match project::prepare(&request, &wanted, &store, &step) {
@@ -71,6 +76,10 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         return Err(missing(&plan));
     }
     cargo.arg(command).args(&arguments);
+    cargo.env(same_package::native::SESSION, session());
+    if wanted.from_source {
+        cargo.env("PRECAST_PROC_MACRO", "source");
+    }
     // What is sent to this process is meant for the program that runs: as natively, it takes its place.
     if command == "run" {
         project::finish(&plan, plan.lock().as_deref(), &store)?;
@@ -79,10 +88,20 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
     let n_kept = store.n_kept();
     let code = crate::console::pass(cargo)?;
     project::finish(&plan, None, &store)?;
+    let code = match asked == Asked::Also && code == ExitCode::SUCCESS {
+        true => crate::same_package::also(&request, command, &arguments, console)?,
+        false => code,
+    };
     if store.n_kept() > n_kept {
         store.clean(precast::cache::limit(None)?)?;
     }
     Ok(code)
+}
+
+/// A name for this run.
+fn session() -> String {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    format!("{}-{}", std::process::id(), now.as_nanos())
 }
 
 /// An error for what neither cargo nor its extensions call a command.

@@ -2,7 +2,7 @@
 
 use crate::console::Console;
 use clap::Args;
-use precast::artifact::manifest::{Capabilities, Kind};
+use precast::artifact::manifest::{Capabilities, Kind, Manifest};
 use precast::base::error::{Context, Result};
 use precast::base::text::counted;
 use precast::cache::Store;
@@ -17,12 +17,17 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// A package's directory, or `name` or `name@version` of the registry
-    #[arg(value_name = "SPEC", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "SPEC", required_unless_present_any = ["all", "proc_macro"], conflicts_with = "all")]
     pub(crate) specs: Vec<String>,
 
     /// Pack every macro package that this workspace needs, with the features it enables
     #[arg(long, conflicts_with_all = ["grants", "profiles"])]
     pub(crate) all: bool,
+
+    /// Pack the macros that a package has beside its library (proc-macro/lib.rs), into that package;
+    /// SPEC is its directory, by default this one
+    #[arg(long, conflicts_with_all = ["all", "grants", "profiles", "features", "sets", "out"])]
+    pub(crate) proc_macro: bool,
 
     /// With --all: also macros of the workspace itself, and others in directories
     #[arg(long, requires = "all")]
@@ -71,6 +76,9 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
+    if options.proc_macro {
+        return crate::same_package::pack(&options.specs, options.offline, console);
+    }
     if options.all {
         return all(options, console);
     }
@@ -172,8 +180,8 @@ fn value(outcome: &Outcome) -> Value {
     })
 }
 
-fn text(outcome: &Outcome) -> String {
-    let manifest = &outcome.manifest;
+/// The macros, one a line.
+pub(crate) fn macros(manifest: &Manifest) -> String {
     let mut out = String::new();
     for item in &manifest.macros {
         let kind = match item.kind {
@@ -187,6 +195,12 @@ fn text(outcome: &Outcome) -> String {
         }
         out += "\n";
     }
+    out
+}
+
+fn text(outcome: &Outcome) -> String {
+    let manifest = &outcome.manifest;
+    let mut out = macros(manifest);
     out += &format!(
         "  artifact  {} ({}, sha256 {})\n  module    {} of wasm, {} as embedded image\n  \
          toolchain rustc {}, {} linked\n  time      {:.1} s{}\n",
