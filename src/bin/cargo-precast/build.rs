@@ -27,6 +27,10 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         crate::policy::run(arguments, console)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if command == "new" && flag(&mut arguments, "--proc-macro") {
+        crate::init::new(&arguments, console)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     check_is_known(command)?;
     let (wanted, mut arguments) = options(&arguments)?;
     let directory = std::env::current_dir().context("the current directory is gone")?;

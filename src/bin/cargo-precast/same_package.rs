@@ -80,7 +80,7 @@ pub(crate) fn pack(directories: &[String], is_offline: bool, console: &Console) 
         let verb = if packed.is_new { "Packed" } else { "Unchanged" };
         console.done(verb, &place.display().to_string());
         lines += &crate::pack::macros(&packed.outcome.manifest);
-        for note in advice(&target)? {
+        for note in packed::advice(&target)? {
             console.note(&note);
         }
         values.push(json!({
@@ -93,26 +93,4 @@ pub(crate) fn pack(directories: &[String], is_offline: bool, console: &Console) 
     }
     console.result(&values, || lines);
     Ok(())
-}
-
-/// What keeps cargo from using what was packed.
-pub(crate) fn advice(target: &Target) -> Result<Vec<String>> {
-    let mut notes = Vec::new();
-    if !packed::is_called(target) {
-        notes.push(format!(
-            "cargo alone does not know the macros until the build script calls them: \
-             `cargo precast init --proc-macro` writes one, or add to yours\n    \
-             #[path = \"{}/precast/build.rs\"]\n    mod {};\nand call `{}::build()` in `main`",
-            target.folder(),
-            target.name,
-            target.name
-        ));
-    }
-    if let Some(file) = packed::left_out(target)?.first() {
-        notes.push(format!(
-            "{file} would not be in the package's `.crate`: put \"/{}\" into `package.include`, or commit it",
-            target.folder()
-        ));
-    }
-    Ok(notes)
 }

@@ -91,16 +91,36 @@ impl Nested {
         Ok(Nested { folder, features, own })
     }
 
+    /// The package's features that the macros know, as far as they are enabled.
+    pub fn features(&self) -> &[String] {
+        &self.features
+    }
+
     /// `cargo COMMAND` for the nested package.
     pub fn cargo(&self, command: &str, target: &Target) -> Result<Command> {
-        let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut cargo = Command::new(program);
-        cargo.current_dir(&target.directory).arg(command);
-        cargo.arg("--manifest-path").arg(self.folder.join("Cargo.toml"));
-        cargo.arg("--target-dir").arg(self.folder.join("target")).arg("--no-default-features");
+        let mut cargo = self.cargo_of(command, &self.folder, &self.folder, target)?;
+        cargo.arg("--no-default-features");
         if !self.features.is_empty() {
             cargo.arg("--features").arg(self.features.join(","));
         }
+        cargo.env_remove(script::LAZY);
+        Ok(cargo)
+    }
+
+    /// `cargo COMMAND` for a package in one of its folders, built in one of them. The macros' crate hears what
+    /// is the package's own.
+    pub fn cargo_of(
+        &self,
+        command: &str,
+        folder: &Path,
+        place: &Path,
+        target: &Target,
+    ) -> Result<Command> {
+        let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut cargo = Command::new(program);
+        cargo.current_dir(&target.directory).arg(command);
+        cargo.arg("--manifest-path").arg(folder.join("Cargo.toml"));
+        cargo.arg("--target-dir").arg(place.join("target"));
         let left = ["CARGO_BUILD_TARGET", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
         for name in
             left.iter().chain(&["CARGO_BUILD_BUILD_DIR", "RUSTC_WORKSPACE_WRAPPER", "CLIPPY_ARGS"])
@@ -152,7 +172,7 @@ fn own_of_process(target: &Target) -> Own {
 }
 
 /// Cargo knows two packages by their names, and this one may use the other in its documentation.
-fn nested_name(target: &Target) -> String {
+pub fn nested_name(target: &Target) -> String {
     format!("{}-proc-macro", target.package)
 }
 
@@ -300,9 +320,12 @@ fn prerequisites(line: &str) -> Vec<PathBuf> {
 /// no such process.
 pub fn compile_inside(words: &[OsString]) -> Option<i32> {
     let own: Own = serde_json::from_str(&std::env::var(VARIABLE).ok()?).ok()?;
+    let is_macros = std::env::var_os("CARGO_MANIFEST_DIR").is_some_and(|dir| dir == *own.directory);
+    if !is_macros && std::env::var_os(script::LAZY).is_some() {
+        return None;
+    }
     let mut command = Command::new(words.first()?);
     command.args(&words[1..]).env_remove(VARIABLE);
-    let is_macros = std::env::var_os("CARGO_MANIFEST_DIR").is_some_and(|dir| dir == *own.directory);
     if is_macros {
         command.envs(&own.variables);
         for argument in &own.link_args {

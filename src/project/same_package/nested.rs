@@ -69,8 +69,8 @@ fn package(target: &Target, root: &str) -> Result<DocumentMut> {
     lib.insert("name", value(&target.name));
     lib.insert("path", value(root));
     lib.insert("proc-macro", value(true));
-    for (key, flag) in [("test", target.test), ("doctest", target.doctest), ("bench", target.bench)]
-    {
+    // Examples have a package of their own.
+    for (key, flag) in [("test", target.test), ("doctest", false), ("bench", target.bench)] {
         lib.insert(key, value(flag));
     }
     let mut document = DocumentMut::new();

@@ -195,3 +195,25 @@ pub fn is_called(target: &Target) -> bool {
     let text = std::fs::read_to_string(target.directory.join(script)).unwrap_or_default();
     text.contains(&format!("{}/{}/{SCRIPT_FILE}", target.folder(), super::target::PACKED))
 }
+
+/// What keeps cargo from using what was packed.
+pub fn advice(target: &Target) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    if !is_called(target) {
+        notes.push(format!(
+            "cargo alone does not know the macros until the build script calls them: \
+             `cargo precast init --proc-macro` writes one, or add to yours\n    \
+             #[path = \"{}/precast/build.rs\"]\n    mod {};\nand call `{}::build()` in `main`",
+            target.folder(),
+            target.name,
+            target.name
+        ));
+    }
+    if let Some(file) = left_out(target)?.first() {
+        notes.push(format!(
+            "{file} would not be in the package's `.crate`: put \"/{}\" into `package.include`, or commit it",
+            target.folder()
+        ));
+    }
+    Ok(notes)
+}

@@ -1,5 +1,6 @@
 //! Cargo's commands for the target alone, and for it beside the package's others.
 
+use super::doctests;
 use super::native::Nested;
 use super::packed::{self, State};
 use super::target::Target;
@@ -7,7 +8,7 @@ use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
 use crate::base::scratch::Scratch;
-use crate::project::Request;
+use crate::project::{lazy, script, Request};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -148,18 +149,36 @@ impl Run {
         self.targets.iter().map(|(target, _)| target)
     }
 
-    /// Cargo's command for each.
+    /// Cargo's commands for each.
     pub fn commands(&self) -> Result<Vec<(&Target, Command)>> {
-        let command = |(target, features): &'_ (Target, Vec<String>)| -> Result<Command> {
+        let mut all = Vec::new();
+        for (target, features) in &self.targets {
             let nested = Nested::new(target, features, &self.target_dir)?;
-            let mut cargo = nested.cargo(&self.command, target)?;
-            if self.command == "doc" && !self.arguments.iter().any(|word| word == "--no-deps") {
-                cargo.arg("--no-deps");
+            if self.command != "test" || target.test {
+                let mut cargo = nested.cargo(&self.command, target)?;
+                if self.command == "doc" && !self.arguments.iter().any(|word| word == "--no-deps") {
+                    cargo.arg("--no-deps");
+                }
+                all.push((target, with(cargo, &self.arguments)));
             }
-            cargo.args(&self.arguments);
-            Ok(cargo)
-        };
-        self.targets.iter().map(|one| Ok((&one.0, command(one)?))).collect()
+            if self.command == "test" && target.doctest {
+                all.extend(self.examples(target, &nested)?.map(|cargo| (target, cargo)));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Cargo's command for the examples in the documentation.
+    fn examples(&self, target: &Target, nested: &Nested) -> Result<Option<Command>> {
+        if self.arguments.iter().any(|word| word == "--no-run") {
+            return Ok(None);
+        }
+        let Some(examples) = doctests::write(target, nested)? else { return Ok(None) };
+        // What the library asks for is built meanwhile, in the other place.
+        let place = if examples.uses_library { &examples.folder } else { &nested.folder };
+        let mut cargo = nested.cargo_of("test", &examples.folder, place, target)?;
+        cargo.arg("--doc").env(script::LAZY, lazy::ON);
+        Ok(Some(with(cargo, &self.arguments)))
     }
 
     /// After `doc`: puts the documentation beside the workspace's. Its first page.
@@ -211,6 +230,11 @@ impl Run {
         }
         Ok(said)
     }
+}
+
+fn with(mut cargo: Command, arguments: &[OsString]) -> Command {
+    cargo.args(arguments);
+    cargo
 }
 
 fn is_on(target: &Target, command: &str) -> bool {
