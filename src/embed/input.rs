@@ -3,7 +3,7 @@
 use crate::artifact::manifest::Capabilities;
 use crate::artifact::{self, check_path, Artifact, Tree};
 use crate::base::error::{Class, Context, Error, Result};
-use crate::embed;
+use crate::embed::{self, beside};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn read(path: &Path) -> Result<Input> {
         }
         let mut files = Tree::new();
         walk(path, "", &mut files)?;
-        return Ok(Input::Shim(within_package(files)));
+        return Ok(Input::Shim(beside::take(files)));
     }
     let size =
         fs::metadata(path).class(Class::Usage, format!("cannot read {}", path.display()))?.len();
@@ -62,19 +62,6 @@ pub fn granted(path: &Path) -> Result<(Artifact, Capabilities)> {
             Ok((artifact, embed::granted(&files).map_err(context)?))
         }
     }
-}
-
-/// A shim within the package that uses its macros has its manifest under another name, for cargo's sake,
-/// and beside it what a build script calls.
-fn within_package(mut files: Tree) -> Tree {
-    if !files.contains_key("Cargo.toml") {
-        if let Some(manifest) = files.remove("Cargo.toml_") {
-            files.insert("Cargo.toml".into(), manifest);
-            files.remove("build.rs");
-            files.remove(".gitattributes");
-        }
-    }
-    files
 }
 
 fn walk(dir: &Path, prefix: &str, files: &mut Tree) -> Result<()> {

@@ -11,7 +11,7 @@
 //! | `run`    | of `cargo precast … --proc-macro`, cargo's command for the target alone   |
 //!
 //! Two ways lead to a compiler. Under precast, which is cargo's wrapper, `given` adds the library to the
-//! command. Under cargo alone a build script does (`build.rs.txt`): it compiles the packed macros, and names
+//! command. Under cargo alone a build script does (`embed::beside`): it compiles the packed macros, and names
 //! them in a file of arguments for the compiler, which cargo passes on as a `cfg`.
 
 pub mod doctests;

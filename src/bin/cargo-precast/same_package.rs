@@ -20,6 +20,13 @@ pub(crate) fn alone(
     console: &Console,
 ) -> Result<ExitCode> {
     let run = Run::new(request, command, arguments, true)?;
+    for package in run.lacking()? {
+        let of_package = run.chosen().chain(["-p", package, "--quiet"].map(OsString::from));
+        let code = crate::build::run("check", &of_package.collect::<Vec<_>>(), console)?;
+        if code != ExitCode::SUCCESS {
+            return Ok(code);
+        }
+    }
     let code = each(&run, console)?;
     if command == "check" && code == ExitCode::SUCCESS {
         tell_stale(&run, arguments, console)?;

@@ -42,7 +42,7 @@ pub fn write(target: &Target, nested: &Nested) -> Result<Option<Examples>> {
     put(&folder.join("src/lib.rs"), &root)?;
     let library = library_name(target);
     let uses_library = target.directory.join("src/lib.rs").is_file() && all.contains(&library);
-    put(&folder.join("Cargo.toml"), &manifest(target, nested, uses_library)?)?;
+    put(&folder.join("Cargo.toml"), &manifest(target, nested, uses_library, &all)?)?;
     let lock = folder.join("Cargo.lock");
     if let (Ok(text), false) =
         (std::fs::read_to_string(nested.folder.join("Cargo.lock")), lock.is_file())
@@ -67,7 +67,12 @@ fn library_name(target: &Target) -> String {
     lib.unwrap_or(&target.package).replace('-', "_")
 }
 
-fn manifest(target: &Target, nested: &Nested, uses_library: bool) -> Result<String> {
+fn manifest(
+    target: &Target,
+    nested: &Nested,
+    uses_library: bool,
+    examples: &str,
+) -> Result<String> {
     let own: DocumentMut = nested::manifest(target, "doctests", "lib.rs")?
         .parse()
         .context("cannot read what was written")?;
@@ -81,9 +86,16 @@ fn manifest(target: &Target, nested: &Nested, uses_library: bool) -> Result<Stri
     let mut lib = Table::new();
     lib["test"] = value(false);
     lib["name"] = value("doctests");
-    // Examples may use what the macros' own dependencies give.
+    // Of the macros' own dependencies, examples get those that they name.
     let mut dependencies =
         own.get("dependencies").and_then(Value::as_table).cloned().unwrap_or_default();
+    let is_used = |name: &str| examples.contains(&format!("{}::", name.replace('-', "_")));
+    let unused: Vec<String> = dependencies
+        .iter()
+        .filter(|(name, _)| !is_used(name))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    unused.iter().for_each(|name| drop(dependencies.remove(name)));
     let mut macros = Table::new();
     macros["package"] = value(super::native::nested_name(target));
     macros["path"] = value(nested.folder.to_string_lossy().as_ref());

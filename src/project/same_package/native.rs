@@ -70,7 +70,8 @@ struct Own {
 impl Nested {
     /// Writes it, for a compiler that runs with cargo's variables for the package, or for nobody's.
     pub fn new(target: &Target, features: &[String], target_dir: &Path) -> Result<Nested> {
-        let mut own = Own { directory: PathBuf::new(), ..own_of_process(target) };
+        std::fs::create_dir_all(target_dir.join(PLACE)).at("create", target_dir)?;
+        let mut own = own_of(target, target_dir)?;
         let out = own.variables.get("OUT_DIR").cloned().unwrap_or_default();
         let parts = [target.directory.to_string_lossy().into_owned(), out];
         let name = format!("{}-{}", target.package, &hash_of(&parts)[..16]);
@@ -148,18 +149,23 @@ impl Nested {
     }
 }
 
-/// What cargo and the build script have told this process of the package.
-fn own_of_process(target: &Target) -> Own {
+/// What cargo and the build script have told this process of the package, or one before it.
+fn own_of(target: &Target, target_dir: &Path) -> Result<Own> {
+    let record = record(target, target_dir);
     let is_package =
         std::env::var_os("CARGO_MANIFEST_DIR").is_some_and(|dir| dir == *target.directory);
     let mut own = Own::default();
     if !is_package {
+        let found = std::fs::read_to_string(record).ok();
+        if let Some(found) = found.and_then(|text| serde_json::from_str(&text).ok()) {
+            return Ok(found);
+        }
         let directory = target.directory.to_string_lossy().into_owned();
         let manifest = target.directory.join("Cargo.toml").to_string_lossy().into_owned();
         own.variables.insert("CARGO_MANIFEST_DIR".into(), directory);
         own.variables.insert("CARGO_MANIFEST_PATH".into(), manifest);
         own.variables.insert("CARGO_PKG_NAME".into(), target.package.clone());
-        return own;
+        return Ok(own);
     }
     let set = script::variables();
     for name in OWN.iter().map(|name| (*name).to_owned()).chain(set) {
@@ -168,7 +174,27 @@ fn own_of_process(target: &Target) -> Own {
         }
     }
     own.link_args = script::link_args();
-    own
+    if own.variables.contains_key("OUT_DIR") {
+        write(&record, &serde_json::to_string(&own).context("a path is not UTF-8")?)?;
+    }
+    Ok(own)
+}
+
+/// What the build script said last, for commands that do not run it.
+fn record(target: &Target, target_dir: &Path) -> PathBuf {
+    let id = &hash_of(&[target.directory.to_string_lossy().as_ref()])[..16];
+    target_dir.join(PLACE).join(format!("{}-{id}.json", target.package))
+}
+
+/// Whether the macros may need a build script of which nothing is known yet: only cargo runs it, before it
+/// compiles another target.
+pub fn lacks_script(target: &Target, target_dir: &Path) -> Result<bool> {
+    let named = target.manifest["package"].get("build");
+    let has_script = target.directory.join("build.rs").is_file() || named.is_some();
+    let asks = |(_, body): (String, Vec<u8>)| String::from_utf8_lossy(&body).contains("env!");
+    Ok(has_script
+        && !record(target, target_dir).is_file()
+        && nested::source(target)?.into_iter().any(asks))
 }
 
 /// Cargo knows two packages by their names, and this one may use the other in its documentation.
@@ -328,6 +354,10 @@ pub fn compile_inside(words: &[OsString]) -> Option<i32> {
     command.args(&words[1..]).env_remove(VARIABLE);
     if is_macros {
         command.envs(&own.variables);
+        if words.iter().any(|word| word == "--test") {
+            // The compiler sets it for macros only, and these are their tests.
+            command.args(["--cfg", "proc_macro", "-A", "explicit_builtin_cfgs_in_flags"]);
+        }
         for argument in &own.link_args {
             command.arg("-C").arg(format!("link-arg={argument}"));
         }

@@ -1,7 +1,5 @@
 //! The committed files by which cargo alone builds the package: the macros' shim, under its own names, and
 //! what the package's build script calls.
-//!
-//! Cargo leaves directories with a `Cargo.toml` out of a package, so the shim's manifest has another name.
 
 use super::nested;
 use super::target::Target;
@@ -12,23 +10,12 @@ use crate::base::files::{self, Tree};
 use crate::base::report::Report;
 use crate::base::scratch::Scratch;
 use crate::embed;
+use crate::embed::beside::{self, Known, HIDDEN, MANIFEST, SCRIPT_FILE};
 use crate::pack::source::inherit;
 use crate::pack::{self, Features, Outcome, PackOptions};
 use std::collections::BTreeSet;
 use std::path::Path;
 use toml_edit::Item;
-
-const SCRIPT: &str = include_str!("build.rs.txt");
-
-/// Names of the shim's manifest: its own, and the one that cargo does not see.
-const MANIFEST: &str = "Cargo.toml";
-const HIDDEN: &str = "Cargo.toml_";
-
-/// What the package's build script includes, below the folder of what is generated.
-pub const SCRIPT_FILE: &str = "build.rs";
-
-/// For git: no line endings are changed, and nobody reviews the lines.
-const ATTRIBUTES: &str = "* -text linguist-generated=true\n";
 
 /// How the committed files relate to the macros' source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,11 +54,8 @@ pub fn pack(target: &Target, offline: bool, report: &dyn Report) -> Result<Packe
     };
     let outcome = pack::pack(&options, report)?.into_iter().next();
     let outcome = outcome.ok_or_else(|| Error::new(Class::Other, "nothing was packed"))?;
-    let mut tree = files::read_published(&outcome.shim)?;
-    let manifest = tree.remove(MANIFEST).unwrap_or_default();
-    tree.insert(HIDDEN.into(), manifest);
-    tree.insert(SCRIPT_FILE.into(), script(target)?.into_bytes());
-    tree.insert(".gitattributes".into(), ATTRIBUTES.into());
+    let facts = Facts::of(target)?;
+    let tree = beside::put(files::read_published(&outcome.shim)?, &facts.known(target));
     let bytes = tree.values().map(Vec::len).sum();
     let place = target.packed();
     let is_new = files::read_published(&place).ok().as_ref() != Some(&tree);
@@ -81,26 +65,34 @@ pub fn pack(target: &Target, offline: bool, report: &dyn Report) -> Result<Packe
     Ok(Packed { outcome, is_new, bytes })
 }
 
-/// The text of the build script's part.
-fn script(target: &Target) -> Result<String> {
-    let package = target.manifest.get("package");
-    let edition = package.and_then(|package| package.get("edition"));
-    let edition = match edition.and_then(Item::as_str) {
-        Some(edition) => edition.to_owned(),
-        None if edition.is_some() => inherited(target, "edition")?,
-        None => "2015".to_owned(),
-    };
-    let features: Vec<String> = nested::relevant(target)?.into_iter().collect();
-    let text = |value: &str| format!("{value:?}");
-    Ok(SCRIPT
-        .replace("@PRECAST@", env!("CARGO_PKG_VERSION"))
-        .replace("@NAME@", &text(&target.name))
-        .replace("@FOLDER_TEXT@", &text(target.folder()))
-        .replace("@FOLDER@", target.folder())
-        .replace("@ROOT@", &text(&target.path))
-        .replace("@EDITION@", &text(&edition))
-        .replace("@FEATURES@", &format!("{features:?}"))
-        .replace("@REQUIRED@", &format!("{:?}", target.required_features)))
+/// What the build script must know.
+struct Facts {
+    edition: String,
+    features: Vec<String>,
+}
+
+impl Facts {
+    fn of(target: &Target) -> Result<Facts> {
+        let package = target.manifest.get("package");
+        let edition = package.and_then(|package| package.get("edition"));
+        let edition = match edition.and_then(Item::as_str) {
+            Some(edition) => edition.to_owned(),
+            None if edition.is_some() => inherited(target, "edition")?,
+            None => "2015".to_owned(),
+        };
+        Ok(Facts { edition, features: nested::relevant(target)?.into_iter().collect() })
+    }
+
+    fn known<'a>(&'a self, target: &'a Target) -> Known<'a> {
+        Known {
+            name: &target.name,
+            folder: target.folder(),
+            root: &target.path,
+            edition: &self.edition,
+            features: &self.features,
+            required: &target.required_features,
+        }
+    }
 }
 
 /// A text that the package inherits from its workspace.
@@ -143,7 +135,7 @@ pub fn state(target: &Target) -> Result<State> {
     }
     let is_ours = packed.precast == env!("CARGO_PKG_VERSION");
     let there = std::fs::read_to_string(place.join(SCRIPT_FILE)).unwrap_or_default();
-    if is_ours && there.replace("\r\n", "\n") != script(target)? {
+    if is_ours && there.replace("\r\n", "\n") != beside::script(&Facts::of(target)?.known(target)) {
         differences.push(format!("{}/{}/{SCRIPT_FILE}", target.folder(), super::target::PACKED));
     }
     Ok(if differences.is_empty() { State::Fresh } else { State::Stale(differences) })

@@ -1,7 +1,7 @@
 //! Cargo's commands for the target alone, and for it beside the package's others.
 
 use super::doctests;
-use super::native::Nested;
+use super::native::{self, Nested};
 use super::packed::{self, State};
 use super::target::Target;
 use crate::base::cargo;
@@ -60,6 +60,8 @@ pub struct Run {
     command: String,
     /// What is left for cargo.
     arguments: Vec<OsString>,
+    /// What chooses features and places.
+    chosen: Vec<OsString>,
     targets: Vec<(Target, Vec<String>)>,
     target_dir: PathBuf,
 }
@@ -141,12 +143,34 @@ impl Run {
         let target_dir = target_dir
             .or_else(|| metadata["target_directory"].as_str().map(PathBuf::from))
             .ok_or_else(|| Error::new(Class::Other, "cargo names no target directory"))?;
-        Ok(Run { command: command.to_owned(), arguments: chosen.rest, targets, target_dir })
+        Ok(Run {
+            command: command.to_owned(),
+            arguments: chosen.rest,
+            chosen: chosen.kept,
+            targets,
+            target_dir,
+        })
     }
 
     /// The targets, each with the features that are enabled for its package.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.targets.iter().map(|(target, _)| target)
+    }
+
+    /// The arguments that choose features and places.
+    pub fn chosen(&self) -> impl Iterator<Item = OsString> + '_ {
+        self.chosen.iter().cloned()
+    }
+
+    /// Packages whose build scripts must have run before.
+    pub fn lacking(&self) -> Result<Vec<&str>> {
+        let mut names = Vec::new();
+        for target in self.targets() {
+            if native::lacks_script(target, &self.target_dir)? {
+                names.push(target.package.as_str());
+            }
+        }
+        Ok(names)
     }
 
     /// Cargo's commands for each.
@@ -274,6 +298,7 @@ struct Chosen {
     is_workspace: bool,
     is_all: bool,
     is_bare: bool,
+    kept: Vec<OsString>,
     rest: Vec<OsString>,
 }
 
@@ -295,11 +320,18 @@ impl Chosen {
             if VALUED.contains(&name.as_str()) {
                 let value = attached
                     .or_else(|| words.next().map(|word| word.to_string_lossy().into_owned()));
-                chosen.add(&name, &value.unwrap_or_default());
+                let value = value.unwrap_or_default();
+                if !["-p", "--package", "--exclude"].contains(&name.as_str()) {
+                    chosen.kept.extend([OsString::from(&name), OsString::from(&value)]);
+                }
+                chosen.add(&name, &value);
             } else if FLAGS.contains(&name.as_str()) {
                 chosen.is_workspace |= name == "--workspace" || name == "--all";
                 chosen.is_all |= name == "--all-features";
                 chosen.is_bare |= name == "--no-default-features";
+                if name != "--workspace" && name != "--all" {
+                    chosen.kept.push(word.clone());
+                }
             } else if name == "--frozen" {
                 chosen.rest.push("--offline".into());
             } else if name != "--proc-macro" && name != "--all-targets" {
