@@ -76,7 +76,7 @@ fn is_script(text: &str) -> bool {
     let mut lines = text.lines();
     let is_same = |ours: &str| {
         let Some(found) = lines.next() else { return false };
-        let Some((start, _)) = placeholder(ours) else { return found == ours };
+        let Some(start) = placeholder(ours) else { return found == ours };
         match ours.starts_with("//") {
             true => found.starts_with("//"),
             false => found.starts_with(start) && is_constant(found),
@@ -85,10 +85,13 @@ fn is_script(text: &str) -> bool {
     SCRIPT.lines().all(is_same) && lines.next().is_none()
 }
 
-/// The text before and behind the `@` of a name in capital letters.
-fn placeholder(line: &str) -> Option<(&str, &str)> {
+/// The text before the `@` of a name in capital letters.
+fn placeholder(line: &str) -> Option<&str> {
     let is_name = |rest: &str| rest.starts_with(|c: char| c.is_ascii_uppercase());
-    line.split_once('@').filter(|(_, rest)| is_name(rest))
+    line.match_indices('@')
+        .map(|(at, _)| at)
+        .find(|at| is_name(&line[at + 1..]))
+        .map(|at| &line[..at])
 }
 
 /// A constant that is a text, or a list of texts.
