@@ -8,6 +8,10 @@ use syn::{Expr, ItemConst};
 
 const SCRIPT: &str = include_str!("beside.rs.txt");
 
+/// What it runs where the macros are to be built from source.
+const SOURCE_FILE: &str = "from_source.rs";
+const SOURCE: &str = include_str!("from_source.rs.txt");
+
 /// Names of the shim's manifest: its own, and the one that cargo does not see.
 pub const MANIFEST: &str = "Cargo.toml";
 pub const HIDDEN: &str = "Cargo.toml_";
@@ -22,9 +26,8 @@ const ATTRIBUTES: &str = "* -text linguist-generated=true\n";
 /// What the build script must know of the macros.
 pub struct Known<'a> {
     pub name: &'a str,
-    /// The folder with their source, and its root file, relative to the package.
+    /// The folder with their source.
     pub folder: &'a str,
-    pub root: &'a str,
     pub edition: &'a str,
     /// The package's features that the macros know, and those without all of which there are none.
     pub features: &'a [String],
@@ -39,7 +42,6 @@ pub fn script(known: &Known) -> String {
         .replace("@NAME@", &text(known.name))
         .replace("@FOLDER_TEXT@", &text(known.folder))
         .replace("@FOLDER@", known.folder)
-        .replace("@ROOT@", &text(known.root))
         .replace("@EDITION@", &text(known.edition))
         .replace("@FEATURES@", &format!("{:?}", known.features))
         .replace("@REQUIRED@", &format!("{:?}", known.required))
@@ -50,6 +52,7 @@ pub fn put(mut shim: Tree, known: &Known) -> Tree {
     let manifest = shim.remove(MANIFEST).unwrap_or_default();
     shim.insert(HIDDEN.into(), manifest);
     shim.insert(SCRIPT_FILE.into(), script(known).into_bytes());
+    shim.insert(SOURCE_FILE.into(), SOURCE.into());
     shim.insert(ATTRIBUTES_FILE.into(), ATTRIBUTES.into());
     shim
 }
@@ -64,8 +67,10 @@ pub fn take(mut files: Tree) -> Tree {
         if files.get(SCRIPT_FILE).is_some_and(is_written) {
             files.remove(SCRIPT_FILE);
         }
-        if files.get(ATTRIBUTES_FILE).is_some_and(|text| text == ATTRIBUTES.as_bytes()) {
-            files.remove(ATTRIBUTES_FILE);
+        for (name, text) in [(SOURCE_FILE, SOURCE), (ATTRIBUTES_FILE, ATTRIBUTES)] {
+            if files.get(name).is_some_and(|found| found == text.as_bytes()) {
+                files.remove(name);
+            }
         }
     }
     files
@@ -116,7 +121,6 @@ mod tests {
         let known = Known {
             name: "proc_macro",
             folder: "macros",
-            root: "macros/lib.rs",
             edition: "2024",
             features: &["a".into(), "b".into()],
             required: &[],
@@ -124,7 +128,7 @@ mod tests {
         let text = script(&known);
         assert!(is_script(&text), "{text}");
         for (from, to) in [
-            ("fn run()", "fn  run()"),
+            ("fn run(", "fn  run("),
             ("\"2024\"", "{ evil() }"),
             ("&[\"a\"", "&[evil(), \"a\""),
             ("const NAME", "const NAM"),

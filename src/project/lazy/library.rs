@@ -55,7 +55,7 @@ fn read_by(package: &Path) -> Environment {
             continue;
         }
         for name in String::from_utf8_lossy(&body).split("env!").skip(1).filter_map(first_text) {
-            if !is_own(name) && name != "CARGO" {
+            if !script::is_own(name) && name != "CARGO" {
                 found.insert(name.to_owned(), std::env::var(name).ok());
             }
         }

@@ -87,7 +87,6 @@ impl Facts {
         Known {
             name: &target.name,
             folder: target.folder(),
-            root: &target.path,
             edition: &self.edition,
             features: &self.features,
             required: &target.required_features,
@@ -116,7 +115,7 @@ pub fn state(target: &Target) -> Result<State> {
     nested::stage(target, scratch.path())?;
     let mut wanted = files::read(scratch.path())?;
     wanted.remove("Cargo.lock");
-    let published = inherit::normalize(scratch.path())?.published;
+    let published = inherit::normalize(scratch.path(), true)?.published;
     wanted.insert(MANIFEST.into(), published.into_bytes());
     let found = source(&place)?;
     for (path, body) in &wanted {
