@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 
 /// Whatever decides what cargo builds, besides its inputs. Part of the cache's keys, as text: a
 /// program that works otherwise finds nothing there.
-const BUILD_RECIPE: [&str; 10] = [
+const BUILD_RECIPE: [&str; 13] = [
     include_str!("source/assertions.rs"),
     include_str!("compile/batch.rs"),
     include_str!("compile/build.rs"),
@@ -23,10 +23,13 @@ const BUILD_RECIPE: [&str; 10] = [
     include_str!("source/rewrite/surroundings.rs"),
     include_str!("compile/script.rs"),
     include_str!("compile/wrapper.rs"),
+    include_str!("compiler/wrapping.rs"),
+    include_str!("source/dependency.rs"),
+    include_str!("source/rewrite/tokens.rs"),
 ];
 
 /// The same for what is made of the built module.
-const MODULE_RECIPE: [&str; 11] = [
+const MODULE_RECIPE: [&str; 10] = [
     env!("CARGO_PKG_VERSION"),
     include_str!("../artifact/manifest/statement.rs"),
     include_str!("module/backtrace.rs"),
@@ -34,7 +37,6 @@ const MODULE_RECIPE: [&str; 11] = [
     include_str!("compile/environment.rs"),
     include_str!("module/exports.rs"),
     include_str!("module/parts.rs"),
-    include_str!("module/separators.rs"),
     include_str!("module/shrink.rs"),
     include_str!("source/stage.rs"),
     include_str!("../../runtime/src/calls.rs"),
