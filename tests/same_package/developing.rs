@@ -268,3 +268,16 @@ fn example_of_the_rfc() {
     }
     ok(&mut precast(&place, &["build", "--proc-macro"]));
 }
+
+#[test]
+fn switched_on() {
+    let place = lone("switched");
+    ok(&mut precast(&place, &["on"]));
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pack-cache");
+    let mut run = super::fixture::cargo(&place, &["run"]);
+    assert_eq!(ok(run.env("PRECAST_CACHE_DIR", &cache)).0, "1.0.0 native 42\n");
+    let mut doc = super::fixture::cargo(&place, &["doc", "--lib"]);
+    ok(doc.env("PRECAST_CACHE_DIR", &cache));
+    ok(&mut precast(&place, &["off"]));
+    fails(&mut super::fixture::cargo(&place, &["build", "--lib"]));
+}

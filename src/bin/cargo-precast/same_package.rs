@@ -82,7 +82,13 @@ pub(crate) fn pack(directories: &[String], is_offline: bool, console: &Console) 
         let directory = directory
             .map_err(|error| Error::new(Class::Usage, format!("no such directory: {error}")))?;
         let target = Target::required(&directory)?;
-        let packed = packed::pack(&target, is_offline, &|text: &str| console.step(text))?;
+        console.step(&format!("packing the macros of {}", target.package));
+        // The package that is packed stands in a temporary place, which nobody need know.
+        let step = |text: &str| match text.starts_with("looking for") {
+            true => {}
+            false => console.step(text),
+        };
+        let packed = packed::pack(&target, is_offline, &step)?;
         let place = target.packed();
         let verb = if packed.is_new { "Packed" } else { "Unchanged" };
         console.done(verb, &place.display().to_string());
