@@ -1,7 +1,7 @@
 //! The target's table in the manifest, and what is wrong in one.
 
 use super::fixture::{directory, put, MANIFEST};
-use precast::project::same_package::Target;
+use precast::project::same_package::{nested, Target};
 use std::path::PathBuf;
 
 fn with(name: &str, manifest: &str, files: &[&str]) -> PathBuf {
@@ -104,4 +104,23 @@ fn what_is_wrong() {
     );
     let optional = "[proc-macro-dependencies]\nsyn = { version = \"3\", optional = true }\n";
     check(optional, lib, "`proc-macro-dependencies.syn` is optional");
+}
+
+#[test]
+fn feature_sets() {
+    let check = |features: &str, macros: &str, expected: &[&[&str]]| {
+        let place = with("sets", "", &[]);
+        let manifest = MANIFEST.replace("loud = []", features);
+        put(&place, &[("Cargo.toml", &manifest), ("proc-macro/lib.rs", macros)]);
+        let target = Target::of(&place).unwrap().unwrap();
+        assert_eq!(nested::feature_sets(&target).unwrap(), expected);
+    };
+    check("loud = []", "", &[&[]]);
+    check("loud = []", "#[cfg(feature = \"loud\")] fn f() {}", &[&[], &["loud"]]);
+    // What one feature enables is never without it.
+    let asked = "cfg!(all(feature = \"a\", feature = \"b\"))";
+    check("a = []\nb = [\"a\"]", asked, &[&[], &["a"], &["a", "b"]]);
+    let many = "default = [\"b\"]\na = []\nb = [\"a\"]\nc = []\nd = []";
+    let asked = "cfg!(any(feature = \"a\", feature = \"b\", feature = \"c\", feature = \"d\"))";
+    check(many, asked, &[&[], &["a", "b"], &["a", "b", "c", "d"]]);
 }

@@ -26,7 +26,7 @@ const KEPT: [&str; 10] = [
 ];
 
 /// Feature sets are packed one by one up to this many features that the macros ask for.
-const CHOSEN_FEATURES_MAX: usize = 2;
+const CHOSEN_FEATURES_MAX: usize = 3;
 
 /// The manifest under this name, with the source's root at this path.
 pub fn manifest(target: &Target, name: &str, root: &str) -> Result<String> {
@@ -216,8 +216,8 @@ pub fn feature_sets(target: &Target) -> Result<Vec<Vec<String>>> {
     let relevant = relevant(target)?;
     let required = &target.required_features;
     let full = |chosen: BTreeSet<String>| -> Vec<String> {
-        let required = required.iter().filter(|name| relevant.contains(*name)).cloned();
-        required.chain(chosen).collect::<BTreeSet<_>>().into_iter().collect()
+        let all = enabled(target, required.iter().cloned().chain(chosen));
+        all.into_iter().filter(|name| relevant.contains(name)).collect()
     };
     let mut sets: Vec<Vec<String>> = Vec::new();
     if let Some(own) = &target.feature_sets {
@@ -239,7 +239,10 @@ pub fn feature_sets(target: &Target) -> Result<Vec<Vec<String>>> {
             };
             sets.extend((0..1 << free.len()).map(|bits| full(subset(bits))));
         } else {
-            let usual = usual(target).into_iter().filter(|name| relevant.contains(name)).collect();
+            let usual = enabled(target, std::iter::once("default".to_owned()))
+                .into_iter()
+                .filter(|name| relevant.contains(name))
+                .collect();
             sets.extend([full(BTreeSet::new()), full(usual), full(relevant.clone())]);
         }
     }
@@ -251,11 +254,11 @@ pub fn feature_sets(target: &Target) -> Result<Vec<Vec<String>>> {
     Ok(sets)
 }
 
-/// The default features, with what they enable.
-fn usual(target: &Target) -> BTreeSet<String> {
+/// Features, with all that they enable.
+fn enabled(target: &Target, features: impl Iterator<Item = String>) -> BTreeSet<String> {
     let declared = declared(target);
     let mut found = BTreeSet::new();
-    let mut open = vec!["default".to_owned()];
+    let mut open: Vec<String> = features.collect();
     while let Some(name) = open.pop() {
         let item = declared.iter().find(|(known, _)| *known == name).map(|(_, item)| item);
         if found.insert(name) {
