@@ -15,7 +15,8 @@ use std::process::ExitCode;
 pub(crate) struct Options {
     /// Cargo's own arguments. Of these, precast takes: `--only NAMES` and `--except NAMES` choose the macro
     /// packages; `--members` packs those of the workspace, too; `--missing later|pack|source|fail` says what
-    /// to do with those that no store has; `--from-source` precompiles none
+    /// to do with those that no store has; `--from-source` precompiles none; `--proc-macro` chooses the macros that a
+    /// package has beside its library
     #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<OsString>,
 }
