@@ -2,3 +2,4 @@
 
 pub mod init;
 pub mod publish;
+pub mod same_package;

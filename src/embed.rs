@@ -3,6 +3,7 @@
 //! A pure function of the artifact and of this program's runtime sources; the layout is in
 //! docs/artifact.md. Only [`write_dir`] touches the machine.
 
+pub mod beside;
 mod cargo;
 mod facade;
 pub mod input;

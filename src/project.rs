@@ -15,6 +15,8 @@ mod outcome;
 mod plan;
 mod provide;
 mod request;
+pub mod same_package;
+mod script;
 pub mod sources;
 pub mod switch;
 pub mod vendor;

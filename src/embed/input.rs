@@ -3,7 +3,7 @@
 use crate::artifact::manifest::Capabilities;
 use crate::artifact::{self, check_path, Artifact, Tree};
 use crate::base::error::{Class, Context, Error, Result};
-use crate::embed;
+use crate::embed::{self, beside};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn read(path: &Path) -> Result<Input> {
         }
         let mut files = Tree::new();
         walk(path, "", &mut files)?;
-        return Ok(Input::Shim(files));
+        return Ok(Input::Shim(beside::take(files)));
     }
     let size =
         fs::metadata(path).class(Class::Usage, format!("cannot read {}", path.display()))?.len();

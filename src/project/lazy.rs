@@ -7,7 +7,7 @@
 //! costs time, never correctness.
 
 pub(super) mod ahead;
-mod invocation;
+pub(crate) mod invocation;
 pub(crate) mod kept;
 pub(crate) mod ledger;
 mod library;
@@ -18,13 +18,14 @@ mod rustdoc;
 use super::later;
 use super::missing::Missing;
 use super::plan::{self, Plan};
+use super::same_package::{given, native};
+pub use super::script::{is_own, LAZY as VARIABLE};
 use crate::base::error::{Class, Error, Result};
 use crate::base::files;
 use crate::cache::{Key, Shim, Store};
 use crate::cache::{Locked, Wanted};
 use invocation::Invocation;
 pub use ledger::VARIABLE as REPORT;
-pub use library::{is_own, VARIABLE};
 use record::{Command, Record};
 pub use rustdoc::VARIABLE as REAL_RUSTDOC;
 use std::ffi::{OsStr, OsString};
@@ -69,6 +70,9 @@ fn is_workspace_wrapper(program: &OsStr) -> bool {
 }
 
 fn wrap(words: &[OsString]) -> i32 {
+    if let Some(code) = native::compile_inside(words) {
+        return code;
+    }
     let inner = inner_wrapper();
     let words: Vec<OsString> = inner.iter().chain(words).cloned().collect();
     let expanded = invocation::expanded(&words);
@@ -104,6 +108,14 @@ pub const ON: &str = "1";
 
 fn provide(invocation: &Invocation, words: &[OsString]) -> Result<i32> {
     let context = Context::of(&invocation.out);
+    if let Some(given) = given::to_compiler(invocation)? {
+        library::need_all(invocation, &context)?;
+        let code = run_to_end(invocation, &given.words(words), &context)?;
+        if code == 0 {
+            given.note(invocation)?;
+        }
+        return Ok(code);
+    }
     let package = match invocation.is_named {
         true => package(invocation, &context),
         false => None,
@@ -132,6 +144,19 @@ fn run_compiler(invocation: &Invocation, words: &[OsString], context: &Context) 
         Some((plan, store)) if !shims.is_empty() => refusal::listen(words, &shims, plan, store),
         _ => Ok(become_compiler(words)),
     }
+}
+
+/// The same where something is left to do after it.
+fn run_to_end(invocation: &Invocation, words: &[OsString], context: &Context) -> Result<i32> {
+    let shims = refusal::shims(invocation);
+    if let Some((plan, store)) = context.active.as_ref().filter(|_| !shims.is_empty()) {
+        return refusal::listen(words, &shims, plan, store);
+    }
+    let status = std::process::Command::new(&words[0]).args(&words[1..]).status();
+    let status = status.map_err(|error| {
+        Error::new(Class::Toolchain, format!("cannot run {}: {error}", words[0].display()))
+    })?;
+    Ok(status.code().unwrap_or(1))
 }
 
 /// Compiles a crate for real: of a macro its shim, if there is one. With `command`, in the place of another

@@ -127,6 +127,15 @@ impl Request {
         )
     }
 
+    /// The directory from which cargo finds the package.
+    pub(super) fn place(&self) -> PathBuf {
+        let at = self.common.iter().position(|word| word == "--manifest-path");
+        let manifest =
+            at.and_then(|at| self.common.get(at + 1)).map(|file| self.directory.join(file));
+        let folder = manifest.as_deref().and_then(Path::parent).map(Path::to_owned);
+        folder.unwrap_or_else(|| self.directory.clone())
+    }
+
     /// Cargo in the request's directory, with the user's environment.
     pub fn cargo(&self) -> Command {
         let own = std::env::var_os("CARGO").filter(|_| self.toolchain.is_none());

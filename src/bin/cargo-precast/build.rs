@@ -5,6 +5,7 @@ use crate::report;
 use clap::Args;
 use precast::base::error::{Class, Context, Error, Result};
 use precast::cache::Store;
+use precast::project::same_package::{self, run::Asked};
 use precast::project::{self, take, Choice, Options as Wanted, Request};
 use serde_json::json;
 use std::ffi::OsString;
@@ -15,8 +16,9 @@ use std::process::ExitCode;
 pub(crate) struct Options {
     /// Cargo's own arguments. Of these, precast takes: `--only NAMES` and `--except NAMES` choose the macro
     /// packages; `--members` packs those of the workspace, too; `--missing later|pack|source|fail` says what
-    /// to do with those that no store has; `--from-source` precompiles none; `--report` tells what the macros cost,
-    /// with `--native` beside a build without precast
+    /// to do with those that no store has; `--from-source` precompiles none; `--proc-macro` chooses the macros that a
+    /// package has beside its library; `--report` tells what the macros cost, with `--native` beside a build without
+    /// precast
     #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<OsString>,
 }
@@ -28,12 +30,20 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         crate::policy::run(arguments, console)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if command == "new" && flag(&mut arguments, "--proc-macro") {
+        crate::init::new(&arguments, console)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     check_is_known(command)?;
     let reported = [flag(&mut arguments, "--report"), flag(&mut arguments, "--native")];
     let (wanted, mut arguments) = options(&arguments)?;
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let mut request = Request::of(command, &arguments, &directory);
     request.toolchain = crate::arguments::toolchain();
+    let asked = same_package::run::asked(command, &arguments)?;
+    if asked == Asked::Alone {
+        return crate::same_package::alone(&request, command, &arguments, console);
+    }
     let store = Store::open(None)?;
     let report = report::Wanted::of(&request, reported)?;
     let step = |text: &str| console.step(text);
@@ -74,6 +84,10 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
     if let Some(report) = &report {
         report.note(&mut cargo);
     }
+    cargo.env(same_package::native::SESSION, session());
+    if wanted.from_source {
+        cargo.env("PRECAST_PROC_MACRO", "source");
+    }
     // What is sent to this process is meant for the program that runs: as natively, it takes its place.
     if command == "run" {
         project::finish(&plan, plan.lock().as_deref(), &store)?;
@@ -82,6 +96,10 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
     let n_kept = store.n_kept();
     let code = crate::console::pass(cargo)?;
     project::finish(&plan, None, &store)?;
+    let code = match asked == Asked::Also && code == ExitCode::SUCCESS {
+        true => crate::same_package::also(&request, command, &arguments, console)?,
+        false => code,
+    };
     if let Some(report) = report.filter(|_| code == ExitCode::SUCCESS) {
         report.write((&request, &wanted, &arguments), &plan, &store, console)?;
     }
@@ -89,6 +107,12 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         store.clean(precast::cache::limit(None)?)?;
     }
     Ok(code)
+}
+
+/// A name for this run.
+fn session() -> String {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    format!("{}-{}", std::process::id(), now.as_nanos())
 }
 
 /// An error for what neither cargo nor its extensions call a command.

@@ -11,6 +11,7 @@ mod pack;
 mod policy;
 mod publish;
 mod report;
+mod same_package;
 mod serve;
 mod stamp;
 mod status;

@@ -2,7 +2,7 @@
 
 use crate::console::Console;
 use clap::Args;
-use precast::artifact::manifest::{Capabilities, Kind};
+use precast::artifact::manifest::{Capabilities, Kind, Manifest};
 use precast::base::error::{Context, Result};
 use precast::base::text::counted;
 use precast::cache::Store;
@@ -17,7 +17,8 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// A package's directory, or `name` or `name@version` of the registry
-    #[arg(value_name = "SPEC", required_unless_present_any = ["all", "module"], conflicts_with_all = ["all", "module"])]
+    #[arg(value_name = "SPEC", required_unless_present_any = ["all", "module", "proc_macro"])]
+    #[arg(conflicts_with_all = ["all", "module"])]
     pub(crate) specs: Vec<String>,
 
     /// Pack every macro package that this workspace needs, with the features it enables
@@ -40,6 +41,10 @@ pub(crate) struct Options {
     /// With --module: the package's licence, an SPDX expression
     #[arg(long, value_name = "SPDX", requires = "module")]
     pub(crate) license: Option<String>,
+    /// Pack the macros that a package has beside its library (proc-macro/lib.rs), into that package;
+    /// SPEC is its directory, by default this one
+    #[arg(long, conflicts_with_all = ["all", "grants", "profiles", "features", "sets", "out"])]
+    pub(crate) proc_macro: bool,
 
     /// With --all: also macros of the workspace itself, and others in directories
     #[arg(long, requires = "all")]
@@ -88,6 +93,9 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
+    if options.proc_macro {
+        return crate::same_package::pack(&options.specs, options.offline, console);
+    }
     if options.all {
         return all(options, console);
     }
@@ -204,8 +212,8 @@ fn value(outcome: &Outcome) -> Value {
     })
 }
 
-fn text(outcome: &Outcome) -> String {
-    let manifest = &outcome.manifest;
+/// The macros, one a line.
+pub(crate) fn macros(manifest: &Manifest) -> String {
     let mut out = String::new();
     for item in &manifest.macros {
         let kind = match item.kind {
@@ -219,6 +227,12 @@ fn text(outcome: &Outcome) -> String {
         }
         out += "\n";
     }
+    out
+}
+
+fn text(outcome: &Outcome) -> String {
+    let manifest = &outcome.manifest;
+    let mut out = macros(manifest);
     let made = match manifest.toolchain.is_unknown() {
         true => "unknown".into(),
         false => {

@@ -4,10 +4,13 @@ use crate::console::Console;
 use clap::Args;
 use precast::artifact::manifest::Capabilities;
 use precast::author::publish::{self, CRATE_BYTES_MAX};
+use precast::author::same_package;
 use precast::base::error::Result;
 use precast::pack::{Features, PackOptions};
+use precast::project::same_package::Target;
 use serde_json::json;
 use std::ffi::OsString;
+use std::path::Path;
 
 /// Publish the shim of a macro package in the place of the package itself
 #[derive(Args, Debug)]
@@ -38,6 +41,17 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
+    let directory = Path::new(&options.directory);
+    if let Some(target) = own_macros(directory)? {
+        console.step("packaging");
+        same_package::publish(&target, options.dry_run, &options.arguments)?;
+        let value = json!({ "name": target.package, "published": !options.dry_run });
+        console.result(&value, || {
+            let what = if options.dry_run { "nothing was published" } else { "published" };
+            format!("{}: its macros are packed and fresh; {what}\n", target.package)
+        });
+        return Ok(());
+    }
     let pack = PackOptions {
         specs: vec![match options.directory.contains(['/', '\\', '.']) {
             true => options.directory.clone(),
@@ -81,4 +95,12 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         out
     });
     Ok(())
+}
+
+/// The macros that a package has beside its library.
+fn own_macros(directory: &Path) -> Result<Option<Target>> {
+    match (directory.join("Cargo.toml").is_file(), directory.canonicalize()) {
+        (true, Ok(directory)) => Target::of(&directory),
+        _ => Ok(None),
+    }
 }

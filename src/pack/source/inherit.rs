@@ -29,10 +29,18 @@ pub fn buildable(package: &Path) -> Result<String> {
     Ok(written_out(package)?.1)
 }
 
+/// The same of a manifest that stands for the package's own.
+pub fn buildable_of(document: DocumentMut, package: &Path) -> Result<String> {
+    Ok(expanded(document, package)?.1)
+}
+
 /// The manifest without what it inherits; the same with absolute paths; the workspace's directory.
 fn written_out(package: &Path) -> Result<(DocumentMut, String, PathBuf)> {
+    expanded(read(&package.join("Cargo.toml"))?, package)
+}
+
+fn expanded(mut document: DocumentMut, package: &Path) -> Result<(DocumentMut, String, PathBuf)> {
     let workspace = workspace(package)?;
-    let mut document = read(&package.join("Cargo.toml"))?;
     let root = read(&workspace.join("Cargo.toml"))?;
     let shared = root.get("workspace");
     inherit_package(&mut document, shared)?;

@@ -8,6 +8,8 @@ use crate::base::files;
 use crate::base::scratch::{self, Scratch};
 use crate::cache::Locked;
 use crate::pack::compile::wrapper::escaped;
+use crate::project::script;
+pub use crate::project::script::LAZY as VARIABLE;
 use fs4::FileExt;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -20,27 +22,11 @@ use std::path::{Path, PathBuf};
 /// What stands in a file whose library was not compiled.
 const EMPTY: &[u8] = b"precast: not compiled, for only precompiled macros need it so far\n";
 
-/// The variable that only we set: what we wrote is of no use to a cargo that runs without us.
-pub const VARIABLE: &str = "PRECAST_LAZY";
-
 /// Another program in our place would give empty files to the compiler.
 const WRAPPER: &str = "RUSTC_WRAPPER";
 
 /// Names a program that runs in our place where documentation is made. Nothing is put off for it.
 pub const RUSTDOC: &str = "RUSTDOC";
-
-/// Files for what a build script said, beside its `out`, in older and newer layouts of a target directory.
-const SAID: [&str; 2] = ["output", "run/stdout"];
-
-/// Variables of cargo's for the crate that is compiled; all others are the same for every crate.
-const OWN: [&str; 6] = [
-    "CARGO_PKG_",
-    "CARGO_MANIFEST_",
-    "CARGO_CRATE_NAME",
-    "CARGO_BIN_",
-    "CARGO_PRIMARY_PACKAGE",
-    "OUT_DIR",
-];
 
 /// Gives cargo empty files, and keeps the command that makes them.
 pub fn put_off(invocation: &Invocation, package: Locked) -> Result<()> {
@@ -69,7 +55,7 @@ fn read_by(package: &Path) -> Environment {
             continue;
         }
         for name in String::from_utf8_lossy(&body).split("env!").skip(1).filter_map(first_text) {
-            if !is_own(name) && name != "CARGO" {
+            if !script::is_own(name) && name != "CARGO" {
                 found.insert(name.to_owned(), std::env::var(name).ok());
             }
         }
@@ -251,30 +237,13 @@ fn is_empty(file: &Path) -> bool {
 /// What cargo and the build script say to this crate alone.
 fn variables() -> BTreeMap<String, String> {
     let mut variables: BTreeMap<String, String> =
-        std::env::vars().filter(|(name, _)| is_own(name)).collect();
-    for name in of_script() {
+        std::env::vars().filter(|(name, _)| script::is_own(name)).collect();
+    for name in script::variables() {
         if let Ok(value) = std::env::var(&name) {
             variables.insert(name, value);
         }
     }
     variables
-}
-
-/// Names of variables that the build script has set for this crate.
-fn of_script() -> Vec<String> {
-    let Some(out) = std::env::var_os("OUT_DIR").map(PathBuf::from) else { return Vec::new() };
-    let Some(place) = out.parent() else { return Vec::new() };
-    let said = SAID.iter().find_map(|name| std::fs::read_to_string(place.join(name)).ok());
-    let set = |line: &str| {
-        let line = line.strip_prefix("cargo:")?;
-        let line = line.strip_prefix(':').unwrap_or(line).strip_prefix("rustc-env=")?;
-        line.split_once('=').map(|(name, _)| name.to_owned())
-    };
-    said.iter().flat_map(|said| said.lines()).filter_map(set).collect()
-}
-
-pub fn is_own(name: &str) -> bool {
-    OWN.iter().any(|start| name.starts_with(start))
 }
 
 impl Command {
@@ -293,11 +262,11 @@ impl Command {
         let mut command = std::process::Command::new(program);
         command.args(args).current_dir(&self.directory);
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(is_own) {
+            if name.to_str().is_some_and(script::is_own) {
                 command.env_remove(&name);
             }
         }
-        for name in of_script() {
+        for name in script::variables() {
             command.env_remove(name);
         }
         command.envs(&self.variables);

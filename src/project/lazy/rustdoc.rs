@@ -1,6 +1,7 @@
 //! Cargo runs us in rustdoc's place as well: it reads libraries as the compiler does.
 
 use super::{become_compiler, invocation, library, said, Context};
+use crate::project::same_package::given;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,10 @@ pub fn is_asked(words: &[OsString]) -> bool {
 /// Makes what rustdoc reads, then becomes it.
 pub fn run(words: &[OsString]) -> i32 {
     let expanded = invocation::expanded(words);
+    let given = match given::to_rustdoc(expanded.as_deref().unwrap_or(words)) {
+        Ok(given) => given,
+        Err(error) => return said(Err(error)),
+    };
     let externs = externs(expanded.as_deref().unwrap_or(words));
     if let Some(place) = externs.first().and_then(|file| file.parent()) {
         let context = Context::of(place);
@@ -36,7 +41,7 @@ pub fn run(words: &[OsString]) -> i32 {
         }
     }
     let program = std::env::var_os(VARIABLE).unwrap_or_else(|| "rustdoc".into());
-    become_compiler(&[&[program], words].concat())
+    become_compiler(&[&[program], words, &given].concat())
 }
 
 /// Files of the libraries that are named.
