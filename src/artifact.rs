@@ -3,16 +3,19 @@
 //! Equal artifacts are equal bytes. Reading accepts exactly what writing makes: every other byte
 //! string is an error that names the member and the offset. Nothing here touches the machine.
 
+pub mod manifest;
+pub(crate) mod module;
 pub(crate) mod tree;
 
-use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{self, Manifest, Set, Source};
-use sha2::{Digest, Sha256};
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files::sha256;
+use manifest::{Manifest, Set, Source};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
+pub use crate::base::files::Tree;
+pub use tree::check_path;
 pub(crate) use tree::includes_out_dir;
-pub use tree::{check_path, Tree};
 
 /// The members, in the order of the file. `digest` covers every byte before it; `sets.tar.zst` is
 /// there where there is more than one feature set.
@@ -213,11 +216,6 @@ pub fn read(bytes: &[u8]) -> Result<Artifact> {
     Ok(artifact)
 }
 
-/// Lower-case hexadecimal SHA-256.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
 /// The modules in `sets.tar.zst` or below `precast/sets/`; nothing else may be there.
 pub fn read_sets(files: &Tree) -> Result<Vec<Module>> {
     let mut sets = Vec::new();
@@ -332,9 +330,4 @@ fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
 
 fn verify(message: impl Into<String>) -> Error {
     Error::new(Class::Verify, message)
-}
-
-/// Two lower-case digits a byte.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

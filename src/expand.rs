@@ -1,10 +1,10 @@
 //! Expands one item through a packed module, without rustc: the runtime that is in every shim, over
 //! proc-macro2's tokens.
 
+use crate::artifact::manifest::{is_own, parts_of, Kind, Macro};
 use crate::artifact::Artifact;
-use crate::error::{Class, Context, Error, Result};
-use crate::input;
-use crate::manifest::{is_own, parts_of, Kind, Macro};
+use crate::base::error::{Class, Context, Error, Result};
+use crate::embed::input;
 use crate::runtime::instance::Fault;
 use crate::runtime::wasi::Refused;
 use crate::runtime::{unsupported, Failure, Grants, Machine};

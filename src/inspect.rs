@@ -4,12 +4,12 @@
 pub mod native;
 pub mod sbom;
 
+use crate::artifact::manifest::{identity, Capabilities, Kind, Macro, Manifest, Source, Toolchain};
 use crate::artifact::Artifact;
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::text::counted;
 use crate::embed;
-use crate::error::{Class, Context, Error, Result};
-use crate::input::{self, Input};
-use crate::manifest::{Capabilities, Kind, Macro, Manifest, Source, Toolchain};
-use crate::text::counted;
+use crate::embed::input::{self, Input};
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -107,7 +107,7 @@ fn wasm(bytes: &[u8]) -> Result<Wasm> {
     Ok(Wasm {
         kind: "wasm",
         bytes: bytes.len(),
-        refused: crate::verify::module::refusals(bytes),
+        refused: crate::artifact::module::refusals(bytes),
         macros: declared(bytes)?,
         module: module(bytes)?,
     })
@@ -115,7 +115,7 @@ fn wasm(bytes: &[u8]) -> Result<Wasm> {
 
 /// The macros that a module declares; an error where its sections do not say one thing.
 fn declared(bytes: &[u8]) -> Result<Vec<Macro>> {
-    let facts = crate::verify::module::read(bytes)?;
+    let facts = crate::artifact::module::read(bytes)?;
     match facts.doubled.first() {
         Some(name) => {
             let message = format!("the custom section {name} is there twice");
@@ -136,7 +136,7 @@ pub fn inspect(path: &Path) -> Result<Facts> {
     Ok(Facts {
         kind,
         granted,
-        identity: crate::policy::identity(&artifact.manifest),
+        identity: identity(&artifact.manifest),
         parts: [
             size("module.wasm", artifact.wasm.len()),
             size("image.bin", artifact.image.len()),

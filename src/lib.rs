@@ -3,21 +3,16 @@
 //! The path of the data is the list of modules below, from top to bottom.
 
 pub mod artifact;
+pub mod author;
+pub mod base;
+pub mod cache;
 pub mod embed;
-pub mod error;
 pub mod expand;
-pub mod init;
-pub mod input;
 pub mod inspect;
 pub mod lower;
-pub mod manifest;
 pub mod pack;
 pub mod policy;
 pub mod project;
-pub mod publish;
-pub mod scratch;
-pub mod store;
-pub mod text;
 pub mod verify;
 
 /// The library has every part of the runtime; a shim has those that its module can use.
@@ -31,5 +26,5 @@ macro_rules! part {
 #[path = "../runtime/src/lib.rs"]
 pub mod runtime;
 
-pub use error::{Error, Result};
+pub use base::error::{Error, Result};
 pub use pack::pack;

@@ -19,16 +19,15 @@ mod write;
 
 use std::collections::HashMap;
 
-use crate::error::{Class, Error, Result};
+use crate::base::error::{Class, Error, Result};
 use crate::runtime::image::{op, Insn, CODE_INSNS_MAX, DATA_BYTES_MAX};
 use ir::Body;
 use module::Module;
 
 pub use chunk::{compress, decode, store};
 pub use heat::{write as write_heat, Heat, SECTION as HEAT_SECTION};
-pub use module::{features, host_call};
+pub use module::host_call;
 pub use show::{disassemble, stats, Stats};
-pub(crate) use translate::type_byte;
 
 /// The pool of 64-bit constants.
 #[derive(Default)]

@@ -7,15 +7,14 @@ mod judge;
 
 pub(crate) use judge::problems;
 
-use crate::artifact::sha256;
-use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{self, Manifest, Package};
-use crate::pack::Report;
-use crate::project::Graph;
+use crate::artifact::manifest::{identity, Package};
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::report::Report;
 use crate::verify;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The policy's file in the root of the workspace.
 pub const FILE: &str = "precast.toml";
@@ -79,20 +78,25 @@ pub struct Judged {
     pub problems: Vec<String>,
 }
 
-/// The hash that a policy names.
-pub fn identity(manifest: &Manifest) -> String {
-    sha256(&manifest::write(manifest))
+/// The workspace that a policy is of.
+#[derive(Clone, Debug)]
+pub struct Workspace<'a> {
+    pub root: &'a Path,
+    /// `[workspace.metadata.precast]`
+    pub settings: &'a Value,
+    /// Directories of all shims in its graph.
+    pub shims: Vec<&'a Path>,
 }
 
 /// The workspace's policy with the name of its place.
-pub fn of(graph: &Graph) -> Result<Option<(Policy, String)>> {
+pub fn of(workspace: &Workspace) -> Result<Option<(Policy, String)>> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct File {
         policy: Policy,
     }
-    let path = graph.root.join(FILE);
-    let settings = graph.settings.get("policy").filter(|policy| !policy.is_null());
+    let path = workspace.root.join(FILE);
+    let settings = workspace.settings.get("policy").filter(|policy| !policy.is_null());
     if !path.is_file() {
         const PLACE: &str = "workspace.metadata.precast.policy";
         let Some(settings) = settings else { return Ok(None) };
@@ -113,20 +117,19 @@ pub fn of(graph: &Graph) -> Result<Option<(Policy, String)>> {
 /// without a policy, by the defaults. Shims are verified, and
 /// rebuilt where the policy asks for it and `rebuild` is set.
 pub fn check(
-    graph: &Graph,
+    workspace: &Workspace,
     stored: &[PathBuf],
     rebuild: bool,
     offline: bool,
     report: &dyn Report,
 ) -> Result<Judgement> {
-    let (policy, place) = match of(graph)? {
+    let (policy, place) = match of(workspace)? {
         Some((policy, place)) => (policy, Some(place)),
         None => (Policy::default(), None),
     };
     let mut shims = Vec::new();
-    let shims_of_graph = graph.packages.iter().filter(|package| package.is_shim);
-    for path in shims_of_graph.map(|package| &package.directory).chain(stored) {
-        let (artifact, granted) = crate::input::granted(path)?;
+    for path in workspace.shims.iter().copied().chain(stored.iter().map(PathBuf::as_path)) {
+        let (artifact, granted) = crate::embed::input::granted(path)?;
         let manifest = artifact.manifest;
         let Package { name, version, .. } = &manifest.package;
         let rule = policy.packages.get(name);
@@ -139,13 +142,13 @@ pub fn check(
         shims.push(Judged {
             name: name.clone(),
             version: version.clone(),
-            path: path.clone(),
+            path: path.to_owned(),
             sha256: identity(&manifest),
             rebuilt: options.rebuild,
             problems,
         });
     }
-    Ok(Judgement { workspace: graph.root.clone(), policy: place, shims })
+    Ok(Judgement { workspace: workspace.root.to_owned(), policy: place, shims })
 }
 
 impl Policy {
@@ -161,11 +164,11 @@ impl Policy {
 
 /// Before cargo builds: an error unless the graph keeps to the policy, if the workspace has one.
 /// Nothing is rebuilt here; that is for CI.
-pub fn require(graph: &Graph, report: &dyn Report) -> Result<()> {
-    if of(graph)?.is_none() {
+pub fn require(workspace: &Workspace, report: &dyn Report) -> Result<()> {
+    if of(workspace)?.is_none() {
         return Ok(());
     }
-    check(graph, &[], false, true, report)?.result()
+    check(workspace, &[], false, true, report)?.result()
 }
 
 impl Judgement {

@@ -18,9 +18,10 @@ mod request;
 pub mod switch;
 pub mod vendor;
 
-use crate::error::Result;
-use crate::pack::{Report, Variables};
-use crate::store::{cache, Key, Store};
+use crate::base::error::Result;
+use crate::base::report::Report;
+use crate::cache::{entries, Key, Store};
+use crate::pack::Variables;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,10 +31,6 @@ pub use missing::Missing;
 pub use outcome::{summary, Outcome, Treated};
 pub use plan::{Options, Plan};
 pub use request::{take, Request};
-pub(crate) use vendor::PLACE;
-
-/// Kinds of entries in the store that can be made again at any time.
-pub(crate) const KINDS: [&str; 2] = [lazy::kept::KIND, plan::KIND];
 
 /// A command of cargo's that is ready to run.
 pub struct Prepared {
@@ -56,9 +53,9 @@ pub fn prepare(
         cargo.env(lazy::REAL_RUSTDOC, rustdoc);
     }
     cargo.env(plan::VARIABLE, key);
-    if std::env::var_os(cache::VARIABLE).is_some() {
+    if std::env::var_os(entries::VARIABLE).is_some() {
         // Cargo runs compilers in other directories.
-        cargo.env(cache::VARIABLE, store.directory());
+        cargo.env(entries::VARIABLE, store.directory());
     }
     // Their own variables come before all other places, and would come before ours.
     for tool in ["RUSTC_WRAPPER", "RUSTDOC"] {
@@ -93,5 +90,5 @@ pub fn finish(plan: &Plan, after: Option<&Path>, store: &Store) -> Result<()> {
 }
 
 fn program() -> Result<PathBuf> {
-    crate::pack::wrapper::program()
+    crate::pack::compile::wrapper::program()
 }

@@ -6,16 +6,15 @@
 mod built;
 mod image;
 mod licenses;
-pub(crate) mod module;
 mod rebuild;
 mod shim;
 
-use crate::artifact::{Artifact, Tree};
+use crate::artifact::{module, Artifact, Tree};
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::report::Report;
+use crate::base::scratch::Scratch;
 use crate::embed;
-use crate::error::{Class, Context, Error, Result};
-use crate::input::{self, Input};
-use crate::pack::Report;
-use crate::scratch::Scratch;
+use crate::embed::input::{self, Input};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

@@ -3,9 +3,10 @@
 //!
 //! The test is its own program, since cargo runs it as the compiler's wrapper.
 
-use precast::error::{Class, Error};
-use precast::pack::{pack_wanted, wrapper, Locked, Packed, Project, Wanted};
-use precast::store::cache::Cache;
+use precast::base::error::{Class, Error};
+use precast::cache::entries::Cache;
+use precast::cache::{Locked, Wanted};
+use precast::pack::{pack_wanted, wrapper, Packed, Project};
 use std::fs;
 use std::path::Path;
 

@@ -5,8 +5,8 @@
 #[path = "cli/tiny.rs"]
 mod tiny;
 
+use precast::artifact::manifest::{Kind, Macro};
 use precast::artifact::Artifact;
-use precast::manifest::{Kind, Macro};
 use precast::verify::{self, Options};
 use precast::{artifact, embed};
 use std::fs;

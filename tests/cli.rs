@@ -48,7 +48,7 @@ fn prepare(dir: &Path) {
         fs::write(dir.join(format!("{name}-sections.precast")), artifact).unwrap();
     }
     let mut licenses = tiny::tiny();
-    let linked = |name: &str, checksum: &str| precast::manifest::Linked {
+    let linked = |name: &str, checksum: &str| precast::artifact::manifest::Linked {
         name: name.into(),
         version: "1.0.0".into(),
         checksum: Some(checksum.repeat(64)),

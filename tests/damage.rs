@@ -4,7 +4,8 @@
 mod tiny;
 
 use precast::artifact;
-use precast::error::Class;
+use precast::base::error::Class;
+use precast::base::files;
 use std::io::Read;
 use tiny::tiny;
 
@@ -36,7 +37,7 @@ fn forge(change: impl FnOnce(&mut Vec<(String, Vec<u8>)>)) -> Vec<u8> {
     let mut members = members(&artifact::write(&tiny()).unwrap());
     members.pop();
     change(&mut members);
-    let digest = artifact::sha256(&archive(&members)) + "\n";
+    let digest = files::sha256(&archive(&members)) + "\n";
     members.push(("digest".into(), digest.into_bytes()));
     archive(&members)
 }

@@ -3,10 +3,10 @@
 #[path = "cli/tiny.rs"]
 mod tiny;
 
+use precast::artifact::manifest::{Macro, Manifest, Set};
 use precast::artifact::{self, Artifact, Module, Tree};
+use precast::base::error::Class;
 use precast::embed;
-use precast::error::Class;
-use precast::manifest::{Macro, Manifest, Set};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -5,9 +5,9 @@
 #[path = "cli/tiny.rs"]
 mod tiny;
 
+use precast::artifact::manifest::{Limits, Macro};
 use precast::artifact::Artifact;
 use precast::embed;
-use precast::manifest::{Limits, Macro};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

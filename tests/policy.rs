@@ -4,9 +4,9 @@
 #[path = "cli/tiny.rs"]
 mod tiny;
 
+use precast::artifact::manifest::{Capabilities, Manifest};
 use precast::artifact::Artifact;
-use precast::manifest::{Capabilities, Manifest};
-use precast::{embed, policy};
+use precast::embed;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ fn judged(folder: &Path) -> (Vec<String>, Option<i32>) {
 #[track_caller]
 fn check(name: &str, change: impl FnOnce(&mut Manifest), policy: &str, problems: &[&str]) {
     let artifact = artifact(change);
-    let pin = policy::identity(&artifact.manifest);
+    let pin = precast::artifact::manifest::identity(&artifact.manifest);
     let folder = workspace(name, &artifact, "");
     fs::write(folder.join("precast.toml"), policy.replace("PIN", &pin)).unwrap();
     let (found, code) = judged(&folder);

@@ -175,7 +175,7 @@ fn copied(from: &Path, to: &Path) {
 
 #[test]
 fn the_manifest_fits_its_schema() {
-    let manifest = precast::manifest::write(&packed().1.manifest);
+    let manifest = precast::artifact::manifest::write(&packed().1.manifest);
     assert_eq!(validate::errors(&serde_json::from_slice(&manifest).unwrap()), None);
 }
 
@@ -300,7 +300,7 @@ fn what_cannot_be_rebuilt_is_named() {
     assert_eq!((class.as_str(), message.contains("does not fit the sources")), ("verify", true));
     let [class, message, _] = error("local", |artifact| {
         let mut linked = artifact.manifest.linked.first().cloned().unwrap_or_else(|| {
-            precast::manifest::Linked {
+            precast::artifact::manifest::Linked {
                 name: String::new(),
                 version: "1.0.0".into(),
                 checksum: None,

@@ -9,8 +9,8 @@ mod tiny;
 #[path = "schema/validate.rs"]
 mod validate;
 
+use precast::artifact::manifest::{self, Limits, Manifest, Source};
 use precast::inspect::sbom;
-use precast::manifest::{self, Limits, Manifest, Source};
 use serde_json::{json, Value};
 use std::collections::BTreeSet;
 use validate::errors;

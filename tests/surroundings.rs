@@ -2,7 +2,7 @@
 //! the same from real cargo, or the user is told.
 #![cfg(unix)]
 
-use precast::manifest::Capabilities;
+use precast::artifact::manifest::Capabilities;
 use precast::{artifact, embed, verify};
 use serde_json::{json, Value};
 use std::ffi::OsStr;

@@ -6,9 +6,11 @@
 #[path = "../../tests/cli/tiny.rs"]
 mod tiny;
 
+use precast::base::files;
 use libfuzzer_sys::fuzz_target;
 use precast::artifact::{self, Artifact};
-use precast::{embed, manifest};
+use precast::artifact::manifest;
+use precast::embed;
 use std::sync::OnceLock;
 
 fuzz_target!(|data: &[u8]| {
@@ -50,7 +52,7 @@ fn forged(source: &[u8]) {
         ("source.tar.zst", zstd::bulk::compress(source, 1).expect("zstd takes all bytes")),
         ("licenses.tar.zst", zstd::bulk::compress(&[0; 1024], 1).expect("zstd takes all bytes")),
     ];
-    let digest = artifact::sha256(&archive(&members)) + "\n";
+    let digest = files::sha256(&archive(&members)) + "\n";
     members.push(("digest", digest.into_bytes()));
     whole(&archive(&members));
 }

@@ -13,7 +13,7 @@ mod replay;
 use others::{compiled, interpreted};
 use ours::{interpreter, jit};
 use precast::artifact::{self, Artifact};
-use precast::manifest::Kind;
+use precast::artifact::manifest::Kind;
 use quote::ToTokens;
 use record::{Step, Use};
 use replay::{run, Guest};

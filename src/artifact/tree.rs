@@ -2,13 +2,10 @@
 //!
 //! Only plain files with relative paths exist here: no directory, link, owner, mode or time.
 
-use crate::error::{Class, Context, Error, Result};
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files::Tree;
 use proc_macro2::{TokenStream, TokenTree};
-use std::collections::BTreeMap;
 use std::io::Read;
-
-/// Files by path; the separator is `/`.
-pub type Tree = BTreeMap<String, Vec<u8>>;
 
 const ZSTD_LEVEL: i32 = 19;
 

@@ -3,9 +3,9 @@
 
 use super::original::Original;
 use super::{MARK, RUSTC_MIN};
+use crate::artifact::manifest::{Capabilities, Manifest};
 use crate::artifact::Artifact;
-use crate::error::{Class, Error, Result};
-use crate::manifest::{Capabilities, Manifest};
+use crate::base::error::{Class, Error, Result};
 use std::collections::BTreeSet;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 

@@ -2,9 +2,9 @@
 
 use super::original::{included, Original};
 use super::{cargo, parts, sets, MARK};
+use crate::artifact::manifest::{Capabilities, Kind, Limits, Macro, Manifest};
 use crate::artifact::{includes_out_dir, Artifact};
-use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{Capabilities, Kind, Limits, Macro, Manifest};
+use crate::base::error::{Class, Context, Error, Result};
 use quote::ToTokens;
 use std::fmt::Write;
 use syn::parse::Parser;

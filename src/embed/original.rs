@@ -6,7 +6,7 @@
 //! attributes go to the top of `src/lib.rs`.
 
 use crate::artifact::{Artifact, Tree};
-use crate::error::{Class, Context, Error, Result};
+use crate::base::error::{Class, Context, Error, Result};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 use std::ops::Range;

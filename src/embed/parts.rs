@@ -4,13 +4,13 @@
 //! takes a part or what stands in for it. Unoptimised, the files alone cost a consumer a seventh of
 //! the runtime's build.
 
+use crate::artifact::manifest::Capabilities;
+use crate::artifact::module;
 use crate::artifact::Artifact;
-use crate::error::{Class, Error, Result};
+use crate::base::error::{Class, Error, Result};
 use crate::lower;
-use crate::manifest::Capabilities;
 use crate::runtime::image::op;
 use crate::runtime::wasi::SOURCE;
-use crate::verify::module;
 
 /// What a module uses: names of imported calls, and operations of its image.
 struct Uses {

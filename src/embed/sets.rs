@@ -3,7 +3,7 @@
 //! The smallest set that contains the consumer's features is taken, so the equal one where it is
 //! there. `default` is a name for others and counts for nothing.
 
-use crate::manifest::{is_choice, parts_of, Manifest, ASSERTIONS};
+use crate::artifact::manifest::{is_choice, parts_of, Manifest, ASSERTIONS};
 use std::collections::BTreeSet;
 
 /// For each feature set of the manifest, in its order, the condition under which it is taken. One

@@ -1,8 +1,8 @@
 //! Writes a shim to the disk in one step.
 
 use crate::artifact::{Artifact, Tree};
-use crate::error::{Class, Context, Error, Result};
-use crate::scratch::Scratch;
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::scratch::Scratch;
 use std::fs;
 use std::path::Path;
 

@@ -8,7 +8,7 @@ mod declared;
 mod metadata;
 mod pointers;
 
-use crate::error::{Class, Error, Result};
+use crate::base::error::{Class, Error, Result};
 use object::{BinaryFormat, Object, ObjectSection};
 use serde::Serialize;
 use std::fmt;

@@ -3,9 +3,9 @@
 //! Written here and not by a library, for it is one short document and the schema's own libraries
 //! bring an XML writer along. No time and no random serial number: equal artifacts, equal documents.
 
-use crate::error::Result;
-use crate::input;
-use crate::manifest::{purl, Base, Linked, Manifest, Source};
+use crate::artifact::manifest::{purl, Base, Linked, Manifest, Source};
+use crate::base::error::Result;
+use crate::embed::input;
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -6,7 +6,7 @@
 
 use super::ir::{Body, Reg, NONE};
 use super::live::{blocks, step, Set};
-use crate::error::{Class, Error, Result};
+use crate::base::error::{Class, Error, Result};
 use crate::runtime::image::{op, shape, FRAME_SLOTS_MAX};
 
 pub struct Slots {

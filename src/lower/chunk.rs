@@ -1,6 +1,6 @@
 //! Compresses the raw image to its embedded form: chunks that are decoded when they are needed.
 
-use crate::error::{Class, Context, Error, Result};
+use crate::base::error::{Class, Context, Error, Result};
 use crate::runtime::image::{
     head, CHUNK_BYTES, CHUNK_WORDS, CONST_WORDS, EMBEDDED_WORDS, FUNC_WORDS, GLOBAL_WORDS,
     HEAD_BYTES_MAX, MAGIC, MAGIC_EMBEDDED, VERSION,

@@ -3,7 +3,7 @@
 use super::alloc::Slots;
 use super::ir::{invert_branch, Body, Inst, Label, LABEL};
 use super::Consts;
-use crate::error::{Class, Error, Result};
+use crate::base::error::{Class, Error, Result};
 use crate::runtime::image::{op, shape, Insn};
 
 /// An instruction whose target may still be a label.

@@ -9,7 +9,7 @@ use wasmparser::BinaryReader;
 
 use super::ir::{Body, Inst};
 use super::live::blocks;
-use crate::error::{Class, Error, Result};
+use crate::base::error::{Class, Error, Result};
 use crate::runtime::image::op;
 
 /// The section's name.

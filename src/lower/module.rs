@@ -2,26 +2,14 @@
 
 use wasmparser::{
     ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType, FunctionBody, Operator,
-    Parser, Payload, TableInit, TypeRef, Validator, WasmFeatures,
+    Parser, Payload, TableInit, TypeRef, Validator,
 };
 
 use super::heat;
-use super::translate::type_byte;
-use crate::error::{Class, Context, Error, Result};
+use crate::artifact::module::{features, type_byte};
+use crate::base::error::{Class, Context, Error, Result};
 use crate::runtime::calls::CALLS;
 use crate::runtime::image::{TABLES_MAX, TABLE_ITEMS_MAX, TYPES_MAX};
-
-/// What rustc emits for wasm32-wasip1, and no more.
-pub fn features() -> WasmFeatures {
-    WasmFeatures::MUTABLE_GLOBAL
-        | WasmFeatures::SATURATING_FLOAT_TO_INT
-        | WasmFeatures::SIGN_EXTENSION
-        | WasmFeatures::REFERENCE_TYPES
-        | WasmFeatures::MULTI_VALUE
-        | WasmFeatures::BULK_MEMORY
-        | WasmFeatures::FLOATS
-        | WasmFeatures::GC_TYPES
-}
 
 pub struct Segment {
     /// Table and index, or memory address, of an active segment.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::error::{Class, Error, Result};
+use crate::base::error::{Class, Error, Result};
 use crate::runtime::image::{
     bulk, head, op, shape, CONST_WORDS, FUNC_WORDS, GLOBAL_WORDS, MAGIC, NAMES, SHAPES, VERSION,
 };

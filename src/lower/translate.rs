@@ -4,11 +4,11 @@
 //! nothing unless the local changes while it is on the stack; a constant becomes an immediate
 //! where one fits; a comparison becomes part of the branch that follows it.
 
-use wasmparser::{BlockType, FunctionBody, MemArg, Operator, ValType};
+use wasmparser::{BlockType, FunctionBody, MemArg, Operator};
 
 use super::ir::{invert, is_compare, Body, Inst, Label, Reg, LABEL, NONE};
 use super::module::Module;
-use crate::error::{Class, Context, Error, Result};
+use crate::base::error::{Class, Context, Error, Result};
 use crate::runtime::image::{bulk, math, op};
 
 #[derive(Clone, Copy, Debug)]
@@ -1171,16 +1171,4 @@ fn float(operator: &Operator) -> Option<(u8, usize)> {
 
 fn unsupported(what: &str) -> Error {
     Error::new(Class::Package, format!("the module uses what precast does not support: {what}"))
-}
-
-/// The wasm type byte, as `calls.rs` has it.
-pub fn type_byte(ty: &ValType) -> u8 {
-    match ty {
-        ValType::I32 => 0x7f,
-        ValType::I64 => 0x7e,
-        ValType::F32 => 0x7d,
-        ValType::F64 => 0x7c,
-        ValType::V128 => 0x7b,
-        ValType::Ref(_) => 0x70,
-    }
 }

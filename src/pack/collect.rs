@@ -1,13 +1,13 @@
 //! Puts together what an artifact tells about a module: manifest, licences, lock file.
 
-use super::build::{Built, Dependency, FLAGS};
-use super::environment;
-use super::exports::Exports;
-use super::resolve::{checksum, Package};
-use super::stage::Files;
-use super::toolchain::{Toolchain, TARGET};
-use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{self, Capabilities, Limits, Linked, Manifest};
+use crate::artifact::manifest::{self, Capabilities, Limits, Linked, Manifest};
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files::Tree;
+use crate::pack::compile::build::{Built, Dependency, FLAGS};
+use crate::pack::compile::environment;
+use crate::pack::compiler::toolchain::{Toolchain, TARGET};
+use crate::pack::module::exports::Exports;
+use crate::pack::source::resolve::{checksum, Package};
 use crate::runtime::wasi::{MANIFESTS, WORKSPACE};
 use std::path::Path;
 use toml_edit::DocumentMut;
@@ -96,7 +96,7 @@ pub fn manifest(
             llvm: toolchain.llvm.clone(),
             std: toolchain.std.clone(),
             linker: toolchain.linker.version.clone(),
-            recipe: super::recipe(),
+            recipe: super::recipe::recipe(),
             target: TARGET.to_owned(),
             flags: FLAGS.iter().map(|&flag| flag.to_owned()).collect(),
         },
@@ -183,8 +183,8 @@ fn linked(built: &Built, lockfile: &str) -> Result<Vec<Linked>> {
 }
 
 /// Licence files of everything linked, as `NAME-VERSION/FILE`.
-pub fn licenses(package: &Package, built: &Built, toolchain: &Toolchain) -> Result<Files> {
-    let mut licenses = Files::new();
+pub fn licenses(package: &Package, built: &Built, toolchain: &Toolchain) -> Result<Tree> {
+    let mut licenses = Tree::new();
     let label = format!("{}-{}", package.name, package.version);
     for (path, body) in package.files.iter().filter(|(path, _)| is_license(path)) {
         licenses.insert(format!("{label}/{path}"), body.clone());

@@ -8,9 +8,9 @@ mod builtin;
 mod examples;
 mod uses;
 
-use crate::error::{Class, Context, Result};
+use crate::artifact::manifest::Macro;
+use crate::base::error::{Class, Context, Result};
 use crate::lower::{self, Heat};
-use crate::manifest::Macro;
 use crate::runtime::instance::Limits;
 use crate::runtime::{Grants, Machine};
 use proc_macro2::TokenStream;
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::panic;
 use std::sync::Once;
 
-use super::stage::Files;
+use crate::base::files::Tree;
 
 /// What decides the order, as text; part of the cache's key.
 pub const RECIPE: [&str; 8] = [
@@ -60,7 +60,7 @@ pub struct Profile {
 
 /// Runs the samples. `profile` is Rust source with uses of the macros, which count more than all
 /// else.
-pub fn take(wasm: &[u8], macros: &[Macro], files: &Files, profile: &[String]) -> Result<Profile> {
+pub fn take(wasm: &[u8], macros: &[Macro], files: &Tree, profile: &[String]) -> Result<Profile> {
     let (image, counters) = lower::lower_counting(wasm)?;
     // The runtime is written for statics: one copy is leaked.
     let embedded: &'static [u8] = Vec::leak(lower::store(&image)?);

@@ -3,23 +3,29 @@
 //! Nothing that an earlier pack compiled is used but the standard library and the guest, which the
 //! cache checks: every crate is compiled again, in a directory that did not exist before.
 
-use super::batch::{Builder, Locked, Request, Task};
-use super::cache::Cache;
-use super::lock::Lock;
-use super::resolve::{self, Package};
-use super::stage::Files;
-use super::{finish, guest, toolchain, wrapper};
-use super::{Features, Made, PackOptions, Report, Variables};
+use crate::artifact::manifest::{Linked, Manifest, Source};
 use crate::artifact::Artifact;
-use crate::error::{Class, Context, Error, Result};
-use crate::manifest::{Linked, Manifest, Source};
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files::Tree;
+use crate::base::report::Report;
+use crate::cache::Cache;
+use crate::cache::Locked;
+use crate::pack::compile::batch::{Builder, Request, Task};
+use crate::pack::compile::wrapper;
+use crate::pack::compiler::{guest, toolchain};
+use crate::pack::finish::finish;
+use crate::pack::made::Made;
+use crate::pack::options::{Features, PackOptions};
+use crate::pack::source::lock::Lock;
+use crate::pack::source::resolve::{self, Package};
+use crate::pack::Variables;
 use std::path::{Path, PathBuf};
 
 /// What the sources give now.
 pub struct Rebuilt {
     pub wasm: Vec<u8>,
     pub manifest: Manifest,
-    pub licenses: Files,
+    pub licenses: Tree,
 }
 
 /// Compiles the artifact's own sources, with the features that its manifest records or with others.
@@ -101,7 +107,7 @@ pub fn published(
     shared: &Path,
     offline: bool,
     report: &dyn Report,
-) -> Result<(Source, Files)> {
+) -> Result<(Source, Tree)> {
     let package = &artifact.manifest.package;
     let spec = format!("{}@={}", package.name, package.version);
     report.step(&format!("looking for {} {} in the registry", package.name, package.version));

@@ -1,7 +1,8 @@
 //! One shim's manifest against the policy; nothing here reads a file.
 
-use super::{identity, Policy};
-use crate::manifest::{Capabilities, Manifest};
+use super::Policy;
+use crate::artifact::manifest::identity;
+use crate::artifact::manifest::{Capabilities, Manifest};
 use crate::pack::{ENVIRONMENT, READABLE};
 
 pub(crate) fn problems(policy: &Policy, name: &str, manifest: &Manifest) -> Vec<String> {

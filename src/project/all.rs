@@ -4,11 +4,11 @@ use super::outcome::{Outcome, Treated};
 use super::provide::{provide, stored};
 use super::{Choice, Graph, Request};
 use crate::artifact;
+use crate::base::error::{Context, Result};
+use crate::base::report::Report;
+use crate::base::scratch;
+use crate::cache::Store;
 use crate::embed;
-use crate::error::{Context, Result};
-use crate::pack::Report;
-use crate::scratch;
-use crate::store::Store;
 use std::collections::BTreeSet;
 use std::path::Path;
 

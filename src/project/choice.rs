@@ -1,7 +1,7 @@
 //! Which macro packages are to be precompiled: the command line's word, then the workspace's.
 
 use super::{Graph, Package};
-use crate::error::{Class, Error, Result};
+use crate::base::error::{Class, Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -5,10 +5,11 @@
 //! another one, there is no plan, which costs time and nothing else. Nothing here changes the workspace.
 
 use super::{lock, Request};
-use crate::error::{Class, Context, Error, Result};
-use crate::pack::batch::{Locked, Wanted};
-use crate::pack::cargo;
-use crate::store::Cache;
+use crate::base::cargo;
+use crate::base::error::{Class, Context, Error, Result};
+use crate::cache::Cache;
+use crate::cache::{Locked, Wanted};
+use crate::policy;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -84,6 +85,13 @@ pub type PackageIdx = usize;
 pub type UnitIdx = usize;
 
 impl Graph {
+    /// What a policy is asked about.
+    pub fn policed(&self) -> policy::Workspace<'_> {
+        let shims = self.packages.iter().filter(|package| package.is_shim);
+        let shims = shims.map(|package| package.directory.as_path()).collect();
+        policy::Workspace { root: &self.root, settings: &self.settings, shims }
+    }
+
     /// Asks cargo.
     pub fn load(request: &Request, cache: &Cache) -> Result<Graph> {
         let members = metadata(request, &["--no-deps"])?;

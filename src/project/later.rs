@@ -8,12 +8,15 @@ use super::lazy::{ahead, is_own};
 use super::outcome::{first_lines, Outcome};
 use super::plan;
 use crate::artifact;
-use crate::error::{Class, Context, Error, Result};
-use crate::pack::batch::{self, Project, Wanted};
-use crate::pack::stage::{self, hash_of};
-use crate::pack::{Report, Variables};
-use crate::scratch;
-use crate::store::{Key, Store};
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files;
+use crate::base::files::hash_of;
+use crate::base::report::Report;
+use crate::base::scratch;
+use crate::cache::Wanted;
+use crate::cache::{Key, Store};
+use crate::pack::compile::batch::{self, Project};
+use crate::pack::Variables;
 use fs4::FileExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -293,7 +296,7 @@ pub fn pack(
 
 /// Why a package cannot be packed, as far as its files tell.
 fn impossible(wanted: &Wanted) -> Result<Option<String>> {
-    let files = stage::read(&wanted.package.directory)?;
+    let files = files::read(&wanted.package.directory)?;
     // It can mean something else with each compiler.
     let reason = "its build script writes code for the compiler that is used";
     Ok(artifact::includes_out_dir(&files).then(|| reason.to_owned()))

@@ -17,10 +17,10 @@ mod rustdoc;
 use super::later;
 use super::missing::Missing;
 use super::plan::{self, Plan};
-use crate::error::{Class, Error, Result};
-use crate::pack::batch::{Locked, Wanted};
-use crate::pack::stage;
-use crate::store::{Key, Shim, Store};
+use crate::base::error::{Class, Error, Result};
+use crate::base::files;
+use crate::cache::{Key, Shim, Store};
+use crate::cache::{Locked, Wanted};
 use invocation::Invocation;
 pub use library::{is_own, VARIABLE};
 use record::{Command, Record};
@@ -253,7 +253,7 @@ fn files(package: &Locked) -> Result<Vec<PathBuf>> {
     if package.source.is_some() {
         return Ok(Vec::new());
     }
-    let files = stage::read(&package.directory)?.into_keys();
+    let files = files::read(&package.directory)?.into_keys();
     Ok(files.map(|path| package.directory.join(path)).collect())
 }
 
@@ -322,7 +322,7 @@ fn compile_shim(
     let mut inputs = inputs.to_vec();
     if inputs.is_empty() {
         // A shim that somebody has vendored.
-        inputs.push(stage::hash_of_files(&stage::read(folder)?));
+        inputs.push(files::hash_of_files(&files::read(folder)?));
     }
     // Where its macros read files of the original, the library has its place.
     if std::fs::read_to_string(&root).is_ok_and(|text| text.contains(OWN_FILES)) {

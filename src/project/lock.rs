@@ -1,6 +1,6 @@
 //! What a `Cargo.lock` says of packages.
 
-use crate::error::{Class, Context, Result};
+use crate::base::error::{Class, Context, Result};
 use std::collections::BTreeMap;
 use toml_edit::DocumentMut;
 

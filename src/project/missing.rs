@@ -1,6 +1,6 @@
 //! What to do with macros that no store has.
 
-use crate::error::{Class, Error, Result};
+use crate::base::error::{Class, Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! What was done with each macro package of a build, in words.
 
-use crate::error::Error;
-use crate::text::counted;
+use crate::base::error::Error;
+use crate::base::text::counted;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

@@ -11,22 +11,24 @@ use super::missing::Missing;
 use super::outcome::{Outcome, Treated};
 use super::{later, Request};
 use crate::artifact;
-use crate::error::Result;
-use crate::manifest::Capabilities;
-use crate::pack::batch::{Locked, Project, Wanted};
-use crate::pack::stage::hash_of;
-use crate::pack::{cargo, program, Report, Variables};
+use crate::artifact::manifest::Capabilities;
+use crate::base::cargo;
+use crate::base::error::Result;
+use crate::base::files;
+use crate::base::files::hash_of;
+use crate::base::report::Report;
+use crate::cache::program;
+use crate::cache::{self, kinds, Environment, Key, Store};
+use crate::cache::{Locked, Wanted};
+use crate::pack::compile::batch::Project;
+use crate::pack::Variables;
 use crate::policy::{self, Policy};
-use crate::store::{self, Environment, Key, Store};
 use fs4::FileExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-
-/// Kind of the store's entries.
-pub(crate) const KIND: &str = "plan";
 
 /// Names the plan for the compilers that cargo starts.
 pub const VARIABLE: &str = "PRECAST_PLAN";
@@ -161,10 +163,10 @@ impl Plan {
         let graph = Graph::load(request, store.cache())?;
         let missing = Missing::chosen(options.missing.as_deref(), &graph.settings)?;
         // Shims that the workspace has already are judged as they are.
-        policy::require(&graph, report)?;
+        policy::require(&graph.policed(), report)?;
         let decider = Decider {
             choice: options.choice.with(&graph)?,
-            policy: policy::of(&graph)?.map(|(policy, _)| policy),
+            policy: policy::of(&graph.policed())?.map(|(policy, _)| policy),
             graph: &graph,
             options,
             store,
@@ -195,13 +197,13 @@ impl Plan {
     }
 
     pub fn kept(key: &str, store: &Store) -> Option<Plan> {
-        serde_json::from_str(&store.cache().kept(KIND, key)?).ok()
+        serde_json::from_str(&store.cache().kept(kinds::PLAN, key)?).ok()
     }
 
     /// Where it cannot be written, the next build makes it again.
     pub fn keep(&self, key: &str, store: &Store) {
         let text = serde_json::to_string(self).expect("a plan has only string keys");
-        store.cache().keep(KIND, key, &text);
+        store.cache().keep(kinds::PLAN, key, &text);
     }
 
     /// Whether nothing has changed that the plan was made of.
@@ -243,7 +245,7 @@ impl Plan {
         store.refuse_in(&self.root, (name, version), &self.settings, reason);
         if let Ok(key) = std::env::var(VARIABLE) {
             // The next build makes another plan. Where the old one stays, it is as this one.
-            let _ = store.cache().remove(KIND, &key);
+            let _ = store.cache().remove(kinds::PLAN, &key);
         }
     }
 
@@ -328,7 +330,7 @@ impl Plan {
     fn is_current(&self, record: &record::Record, shim: &str) -> bool {
         let Ok(grants) = self.grants(&record.package.name) else { return true };
         let id = shim.split('-').next().unwrap_or(shim);
-        shim == store::shim_name(id, &grants)
+        shim == cache::shim_name(id, &grants)
             && self.permitted.as_ref().is_none_or(|permitted| permitted.contains(id))
     }
 }
@@ -632,15 +634,15 @@ fn of_download(directory: &Path, store: &Store) -> Option<String> {
     let file = sources.with_file_name("cache").join(registry.file_name()?).join(name);
     let mark = program::mark(&file)?;
     let key = &hash_of(&[mark])[..32];
-    if let Some(known) = store.cache().kept(program::KIND, key) {
+    if let Some(known) = store.cache().kept(kinds::PROGRAM, key) {
         return Some(known);
     }
-    let checksum = artifact::sha256(&std::fs::read(&file).ok()?);
-    store.cache().keep(program::KIND, key, &checksum);
+    let checksum = files::sha256(&std::fs::read(&file).ok()?);
+    store.cache().keep(kinds::PROGRAM, key, &checksum);
     Some(checksum)
 }
 
 /// Brings the store below its limit after something was put into it.
 pub fn tidy(store: &Store) -> Result<()> {
-    store.clean(store::limit(None)?).map(drop)
+    store.clean(cache::limit(None)?).map(drop)
 }

@@ -7,11 +7,12 @@ use super::outcome::{Outcome, Treated};
 use super::plan::tidy;
 use super::{Choice, Request};
 use crate::artifact;
-use crate::error::{Class, Error, Result};
-use crate::pack::batch::{Locked, Project, Wanted};
-use crate::pack::Report;
+use crate::base::error::{Class, Error, Result};
+use crate::base::report::Report;
+use crate::cache::{Key, Store};
+use crate::cache::{Locked, Wanted};
+use crate::pack::compile::batch::Project;
 use crate::policy;
-use crate::store::{Key, Store};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A macro package with what was decided.
@@ -32,9 +33,9 @@ pub fn provide(
     report: &dyn Report,
 ) -> Result<BTreeMap<PackageIdx, Provided>> {
     // Shims that the workspace has already are judged as they are.
-    policy::require(graph, report)?;
+    policy::require(&graph.policed(), report)?;
     let choice = choice.with(graph)?;
-    let policy = policy::of(graph)?.map(|(policy, _)| policy);
+    let policy = policy::of(&graph.policed())?.map(|(policy, _)| policy);
     let mut decided: BTreeMap<PackageIdx, Provided> = BTreeMap::new();
     let mut n_packed = 0;
     loop {

@@ -5,13 +5,15 @@
 //! makes what it writes useless to a cargo without it. None names a place of the project.
 
 use super::lazy::{record, ON, REAL_RUSTDOC, VARIABLE};
-use super::plan::{Options, Plan, KIND};
+use super::plan::{Options, Plan};
 use super::Request;
-use crate::error::{Class, Context, Error, Result};
-use crate::pack::stage::hash_of;
-use crate::pack::{cargo, program};
-use crate::scratch;
-use crate::store::Store;
+use crate::base::cargo;
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files::hash_of;
+use crate::base::scratch;
+use crate::cache::kinds;
+use crate::cache::program;
+use crate::cache::Store;
 use std::path::{Path, PathBuf};
 use toml_edit::{value, DocumentMut, InlineTable, Item, Table, Value};
 
@@ -62,7 +64,7 @@ pub fn on(request: &Request, store: &Store) -> Result<()> {
     }
     let (file, new) = (config(&root), document.to_string());
     if let Ok(text) = std::fs::read_to_string(&file) {
-        store.cache().keep(KIND, &before(&new), &text);
+        store.cache().keep(kinds::PLAN, &before(&new), &text);
     }
     scratch::replace(&file, new.as_bytes())
 }
@@ -82,7 +84,7 @@ pub fn off(request: &Request, store: &Store) -> Result<bool> {
     }
     let file = config(&root);
     let now = std::fs::read_to_string(&file).at("read", &file)?;
-    if let Some(text) = store.cache().kept(KIND, &before(&now)) {
+    if let Some(text) = store.cache().kept(kinds::PLAN, &before(&now)) {
         return scratch::replace(&file, text.as_bytes()).map(|()| true);
     }
     for (tool, variable) in TOOLS {
@@ -123,7 +125,7 @@ pub fn plan(out: &Path, store: &Store) -> Option<Plan> {
         return found;
     }
     // Many compilers run at once; one makes the plan for all.
-    let _lock = store.cache().lock(KIND, &key, &|_: &str| {}).ok()?;
+    let _lock = store.cache().lock(kinds::PLAN, &key, &|_: &str| {}).ok()?;
     let found = Plan::kept(&key, store);
     if found.as_ref().is_some_and(|plan| plan.holds(store)) {
         return found;

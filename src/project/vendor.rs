@@ -12,12 +12,11 @@ mod relocate;
 use super::outcome::Treated;
 use super::provide::provide;
 use super::{Choice, Graph, Request};
-use crate::error::{Class, Context, Error, Result};
-use crate::pack::Report;
-use crate::scratch::Scratch;
-use crate::store::Store;
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::report::Report;
+use crate::base::scratch::Scratch;
+use crate::cache::Store;
 use plan::Plan;
-pub(crate) use relocate::PLACE;
 use std::path::{Path, PathBuf};
 
 /// The file by which a folder is known as ours.

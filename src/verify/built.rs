@@ -3,13 +3,13 @@
 //! A shim is compiled as it is, an artifact as it embeds. Nothing of either is run.
 
 use super::Check;
+use crate::artifact::manifest::{is_own, Kind};
 use crate::artifact::{Artifact, Tree};
+use crate::base::cargo;
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::scratch::Scratch;
 use crate::embed;
-use crate::error::{Class, Context, Error, Result};
 use crate::inspect::native::{self, Declared};
-use crate::manifest::{is_own, Kind};
-use crate::pack::run_rustc;
-use crate::scratch::Scratch;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
@@ -48,7 +48,7 @@ fn compile(artifact: &Artifact, shim: &Path, library: &Path) -> Result<()> {
         command.arg("--cfg").arg(format!("feature={feature:?}"));
     }
     command.arg("-o").arg(library).arg(shim.join("src/lib.rs"));
-    run_rustc(command, "the shim does not compile")
+    cargo::compile(command, "the shim does not compile")
 }
 
 fn differences(artifact: &Artifact, found: &[Declared]) -> Vec<String> {

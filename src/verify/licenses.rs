@@ -3,7 +3,7 @@
 
 use super::Check;
 use crate::artifact::Artifact;
-use crate::error::{Class, Context, Result};
+use crate::base::error::{Class, Context, Result};
 use std::collections::BTreeSet;
 use toml_edit::DocumentMut;
 

@@ -1,10 +1,11 @@
 //! Compares the module with what its sources compile to, and names what differs first.
 
 use super::Check;
+use crate::artifact::manifest::{Manifest, Source};
 use crate::artifact::{Artifact, Tree};
-use crate::error::Result;
-use crate::manifest::{Manifest, Source};
-use crate::pack::{self, Features, Rebuilt, Report};
+use crate::base::error::Result;
+use crate::base::report::Report;
+use crate::pack::{self, Features, Rebuilt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use wasmparser::{ExternalKind, Parser, Payload};

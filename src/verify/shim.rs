@@ -1,10 +1,10 @@
 //! Compares a shim's files with those of a fresh embedding.
 
+use crate::artifact::manifest::{Capabilities, Source};
 use crate::artifact::{Artifact, Tree};
+use crate::base::error::{Class, Context, Result};
 use crate::embed;
-use crate::error::{Class, Context, Result};
-use crate::manifest::{Capabilities, Source};
-use crate::project::PLACE;
+use crate::embed::PLACE;
 use std::collections::{BTreeMap, BTreeSet};
 use toml_edit::{DocumentMut, Item, TableLike, Value};
 

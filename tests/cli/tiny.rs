@@ -1,9 +1,9 @@
 //! The smallest artifact that every check accepts: one bang macro, written in wat.
 
+use precast::artifact::manifest::{Capabilities, Kind, Linked, Macro, Manifest, Package};
+use precast::artifact::manifest::{Source, Toolchain, SCHEMA};
 use precast::artifact::{Artifact, Tree};
 use precast::lower;
-use precast::manifest::{Capabilities, Kind, Linked, Macro, Manifest, Package};
-use precast::manifest::{Source, Toolchain, SCHEMA};
 use precast::runtime::{calls, image};
 
 pub const MODULE: &str = r#"(module

@@ -3,7 +3,7 @@
 
 use super::fixture::{cargo, home, ok, precast, registry_macro, workspace};
 use super::store::cold;
-use precast::store::cache::Cache;
+use precast::cache::entries::Cache;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

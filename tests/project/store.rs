@@ -1,8 +1,8 @@
 //! The store: many processes at once, some killed; damage, eviction and transport.
 
 use super::fixture::{directory, ok, precast, put, registry_macro, store, texts};
-use precast::store::cache::Cache;
-use precast::store::{Key, Store};
+use precast::cache::entries::Cache;
+use precast::cache::{Key, Store};
 use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;

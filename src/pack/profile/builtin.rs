@@ -2,7 +2,7 @@
 //! are errors to many macros; what those run counts last.
 
 use super::Sample;
-use crate::manifest::{Kind, Macro};
+use crate::artifact::manifest::{Kind, Macro};
 use proc_macro2::TokenStream;
 
 /// `#C` stands for a helper attribute of the type, `#V` of a variant, `#F` of a field.

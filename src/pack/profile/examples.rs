@@ -1,12 +1,12 @@
 //! The Rust texts that a package brings along: examples in its documentation, its tests.
 
-use super::super::stage::Files;
+use crate::base::files::Tree;
 
 /// Larger files are data.
 const FILE_BYTES_MAX: usize = 256 << 10;
 
 /// Documentation first, then tests and the like, in the order of their paths.
-pub fn texts(files: &Files) -> Vec<String> {
+pub fn texts(files: &Tree) -> Vec<String> {
     let mut texts = Vec::new();
     let mut tests = Vec::new();
     for (path, body) in files.iter().filter(|(_, body)| body.len() <= FILE_BYTES_MAX) {
@@ -64,14 +64,14 @@ fn is_rust(info: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{texts, Files};
+    use super::{texts, Tree};
 
     #[test]
     fn examples_come_from_documentation_and_tests() {
         let readme = "# Title\n```toml\na = 1\n```\n```rust,no_run\n# hidden();\nshown();\n```\n";
         let library = "//! ```\n//! #[derive(X)]\n//! struct S;\n//! ```\nfn f() {}\n";
         let file = |text: &str| text.as_bytes().to_vec();
-        let files = Files::from([
+        let files = Tree::from([
             ("README.md".into(), file(readme)),
             ("src/lib.rs".into(), file(library)),
             ("tests/a.rs".into(), file("fn t() {}")),

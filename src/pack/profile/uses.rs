@@ -2,7 +2,7 @@
 //! over, and names are taken at their word.
 
 use super::Sample;
-use crate::manifest::{Kind, Macro};
+use crate::artifact::manifest::{Kind, Macro};
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
 

@@ -7,18 +7,16 @@
 use super::invocation::{self, Invocation};
 use super::library;
 use super::record::Command;
-use crate::error::{Class, Error, Result};
-use crate::pack::stage::{self, hash_of, Files};
-use crate::pack::toolchain;
-use crate::scratch;
-use crate::store::Cache;
+use crate::base::error::{Class, Error, Result};
+use crate::base::files;
+use crate::base::files::{hash_of, Tree};
+use crate::base::scratch;
+use crate::cache::{kinds, Cache};
+use crate::pack::compiler::toolchain;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-/// Kind of the store's entries.
-pub(crate) const KIND: &str = "compiled";
 
 /// Raised when an entry's files come to mean something else.
 /// 1 (October 2026): shims, with the compiler's list of files. 2 (November 2026): build scripts as well,
@@ -66,7 +64,7 @@ impl Job<'_> {
     /// `before`, if it is to run.
     pub fn run(&self, cache: &Cache, before: impl FnOnce() -> Result<()>) -> Result<i32> {
         let key = self.key(cache);
-        if let Some(entry) = key.as_ref().and_then(|key| cache.read(KIND, key)) {
+        if let Some(entry) = key.as_ref().and_then(|key| cache.read(kinds::COMPILED, key)) {
             if self.restore(&entry).is_some() {
                 return Ok(0);
             }
@@ -74,7 +72,7 @@ impl Job<'_> {
         before()?;
         let mut args = self.args.clone();
         if let (Some(key), Some(from)) = (&key, self.sources.and_then(Path::to_str)) {
-            let to = cache.path(KIND, key);
+            let to = cache.path(kinds::COMPILED, key);
             args.push(format!("--remap-path-prefix={from}={}", to.display()));
         }
         // What is compiled once need not be seen by a wrapper that keeps compiled crates for the user.
@@ -132,7 +130,7 @@ impl Job<'_> {
             return None;
         }
         written.retain(|file| file.emit != "dep-info");
-        let mut kept = Files::new();
+        let mut kept = Tree::new();
         for Written { name, .. } in &written {
             let body = std::fs::read(self.invocation.out.join(name)).ok()?;
             kept.insert(format!("{WRITTEN}{name}"), body);
@@ -142,13 +140,13 @@ impl Job<'_> {
             kept.insert(ROOT.into(), std::fs::read(folder.join(ROOT)).ok()?);
         }
         let put = |entry: &Path| {
-            kept.iter().try_for_each(|(path, body)| stage::put(&entry.join(path), body))
+            kept.iter().try_for_each(|(path, body)| files::put(&entry.join(path), body))
         };
-        cache.put(KIND, key, put).ok().map(drop)
+        cache.put(kinds::COMPILED, key, put).ok().map(drop)
     }
 
     /// Writes what was kept where the compiler would, and says so.
-    fn restore(&self, entry: &Files) -> Option<()> {
+    fn restore(&self, entry: &Tree) -> Option<()> {
         let written: Vec<Written> = serde_json::from_slice(entry.get(SAID)?).ok()?;
         let mut files: Vec<(&str, PathBuf)> = Vec::new();
         for Written { name, emit } in &written {

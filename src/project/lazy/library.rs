@@ -3,10 +3,10 @@
 use super::invocation::Invocation;
 use super::record::{self, Command, Record};
 use super::{compile, Context};
-use crate::error::{Class, Context as _, Error, Result};
-use crate::pack::batch::Locked;
-use crate::pack::wrapper::escaped;
-use crate::scratch::{self, Scratch};
+use crate::base::error::{Class, Context as _, Error, Result};
+use crate::base::scratch::{self, Scratch};
+use crate::cache::Locked;
+use crate::pack::compile::wrapper::escaped;
 use fs4::FileExt;
 use serde_json::json;
 use std::collections::BTreeMap;

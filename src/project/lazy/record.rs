@@ -5,9 +5,9 @@
 //! a mark in the place of that directory, so that both can be moved.
 
 use super::invocation::Invocation;
-use crate::error::{Class, Error, Result};
-use crate::pack::batch::{Locked, Wanted};
-use crate::scratch;
+use crate::base::error::{Class, Error, Result};
+use crate::base::scratch;
+use crate::cache::{Locked, Wanted};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

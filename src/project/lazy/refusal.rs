@@ -3,10 +3,10 @@
 
 use super::invocation::Invocation;
 use super::record;
-use crate::error::{Class, Error, Result};
-use crate::pack::batch::Locked;
+use crate::base::error::{Class, Error, Result};
+use crate::cache::Locked;
+use crate::cache::Store;
 use crate::project::plan::Plan;
-use crate::store::Store;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};

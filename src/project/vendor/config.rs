@@ -1,6 +1,6 @@
 //! The configuration that puts a vendor folder in the place of cargo's sources.
 
-use crate::pack::cargo;
+use crate::base::cargo;
 use std::collections::BTreeMap;
 use std::path::Path;
 use toml_edit::{value, DocumentMut, Item, Table, TableLike};

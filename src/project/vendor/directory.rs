@@ -1,8 +1,8 @@
 //! Directory sources: a folder of packages, each with a `.cargo-checksum.json`.
 
-use crate::artifact::{self, Tree};
-use crate::error::{Context, Result};
-use crate::pack::stage;
+use crate::artifact::Tree;
+use crate::base::error::{Context, Result};
+use crate::base::files;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,11 +26,11 @@ pub fn write(source: &Path, entries: &[Entry]) -> Result<()> {
         let folder = source.join(&entry.name);
         let mut hashes = BTreeMap::new();
         for (path, body) in &(entry.content)()? {
-            stage::put(&folder.join(path), body)?;
-            hashes.insert(path.clone(), artifact::sha256(body));
+            files::put(&folder.join(path), body)?;
+            hashes.insert(path.clone(), files::sha256(body));
         }
         let value = json!({ "files": hashes, "package": entry.checksum });
-        stage::put(&folder.join(CHECKSUM), value.to_string().as_bytes())?;
+        files::put(&folder.join(CHECKSUM), value.to_string().as_bytes())?;
     }
     Ok(())
 }

@@ -4,12 +4,12 @@ use super::config;
 use super::directory::Entry;
 use super::relocate;
 use crate::artifact::{self, Tree};
+use crate::base::error::{Class, Error, Result};
+use crate::base::files;
+use crate::cache::{Key, Store};
 use crate::embed;
-use crate::error::{Class, Error, Result};
-use crate::pack::stage;
 use crate::project::provide::{stored, Provided};
 use crate::project::{Graph, Package, PackageIdx, Request};
-use crate::store::{Key, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -62,7 +62,7 @@ impl Package {
     /// A directory's name for a shim of this package: another shim has another name, by which
     /// cargo knows that it must be built again.
     fn shim_name(&self, key: &Key) -> String {
-        let suffix = stage::hash_of(&[&key.id(), embed::recipe()]);
+        let suffix = files::hash_of(&[&key.id(), embed::recipe()]);
         format!("{}-{}-{}", self.name, self.version, &suffix[..8])
     }
 }
@@ -72,8 +72,8 @@ fn original(package: &Package) -> Result<Tree> {
     let directory = &package.directory;
     let manifest = if package.is_git() { relocate::manifest(directory)? } else { None };
     let mut files = match package.is_git() {
-        true => stage::read(directory)?,
-        false => stage::read_published(directory)?,
+        true => files::read(directory)?,
+        false => files::read_published(directory)?,
     };
     files.retain(|path, _| path != ".cargo-ok" && path != ".cargo-checksum.json");
     if let Some(manifest) = manifest {

@@ -3,16 +3,14 @@
 //! In a directory source, nothing above a package is its workspace, so what it inherits must be
 //! written out. A dependency with a path means a package of the same source there.
 
-use crate::error::{Class, Context, Result};
-use crate::pack::inherit;
+use crate::base::error::{Class, Context, Result};
+use crate::embed::PLACE;
+use crate::pack::source::inherit;
 use std::collections::BTreeMap;
 use std::path::Path;
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike, Value};
 
 const KINDS: [&str; 2] = ["dependencies", "build-dependencies"];
-
-/// Keys that say where a dependency is.
-pub(crate) const PLACE: [&str; 6] = ["path", "git", "branch", "tag", "rev", "registry"];
 
 /// The manifest to put into a directory source, if that in `package` inherits.
 pub fn manifest(package: &Path) -> Result<Option<String>> {

@@ -1,0 +1,575 @@
+//! `manifest.json`: everything a consumer can know about an artifact without running it.
+//!
+//! What it says is here, how that is written in `statement`; docs/artifact.md explains both. Maps are
+//! ordered, so that equal manifests are equal bytes.
+
+mod statement;
+
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files::sha256;
+use crate::runtime::{calls, image, instance};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use syn::ext::IdentExt;
+use syn::parse::Parser;
+
+pub(crate) use statement::purl;
+use statement::Statement;
+
+/// Version of this schema. A reader refuses any other.
+pub const SCHEMA: u32 = 2;
+
+/// Stands among the features of a set whose module was compiled with debug assertions: no feature has
+/// such a name.
+pub const ASSERTIONS: &str = "cfg(debug_assertions)";
+
+/// A feature of the package itself: neither [`ASSERTIONS`] nor that of a dependency (`syn/full`), which no consumer
+/// can enable.
+pub(crate) fn is_own(feature: &str) -> bool {
+    feature != ASSERTIONS && is_choice(feature)
+}
+
+/// What a consumer's build decides: [`ASSERTIONS`], or a feature of the package itself.
+pub(crate) fn is_choice(feature: &str) -> bool {
+    !feature.contains('/')
+}
+
+/// The features proper of a set, and whether its module has debug assertions.
+pub(crate) fn parts_of(set: &[String]) -> (Vec<&str>, bool) {
+    let features: Vec<&str> = set.iter().map(String::as_str).filter(|f| *f != ASSERTIONS).collect();
+    let asserts = features.len() < set.len();
+    (features, asserts)
+}
+
+/// Serialized as reports show it; the file is what [`write`] makes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Manifest {
+    pub schema: u32,
+    /// Version of precast that packed this.
+    pub precast: String,
+    pub package: Package,
+    pub macros: Vec<Macro>,
+    /// Features of the package that were enabled, sorted, `default` included where it was, with those of
+    /// dependencies that were enabled besides (`syn/full`), and perhaps [`ASSERTIONS`].
+    pub features: Vec<String>,
+    pub toolchain: Toolchain,
+    pub capabilities: Capabilities,
+    /// What the macro may use, where that is less than the runtime's defaults.
+    #[serde(skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
+    /// Version of the token ABI (docs/token-abi.md).
+    pub abi: u32,
+    /// Version of the image format (docs/image.md).
+    pub image: u32,
+    /// SHA-256 in lower-case hex of the other parts of the artifact: `module.wasm`, `image.bin`,
+    /// `Cargo.lock`, `source.tar`, `licenses.tar` (the last two before their compression).
+    /// Filled in by [`crate::artifact::Artifact::new`].
+    pub sha256: BTreeMap<String, String>,
+    /// Every package linked into the module.
+    pub linked: Vec<Linked>,
+    /// Other feature sets that were packed, each with a module of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<Set>,
+    /// Rust source with uses of the macros that was given to order the module's functions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub profile: Vec<String>,
+    /// Variables of the environment that were read while the modules were compiled (`option_env!`), with
+    /// the values they had; none for one that was not set.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, Option<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Package {
+    pub name: String,
+    pub version: String,
+    /// Name of the library target: the crate name consumers write, e.g. `serde_derive`.
+    pub crate_name: String,
+    pub source: Source,
+}
+
+/// Where the packed sources come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Source {
+    /// A package of the default registry; `checksum` is the SHA-256 of its `.crate` file.
+    Registry { checksum: String },
+    /// A directory; `checksum` is that of `source.tar`, filled in as the hashes are.
+    Path { checksum: String },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Derive,
+    Attribute,
+    Bang,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Macro {
+    pub kind: Kind,
+    /// The name users write: `Serialize`, `main`, `paste`.
+    pub name: String,
+    /// The Rust function, and the module's export: `derive_serialize`.
+    pub function: String,
+    /// Helper attributes of a derive, in the order of its declaration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub helpers: Vec<String>,
+    /// Outer attributes worth repeating on the shim's function, each as source text
+    /// (`#[doc = " …"]`, `#[deprecated]`, `#[doc(hidden)]`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Toolchain {
+    /// `1.96.0`
+    pub rustc: String,
+    /// Commit hash where the compiler tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Version of LLVM in the compiler, `22.1.2`: distributions build one rustc with different ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llvm: Option<String>,
+    /// Where the standard library is from: `toolchain` if the compiler came with it, else
+    /// `sources, wasi-libc SHA-256`.
+    pub std: String,
+    /// `LLD 22.1.2`
+    pub linker: String,
+    /// What of precast itself decides the module, its `proc_macro` included: the beginning of the
+    /// SHA-256 of its sources.
+    pub recipe: String,
+    /// `wasm32-wasip1`
+    pub target: String,
+    /// The codegen flags in the order they are given.
+    pub flags: Vec<String>,
+}
+
+/// What the macro may ask of its surroundings. All else is refused at run time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Capabilities {
+    /// Names of environment variables; a trailing `*` matches any ending.
+    pub env: Vec<String>,
+    /// Directories that may be read, `$NAME` standing for that environment variable. A relative one
+    /// starts at the root of the workspace.
+    pub read: Vec<String>,
+    /// Directories that may be written, each below the target directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub write: Vec<String>,
+}
+
+/// Limits of one expansion, by the names that the runtime's errors use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuel: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+}
+
+impl Limits {
+    fn is_default(&self) -> bool {
+        *self == Limits::default()
+    }
+
+    /// Name, value if there is one, field of the runtime's struct, and its default.
+    pub fn all(&self) -> [(&'static str, Option<u64>, &'static str, u64); 5] {
+        let max = instance::Limits::DEFAULT;
+        [
+            ("memory", self.memory, "memory_bytes_max", max.memory_bytes_max.into()),
+            ("fuel", self.fuel, "fuel", max.fuel),
+            ("depth", self.depth, "depth_max", max.depth_max.into()),
+            ("tokens", self.tokens, "tokens_max", max.tokens_max.into()),
+            ("files", self.files, "files_max", max.files_max.into()),
+        ]
+    }
+
+    /// An artifact can lower the runtime's limits; only whoever builds can raise them.
+    fn check(&self) -> Result<()> {
+        for (name, value, _, max) in self.all() {
+            if value.is_some_and(|value| value > max) {
+                let message = format!("the limit `{name}` is above {max}, the runtime's own");
+                return Err(Error::new(Class::Verify, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// As the runtime takes them.
+    pub fn runtime(&self) -> instance::Limits {
+        let max = instance::Limits::DEFAULT;
+        let word = |value: Option<u64>, max: u32| {
+            value.and_then(|value| u32::try_from(value).ok()).unwrap_or(max)
+        };
+        instance::Limits {
+            memory_bytes_max: word(self.memory, max.memory_bytes_max),
+            fuel: self.fuel.unwrap_or(max.fuel),
+            depth_max: word(self.depth, max.depth_max),
+            tokens_max: word(self.tokens, max.tokens_max),
+            files_max: word(self.files, max.files_max),
+        }
+    }
+}
+
+/// What is told of one more feature set, as of the first one in [`Manifest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Set {
+    pub features: Vec<String>,
+    pub macros: Vec<Macro>,
+    pub linked: Vec<Linked>,
+}
+
+impl Manifest {
+    /// Whether the variables that went into the modules have the same values now: else the original
+    /// would be compiled again, and to something else.
+    pub fn environment_holds(&self, value: impl Fn(&str) -> Option<String>) -> bool {
+        self.environment.iter().all(|(name, recorded)| value(name) == *recorded)
+    }
+
+    /// The enabled features of every set, the first one's first.
+    pub fn feature_sets(&self) -> impl Iterator<Item = &[String]> {
+        let more = self.sets.iter().map(|set| set.features.as_slice());
+        std::iter::once(self.features.as_slice()).chain(more)
+    }
+
+    /// Names become Rust code in a shim, and versions comments: each must be what it says it is.
+    pub fn check(&self) -> Result<()> {
+        let package = &self.package;
+        let is_name = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+        if package.name.is_empty() || !package.name.chars().all(is_name) {
+            return Err(bad("package name", &package.name));
+        }
+        for version in [&self.precast, &package.version] {
+            semver::Version::parse(version).map_err(|_| bad("version", version))?;
+        }
+        self.limits.check()?;
+        self.capabilities.check().class(Class::Verify, "capabilities")?;
+        is_ident("crate name", &package.crate_name)?;
+        let more = self.sets.iter().flat_map(|set| &set.macros);
+        for item in self.macros.iter().chain(more) {
+            is_ident("macro", &item.name)?;
+            is_ident("function", &item.function)?;
+            item.helpers.iter().try_for_each(|helper| is_ident("helper attribute", helper))?;
+        }
+        Ok(())
+    }
+}
+
+fn is_ident(what: &str, name: &str) -> Result<()> {
+    let parsed = syn::Ident::parse_any.parse_str(name);
+    parsed.map(drop).map_err(|_| bad(what, name))
+}
+
+fn bad(what: &str, name: &str) -> Error {
+    Error::new(Class::Verify, format!("the {what} `{}` is not one", name.escape_debug()))
+}
+
+/// Where a path to write may begin: all of them are below the target directory.
+const WRITABLE: [&str; 4] = ["target", "$CARGO_TARGET_DIR", "$CARGO_TARGET_TMPDIR", "$OUT_DIR"];
+
+impl Capabilities {
+    /// Adds what is not there yet.
+    pub fn extend(&mut self, more: &Capabilities) {
+        let lists = [
+            (&mut self.env, &more.env),
+            (&mut self.read, &more.read),
+            (&mut self.write, &more.write),
+        ];
+        for (list, more) in lists {
+            for name in more {
+                if !list.contains(name) {
+                    list.push(name.clone());
+                }
+            }
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.env.is_empty() && self.read.is_empty() && self.write.is_empty()
+    }
+
+    /// What a workspace grants the macros of the package `name`. `settings` is the value of
+    /// `workspace.metadata.precast`, as `cargo metadata` shows it.
+    pub fn granted(settings: &Value, name: &str) -> Result<Capabilities> {
+        let bad = |key: &str, what: &str| {
+            let message = format!("workspace.metadata.precast.{key} {what}");
+            Error::new(Class::Usage, message)
+        };
+        let grants = match settings.get("grants") {
+            None => return Ok(Capabilities::default()),
+            Some(grants) => grants.as_object().ok_or_else(|| bad("grants", "is no table"))?,
+        };
+        let Some(grant) = grants.get(name) else { return Ok(Capabilities::default()) };
+        let place = format!("grants.{name}");
+        let grant = grant.as_object().ok_or_else(|| bad(&place, "is no table"))?;
+        let mut capabilities = Capabilities::default();
+        for (key, value) in grant {
+            let list = match key.as_str() {
+                "env" => &mut capabilities.env,
+                "read" => &mut capabilities.read,
+                "write" => &mut capabilities.write,
+                _ => {
+                    let error = bad(&place, &format!("has no `{key}`"));
+                    return Err(error.help("there are env, read and write, each a list of texts"));
+                }
+            };
+            let texts = value.as_array().and_then(|texts| {
+                texts.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+            });
+            *list = texts.ok_or_else(|| bad(&format!("{place}.{key}"), "is no list of texts"))?;
+        }
+        capabilities
+            .check()
+            .map_err(|error| error.context(format!("workspace.metadata.precast.{place}")))?;
+        Ok(capabilities)
+    }
+
+    /// Empty texts mean nothing, and only the target directory can be written.
+    pub(crate) fn check(&self) -> Result<()> {
+        let all = self.env.iter().chain(&self.read).chain(&self.write);
+        if all.into_iter().any(|text| text.is_empty() || text.contains('\0')) {
+            return Err(Error::new(Class::Usage, "a grant is empty, or has a NUL"));
+        }
+        for path in &self.write {
+            let mut parts = path.split(['/', '\\']);
+            let begins = parts.next().is_some_and(|first| WRITABLE.contains(&first));
+            if !begins || parts.any(|part| part.is_empty() || part == ".." || part == ".") {
+                let message = format!("`{path}` cannot be granted to be written");
+                let help = format!("a path to write begins with one of {}", WRITABLE.join(", "));
+                return Err(Error::new(Class::Usage, message).help(help));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Linked {
+    pub name: String,
+    pub version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    /// All that were enabled, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+}
+
+/// What is linked into every module beside the packages of its lock file.
+pub struct Base {
+    pub name: &'static str,
+    pub version: Option<String>,
+    /// Its address, as other programs write it.
+    pub uri: String,
+    pub sha256: Option<String>,
+    pub license: &'static str,
+}
+
+impl Manifest {
+    /// Precast's own `proc_macro`, the standard library, and the C library below that.
+    pub fn base(&self) -> [Base; 3] {
+        let (rustc, libc) = (&self.toolchain.rustc, self.toolchain.std.rsplit_once(' '));
+        [
+            Base {
+                name: "proc_macro",
+                version: Some(self.precast.clone()),
+                uri: purl("precast", &self.precast) + "#guest",
+                sha256: None,
+                license: "MIT OR Apache-2.0",
+            },
+            Base {
+                name: "std",
+                version: Some(rustc.clone()),
+                uri: format!("pkg:generic/rust-std@{rustc}"),
+                sha256: None,
+                license: "MIT OR Apache-2.0",
+            },
+            Base {
+                name: "wasi-libc",
+                version: None,
+                uri: "pkg:generic/wasi-libc".into(),
+                sha256: libc.map(|(_, sha256)| sha256.to_owned()),
+                license: "(Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT) AND MIT",
+            },
+        ]
+    }
+}
+
+/// The module's custom section with the table of its macros.
+pub const DECLS_SECTION: &str = ".rustc_proc_macro_decls";
+
+/// The text of that section: `derive:Trait:function[:helper,helper]`, `attr:name:function` or
+/// `bang:name:function`, one line each.
+pub fn decls(macros: &[Macro]) -> String {
+    let line = |item: &Macro| {
+        let kind = match item.kind {
+            Kind::Derive => "derive",
+            Kind::Attribute => "attr",
+            Kind::Bang => "bang",
+        };
+        let colon = if item.helpers.is_empty() { "" } else { ":" };
+        format!("{kind}:{}:{}{colon}{}\n", item.name, item.function, item.helpers.join(","))
+    };
+    macros.iter().map(line).collect()
+}
+
+/// Reads that text. Any other spelling is an error, also a repeated name.
+pub fn read_decls(bytes: &[u8]) -> Result<Vec<Macro>> {
+    let bad = |what: String| Error::new(Class::Verify, format!("section {DECLS_SECTION}: {what}"));
+    let text = std::str::from_utf8(bytes).map_err(|_| bad("it is not UTF-8".into()))?;
+    let mut macros: Vec<Macro> = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let item = read_decl(line).filter(|item| {
+            let names = item.helpers.iter().chain([&item.name, &item.function]);
+            names.into_iter().all(|name| is_ident("macro", name).is_ok())
+        });
+        let item = item.ok_or_else(|| bad(format!("line {} declares no macro", index + 1)))?;
+        if macros.iter().any(|known| (known.kind, &known.name) == (item.kind, &item.name)) {
+            return Err(bad(format!("line {} declares {} again", index + 1, item.name)));
+        }
+        macros.push(item);
+    }
+    match decls(&macros).as_bytes() == bytes {
+        true => Ok(macros),
+        false => Err(bad("a line does not end as lines do".into())),
+    }
+}
+
+fn read_decl(line: &str) -> Option<Macro> {
+    let mut parts = line.split(':');
+    let kind = match parts.next()? {
+        "derive" => Kind::Derive,
+        "attr" => Kind::Attribute,
+        "bang" => Kind::Bang,
+        _ => return None,
+    };
+    let (name, function) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    let helpers = parts.next().map(|helpers| helpers.split(',').map(str::to_owned).collect());
+    if parts.next().is_some() || helpers.is_some() && kind != Kind::Derive {
+        return None;
+    }
+    let helpers = helpers.unwrap_or_default();
+    Some(Macro { kind, name, function, helpers, attributes: Vec::new() })
+}
+
+/// The hash that a policy names.
+pub fn identity(manifest: &Manifest) -> String {
+    sha256(&write(manifest))
+}
+
+/// The one encoding of a manifest.
+pub fn write(manifest: &Manifest) -> Vec<u8> {
+    let statement = Statement::of(manifest);
+    let mut bytes =
+        serde_json::to_vec_pretty(&statement).expect("a statement has only string keys");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Capabilities as a file of their own.
+pub(crate) fn text_of(capabilities: &Capabilities) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(capabilities).expect("only lists of texts");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Reads what [`write`] makes; another schema or any other spelling is an error.
+pub fn read(bytes: &[u8]) -> Result<Manifest> {
+    let value: Value = serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
+    // Schema 1 was no statement.
+    let place = ["/predicate/buildDefinition/internalParameters/schema", "/schema"];
+    let schema = place.iter().find_map(|place| value.pointer(place)?.as_u64());
+    let schema = schema.ok_or_else(|| Error::new(Class::Verify, "not a manifest: no schema"))?;
+    check_version("manifest schema", schema, SCHEMA)?;
+    let statement: Statement =
+        serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
+    let manifest = statement.manifest()?;
+    check_version("token ABI", manifest.abi.into(), calls::ABI)?;
+    check_version("image format", manifest.image.into(), image::VERSION)?;
+    manifest.check()?;
+    if write(&manifest) != bytes {
+        return Err(Error::new(Class::Verify, "the manifest is not in its canonical encoding"));
+    }
+    Ok(manifest)
+}
+
+fn check_version(what: &str, found: u64, known: u32) -> Result<()> {
+    let known = u64::from(known);
+    if found == known {
+        return Ok(());
+    }
+    let message = format!("{what} {found} is unknown; this precast knows {known}");
+    let help = if found > known { "install a newer precast" } else { "pack the crate again" };
+    Err(Error::new(Class::Verify, message).help(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Capabilities;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_workspace_grants() {
+        let settings = json!({ "grants": {
+            "a": { "env": ["A", "B_*"], "read": ["../shared"], "write": ["target/notes"] },
+            "b": { "write": ["src"] },
+            "c": { "reads": [] },
+            "d": { "env": "A" },
+            "e": 1,
+            "f": { "read": [""] },
+        }});
+        let granted = Capabilities::granted(&settings, "a").unwrap();
+        assert_eq!(granted.env, ["A", "B_*"]);
+        assert_eq!(
+            (granted.read, granted.write),
+            (vec!["../shared".into()], vec!["target/notes".into()])
+        );
+        assert!(Capabilities::granted(&settings, "none").unwrap().is_empty());
+        assert!(Capabilities::granted(&json!(null), "a").unwrap().is_empty());
+        for (name, message) in [
+            ("b", "grants.b: `src` cannot be granted to be written"),
+            ("c", "grants.c has no `reads`"),
+            ("d", "grants.d.env is no list of texts"),
+            ("e", "grants.e is no table"),
+            ("f", "grants.f: a grant is empty, or has a NUL"),
+        ] {
+            let error = Capabilities::granted(&settings, name).unwrap_err().to_string();
+            assert_eq!(error, format!("workspace.metadata.precast.{message}"));
+        }
+    }
+
+    #[test]
+    fn only_below_target_is_written() {
+        let check =
+            |path: &str| Capabilities { write: vec![path.into()], ..Default::default() }.check();
+        for path in ["target", "target/a/b", "$CARGO_TARGET_DIR/a", "$OUT_DIR"] {
+            assert!(check(path).is_ok(), "{path}");
+        }
+        for path in [
+            "/",
+            "src",
+            "../target",
+            "target/../src",
+            "targets",
+            "$HOME",
+            "target/",
+            "target\\..\\a",
+        ] {
+            assert!(check(path).is_err(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Cargo's own commands with the macros precompiled: `cargo precast build`, `nextest` and any other.
+
+use crate::console::Console;
+use clap::Args;
+use precast::base::error::{Class, Context, Error, Result};
+use precast::cache::Store;
+use precast::project::{self, take, Choice, Options as Wanted, Request};
+use serde_json::json;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub(crate) struct Options {
+    /// Cargo's own arguments. Of these, precast takes: `--only NAMES` and `--except NAMES` choose the macro
+    /// packages; `--members` packs those of the workspace, too; `--missing later|pack|source|fail` says what
+    /// to do with those that no store has; `--from-source` precompiles none
+    #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
+}
+
+/// Cargo's exit code.
+pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> Result<ExitCode> {
+    let mut arguments = arguments.to_vec();
+    if command == "check" && flag(&mut arguments, "--policy") {
+        crate::policy::run(arguments, console)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    check_is_known(command)?;
+    let (wanted, mut arguments) = options(&arguments)?;
+    let directory = std::env::current_dir().context("the current directory is gone")?;
+    let mut request = Request::of(command, &arguments, &directory);
+    request.toolchain = crate::arguments::toolchain();
+    let store = Store::open(None)?;
+    let step = |text: &str| console.step(text);
+    let prepared = match project::prepare(&request, &wanted, &store, &step) {
+        Ok(prepared) => prepared,
+        // Cargo says it better, with its own exit code.
+        Err(error)
+            if error.class() == Class::Usage
+                && error.to_string().starts_with(project::UNREADABLE) =>
+        {
+            let mut cargo = request.cargo();
+            cargo.arg(command).args(&arguments);
+            let code = crate::console::pass(cargo)?;
+            if code == ExitCode::SUCCESS {
+                console.note(&format!("nothing was precompiled: {error}"));
+            }
+            return Ok(code);
+        }
+        Err(error) => return Err(error),
+    };
+    console.clear();
+    let json = console.json() || flag_before(command, &mut arguments, "--json");
+    if json {
+        let plan = &prepared.plan;
+        let wanted = plan.wanted.iter().map(|wanted| &wanted.package.name).collect::<Vec<_>>();
+        crate::console::print_json(&json!({
+            "macros": plan.macros, "missing": plan.missing, "wanted": wanted,
+        }));
+    }
+    let is_quiet = arguments
+        .iter()
+        .take_while(|word| *word != "--")
+        .any(|word| word == "-q" || word == "--quiet");
+    if !is_quiet && !json {
+        project::summary(&prepared.plan.macros).iter().for_each(|line| console.summary(line));
+    }
+    let project::Prepared { mut cargo, plan } = prepared;
+    if plan.missing == project::Missing::Fail && !plan.wanted.is_empty() {
+        return Err(missing(&plan));
+    }
+    cargo.arg(command).args(&arguments);
+    // What is sent to this process is meant for the program that runs: as natively, it takes its place.
+    if command == "run" {
+        project::finish(&plan, plan.lock().as_deref(), &store)?;
+        return crate::console::replace(cargo);
+    }
+    let n_kept = store.n_kept();
+    let code = crate::console::pass(cargo)?;
+    project::finish(&plan, None, &store)?;
+    if store.n_kept() > n_kept {
+        store.clean(precast::cache::limit(None)?)?;
+    }
+    Ok(code)
+}
+
+/// An error for what neither cargo nor its extensions call a command.
+fn check_is_known(command: &str) -> Result<()> {
+    if crate::arguments::is_listed(command) {
+        return Ok(());
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = std::process::Command::new(cargo).arg("--list").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let text = text.class(Class::Toolchain, "cannot run cargo")?;
+    let names =
+        text.lines().filter_map(|line| line.strip_prefix("    ")?.split_whitespace().next());
+    let names: Vec<&str> = names.chain(crate::arguments::listed()).collect();
+    if names.contains(&command) {
+        return Ok(());
+    }
+    let near = names.iter().map(|name| (strsim::jaro_winkler(command, name), *name));
+    let nearest = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(alike, _)| *alike > 0.8);
+    let error = Error::new(Class::Usage, format!("no such command: `{command}`"));
+    Err(match nearest {
+        Some((_, name)) => error.help(format!("a similar name is `{name}`")),
+        None => error.help("`cargo precast --help` and `cargo --list` show what there is"),
+    })
+}
+
+fn missing(plan: &project::Plan) -> Error {
+    let names: Vec<String> = plan
+        .wanted
+        .iter()
+        .map(|wanted| format!("{} {}", wanted.package.name, wanted.package.version))
+        .collect();
+    let message = format!("no store has {}", names.join(", "));
+    Error::new(Class::Package, message).help(
+        "`--missing pack` packs them first, `--missing later` builds them from source this time",
+    )
+}
+
+/// The option, if it is among the arguments, is taken out.
+pub(crate) fn flag(arguments: &mut Vec<OsString>, name: &str) -> bool {
+    let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
+    let found = arguments[..end].iter().position(|word| word == name);
+    found.map(|at| arguments.remove(at)).is_some()
+}
+
+/// The same, where a program's own arguments may follow.
+fn flag_before(command: &str, arguments: &mut Vec<OsString>, name: &str) -> bool {
+    let is_program = |word: &OsString| command == "run" && !word.to_string_lossy().starts_with('-');
+    let end = arguments.iter().position(is_program).unwrap_or(arguments.len());
+    let rest = arguments.split_off(end);
+    let found = flag(arguments, name);
+    arguments.extend(rest);
+    found
+}
+
+/// What is ours of the arguments.
+fn options(arguments: &[OsString]) -> Result<(Wanted, Vec<OsString>)> {
+    let (choice, mut left) = choice(arguments);
+    let members = flag(&mut left, "--members");
+    let from_source = flag(&mut left, "--from-source");
+    let (missing, left) = take(&left, "--missing");
+    Ok((Wanted { choice, members, from_source, missing: missing.last().cloned() }, left))
+}
+
+/// `--only` and `--except` out of the arguments.
+pub(crate) fn choice(arguments: &[OsString]) -> (Choice, Vec<OsString>) {
+    let list = |values: Vec<String>| -> Vec<String> {
+        values.iter().flat_map(|value| value.split(',')).map(str::to_owned).collect()
+    };
+    let (only, left) = take(arguments, "--only");
+    let (except, left) = take(&left, "--except");
+    (Choice { only: list(only), except: list(except) }, left)
+}

@@ -1,0 +1,214 @@
+//! `cargo precast pack`.
+
+use crate::console::Console;
+use clap::Args;
+use precast::artifact::manifest::{Capabilities, Kind};
+use precast::base::error::{Context, Result};
+use precast::base::text::counted;
+use precast::cache::Store;
+use precast::pack::{Features, Outcome, PackOptions};
+use precast::project::{self, all::Shard, Request};
+use serde_json::{json, Value};
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+
+/// Compile macro crates to sandboxed modules: an artifact and a shim crate of each
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// A package's directory, or `name` or `name@version` of the registry
+    #[arg(value_name = "SPEC", required_unless_present = "all", conflicts_with = "all")]
+    pub(crate) specs: Vec<String>,
+
+    /// Pack every macro package that this workspace needs, with the features it enables
+    #[arg(long, conflicts_with_all = ["grants", "profiles"])]
+    pub(crate) all: bool,
+
+    /// With --all: also macros of the workspace itself, and others in directories
+    #[arg(long, requires = "all")]
+    pub(crate) members: bool,
+
+    /// Only the Kth of N parts of the packages, for jobs that share the work
+    #[arg(long, value_name = "K/N", value_parser = Shard::parse, default_value = "1/1")]
+    pub(crate) shard: Shard,
+
+    /// Where to write NAME-VERSION.precast and NAME-VERSION/
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+
+    /// Features to enable, separated by commas; `NAME/FEATURE` for one of several packages
+    /// or of their dependencies
+    #[arg(long, short = 'F', value_name = "FEATURES", value_delimiter = ',')]
+    pub(crate) features: Vec<String>,
+
+    /// Leave the default features out
+    #[arg(long)]
+    pub(crate) no_default_features: bool,
+
+    /// Enable all features
+    #[arg(long)]
+    pub(crate) all_features: bool,
+
+    /// One more feature set for consumers to choose from, with a module of its own: exactly these
+    /// features, separated by commas (several times: several sets)
+    #[arg(long = "feature-set", value_name = "FEATURES", value_parser = feature_set)]
+    pub(crate) sets: Vec<Features>,
+
+    /// Let the macros also read below a directory (`read=DIR`) or an environment variable
+    /// (`env=NAME`; `NAME*`: all of a prefix), or write below the target directory
+    /// (`write=target/DIR`); `$NAME/DIR` begins with what a variable says where the macro runs
+    #[arg(long = "grant", value_name = "KIND=WHAT", value_parser = grant)]
+    pub(crate) grants: Vec<Capabilities>,
+
+    /// Rust source with uses of the macros: what they run comes first in the module, which makes
+    /// first expansions faster; documentation, tests and built-in samples give an order without it
+    #[arg(long = "profile", value_name = "FILE.rs")]
+    pub(crate) profiles: Vec<PathBuf>,
+
+    /// Use only what cargo has downloaded before
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
+    if options.all {
+        return all(options, console);
+    }
+    let features = Features {
+        names: options.features.clone(),
+        no_default: options.no_default_features,
+        all: options.all_features,
+        ..Features::default()
+    };
+    let mut grants = Capabilities::default();
+    options.grants.iter().for_each(|grant| grants.extend(grant));
+    let profile = options.profiles.iter().map(|path| fs::read_to_string(path).at("read", path));
+    let profile = profile.collect::<Result<Vec<String>>>()?;
+    let pack = PackOptions {
+        specs: options.shard.of(options.specs.iter().cloned()),
+        out: options.out.clone(),
+        features,
+        sets: options.sets.clone(),
+        grants,
+        profile,
+        offline: options.offline,
+        cache: None,
+    };
+    let outcomes = precast::pack(&pack, &|text: &str| console.step(text))?;
+    for outcome in &outcomes {
+        console.done("Packed", &outcome.shim.display().to_string());
+    }
+    let values: Vec<_> = outcomes.iter().map(value).collect();
+    console.result(&values, || outcomes.iter().map(text).collect());
+    Ok(())
+}
+
+fn feature_set(text: &str) -> std::result::Result<Features, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    Ok(Features {
+        names: names.map(str::to_owned).collect(),
+        no_default: true,
+        ..Features::default()
+    })
+}
+
+/// The macros of the workspace, through the store.
+fn all(options: &Options, console: &Console) -> Result<()> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    let mut flag = |name: &str, is_set: bool| arguments.extend(is_set.then(|| name.into()));
+    flag("--offline", options.offline);
+    flag("--all-features", options.all_features);
+    flag("--no-default-features", options.no_default_features);
+    for feature in &options.features {
+        arguments.extend(["--features".into(), feature.into()]);
+    }
+    let directory = std::env::current_dir().context("the current directory is gone")?;
+    let request = Request::workspace(&arguments, &directory);
+    let store = Store::open(None)?;
+    let step = |text: &str| console.step(text);
+    let macros = project::all::pack_all(
+        &request,
+        (options.shard, options.members),
+        &store,
+        &options.out,
+        &step,
+    )?;
+    console.clear();
+    project::summary(&macros).iter().for_each(|line| console.summary(line));
+    console.result(&macros, String::new);
+    Ok(())
+}
+
+/// One `--grant`.
+pub(crate) fn grant(text: &str) -> std::result::Result<Capabilities, String> {
+    let list = |name: &str| vec![name.to_string()];
+    match text.split_once('=') {
+        Some(("read", dir)) if !dir.is_empty() => {
+            Ok(Capabilities { read: list(dir), ..Capabilities::default() })
+        }
+        Some(("env", name)) if !name.is_empty() => {
+            Ok(Capabilities { env: list(name), ..Capabilities::default() })
+        }
+        Some(("write", dir)) if !dir.is_empty() => {
+            Ok(Capabilities { write: list(dir), ..Capabilities::default() })
+        }
+        _ => Err("write read=DIR, env=NAME or write=DIR".into()),
+    }
+}
+
+fn value(outcome: &Outcome) -> Value {
+    json!({
+        "artifact": outcome.artifact,
+        "shim": outcome.shim,
+        "sha256": outcome.sha256,
+        "artifact_bytes": outcome.artifact_bytes,
+        "wasm_bytes": outcome.wasm_bytes,
+        "image_bytes": outcome.image_bytes,
+        "cached": outcome.cached,
+        "newest": outcome.is_newest,
+        "seconds": outcome.time.as_secs_f64(),
+        "notes": outcome.notes,
+        "manifest": outcome.manifest,
+    })
+}
+
+fn text(outcome: &Outcome) -> String {
+    let manifest = &outcome.manifest;
+    let mut out = String::new();
+    for item in &manifest.macros {
+        let kind = match item.kind {
+            Kind::Derive => "derive",
+            Kind::Attribute => "attribute",
+            Kind::Bang => "bang",
+        };
+        out += &format!("  {kind:<9} {}", item.name);
+        if !item.helpers.is_empty() {
+            out += &format!(" ({})", item.helpers.join(", "));
+        }
+        out += "\n";
+    }
+    out += &format!(
+        "  artifact  {} ({}, sha256 {})\n  module    {} of wasm, {} as embedded image\n  \
+         toolchain rustc {}, {} linked\n  time      {:.1} s{}\n",
+        outcome.artifact.display(),
+        size(outcome.artifact_bytes),
+        &outcome.sha256[..16],
+        size(outcome.wasm_bytes),
+        size(outcome.image_bytes),
+        manifest.toolchain.rustc,
+        counted(manifest.linked.len(), "package"),
+        outcome.time.as_secs_f64(),
+        if outcome.cached { ", module from the cache" } else { "" },
+    );
+    if outcome.is_newest && !manifest.linked.is_empty() {
+        out += "  versions  the newest of its dependencies; for a project, `pack --all` takes those of its Cargo.lock\n";
+    }
+    for note in &outcome.notes {
+        out += &format!("  note      {note}\n");
+    }
+    out
+}
+
+fn size(bytes: usize) -> String {
+    format!("{:.1} kB", bytes as f64 / 1000.0)
+}

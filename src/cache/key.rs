@@ -1,0 +1,102 @@
+//! What an artifact was made of: the name of its entry.
+
+use crate::base::error::{Class, Context, Result};
+use crate::base::files;
+use crate::base::files::hash_of;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    pub name: String,
+    pub version: String,
+    /// Of the package's file in its registry; of its sources where it has none.
+    pub checksum: String,
+    /// All that were enabled.
+    pub features: BTreeSet<String>,
+    /// Each package that is linked in, and each macro that it uses: name, version, checksum and features.
+    pub dependencies: BTreeSet<String>,
+    /// The system whose `cfg`s and build scripts the macro has seen, as natively.
+    pub host: String,
+    /// The version of precast.
+    pub precast: String,
+    /// A hash of how this version packs.
+    pub recipe: String,
+    /// Variables that were read while it was compiled, with their values; few macros have any.
+    #[serde(default, skip_serializing_if = "Environment::is_empty")]
+    pub environment: Environment,
+}
+
+/// Names and values; none stands for a variable that is not set.
+pub type Environment = BTreeMap<String, Option<String>>;
+
+impl Key {
+    /// The same with variables that were read.
+    pub fn with(&self, environment: Environment) -> Key {
+        Key { environment, ..self.clone() }
+    }
+
+    /// The entry's name.
+    pub fn id(&self) -> String {
+        hash_of(&[self.write()])[..32].to_owned()
+    }
+
+    /// `serde_derive 1.0.229`
+    pub fn label(&self) -> String {
+        format!("{} {}", self.name, self.version)
+    }
+
+    pub(crate) fn write(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("a key has only string keys")
+    }
+
+    pub(crate) fn read(text: &[u8]) -> Result<Key> {
+        serde_json::from_slice(text).class(Class::Verify, "not the key of an entry")
+    }
+}
+
+/// A package as a project's build compiles it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Locked {
+    pub name: String,
+    pub version: String,
+    /// As in `Cargo.lock`; none for a package in a directory.
+    pub source: Option<String>,
+    pub checksum: Option<String>,
+    /// Where cargo has its files.
+    pub directory: PathBuf,
+    /// All that cargo enabled, and no others.
+    pub features: BTreeSet<String>,
+}
+
+/// A macro package with everything linked into it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Wanted {
+    pub package: Locked,
+    /// Normal dependencies, and theirs.
+    pub dependencies: Vec<Locked>,
+    /// Macros that the package and these use.
+    pub macros: Vec<Locked>,
+}
+
+impl Wanted {
+    /// Puts the lists into their one order.
+    pub fn sort(&mut self) {
+        for list in [&mut self.dependencies, &mut self.macros] {
+            list.sort_unstable();
+            list.dedup();
+        }
+    }
+}
+
+/// What stands for the package's sources: the registry's checksum, the repository's revision, or a hash
+/// of its files.
+pub(crate) fn identity(package: &Locked) -> Result<String> {
+    match (&package.checksum, &package.source) {
+        (Some(checksum), _) => Ok(checksum.clone()),
+        (None, Some(source)) => Ok(hash_of(&[source])),
+        (None, None) => Ok(files::hash_of_files(&files::read(&package.directory)?)),
+    }
+}

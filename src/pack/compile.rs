@@ -1,0 +1,7 @@
+//! Room of the builds: cargo compiles packages for wasm, with us in the compiler's place.
+
+pub mod batch;
+pub(crate) mod build;
+pub(crate) mod environment;
+pub(crate) mod script;
+pub mod wrapper;

@@ -1,0 +1,5 @@
+//! Room of the compiler: a rustc for wasm, its standard library, and the `proc_macro` that macros link against.
+
+pub(crate) mod guest;
+pub(crate) mod sysroot;
+pub(crate) mod toolchain;
