@@ -11,6 +11,7 @@ use crate::runtime::{unsupported, Failure, Grants, Machine};
 use proc_macro2::TokenStream;
 use quote::quote;
 use serde::Serialize;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// One use of a macro; the texts are Rust tokens.
@@ -25,6 +26,10 @@ pub enum Call<'a> {
 #[derive(Debug)]
 pub struct Expansion {
     pub text: String,
+    /// The tokens themselves.
+    pub stream: TokenStream,
+    /// What `precast-macro` tells: each as the compiler's JSON has it.
+    pub diagnostics: Vec<Value>,
     /// What the macro asked the machine for.
     pub trace: Trace,
     /// What the macro asked for and may not have, with the grants for it.
@@ -68,8 +73,12 @@ pub fn expand(path: &Path, call: &Call<'_>) -> Result<Expansion> {
 
 /// The same with the macros of one feature set; without, that of the first set that has the macro.
 pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) -> Result<Expansion> {
-    let artifact = choose(input::artifact(path)?, features, call)?;
-    let item = find(&artifact, call)?;
+    expand_in(&choose(input::artifact(path)?, features, call)?, call)
+}
+
+/// The same with the macros of an artifact's first feature set.
+pub fn expand_in(artifact: &Artifact, call: &Call<'_>) -> Result<Expansion> {
+    let item = find(artifact, call)?;
     let (first, second) = match call {
         Call::Derive { item, .. } => (tokens("the item", item)?, None),
         Call::Attribute { args, item, .. } => {
@@ -77,14 +86,36 @@ pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) ->
         }
         Call::Bang { tokens: input, .. } => (tokens("the input", input)?, None),
     };
-    let mut machine = machine(&artifact)?;
+    let mut machine = machine(artifact)?;
+    machine.keep_errors();
     let result = machine.expand(&item.function, first, second);
+    let diagnostics = told(&machine.keep_errors());
     let package = &artifact.manifest.package;
     let package = format!("{} {}", package.name, package.version);
     let output = result.map_err(|failure| failed(&package, item, failure, denied(&machine)))?;
     let trace = trace(&machine, &artifact.manifest.capabilities.env);
     let denied = denied(&machine);
-    Ok(Expansion { text: format(output.stream), trace, denied })
+    Ok(Expansion {
+        text: format(output.stream.clone()),
+        stream: output.stream,
+        diagnostics,
+        trace,
+        denied,
+    })
+}
+
+/// The diagnostics among what a macro wrote to standard error; all else goes there.
+fn told(written: &[u8]) -> Vec<Value> {
+    let mut diagnostics = Vec::new();
+    for line in written.split_inclusive(|byte| *byte == b'\n') {
+        let value = serde_json::from_slice::<Value>(line).ok();
+        match value.filter(|value| value["$message_type"] == "diagnostic") {
+            Some(value) => diagnostics.push(value),
+            // If nobody can be told, there is nobody to tell that.
+            None => drop(std::io::Write::write_all(&mut std::io::stderr(), line)),
+        }
+    }
+    diagnostics
 }
 
 fn trace(machine: &Machine, granted: &[String]) -> Trace {
