@@ -123,11 +123,12 @@ pub(crate) fn add_deprecated(diagnostic: &Diagnostic) -> bool {
     add(items)
 }
 
-/// Puts the constant's name, in its declaration and in its use, to the place of the warning.
+/// Puts the constant's name, in its declaration and in its use, to the place of the warning. The span must be one of
+/// the user's own: the compiler says nothing of what a macro of another crate does.
 fn at_use(token: TokenTree, name: &str, span: Span) -> TokenTree {
     match token {
         TokenTree::Ident(ident) if ident.to_string() == name => {
-            TokenTree::Ident(Ident::new(name, Span::mixed_site().located_at(span)))
+            TokenTree::Ident(Ident::new(name, span))
         }
         TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
             let inner = group.stream().into_iter().map(|token| at_use(token, name, span)).collect();

@@ -25,7 +25,7 @@
 //! }
 //! ```
 
-#![cfg_attr(precast_nightly, feature(proc_macro_diagnostic))]
+#![cfg_attr(precast_nightly, feature(proc_macro_diagnostic, proc_macro_span))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -45,14 +45,12 @@ pub use post::{Output, Record, Records};
 
 /// Records of expansions.
 ///
-/// A record is a key of the author's choice and some bytes. It becomes a part of the expansion, an
+/// A record is a key of the author's choice and some bytes: a text, or what `serde_json::to_vec` makes. It becomes a part of the expansion, an
 /// unnamed constant that the compiler notes in the dependencies of what it compiles. So records follow
 /// the source whatever the tools do: what was removed is gone, what was not compiled again is still
 /// there, and `cargo check` is enough. The module's path comes from the compiler.
 pub mod aux {
     pub use crate::records::{emit, emit_for, mark};
-    #[cfg(feature = "serde")]
-    pub use crate::records::{emit_json, emit_json_for};
 }
 
 /// Runs the body of a macro, and adds to its output what it has emitted.

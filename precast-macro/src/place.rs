@@ -1,5 +1,7 @@
 //! Where a span is: file, lines and columns, and the text of its lines.
 
+#![allow(unstable_name_collisions)]
+
 use proc_macro::Span;
 use std::collections::HashMap;
 use std::fs;

@@ -38,12 +38,6 @@ impl Record {
     pub fn name(&self) -> &str {
         self.path.rsplit("::").next().unwrap_or_default()
     }
-
-    /// The data as JSON.
-    #[cfg(feature = "serde")]
-    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(&self.data)
-    }
 }
 
 /// All records of a build that macros of this package have emitted, by package, target, file, line and column.

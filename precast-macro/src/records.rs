@@ -34,24 +34,6 @@ pub fn mark(item: impl ToString, key: &str) {
     emit_for(item, key, []);
 }
 
-/// Emits a value as JSON.
-#[cfg(feature = "serde")]
-pub fn emit_json(key: &str, value: &impl serde::Serialize) -> Result<(), serde_json::Error> {
-    emit(key, serde_json::to_vec(value)?);
-    Ok(())
-}
-
-/// Emits a value of an item as JSON.
-#[cfg(feature = "serde")]
-pub fn emit_json_for(
-    item: impl ToString,
-    key: &str,
-    value: &impl serde::Serialize,
-) -> Result<(), serde_json::Error> {
-    emit_for(item, key, serde_json::to_vec(value)?);
-    Ok(())
-}
-
 /// The item that carries a record.
 pub(crate) fn constant(package: &str, key: &str, item: Option<&str>, data: &[u8]) -> String {
     let item = item.map_or(String::new(), |item| format!("::{}", item));

@@ -163,7 +163,9 @@ fn rendered(located: &Located, ansi: bool) -> String {
 
 fn head(located: &Located, ansi: bool, out: &mut String) {
     paint(out, ansi, colour(located.level), located.level.as_str());
-    paint(out, ansi, BOLD, &format!(": {}", located.message));
+    // As the compiler does, below the message's first line.
+    let indent = format!("\n{:width$}", "", width = located.level.as_str().len() + 2);
+    paint(out, ansi, BOLD, &format!(": {}", located.message.replace('\n', &indent)));
     out.push('\n');
 }
 

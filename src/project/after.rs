@@ -32,7 +32,7 @@ pub const FUNCTION: &str = "__precast_post_process";
 const DECLARATION: &[u8] = b"post_process!";
 
 /// What one package has done.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Done {
     /// `NAME VERSION`
     pub package: String,
@@ -54,7 +54,7 @@ pub struct Told {
 
 /// Runs what the macros of the build have declared. `cargo` is the command that has just succeeded, without its
 /// own words, `command` and `arguments` are these. `tell` hears what each package has done, in the order of
-/// their names; all of them run, and the first error is returned then.
+/// their names; all of them run, and an error of any is one of the build.
 pub fn run(
     plan: &Plan,
     cargo: Command,
@@ -68,25 +68,36 @@ pub fn run(
         return Ok(());
     }
     let records = records::collect(cargo, command, arguments, plan.targets())?;
-    let mut first = None;
+    let (mut n_errors, mut failed) = (0, Vec::new());
     for artifact in artifacts {
-        match one(&artifact, &records, plan) {
-            Ok(done) => {
-                tell(&done);
-                let n = done.told.iter().filter(|told| told.level == "error").count();
-                if n > 0 {
-                    let message = format!("{} found {} after the build", done.package, counted(n, "error"));
-                    first.get_or_insert(Error::new(Class::Macro, message));
-                }
-            }
-            Err(error) => {
-                let about = &artifact.manifest.package;
-                let message = format!("after the build, {} {}", about.name, about.version);
-                first.get_or_insert(error.context(message));
-            }
+        let about = &artifact.manifest.package;
+        let package = format!("{} {}", about.name, about.version);
+        let done = match one(&artifact, &records, plan) {
+            Ok(done) => Done { package, ..done },
+            Err(error) => failure(package, &error),
+        };
+        tell(&done);
+        let errors = done.told.iter().filter(|told| told.level == "error").count();
+        if errors > 0 {
+            n_errors += errors;
+            failed.push(done.package);
         }
     }
-    first.map_or(Ok(()), Err)
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let message =
+        format!("{} after the build, of {}", counted(n_errors, "error"), failed.join(", "));
+    Err(Error::new(Class::Macro, message))
+}
+
+/// A package whose functions could not do their work.
+fn failure(package: String, error: &Error) -> Done {
+    let told =
+        |level: &str, message: String| Told { level: level.to_owned(), message, place: None };
+    let mut all = vec![told("error", format!("after the build, {package}: {error}"))];
+    all.extend(error.help_text().map(|help| told("help", help.to_owned())));
+    Done { package, told: all, ..Done::default() }
 }
 
 /// The cargo commands after which they run.
@@ -149,7 +160,7 @@ fn one(artifact: &Artifact, records: &[Record], plan: &Plan) -> Result<Done> {
         false => files::write(&place, &wanted)?,
     };
     Ok(Done {
-        package: format!("{} {}", about.name, about.version),
+        package: String::new(),
         n_records: own.len(),
         written: changes.written,
         removed: changes.removed,

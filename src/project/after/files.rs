@@ -76,8 +76,11 @@ pub(super) fn write(place: &Place, files: &BTreeMap<String, Vec<u8>>) -> Result<
         match std::fs::read(&file) {
             Ok(found) if found == *body => {}
             Ok(_) if !before.contains(path) => {
-                let message = format!("wants to write {}, which others have written", file.display());
-                return Err(Error::new(Class::Macro, message).help("move that file away, or remove it"));
+                let message =
+                    format!("wants to write {}, which others have written", file.display());
+                return Err(
+                    Error::new(Class::Macro, message).help("move that file away, or remove it")
+                );
             }
             _ => changed.push((file, body)),
         }
@@ -154,7 +157,9 @@ mod tests {
         for path in ["a.ts", "a/b.ts", ".hidden", "a b"] {
             assert!(check(path).is_ok(), "{path}");
         }
-        for path in ["", "/a", "../a", "a/../b", "./a", "a//b", "a/", "c:a", "a\\b", "a\0", "a/./b", LIST] {
+        for path in
+            ["", "/a", "../a", "a/../b", "./a", "a//b", "a/", "c:a", "a\\b", "a\0", "a/./b", LIST]
+        {
             assert!(check(path).is_err(), "{path}");
         }
     }
