@@ -8,7 +8,7 @@ use super::authors::{self, Author};
 use super::choice::Choice;
 use super::graph::{Graph, Needed, Package, Unit, UnitIdx};
 use super::lazy::record;
-use super::missing::Missing;
+use super::missing::{self, Missing};
 use super::outcome::{Outcome, Treated};
 use super::{later, Request};
 use crate::artifact;
@@ -50,6 +50,8 @@ pub struct Options {
     pub from_source: bool,
     /// What `--missing` says.
     pub missing: Option<String>,
+    /// Cargo runs without `cargo precast`, which `cargo precast on` has made possible: nobody waits for packing.
+    pub is_lasting: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -57,8 +59,6 @@ pub struct Plan {
     /// The workspace's directory.
     pub root: PathBuf,
     pub missing: Missing,
-    /// Cargo runs without `cargo precast`, which `cargo precast on` has made possible.
-    pub is_lasting: bool,
     /// Each macro package of the build, and what is done with it.
     pub macros: Vec<Treated>,
     /// What no store has, and somebody could pack.
@@ -133,16 +133,17 @@ impl Plan {
     }
 
     /// The plan for any cargo command of a workspace, run without us. Nothing is packed for it now.
-    pub fn lasting(request: &Request, options: &Options, store: &Store) -> Result<Plan> {
-        let options = Options { missing: Some("later".into()), ..options.clone() };
+    pub fn lasting(request: &Request, store: &Store) -> Result<Plan> {
+        let options = Options { is_lasting: true, ..Options::default() };
         let mut plan = Plan::make(request, &options, store, &|_: &str| {})?;
-        plan.is_lasting = true;
+        let name = missing::VARIABLE.to_owned();
+        plan.environment.insert(name.clone(), std::env::var(name).ok());
         Ok(plan)
     }
 
     /// The same for a workspace on which [`super::switch::on`] was called.
     pub fn for_all(request: &Request, store: &Store) -> Result<Plan> {
-        let plan = Plan::lasting(request, &Options::default(), store)?;
+        let plan = Plan::lasting(request, store)?;
         plan.sweep();
         for target in &plan.targets {
             super::switch::keep(&plan, target, store);
@@ -164,7 +165,10 @@ impl Plan {
         report: &dyn Report,
     ) -> Result<Plan> {
         let graph = Graph::load(request, store.cache())?;
-        let missing = Missing::chosen(options.missing.as_deref(), &graph.settings)?;
+        let missing = match Missing::chosen(options.missing.as_deref(), &graph.settings)? {
+            Missing::Pack if options.is_lasting => Missing::Later,
+            chosen => chosen,
+        };
         // Shims that the workspace has already are judged as they are.
         policy::require(&graph.policed(), report)?;
         let decider = Decider {
@@ -226,6 +230,11 @@ impl Plan {
             && self.environment.iter().all(is_same)
             && self.found.iter().all(|id| store.has_entry(id))
             && self.wanted.iter().all(is_missing)
+    }
+
+    /// Cargo runs without `cargo precast`.
+    pub fn is_lasting(&self) -> bool {
+        self.options.is_lasting
     }
 
     /// Why the package's macros are compiled from source, whatever the store has.
@@ -504,7 +513,6 @@ impl Decider<'_> {
         Plan {
             root: graph.root.clone(),
             missing,
-            is_lasting: false,
             macros: treated(graph, &needed, &decided, missing, packed),
             wanted: wanted(graph, &decided),
             options: Options { choice: self.choice.clone(), ..self.options.clone() },

@@ -59,11 +59,7 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
             "macros": plan.macros, "missing": plan.missing, "wanted": wanted,
         }));
     }
-    let is_quiet = arguments
-        .iter()
-        .take_while(|word| *word != "--")
-        .any(|word| word == "-q" || word == "--quiet");
-    if !is_quiet && !json {
+    if !request.is_quiet && !json {
         project::summary(&prepared.plan.macros).iter().for_each(|line| console.summary(line));
     }
     let project::Prepared { mut cargo, plan } = prepared;
@@ -184,7 +180,8 @@ fn options(arguments: &[OsString]) -> Result<(Wanted, Vec<OsString>)> {
     let members = flag(&mut left, "--members");
     let from_source = flag(&mut left, "--from-source");
     let (missing, left) = take(&left, "--missing");
-    Ok((Wanted { choice, members, from_source, missing: missing.last().cloned() }, left))
+    let missing = missing.last().cloned();
+    Ok((Wanted { choice, members, from_source, missing, ..Wanted::default() }, left))
 }
 
 /// `--only` and `--except` out of the arguments.
