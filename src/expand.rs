@@ -1,10 +1,13 @@
 //! Expands one item through a packed module, without rustc: the runtime that is in every shim, over
 //! proc-macro2's tokens.
 
+mod view;
+
 use crate::artifact::manifest::{is_own, parts_of, Kind, Macro};
 use crate::artifact::Artifact;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::embed::input;
+use crate::pack::profile;
 use crate::runtime::instance::Fault;
 use crate::runtime::wasi::Refused;
 use crate::runtime::{unsupported, Failure, Grants, Machine};
@@ -13,6 +16,9 @@ use quote::quote;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+
+pub(crate) use view::diff;
+pub use view::{Change, Token, Verdict};
 
 /// One use of a macro; the texts are Rust tokens.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +31,15 @@ pub enum Call<'a> {
 /// What a macro made of its input.
 #[derive(Debug)]
 pub struct Expansion {
+    pub kind: Kind,
+    /// The macro's name.
+    pub name: String,
+    /// The line of its input, from 1.
+    pub line: usize,
+    /// What a derive or an attribute stood on.
+    pub item: Option<TokenStream>,
+    /// Names the text that the macro's input came from, as spans do.
+    source: String,
     pub text: String,
     /// The tokens themselves.
     pub stream: TokenStream,
@@ -78,7 +93,7 @@ pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) ->
 
 /// The same with the macros of an artifact's first feature set.
 pub fn expand_in(artifact: &Artifact, call: &Call<'_>) -> Result<Expansion> {
-    let item = find(artifact, call)?;
+    let found = find(artifact, call)?;
     let (first, second) = match call {
         Call::Derive { item, .. } => (tokens("the item", item)?, None),
         Call::Attribute { args, item, .. } => {
@@ -86,16 +101,59 @@ pub fn expand_in(artifact: &Artifact, call: &Call<'_>) -> Result<Expansion> {
         }
         Call::Bang { tokens: input, .. } => (tokens("the input", input)?, None),
     };
+    one(artifact, found, first, second)
+}
+
+/// Expands every use of the macros in a Rust file, in their order.
+pub fn expand_all(path: &Path, features: Option<&[String]>, text: &str) -> Result<Vec<Expansion>> {
+    let artifact = input::artifact(path)?;
+    let artifact = match features {
+        Some(features) => set(artifact, features)?,
+        None => artifact,
+    };
+    tokens("the file", text)?;
+    let uses = profile::uses(text, &artifact.manifest.macros);
+    if uses.is_empty() {
+        let message = format!("the file uses no macro of {}", artifact.manifest.package.name);
+        return Err(Error::new(Class::Usage, message).help(
+            "`--derive`, `--attr` and `--bang` name the macro for a file that is its input",
+        ));
+    }
+    let macros = &artifact.manifest.macros;
+    let each = uses.into_iter().map(|sample| {
+        let found = macros.iter().find(|item| item.function == sample.function);
+        one(&artifact, found.expect("uses are those of its macros"), sample.input, sample.item)
+    });
+    each.collect()
+}
+
+fn one(
+    artifact: &Artifact,
+    found: &Macro,
+    first: TokenStream,
+    second: Option<TokenStream>,
+) -> Result<Expansion> {
     let mut machine = machine(artifact)?;
     machine.keep_errors();
-    let result = machine.expand(&item.function, first, second);
+    let item = match found.kind {
+        Kind::Derive => Some(first.clone()),
+        Kind::Attribute => second.clone(),
+        Kind::Bang => None,
+    };
+    let span = item.as_ref().unwrap_or(&first).clone().into_iter().next().map(|token| token.span());
+    let result = machine.expand(&found.function, first, second);
     let diagnostics = told(&machine.keep_errors());
     let package = &artifact.manifest.package;
     let package = format!("{} {}", package.name, package.version);
-    let output = result.map_err(|failure| failed(&package, item, failure, denied(&machine)))?;
+    let output = result.map_err(|failure| failed(&package, found, failure, denied(&machine)))?;
     let trace = trace(&machine, &artifact.manifest.capabilities.env);
     let denied = denied(&machine);
     Ok(Expansion {
+        kind: found.kind,
+        name: found.name.clone(),
+        line: span.map_or(1, |span| span.start().line),
+        source: span.map(|span| span.file()).unwrap_or_default(),
+        item,
         text: format(output.stream.clone()),
         stream: output.stream,
         diagnostics,
@@ -158,6 +216,13 @@ fn choose(artifact: Artifact, features: Option<&[String]>, call: &Call<'_>) -> R
         let found = sets.into_iter().find(|set| find(set, call).is_ok());
         return Ok(found.unwrap_or(artifact));
     };
+    set(artifact, features)
+}
+
+/// The feature set with exactly these features.
+fn set(artifact: Artifact, features: &[String]) -> Result<Artifact> {
+    let mut sets: Vec<Artifact> = artifact.each_set().collect();
+    sets.sort_by_key(|set| !parts_of(&set.manifest.features).1);
     let mut wanted = features.to_vec();
     wanted.sort_unstable();
     let named = |set: &Artifact| {
@@ -256,7 +321,7 @@ pub fn refused(denied: &[String]) -> String {
 }
 
 /// Formats items, or else statements; what is neither is shown as its tokens.
-fn format(stream: TokenStream) -> String {
+pub(crate) fn format(stream: TokenStream) -> String {
     if let Ok(file) = syn::parse2::<syn::File>(stream.clone()) {
         return prettyplease::unparse(&file);
     }

@@ -35,7 +35,7 @@ mod finish;
 mod made;
 mod module;
 mod options;
-mod profile;
+pub mod profile;
 mod rebuild;
 pub(crate) mod recipe;
 pub(crate) mod source;

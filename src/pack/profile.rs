@@ -8,6 +8,8 @@ mod builtin;
 mod examples;
 mod uses;
 
+pub use uses::of as uses;
+
 use crate::artifact::manifest::Macro;
 use crate::base::error::{Class, Context, Result};
 use crate::lower::{self, Heat};

@@ -1,7 +1,8 @@
 //! The command line's grammar and help.
 
 use crate::{
-    build, embed, expand, init, inspect, pack, publish, status, store, switch, vendor, verify,
+    build, embed, expand, init, inspect, pack, publish, status, store, switch, test_macro, vendor,
+    verify,
 };
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -69,6 +70,7 @@ pub(crate) enum Command {
     Off(switch::Options),
     Vendor(vendor::Options),
     Store(store::Options),
+    TestMacro(test_macro::Options),
     Init(init::Options),
     Publish(publish::Options),
     /// Any other command is cargo's own, with the macros precompiled
