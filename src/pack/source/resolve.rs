@@ -2,12 +2,12 @@
 
 use crate::artifact;
 use crate::artifact::manifest::Source;
+use crate::artifact::module::TARGET;
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
 use crate::base::files::Tree;
 use crate::base::scratch::Scratch;
-use crate::pack::compiler::toolchain::TARGET;
 use crate::pack::source::inherit;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ fn from_path(path: &Path, is_published: bool) -> Result<Package> {
         let error = Error::new(Class::Usage, format!("{} has no Cargo.toml", path.display()));
         return Err(error.help("name a package's directory, or a package of the registry"));
     }
-    let path = path.canonicalize().at("find", path)?;
+    let path = dunce::canonicalize(path).at("find", path)?;
     let inherited = inherit::normalize(&path, is_published)?;
     let mut files = Tree::new();
     for name in listed(&path)? {
