@@ -2,6 +2,8 @@
 
 #[path = "authors/after.rs"]
 mod after;
+#[path = "authors/golden.rs"]
+mod golden;
 #[path = "authors/hostile.rs"]
 mod hostile;
 #[path = "authors/told.rs"]
