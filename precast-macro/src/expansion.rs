@@ -24,7 +24,7 @@ struct Expansion {
 
 thread_local! {
     /// One expansion may call another function that is one.
-    static OPEN: RefCell<Vec<Expansion>> = RefCell::new(Vec::new());
+    static OPEN: RefCell<Vec<Expansion>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Closes the expansion also when the macro panics: the next one is not to have what it left.

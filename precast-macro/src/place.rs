@@ -1,6 +1,7 @@
 //! Where a span is: file, lines and columns, and the text of its lines.
 
-#![allow(unstable_name_collisions)]
+// Both mean what is wanted here: the newer method where there is one.
+#![allow(unstable_name_collisions, clippy::incompatible_msrv)]
 
 use proc_macro::Span;
 use std::collections::HashMap;

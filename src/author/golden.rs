@@ -12,7 +12,7 @@ use crate::base::report::Report;
 use crate::base::scratch::{self, Scratch};
 use crate::expand as expansion;
 use crate::pack::{self, Features, PackOptions};
-use expand::Compiler;
+use expand::{Compiler, Package};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -138,14 +138,6 @@ fn files(options: &Options) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// The package that is tested.
-struct Package {
-    crate_name: String,
-    edition: String,
-    /// Enabled, as cargo has enabled them.
-    features: Vec<String>,
-}
-
 /// Compiles the macros as cargo does; the library.
 fn native(options: &Options) -> Result<(Package, PathBuf)> {
     let mut command = cargo::command(&options.directory);
@@ -166,7 +158,7 @@ fn native(options: &Options) -> Result<(Package, PathBuf)> {
         message["reason"] == "compiler-artifact" && message["target"]["kind"][0] == "proc-macro"
     };
     // The package itself is compiled last.
-    let Some(message) = messages.filter(is_it).last() else {
+    let Some(message) = messages.rev().find(is_it) else {
         let message = format!("{} is no macro package", options.directory.display());
         return Err(
             Error::new(Class::Usage, message).help("run this in a macro package's directory")

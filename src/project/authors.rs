@@ -20,18 +20,19 @@ pub enum Author {
 
 /// In the order of their names. All features that any unit of a package has are taken.
 pub fn of(graph: &Graph) -> Vec<Author> {
+    let macros = graph.needed(|_| false).macros;
+    let packages: BTreeSet<PackageIdx> = macros.iter().map(|at| graph.units[*at].package).collect();
     let mut found: BTreeMap<(&str, &str, PackageIdx), Author> = BTreeMap::new();
-    for at in graph.needed(|_| false).macros {
-        let index = graph.units[at].package;
+    for index in packages {
         let package = &graph.packages[index];
         let key = (package.name.as_str(), package.version.as_str(), index);
         if package.is_shim {
             found.insert(key, Author::Shim(package.directory.clone()));
-        } else if !found.contains_key(&key) {
-            let wanted = merged(graph, index);
-            if wanted.dependencies.iter().any(|dependency| dependency.name == LIBRARY) {
-                found.insert(key, Author::Source(Box::new(wanted)));
-            }
+            continue;
+        }
+        let wanted = merged(graph, index);
+        if wanted.dependencies.iter().any(|dependency| dependency.name == LIBRARY) {
+            found.insert(key, Author::Source(Box::new(wanted)));
         }
     }
     found.into_values().collect()

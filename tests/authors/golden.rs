@@ -20,6 +20,13 @@ pub fn mark(arguments: TokenStream, item: TokenStream) -> TokenStream {
         item
     })
 }
+
+precast_macro::executable_attribute!(bench);
+precast_macro::fingerprint!(fingerprint);
+
+fn fingerprint() -> u64 {
+    7
+}
 "#;
 
 fn package(name: &str, test: &str) -> PathBuf {
@@ -35,7 +42,8 @@ fn package(name: &str, test: &str) -> PathBuf {
 #[test]
 fn tests_of_expansions() {
     let test =
-        "#[mark::mark(told)]\npub struct A;\n#[mark::mark(kept)]\nimpl missing::B for A {}\n";
+        "#[mark::mark(told)]\npub struct A;\n#[mark::mark(kept)]\nimpl missing::B for A {}\n\
+                mod inner {\n    #[mark::bench(fast)]\n    fn slow() {}\n}\n";
     let work = package("golden", test);
     let run = |arguments: &[&str]| {
         let words = [&["test-macro", "--offline", "--quiet"], arguments].concat();
@@ -50,7 +58,10 @@ fn tests_of_expansions() {
     assert_eq!(out, "tests/expand/marks.rs ... blessed\n", "{err}");
     let read = |file: &str| fs::read_to_string(work.join("tests/expand").join(file)).unwrap();
     assert!(read("marks.expanded.rs").starts_with("pub struct A;\nimpl missing::B for A {}\n"));
-    assert_eq!(read("marks.records"), "   3 test kept: 1\n");
+    assert_eq!(
+        read("marks.records"),
+        "   3 test kept: 1\n   6 test::inner::slow executable:bench: fast\n"
+    );
     assert!(read("marks.stderr").contains(" --> tests/expand/marks.rs:2:1\n"));
     let (out, err) = texts(&run(&[]));
     assert_eq!(out, "tests/expand/marks.rs ... ok\n", "{err}");

@@ -1,11 +1,18 @@
 //! One file, expanded by the compiler: as code, with what was told and which records were left.
 
-use super::Package;
 use crate::base::cargo;
 use crate::base::error::{Class, Error, Result};
 use crate::expand::format;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+
+/// The package that is tested.
+pub(super) struct Package {
+    pub(super) crate_name: String,
+    pub(super) edition: String,
+    /// Enabled, as cargo has enabled them.
+    pub(super) features: Vec<String>,
+}
 
 /// The compiler with the macros of one library.
 pub(super) struct Compiler<'a> {
@@ -18,7 +25,7 @@ pub(super) struct Compiler<'a> {
 const RECORD: &str = "# env-dep:precast.record.";
 
 impl Compiler<'_> {
-    /// As in [`super::ENDS`].
+    /// The expansion, what was told, and the records.
     pub(super) fn expand(&self, directory: &Path, file: &Path) -> Result<[String; 3]> {
         let (expanded, told) = self.ask(directory, file, &["-Zunpretty=expanded"])?;
         let text = code(&expanded)?;
