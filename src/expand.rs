@@ -141,21 +141,22 @@ fn one(
         Kind::Bang => None,
     };
     let span = item.as_ref().unwrap_or(&first).clone().into_iter().next().map(|token| token.span());
-    let result = machine.expand(&found.function, first, second);
+    let result = machine.expand(&found.function, first.into(), second.map(Into::into));
     let diagnostics = told(&machine.keep_errors());
     let package = &artifact.manifest.package;
     let package = format!("{} {}", package.name, package.version);
     let output = result.map_err(|failure| failed(&package, found, failure, denied(&machine)))?;
     let trace = trace(&machine, &artifact.manifest.capabilities.env);
     let denied = denied(&machine);
+    let stream: TokenStream = output.stream.into();
     Ok(Expansion {
         kind: found.kind,
         name: found.name.clone(),
         line: span.map_or(1, |span| span.start().line),
         source: span.map(|span| span.file()).unwrap_or_default(),
         item,
-        text: format(output.stream.clone()),
-        stream: output.stream,
+        text: format(stream.clone()),
+        stream,
         diagnostics,
         trace,
         denied,
@@ -176,7 +177,7 @@ fn told(written: &[u8]) -> Vec<Value> {
     diagnostics
 }
 
-fn trace(machine: &Machine, granted: &[String]) -> Trace {
+pub(crate) fn trace<T: AsRef<str>>(machine: &Machine, granted: &[T]) -> Trace {
     let environment = seen(granted);
     let answer = |name: &String| match () {
         () if environment.contains(name) => Answer::Read,
@@ -239,9 +240,9 @@ fn set(artifact: Artifact, features: &[String]) -> Result<Artifact> {
 }
 
 /// The variables of this process that the patterns name.
-fn seen(patterns: &[String]) -> Vec<String> {
+fn seen<T: AsRef<str>>(patterns: &[T]) -> Vec<String> {
     let granted = |name: &String| {
-        patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+        patterns.iter().map(AsRef::as_ref).any(|pattern| match pattern.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),
             None => name == pattern,
         })
@@ -287,7 +288,7 @@ fn find<'a>(artifact: &'a Artifact, call: &Call<'_>) -> Result<&'a Macro> {
     })
 }
 
-fn tokens(what: &str, text: &str) -> Result<TokenStream> {
+pub(crate) fn tokens(what: &str, text: &str) -> Result<TokenStream> {
     text.parse().map_err(|error: proc_macro2::LexError| {
         let at = error.span().start();
         let message = format!("{what}: {error} in line {}, column {}", at.line, at.column + 1);

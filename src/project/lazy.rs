@@ -9,6 +9,7 @@
 pub(super) mod ahead;
 mod invocation;
 pub(crate) mod kept;
+pub(crate) mod ledger;
 mod library;
 pub(crate) mod record;
 mod refusal;
@@ -22,6 +23,7 @@ use crate::base::files;
 use crate::cache::{Key, Shim, Store};
 use crate::cache::{Locked, Wanted};
 use invocation::Invocation;
+pub use ledger::VARIABLE as REPORT;
 pub use library::{is_own, VARIABLE};
 use record::{Command, Record};
 pub use rustdoc::VARIABLE as REAL_RUSTDOC;
@@ -124,6 +126,7 @@ fn provide(invocation: &Invocation, words: &[OsString]) -> Result<i32> {
 
 /// Runs the compiler as if we were not there, but for what it says of shims.
 fn run_compiler(invocation: &Invocation, words: &[OsString], context: &Context) -> Result<i32> {
+    ledger::open(invocation);
     let shims = refusal::shims(invocation);
     match &context.active {
         Some((plan, store)) if !shims.is_empty() => refusal::listen(words, &shims, plan, store),

@@ -1,8 +1,8 @@
 //! The command line's grammar and help.
 
 use crate::{
-    build, embed, expand, init, inspect, pack, publish, status, store, switch, test_macro, vendor,
-    verify,
+    build, embed, expand, init, inspect, pack, publish, report, serve, status, store, switch,
+    test_macro, vendor, verify,
 };
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -73,6 +73,8 @@ pub(crate) enum Command {
     TestMacro(test_macro::Options),
     Init(init::Options),
     Publish(publish::Options),
+    Report(report::Options),
+    Serve(serve::Options),
     /// Any other command is cargo's own, with the macros precompiled
     #[command(external_subcommand)]
     Other(Vec<OsString>),
