@@ -1,5 +1,6 @@
 //! What authors of macros need: a repository that packs, and the release of a shim.
 
+pub mod golden;
 pub mod init;
 pub mod publish;
 pub mod same_package;

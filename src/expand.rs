@@ -1,19 +1,25 @@
 //! Expands one item through a packed module, without rustc: the runtime that is in every shim, over
 //! proc-macro2's tokens.
 
+mod view;
 pub mod whole;
 
 use crate::artifact::manifest::{is_own, parts_of, Kind, Macro};
 use crate::artifact::Artifact;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::embed::input;
+use crate::pack::profile;
 use crate::runtime::instance::Fault;
 use crate::runtime::wasi::Refused;
 use crate::runtime::{unsupported, Failure, Grants, Machine};
 use proc_macro2::TokenStream;
 use quote::quote;
 use serde::Serialize;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
+
+pub(crate) use view::diff;
+pub use view::{Change, Token, Verdict};
 
 /// One use of a macro; the texts are Rust tokens.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +32,20 @@ pub enum Call<'a> {
 /// What a macro made of its input.
 #[derive(Debug)]
 pub struct Expansion {
+    pub kind: Kind,
+    /// The macro's name.
+    pub name: String,
+    /// The line of its input, from 1.
+    pub line: usize,
+    /// What a derive or an attribute stood on.
+    pub item: Option<TokenStream>,
+    /// Names the text that the macro's input came from, as spans do.
+    source: String,
     pub text: String,
+    /// The tokens themselves.
+    pub stream: TokenStream,
+    /// What `precast-macro` tells: each as the compiler's JSON has it.
+    pub diagnostics: Vec<Value>,
     /// What the macro asked the machine for.
     pub trace: Trace,
     /// What the macro asked for and may not have, with the grants for it.
@@ -70,8 +89,12 @@ pub fn expand(path: &Path, call: &Call<'_>) -> Result<Expansion> {
 
 /// The same with the macros of one feature set; without, that of the first set that has the macro.
 pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) -> Result<Expansion> {
-    let artifact = choose(input::artifact(path)?, features, call)?;
-    let item = find(&artifact, call)?;
+    expand_in(&choose(input::artifact(path)?, features, call)?, call)
+}
+
+/// The same with the macros of an artifact's first feature set.
+pub fn expand_in(artifact: &Artifact, call: &Call<'_>) -> Result<Expansion> {
+    let found = find(artifact, call)?;
     let (first, second) = match call {
         Call::Derive { item, .. } => (tokens("the item", item)?, None),
         Call::Attribute { args, item, .. } => {
@@ -79,14 +102,80 @@ pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) ->
         }
         Call::Bang { tokens: input, .. } => (tokens("the input", input)?, None),
     };
-    let mut machine = machine(&artifact)?;
-    let result = machine.expand(&item.function, first.into(), second.map(Into::into));
+    one(artifact, found, first, second)
+}
+
+/// Expands every use of the macros in a Rust file, in their order.
+pub fn expand_all(path: &Path, features: Option<&[String]>, text: &str) -> Result<Vec<Expansion>> {
+    let artifact = input::artifact(path)?;
+    let artifact = match features {
+        Some(features) => set(artifact, features)?,
+        None => artifact,
+    };
+    tokens("the file", text)?;
+    let uses = profile::uses(text, &artifact.manifest.macros);
+    if uses.is_empty() {
+        let message = format!("the file uses no macro of {}", artifact.manifest.package.name);
+        return Err(Error::new(Class::Usage, message).help(
+            "`--derive`, `--attr` and `--bang` name the macro for a file that is its input",
+        ));
+    }
+    let macros = &artifact.manifest.macros;
+    let each = uses.into_iter().map(|sample| {
+        let found = macros.iter().find(|item| item.function == sample.function);
+        one(&artifact, found.expect("uses are those of its macros"), sample.input, sample.item)
+    });
+    each.collect()
+}
+
+fn one(
+    artifact: &Artifact,
+    found: &Macro,
+    first: TokenStream,
+    second: Option<TokenStream>,
+) -> Result<Expansion> {
+    let mut machine = machine(artifact)?;
+    machine.keep_errors();
+    let item = match found.kind {
+        Kind::Derive => Some(first.clone()),
+        Kind::Attribute => second.clone(),
+        Kind::Bang => None,
+    };
+    let span = item.as_ref().unwrap_or(&first).clone().into_iter().next().map(|token| token.span());
+    let result = machine.expand(&found.function, first.into(), second.map(Into::into));
+    let diagnostics = told(&machine.keep_errors());
     let package = &artifact.manifest.package;
     let package = format!("{} {}", package.name, package.version);
-    let output = result.map_err(|failure| failed(&package, item, failure, denied(&machine)))?;
+    let output = result.map_err(|failure| failed(&package, found, failure, denied(&machine)))?;
     let trace = trace(&machine, &artifact.manifest.capabilities.env);
     let denied = denied(&machine);
-    Ok(Expansion { text: format(output.stream.into()), trace, denied })
+    let stream: TokenStream = output.stream.into();
+    Ok(Expansion {
+        kind: found.kind,
+        name: found.name.clone(),
+        line: span.map_or(1, |span| span.start().line),
+        source: span.map(|span| span.file()).unwrap_or_default(),
+        item,
+        text: format(stream.clone()),
+        stream,
+        diagnostics,
+        trace,
+        denied,
+    })
+}
+
+/// The diagnostics among what a macro wrote to standard error; all else goes there.
+fn told(written: &[u8]) -> Vec<Value> {
+    let mut diagnostics = Vec::new();
+    for line in written.split_inclusive(|byte| *byte == b'\n') {
+        let value = serde_json::from_slice::<Value>(line).ok();
+        match value.filter(|value| value["$message_type"] == "diagnostic") {
+            Some(value) => diagnostics.push(value),
+            // If nobody can be told, there is nobody to tell that.
+            None => drop(std::io::Write::write_all(&mut std::io::stderr(), line)),
+        }
+    }
+    diagnostics
 }
 
 pub(crate) fn trace<T: AsRef<str>>(machine: &Machine, granted: &[T]) -> Trace {
@@ -129,6 +218,13 @@ fn choose(artifact: Artifact, features: Option<&[String]>, call: &Call<'_>) -> R
         let found = sets.into_iter().find(|set| find(set, call).is_ok());
         return Ok(found.unwrap_or(artifact));
     };
+    set(artifact, features)
+}
+
+/// The feature set with exactly these features.
+fn set(artifact: Artifact, features: &[String]) -> Result<Artifact> {
+    let mut sets: Vec<Artifact> = artifact.each_set().collect();
+    sets.sort_by_key(|set| !parts_of(&set.manifest.features).1);
     let mut wanted = features.to_vec();
     wanted.sort_unstable();
     let named = |set: &Artifact| {

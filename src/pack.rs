@@ -36,7 +36,7 @@ mod foreign;
 mod made;
 mod module;
 mod options;
-mod profile;
+pub mod profile;
 mod rebuild;
 pub(crate) mod recipe;
 pub(crate) mod source;

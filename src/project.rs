@@ -4,7 +4,9 @@
 //! starts (`graph`, `plan`). What no store has is packed after the build (`later`). No file of the project
 //! changes; `on` writes three lines of configuration (`switch`), `vendor` a folder of packages.
 
+pub mod after;
 pub mod all;
+mod authors;
 mod choice;
 mod graph;
 pub mod later;
@@ -14,6 +16,7 @@ mod missing;
 mod outcome;
 mod plan;
 mod provide;
+pub mod records;
 mod request;
 pub mod same_package;
 mod script;

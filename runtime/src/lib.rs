@@ -256,6 +256,12 @@ impl Machine {
         self.wasi.muted = true;
     }
 
+    /// Keeps what the macro writes to standard error from now on; what was kept before.
+    #[cfg(not(proc_macro))]
+    pub fn keep_errors(&mut self) -> Vec<u8> {
+        self.wasi.kept.replace(Vec::new()).unwrap_or_default()
+    }
+
     /// The files and directories that the macro wanted to read or write and may not, in the last
     /// expansion.
     #[cfg(not(proc_macro))]

@@ -221,6 +221,9 @@ pub struct Wasi {
     pub own: Option<(&'static str, &'static str)>,
     #[cfg(not(proc_macro))]
     pub muted: bool,
+    /// What the macro writes to standard error, if it is to be kept instead.
+    #[cfg(not(proc_macro))]
+    pub kept: Option<Vec<u8>>,
 }
 
 impl Wasi {
@@ -234,6 +237,8 @@ impl Wasi {
             own: grants.own,
             #[cfg(not(proc_macro))]
             muted: false,
+            #[cfg(not(proc_macro))]
+            kept: None,
         }
     }
 
@@ -253,6 +258,8 @@ impl Wasi {
             let done = match fd {
                 #[cfg(not(proc_macro))]
                 1 | 2 if self.muted => true,
+                #[cfg(not(proc_macro))]
+                2 if self.kept.is_some() => keep(&mut self.kept, bytes),
                 1 | 2 => match placed(self.own, str::from_utf8(bytes).unwrap_or("")) {
                     Some(text) => Image::print(fd, text.as_bytes()),
                     None => Image::print(fd, bytes),
@@ -305,6 +312,21 @@ impl Host for Wasi {
             _ if is_file(call) => self.files.call(call, a, memory),
             _ => self.system(call, a, memory),
         }
+    }
+}
+
+/// Of more than so many bytes nothing is kept.
+#[cfg(not(proc_macro))]
+const KEPT_BYTES_MAX: usize = 16 << 20;
+
+#[cfg(not(proc_macro))]
+fn keep(kept: &mut Option<Vec<u8>>, bytes: &[u8]) -> bool {
+    match kept {
+        Some(kept) if kept.len() + bytes.len() <= KEPT_BYTES_MAX => {
+            kept.extend_from_slice(bytes);
+            true
+        }
+        _ => false,
     }
 }
 

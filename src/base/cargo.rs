@@ -51,6 +51,14 @@ pub fn command_of(program: OsString, directory: &Path) -> Command {
     cargo
 }
 
+/// The compiler that cargo would use in `directory`, without the user's own settings.
+pub fn compiler(directory: &Path) -> Command {
+    let mut rustc =
+        Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc")));
+    rustc.current_dir(directory).env_remove("RUSTFLAGS").env_remove("RUSTC_BOOTSTRAP");
+    rustc
+}
+
 /// Whether a variable of the user's environment reaches no build.
 pub fn is_removed(name: &str) -> bool {
     REMOVED.contains(&name) || REMOVED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))

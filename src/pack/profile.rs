@@ -9,6 +9,8 @@ mod examples;
 mod sample;
 mod uses;
 
+pub use uses::of as uses;
+
 use crate::artifact::manifest::Macro;
 use crate::base::error::{Class, Context, Result};
 use crate::base::files::Tree;

@@ -342,7 +342,7 @@ impl Reader {
 }
 
 /// Name, version and source of `SOURCE#NAME@VERSION` or `SOURCE/NAME#VERSION`.
-fn parse(id: &str) -> Option<(&str, &str, &str)> {
+pub(super) fn parse(id: &str) -> Option<(&str, &str, &str)> {
     let (source, fragment) = id.rsplit_once('#')?;
     if let Some((name, version)) = fragment.split_once('@') {
         return Some((name, version, source));

@@ -4,6 +4,7 @@
 //! of. A plan that is wrong about libraries costs time; what a macro was compiled from is seen again when
 //! cargo compiles it.
 
+use super::authors::{self, Author};
 use super::choice::Choice;
 use super::graph::{Graph, Needed, Package, Unit, UnitIdx};
 use super::lazy::record;
@@ -83,6 +84,8 @@ pub struct Plan {
     found: BTreeSet<String>,
     /// Variables that its macros are known to read.
     environment: Environment,
+    /// Macro packages that may have work to do after the build.
+    pub authors: Vec<Author>,
     /// Directories in which cargo builds.
     targets: Vec<PathBuf>,
     /// Files that the plan was made of.
@@ -293,6 +296,16 @@ impl Plan {
     /// What the workspace grants to a package's macros besides what they may do anyway.
     pub fn grants(&self, name: &str) -> Result<Capabilities> {
         Capabilities::granted(&self.settings, name)
+    }
+
+    /// Cargo's target directories.
+    pub(super) fn targets(&self) -> &[PathBuf] {
+        &self.targets
+    }
+
+    /// Where the workspace lets a package write after the build, if it says so.
+    pub(super) fn out(&self, package: &str) -> Option<&Value> {
+        self.settings.get("out")?.get(package)
     }
 
     /// Removes what cargo finds fresh in the target directories though it is not what this plan would
@@ -519,6 +532,7 @@ impl Decider<'_> {
             permitted: self.policy.as_ref().map(|_| found.clone()),
             found,
             environment,
+            authors: authors::of(graph),
             targets: request.target_dir.iter().chain(&graph.targets).cloned().collect(),
             stamps: stamps(graph, &request.directory),
         }

@@ -1,6 +1,7 @@
 //! Artifacts for all macro packages of a workspace, whichever of its commands is run: from the store,
 //! or packed now.
 
+use super::authors::merged;
 use super::graph::{Graph, PackageIdx};
 use super::later;
 use super::outcome::{Outcome, Treated};
@@ -120,33 +121,6 @@ fn permitted(
     }
     let reason = format!("by the policy: {}", problems.join("; "));
     Ok(Provided { treated: treated(wanted, Outcome::Source(reason)), key: None })
-}
-
-/// One package for all units that are compiled of it, with the features of all.
-fn merged(graph: &Graph, package: PackageIdx) -> Wanted {
-    let of_it = |(_, unit): &(usize, &super::graph::Unit)| {
-        unit.package == package && unit.kind == super::graph::Kind::Macro
-    };
-    let units = graph.units.iter().enumerate().filter(of_it);
-    let mut all = units.map(|(at, _)| graph.wanted(at));
-    let mut merged = all.next().expect("a macro is needed in some unit");
-    for other in all {
-        merged.package.features.extend(other.package.features);
-        merge(&mut merged.dependencies, other.dependencies);
-        merge(&mut merged.macros, other.macros);
-    }
-    merged.sort();
-    merged
-}
-
-fn merge(into: &mut Vec<Locked>, from: Vec<Locked>) {
-    for package in from {
-        let same = |known: &&mut Locked| known.directory == package.directory;
-        match into.iter_mut().find(same) {
-            Some(known) => known.features.extend(package.features),
-            None => into.push(package),
-        }
-    }
 }
 
 fn treated(wanted: &Wanted, outcome: Outcome) -> Treated {

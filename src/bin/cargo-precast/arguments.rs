@@ -2,7 +2,7 @@
 
 use crate::{
     build, embed, expand, init, inspect, pack, publish, report, serve, stamp, status, store,
-    switch, vendor, verify,
+    switch, test_macro, vendor, verify,
 };
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -71,6 +71,7 @@ pub(crate) enum Command {
     Off(switch::Options),
     Vendor(vendor::Options),
     Store(store::Options),
+    TestMacro(test_macro::Options),
     Init(init::Options),
     Publish(publish::Options),
     Report(report::Options),

@@ -6,10 +6,10 @@ use clap::Args;
 use precast::base::error::{Class, Context, Error, Result};
 use precast::cache::Store;
 use precast::project::same_package::{self, run::Asked};
-use precast::project::{self, take, Choice, Options as Wanted, Request};
+use precast::project::{self, after, take, Choice, Options as Wanted, Request};
 use serde_json::json;
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
@@ -80,6 +80,7 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
     if plan.missing == project::Missing::Fail && !plan.wanted.is_empty() {
         return Err(missing(&plan));
     }
+    let again = same(&cargo);
     cargo.arg(command).args(&arguments);
     if let Some(report) = &report {
         report.note(&mut cargo);
@@ -96,6 +97,9 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
     let n_kept = store.n_kept();
     let code = crate::console::pass(cargo)?;
     project::finish(&plan, None, &store)?;
+    if code == ExitCode::SUCCESS && after::is_after(command) {
+        run_after(&plan, again, (command, &arguments), &store, console)?;
+    }
     let code = match asked == Asked::Also && code == ExitCode::SUCCESS {
         true => crate::same_package::also(&request, command, &arguments, console)?,
         false => code,
@@ -113,6 +117,42 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
 fn session() -> String {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     format!("{}-{}", std::process::id(), now.as_nanos())
+}
+
+/// What macros of the build have declared for now.
+fn run_after(
+    plan: &project::Plan,
+    cargo: Command,
+    words: (&str, &[OsString]),
+    store: &Store,
+    console: &Console,
+) -> Result<()> {
+    let step = |text: &str| console.step(text);
+    after::run(plan, cargo, words, store, &step, &mut |done| {
+        console.clear();
+        done.told.iter().for_each(|told| eprintln!("{}", told.text()));
+        let root = plan.root.as_path();
+        for (verb, files) in [("wrote", &done.written), ("removed", &done.removed)] {
+            for file in files {
+                let file = file.strip_prefix(root).unwrap_or(file).display();
+                console.summary(&format!("{} {verb} {file}", done.package));
+            }
+        }
+    })
+}
+
+/// The same command once more.
+fn same(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    copy.current_dir(command.get_current_dir().unwrap_or_else(|| ".".as_ref()));
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => copy.env(name, value),
+            None => copy.env_remove(name),
+        };
+    }
+    copy
 }
 
 /// An error for what neither cargo nor its extensions call a command.

@@ -4,21 +4,22 @@ mod whole;
 
 use crate::console::Console;
 use clap::Args;
+use precast::artifact::manifest::Kind;
 use precast::base::error::{Context, Result};
-use precast::expand::{self, Answer, Call, Trace, Variable};
-use serde_json::json;
+use precast::expand::{self, Answer, Call, Expansion, Token, Trace, Variable, Verdict};
+use serde_json::{json, Value};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Expand one item through a packed macro, without rustc, or a whole crate
+/// Expand one item through a packed macro, every use of its macros in a file, or a whole crate, without rustc
 #[derive(Args, Debug)]
-#[command(group = clap::ArgGroup::new("macro").required(true))]
+#[command(group = clap::ArgGroup::new("macro"))]
 pub(crate) struct Options {
     /// A .precast file, a shim's directory or its .crate file
     #[arg(value_name = "PATH", required_unless_present = "root", conflicts_with = "root")]
     pub(crate) path: Option<PathBuf>,
 
-    /// The item: a file, or standard input
+    /// The item, or a file with uses of the macros; without, standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
@@ -42,6 +43,14 @@ pub(crate) struct Options {
     #[arg(long = "feature-set", value_name = "FEATURES", value_delimiter = ',')]
     pub(crate) features: Option<Vec<String>>,
 
+    /// Show what the macro left, changed, added and removed
+    #[arg(long, conflicts_with = "tokens")]
+    pub(crate) diff: bool,
+
+    /// Show the tokens, each with the place in the input that its span names
+    #[arg(long)]
+    pub(crate) tokens: bool,
+
     /// Also show what the macro asked the machine for: each file and environment variable, read or
     /// refused
     #[arg(long)]
@@ -63,24 +72,89 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     let text = read(options.file.as_deref())?;
     let args = options.args.as_deref().unwrap_or_default();
     let call = match (&options.derive, &options.attr, &options.bang) {
-        (Some(name), _, _) => Call::Derive { name, item: &text },
-        (_, Some(name), _) => Call::Attribute { name, args, item: &text },
-        (_, _, name) => Call::Bang { name: name.as_deref().unwrap_or_default(), tokens: &text },
+        (Some(name), _, _) => Some(Call::Derive { name, item: &text }),
+        (_, Some(name), _) => Some(Call::Attribute { name, args, item: &text }),
+        (_, _, Some(name)) => Some(Call::Bang { name, tokens: &text }),
+        _ => None,
     };
     let features = options.features.as_ref().map(|names| {
         names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<String>>()
     });
+    let Some(call) = call else {
+        let all = expand::expand_all(&path, features.as_deref(), &text)?;
+        let values: Vec<Value> = all.iter().map(|expansion| value(expansion, options)).collect();
+        console.result(&json!({ "expansions": values }), || {
+            all.iter().map(|expansion| head(expansion) + &shown(expansion, options)).collect()
+        });
+        all.iter().for_each(|expansion| told(expansion, options, console));
+        return Ok(());
+    };
     let expansion = expand::expand_with(&path, features.as_deref(), &call)?;
+    console.result(&value(&expansion, options), || shown(&expansion, options));
+    told(&expansion, options, console);
+    Ok(())
+}
+
+/// Names one of several expansions.
+fn head(expansion: &Expansion) -> String {
+    let name = &expansion.name;
+    let used = match expansion.kind {
+        Kind::Derive => format!("#[derive({name})]"),
+        Kind::Attribute => format!("#[{name}]"),
+        Kind::Bang => format!("{name}!"),
+    };
+    format!("// {used} in line {}\n", expansion.line)
+}
+
+fn shown(expansion: &Expansion, options: &Options) -> String {
+    if options.diff {
+        let change = expansion.change();
+        let verdict = match change.verdict {
+            Verdict::Unchanged => "the item is as it was",
+            Verdict::Extended => "the item is as it was, and there is more",
+            Verdict::Changed => "the item is another",
+            Verdict::Removed => "nothing is left",
+        };
+        return format!("// {verdict}\n{}", change.diff);
+    }
+    match options.tokens {
+        true => expansion.tokens().iter().map(Token::line).collect(),
+        false => expansion.text.clone(),
+    }
+}
+
+fn value(expansion: &Expansion, options: &Options) -> Value {
     let mut value = json!({ "expansion": expansion.text, "denied": expansion.denied });
+    if !expansion.diagnostics.is_empty() {
+        value["diagnostics"] = json!(expansion.diagnostics);
+    }
+    if !(options.derive.is_some() || options.attr.is_some() || options.bang.is_some()) {
+        value["macro"] = json!({ "kind": expansion.kind, "name": expansion.name });
+        value["line"] = json!(expansion.line);
+    }
+    if options.diff {
+        value["change"] = json!(expansion.change());
+    }
+    if options.tokens {
+        value["tokens"] = json!(expansion.tokens());
+    }
     if options.trace {
         value["trace"] = json!(expansion.trace);
+    }
+    value
+}
+
+/// What stands on standard error beside the result.
+fn told(expansion: &Expansion, options: &Options, console: &Console) {
+    if options.trace {
         traced(&expansion.trace).iter().for_each(|line| console.note(line));
     }
-    console.result(&value, || expansion.text.clone());
+    for diagnostic in expansion.diagnostics.iter().filter(|_| !console.json()) {
+        eprintln!("{}", diagnostic["rendered"].as_str().unwrap_or_default().trim_end());
+    }
     if !expansion.denied.is_empty() {
         console.note(&expand::refused(&expansion.denied));
     }
-    Ok(())
 }
 
 fn traced(trace: &Trace) -> Vec<String> {

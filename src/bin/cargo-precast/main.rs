@@ -17,6 +17,7 @@ mod stamp;
 mod status;
 mod store;
 mod switch;
+mod test_macro;
 mod vendor;
 mod verify;
 mod workspace;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Command::Store(options) => store::run(options, &console),
         Command::Vendor(options) => vendor::run(options, &console),
         Command::Publish(options) => publish::run(options, &console),
+        Command::TestMacro(options) => test_macro::run(options, &console),
         Command::Init(options) => init::run(options, &console),
         Command::Off(options) => switch::off(options, &console),
         Command::Status(options) => status::run(options, &console),

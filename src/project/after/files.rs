@@ -1,0 +1,166 @@
+//! Files that functions write after a build: below one directory, each in one step, nothing else.
+
+use crate::base::error::{Class, Context, Error, Result};
+use crate::base::scratch;
+use crate::project::plan::Plan;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+/// More is an error: a directory of results, not a disk full.
+const BYTES_MAX: usize = 64 << 20;
+const N_FILES_MAX: usize = 10_000;
+
+/// The file that has the names of what was written into a directory, one a line. It stays with the directory, also
+/// in a repository.
+const LIST: &str = ".precast-written";
+
+/// Where a package may write.
+pub(super) struct Place {
+    folder: PathBuf,
+    /// What the folder must not lead out of.
+    root: PathBuf,
+}
+
+#[derive(Default)]
+pub(super) struct Changes {
+    pub(super) written: Vec<PathBuf>,
+    pub(super) removed: Vec<PathBuf>,
+}
+
+/// `target/precast/out/PACKAGE`, or what `[workspace.metadata.precast.out]` says.
+pub(super) fn place(plan: &Plan, package: &str) -> Result<Place> {
+    let target = plan.targets().first().cloned().unwrap_or_else(|| plan.root.join("target"));
+    let own = target.join("precast");
+    let Some(granted) = plan.out(package) else {
+        return Ok(Place { folder: own.join("out").join(package), root: own });
+    };
+    let message = format!("workspace.metadata.precast.out.{package}");
+    let path = granted
+        .as_str()
+        .ok_or_else(|| Error::new(Class::Usage, format!("{message} is no text")))?;
+    check(path).class(Class::Usage, message)?;
+    Ok(Place { folder: plan.root.join(path), root: plan.root.clone() })
+}
+
+/// A path that leads down, with `/`.
+fn check(path: &str) -> Result<()> {
+    let is_plain = |part: Component| matches!(part, Component::Normal(_));
+    let parts: Vec<Component> = Path::new(path).components().collect();
+    let is_down = !parts.is_empty() && parts.into_iter().all(is_plain);
+    // What one system takes for a part of a name is a separator or a drive on another.
+    let is_same = !path.contains(['\\', ':', '\0']) && !path.ends_with('/') && !path.contains("//");
+    let is_same = is_same && !path.contains("/./") && path != LIST;
+    match is_down && is_same {
+        true => Ok(()),
+        false => Err(Error::new(Class::Macro, format!("`{path}` is no path below a directory"))),
+    }
+}
+
+/// Writes the files that are new or changed, and removes those that a build before has written and this one did not.
+/// All is checked before anything is written.
+pub(super) fn write(place: &Place, files: &BTreeMap<String, Vec<u8>>) -> Result<Changes> {
+    let bytes: usize = files.values().map(Vec::len).sum();
+    if bytes > BYTES_MAX || files.len() > N_FILES_MAX {
+        let message = format!(
+            "wants to write {} files of {bytes} bytes, and may write {N_FILES_MAX} of {BYTES_MAX}",
+            files.len()
+        );
+        return Err(Error::new(Class::Macro, message));
+    }
+    let before = list(place);
+    let mut changed = Vec::new();
+    for (path, body) in files {
+        check(path).context("wants to write")?;
+        let file = place.folder.join(path);
+        inside(place, &file)?;
+        match std::fs::read(&file) {
+            Ok(found) if found == *body => {}
+            Ok(_) if !before.contains(path) => {
+                let message =
+                    format!("wants to write {}, which others have written", file.display());
+                return Err(
+                    Error::new(Class::Macro, message).help("move that file away, or remove it")
+                );
+            }
+            _ => changed.push((file, body)),
+        }
+    }
+    let gone: Vec<&String> = before.iter().filter(|path| !files.contains_key(*path)).collect();
+    let mut changes = Changes::default();
+    // First what will have been written: should this end here, the next build still knows.
+    let all: BTreeSet<&String> = before.iter().chain(files.keys()).collect();
+    if !changed.is_empty() || !gone.is_empty() {
+        keep(place, all)?;
+    }
+    for (file, body) in changed {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).at("create", folder)?;
+        }
+        scratch::replace(&file, body)?;
+        changes.written.push(file);
+    }
+    for path in gone {
+        let file = place.folder.join(path);
+        if check(path).is_ok() && inside(place, &file).is_ok() && file.is_file() {
+            std::fs::remove_file(&file).at("remove", &file)?;
+            prune(place, &file);
+            changes.removed.push(file);
+        }
+    }
+    if !(changes.written.is_empty() && changes.removed.is_empty()) {
+        keep(place, files.keys().collect())?;
+    }
+    Ok(changes)
+}
+
+/// No link leads out of what was granted.
+fn inside(place: &Place, file: &Path) -> Result<()> {
+    let out = |at: &Path| {
+        let message = format!("wants to write through the link {}", at.display());
+        Err(Error::new(Class::Macro, message).help("only directories of the workspace are written"))
+    };
+    for at in file.ancestors().take_while(|at| *at != place.root) {
+        if at.is_symlink() {
+            return out(at);
+        }
+    }
+    Ok(())
+}
+
+fn list(place: &Place) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(place.folder.join(LIST)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn keep(place: &Place, paths: BTreeSet<&String>) -> Result<()> {
+    let text: String = paths.into_iter().map(|path| format!("{path}\n")).collect();
+    std::fs::create_dir_all(&place.folder).at("create", &place.folder)?;
+    scratch::replace(&place.folder.join(LIST), text.as_bytes())
+}
+
+/// Removes folders that are empty now, up to the granted one.
+fn prune(place: &Place, file: &Path) {
+    let folders = file.ancestors().skip(1).take_while(|folder| *folder != place.folder);
+    for folder in folders {
+        if std::fs::remove_dir(folder).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        for path in ["a.ts", "a/b.ts", ".hidden", "a b"] {
+            assert!(check(path).is_ok(), "{path}");
+        }
+        for path in
+            ["", "/a", "../a", "a/../b", "./a", "a//b", "a/", "c:a", "a\\b", "a\0", "a/./b", LIST]
+        {
+            assert!(check(path).is_err(), "{path}");
+        }
+    }
+}
