@@ -5,6 +5,7 @@ use crate::artifact::manifest::{is_own, parts_of, Kind, Macro};
 use crate::artifact::Artifact;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::embed::input;
+use crate::lower::renewed;
 use crate::runtime::instance::Fault;
 use crate::runtime::wasi::Refused;
 use crate::runtime::{unsupported, Failure, Grants, Machine};
@@ -68,7 +69,7 @@ pub fn expand(path: &Path, call: &Call<'_>) -> Result<Expansion> {
 
 /// The same with the macros of one feature set; without, that of the first set that has the macro.
 pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) -> Result<Expansion> {
-    let artifact = choose(input::artifact(path)?, features, call)?;
+    let artifact = choose(renewed(&input::artifact(path)?)?.into_owned(), features, call)?;
     let item = find(&artifact, call)?;
     let (first, second) = match call {
         Call::Derive { item, .. } => (tokens("the item", item)?, None),

@@ -17,10 +17,12 @@ mod split;
 mod translate;
 mod write;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::artifact::Artifact;
 use crate::base::error::{Class, Error, Result};
-use crate::runtime::image::{op, Insn, CODE_INSNS_MAX, DATA_BYTES_MAX};
+use crate::runtime::image::{op, Insn, CODE_INSNS_MAX, DATA_BYTES_MAX, VERSION};
 use ir::Body;
 use module::Module;
 
@@ -58,6 +60,16 @@ struct Func {
     n_params: u32,
     n_results: u32,
     type_id: u32,
+}
+
+/// The artifact with images of this version: one that another version of precast has packed is lowered again.
+pub fn renewed(artifact: &Artifact) -> Result<Cow<'_, Artifact>> {
+    if artifact.manifest.image == VERSION {
+        return Ok(Cow::Borrowed(artifact));
+    }
+    let modules = std::iter::once(&artifact.wasm).chain(artifact.sets.iter().map(|set| &set.wasm));
+    let images = modules.map(|wasm| compress(&lower(wasm)?)).collect::<Result<Vec<_>>>()?;
+    artifact.clone().with_images(VERSION, images).map(Cow::Owned)
 }
 
 /// Canonical wasm to raw image; a pure function.

@@ -46,6 +46,7 @@ pub(crate) use compile::environment::Variables;
 pub use compile::wrapper;
 pub use options::{Features, Outcome, PackOptions, Packed};
 pub(crate) use rebuild::{published, rebuild, Rebuilt};
+pub use recipe::artifact_recipe;
 
 use crate::base::cargo;
 use crate::base::error::{Context, Result};

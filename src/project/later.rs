@@ -15,6 +15,7 @@ use crate::base::report::Report;
 use crate::base::scratch;
 use crate::cache::Wanted;
 use crate::cache::{Key, Store};
+use crate::pack::artifact_recipe;
 use crate::pack::compile::batch::{self, Project};
 use crate::pack::Variables;
 use fs4::FileExt;
@@ -255,10 +256,10 @@ pub fn pack(
         let key = store.find(asked.clone(), &|name| variables.value(name));
         if store.has(&key) {
             done.push(Done { asked, key, outcome: Outcome::Stored });
-        } else if let Some(reason) = store.refusal(&asked) {
+        } else if let Some(reason) = store.refusal(&asked.attempt(artifact_recipe())) {
             done.push(refused(asked, reason));
         } else if let Some(reason) = impossible(wanted)? {
-            store.refuse(&asked, &reason)?;
+            store.refuse(&asked.attempt(artifact_recipe()), &reason);
             done.push(refused(asked, reason));
         } else {
             keys.push(asked);
@@ -279,7 +280,7 @@ pub fn pack(
             }
             Err(error) if error.class() == Class::Package => {
                 let reason = first_lines(&error);
-                store.refuse(&asked, &reason)?;
+                store.refuse(&asked.attempt(artifact_recipe()), &reason);
                 done.push(refused(asked, reason));
             }
             Err(error) => {

@@ -21,6 +21,7 @@ use crate::base::error::{Class, Error, Result};
 use crate::base::files;
 use crate::cache::{Key, Shim, Store};
 use crate::cache::{Locked, Wanted};
+use crate::pack::artifact_recipe;
 use invocation::Invocation;
 pub use library::{is_own, VARIABLE};
 use record::{Command, Record};
@@ -259,7 +260,7 @@ fn files(package: &Locked) -> Result<Vec<PathBuf>> {
 
 /// A macro that no store has.
 fn missing(wanted: &Wanted, key: &Key, plan: &Plan, store: &Store) -> Result<()> {
-    if store.refusal(key).is_some() {
+    if store.refusal(&key.attempt(artifact_recipe())).is_some() {
         return Ok(());
     }
     match plan.missing {

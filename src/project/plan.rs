@@ -10,7 +10,6 @@ use super::lazy::record;
 use super::missing::Missing;
 use super::outcome::{Outcome, Treated};
 use super::{later, Request};
-use crate::artifact;
 use crate::artifact::manifest::Capabilities;
 use crate::base::cargo;
 use crate::base::error::Result;
@@ -19,6 +18,7 @@ use crate::base::files::hash_of;
 use crate::base::report::Report;
 use crate::cache::program;
 use crate::cache::{self, kinds, Environment, Key, Store};
+use crate::pack::artifact_recipe;
 use crate::cache::{Locked, Wanted};
 use crate::pack::compile::batch::Project;
 use crate::pack::Variables;
@@ -114,12 +114,12 @@ impl Plan {
         let key = key(request, options);
         if let Some(plan) = Plan::kept(&key, store).filter(|plan| plan.holds(store)) {
             if plan.refuses() {
-                plan.sweep();
+                plan.sweep(store);
             }
             return Ok((key, plan));
         }
         let plan = Plan::make(request, options, store, report)?;
-        plan.sweep();
+        plan.sweep(store);
         // The next build has packed nothing.
         let mut kept = plan.clone();
         for treated in kept.macros.iter_mut().filter(|treated| treated.outcome == Outcome::Packed) {
@@ -140,7 +140,7 @@ impl Plan {
     /// The same for a workspace on which [`super::switch::on`] was called.
     pub fn for_all(request: &Request, store: &Store) -> Result<Plan> {
         let plan = Plan::lasting(request, &Options::default(), store)?;
-        plan.sweep();
+        plan.sweep(store);
         for target in &plan.targets {
             super::switch::keep(&plan, target, store);
         }
@@ -211,7 +211,7 @@ impl Plan {
         let variables = Variables::of(&self.directory);
         let is_missing = |wanted: &Wanted| match Key::of(wanted) {
             Ok(key) => {
-                let is_refused = store.refusal(&key).is_some();
+                let is_refused = store.refusal(&key.attempt(artifact_recipe())).is_some();
                 !is_refused && !store.has(&store.find(key, &|name| variables.value(name)))
             }
             Err(_) => false,
@@ -290,25 +290,25 @@ impl Plan {
     /// make: shims of packages that are to be compiled from source, or of other artifacts, and empty
     /// libraries that others need by now, which cargo compiles faster than we one after another.
     /// A target directory in which another cargo builds is left as it is.
-    fn sweep(&self) {
+    fn sweep(&self, store: &Store) {
         for target in &self.targets {
             let Some(_locks) = locks(target) else { continue };
             for folder in folders(target) {
                 for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
                     let path = entry.path();
                     if path.extension().is_some_and(|end| end == record::EXTENSION) {
-                        self.sweep_one(&path);
+                        self.sweep_one(&path, store);
                     }
                 }
             }
         }
     }
 
-    fn sweep_one(&self, file: &Path) {
+    fn sweep_one(&self, file: &Path, store: &Store) {
         let Some(record) = record::of(file) else { return };
         let is_stale = match (&record.shim, &record.command) {
             (Some(shim), _) => {
-                self.refusal(&record.package).is_some() || !self.is_current(&record, shim)
+                self.refusal(&record.package).is_some() || !self.is_current(&record, shim, store)
             }
             (None, Some(command)) => command.profile().is_some_and(|(opt_level, debuginfo)| {
                 let Locked { name, version, features, .. } = &record.package;
@@ -327,10 +327,10 @@ impl Plan {
     }
 
     /// Whether this shim would still be given for its package.
-    fn is_current(&self, record: &record::Record, shim: &str) -> bool {
+    fn is_current(&self, record: &record::Record, shim: &str, store: &Store) -> bool {
         let Ok(grants) = self.grants(&record.package.name) else { return true };
         let id = shim.split('-').next().unwrap_or(shim);
-        shim == cache::shim_name(id, &grants)
+        store.shim_name(id, &grants).is_none_or(|current| shim == current)
             && self.permitted.as_ref().is_none_or(|permitted| permitted.contains(id))
     }
 }
@@ -428,7 +428,7 @@ impl Decider<'_> {
                 }
             });
         }
-        if let Some(reason) = self.store.refusal(&key) {
+        if let Some(reason) = self.store.refusal(&key.attempt(artifact_recipe())) {
             return Ok(Decision::Source(Some(reason)));
         }
         Ok(Decision::Missing(Box::new(wanted), key))
@@ -443,8 +443,10 @@ impl Decider<'_> {
     /// What the policy has against an artifact.
     fn problems(&self, key: &Key) -> Result<Vec<String>> {
         let Some(policy) = &self.policy else { return Ok(Vec::new()) };
-        let Some(bytes) = self.store.get(key) else { return Ok(vec!["it is damaged".into()]) };
-        Ok(policy::problems(policy, &key.name, &artifact::read(&bytes)?.manifest))
+        match self.store.manifest(key) {
+            Ok(manifest) => Ok(policy::problems(policy, &key.name, &manifest)),
+            Err(error) => Ok(vec![error.to_string()]),
+        }
     }
 
     fn plan(
