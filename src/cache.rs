@@ -34,6 +34,7 @@ use entry::{About, Entry, Held, KEY_FILE};
 use kinds::{ARTIFACT, READ, REFUSED, SHIM};
 use serde_json::Value;
 use remote::Remotes;
+use settings::Settings;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -60,6 +61,7 @@ pub struct Store {
     cache: Cache,
     /// Opened when they are asked for the first time.
     remotes: Arc<OnceLock<Option<Remotes>>>,
+    settings: Arc<OnceLock<Settings>>,
 }
 
 /// A shim in the store, which nobody removes while it is used.
@@ -83,7 +85,16 @@ pub struct Item {
 impl Store {
     /// The store in `root`, else in `PRECAST_CACHE_DIR`, else in the user's cache directory.
     pub fn open(root: Option<&Path>) -> Result<Store> {
-        Ok(Store { cache: Cache::open(root)?, remotes: Arc::default() })
+        Ok(Store { cache: Cache::open(root)?, remotes: Arc::default(), settings: Arc::default() })
+    }
+
+    /// The same with these shared stores, whatever the user's settings are.
+    pub fn open_with(root: Option<&Path>, settings: Settings) -> Result<Store> {
+        let store = Store::open(root)?;
+        // It was made just now.
+        let _ = store.settings.set(settings.clone());
+        let _ = store.remotes.set(Remotes::open(settings)?);
+        Ok(store)
     }
 
     pub fn directory(&self) -> &Path {

@@ -35,7 +35,7 @@ pub struct Expansion {
 /// Everything that an expansion wanted of the machine, refused or not.
 #[derive(Debug, Default, Serialize)]
 pub struct Trace {
-    /// Tree and directories that were read.
+    /// Files and directories that were read.
     pub read: Vec<PathBuf>,
     /// Those that were refused.
     pub refused: Vec<String>,

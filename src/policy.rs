@@ -27,6 +27,9 @@ pub struct Policy {
     pub unlisted: Unlisted,
     /// Whether every shim must be what its sources compile to.
     pub rebuild: bool,
+    /// By how many different keys that the machine trusts an artifact must be signed, if it comes from a shared
+    /// store.
+    pub signatures: usize,
     /// Environment variables that any macro may read, beside those that cargo sets.
     pub env: Vec<String>,
     /// Directories that any macro may read, beside its consumer's own.
@@ -56,6 +59,8 @@ pub struct Rule {
     pub read: Vec<String>,
     pub write: Vec<String>,
     pub rebuild: Option<bool>,
+    /// More than the policy asks for all.
+    pub signatures: usize,
 }
 
 /// The outcome for every shim of the graph.
@@ -152,6 +157,19 @@ pub fn check(
 }
 
 impl Policy {
+    /// By how many keys that the machine trusts an artifact of this package must be signed. A project can ask for
+    /// more than one, never for fewer.
+    pub(crate) fn signatures(&self, name: &str) -> usize {
+        let rule = self.packages.get(name).map_or(0, |rule| rule.signatures);
+        self.signatures.max(rule).max(1)
+    }
+
+    /// The same of any package.
+    pub(crate) fn most_signatures(&self) -> usize {
+        let rules = self.packages.values().map(|rule| rule.signatures);
+        rules.max().unwrap_or(0).max(self.signatures).max(1)
+    }
+
     /// Why the policy has no artifact of this package at all.
     pub(crate) fn refusal(&self, name: &str) -> Option<&'static str> {
         match self.packages.get(name) {

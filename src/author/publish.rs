@@ -14,7 +14,7 @@ pub const CRATE_BYTES_MAX: u64 = 10 << 20;
 /// What would be, or was, published.
 pub struct Published {
     pub outcome: Outcome,
-    /// Tree of the package with their sizes.
+    /// Files of the package with their sizes.
     pub files: Vec<(String, u64)>,
     /// Of the compressed `.crate` file.
     pub crate_bytes: u64,

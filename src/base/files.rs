@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Tree by path; the separator is `/`.
+/// Files by path; the separator is `/`.
 pub type Tree = BTreeMap<String, Vec<u8>>;
 
 /// Lower-case hexadecimal SHA-256.

@@ -15,7 +15,7 @@ use crate::artifact::{self, Artifact};
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl Store {
     /// The user's shared stores, if there are any.
@@ -23,8 +23,17 @@ impl Store {
         if let Some(remotes) = self.remotes.get() {
             return Ok(remotes.as_ref());
         }
-        let opened = Remotes::open(Settings::of_user()?)?;
+        let opened = Remotes::open(self.settings()?.clone())?;
         Ok(self.remotes.get_or_init(|| opened).as_ref())
+    }
+
+    /// The user's settings.
+    fn settings(&self) -> Result<&Settings> {
+        if let Some(settings) = self.settings.get() {
+            return Ok(settings);
+        }
+        let settings = Settings::of_user()?;
+        Ok(self.settings.get_or_init(|| settings))
     }
 
     /// The same for a command that needs one.
@@ -73,11 +82,32 @@ impl Store {
         fetched
     }
 
+    /// Whether there are shared stores to ask.
+    pub fn is_shared(&self) -> bool {
+        self.remotes().is_ok_and(|remotes| remotes.is_some())
+    }
+
+    /// Files that decide which keys are trusted.
+    pub fn trusting(&self) -> Vec<PathBuf> {
+        self.settings().map(|settings| settings.files()).unwrap_or_default()
+    }
+
+    /// Whether the entry is there and may be used. One that was fetched and that too few trusted keys have signed, or
+    /// no more, is removed.
+    pub fn keeps(&self, id: &str, signatures: usize) -> bool {
+        if self.distrust(id, signatures).is_some() {
+            // Where it cannot be removed, it is not used either.
+            let _ = self.cache().remove(ARTIFACT, id);
+            return false;
+        }
+        self.has_entry(id)
+    }
+
     /// Why an entry must not be used: too few trusted keys have signed it. What was not fetched needs no signature.
     pub fn distrust(&self, id: &str, signatures: usize) -> Option<String> {
         let about = self.about(id)?;
         let digests = about.digests()?;
-        let trusted = Settings::of_user().and_then(|settings| self.trust(&settings));
+        let trusted = self.settings().and_then(|settings| self.trust(settings));
         let trust = match trusted {
             Ok(trust) => trust,
             Err(error) => return Some(error.to_string()),

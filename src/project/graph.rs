@@ -101,6 +101,9 @@ impl Graph {
         if !output.success {
             return Err(unreadable(&output.stderr));
         }
+        if !request.is_quiet {
+            pass_on(&output.stderr);
+        }
         let value: Value =
             serde_json::from_str(&output.stdout).context("cannot read cargo's unit graph")?;
         let lockfile = root.join("Cargo.lock");
@@ -197,6 +200,16 @@ impl Graph {
             features: unit.features.clone(),
         }
     }
+}
+
+/// How cargo begins to say what became of the lock file.
+const OF_LOCKING: [&str; 6] =
+    ["Updating", "Locking", "Adding", "Downgrading", "Upgrading", "Removing"];
+
+/// Says what cargo said of the lock file, which is as it should be when cargo builds.
+fn pass_on(said: &str) {
+    let is_of_locking = |line: &&str| OF_LOCKING.iter().any(|word| line.trim().starts_with(word));
+    said.lines().filter(is_of_locking).for_each(|line| eprintln!("{line}"));
 }
 
 /// What a build needs.

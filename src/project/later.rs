@@ -7,6 +7,7 @@
 use super::lazy::{ahead, is_own};
 use super::outcome::{first_lines, Outcome};
 use super::plan;
+use super::shared;
 use crate::artifact;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
@@ -63,6 +64,8 @@ struct Job {
     directory: PathBuf,
     lockfile: String,
     is_offline: bool,
+    /// By how many trusted keys it must be signed, if a shared store has it.
+    signatures: usize,
     /// By what cargo finds packages and compilers, and what the packages are known to read.
     environment: BTreeMap<String, Option<String>>,
 }
@@ -86,7 +89,12 @@ struct Progress {
 }
 
 /// Puts macros into the queue.
-pub fn add(wanted: &[Wanted], project: &Project, store: &Store) -> Result<()> {
+pub fn add(
+    wanted: &[Wanted],
+    project: &Project,
+    signatures: usize,
+    store: &Store,
+) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }
@@ -101,6 +109,7 @@ pub fn add(wanted: &[Wanted], project: &Project, store: &Store) -> Result<()> {
         directory: project.directory.to_owned(),
         lockfile: project.lockfile.to_owned(),
         is_offline: project.offline,
+        signatures,
         environment,
     };
     let text = serde_json::to_string(&job).expect("a job has only string keys");
@@ -198,6 +207,8 @@ fn one(file: &Path, store: &Store) -> Result<()> {
     let report = |text: &str| note(store, PROGRESS, &Progress { step: text.to_owned() });
     let project =
         Project { directory: &job.directory, lockfile: &job.lockfile, offline: job.is_offline };
+    let variables = Variables::of(&job.directory);
+    shared::fetch(&job.wanted, job.is_offline, &|_| job.signatures, &variables, store)?;
     match pack(&job.wanted, &project, store, &report) {
         Ok(done) => {
             let _ = std::fs::remove_file(folder(store).join(FAILURE));

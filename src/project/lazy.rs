@@ -271,9 +271,14 @@ fn missing(wanted: &Wanted, key: &Key, plan: &Plan, store: &Store) -> Result<()>
             ))
         }
         // Who started cargo does that itself, when cargo has finished.
-        Missing::Later | Missing::Pack if plan.is_lasting => {
+        Missing::Later if plan.is_lasting() => {
             // A build does not fail because something cannot be packed after it.
-            let _ = later::add(std::slice::from_ref(wanted), &plan.project(), store)
+            let _ = later::add(
+                std::slice::from_ref(wanted),
+                &plan.project(),
+                plan.signatures(),
+                store,
+            )
                 .and_then(|()| later::start(store, None));
             Ok(())
         }
@@ -287,7 +292,11 @@ fn shim(key: &Key, plan: &Plan, store: &Store) -> Result<Option<Shim>> {
     if !store.has(key) || !plan.permits(key) {
         return Ok(None);
     }
-    store.shim(key, &plan.grants(&key.name)?)
+    match store.shim(key, &plan.grants(&key.name)?) {
+        // On a full disk the compiler may still find a place for the original.
+        Err(error) if error.class() == Class::Other => Ok(None),
+        shim => shim,
+    }
 }
 
 fn compile_shim(

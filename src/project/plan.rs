@@ -7,9 +7,9 @@
 use super::choice::Choice;
 use super::graph::{Graph, Needed, Package, Unit, UnitIdx};
 use super::lazy::record;
-use super::missing::Missing;
+use super::missing::{self, Missing};
 use super::outcome::{Outcome, Treated};
-use super::{later, Request};
+use super::{later, shared, Request};
 use crate::artifact::manifest::Capabilities;
 use crate::base::cargo;
 use crate::base::error::Result;
@@ -36,7 +36,7 @@ pub const VARIABLE: &str = "PRECAST_PLAN";
 /// Starts of names of variables that cargo, rustc or we read.
 const VARIABLES: [&str; 4] = ["CARGO", "RUST", "PRECAST", "CI"];
 
-/// Tree that cargo locks while it builds, in the directory of a profile.
+/// Files that cargo locks while it builds, in the directory of a profile.
 const LOCKS: [&str; 2] = [".cargo-lock", ".cargo-build-lock"];
 
 /// What the user says of all macros of a build.
@@ -49,6 +49,8 @@ pub struct Options {
     pub from_source: bool,
     /// What `--missing` says.
     pub missing: Option<String>,
+    /// Cargo runs without `cargo precast`, which `cargo precast on` has made possible: nobody waits for packing.
+    pub is_lasting: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,8 +58,6 @@ pub struct Plan {
     /// The workspace's directory.
     pub root: PathBuf,
     pub missing: Missing,
-    /// Cargo runs without `cargo precast`, which `cargo precast on` has made possible.
-    pub is_lasting: bool,
     /// Each macro package of the build, and what is done with it.
     pub macros: Vec<Treated>,
     /// What no store has, and somebody could pack.
@@ -79,13 +79,17 @@ pub struct Plan {
     denied: BTreeMap<String, String>,
     /// With a policy, the artifacts that it permits.
     permitted: Option<BTreeSet<String>>,
-    /// Entries of the store that the plan counts on.
-    found: BTreeSet<String>,
+    /// Entries of the store that the plan counts on, and how many trusted keys must have signed each.
+    found: BTreeMap<String, usize>,
+    /// The same of anything that may come later.
+    signatures: usize,
+    /// What the user should know of the shared stores.
+    pub note: Option<String>,
     /// Variables that its macros are known to read.
     environment: Environment,
     /// Directories in which cargo builds.
     targets: Vec<PathBuf>,
-    /// Tree that the plan was made of.
+    /// Files that the plan was made of.
     stamps: BTreeMap<PathBuf, Option<String>>,
 }
 
@@ -122,24 +126,28 @@ impl Plan {
         plan.sweep(store);
         // The next build has packed nothing.
         let mut kept = plan.clone();
-        for treated in kept.macros.iter_mut().filter(|treated| treated.outcome == Outcome::Packed) {
-            treated.outcome = Outcome::Stored;
+        for treated in &mut kept.macros {
+            if matches!(treated.outcome, Outcome::Packed | Outcome::Fetched) {
+                treated.outcome = Outcome::Stored;
+            }
         }
+        kept.note = None;
         kept.keep(&key, store);
         Ok((key, plan))
     }
 
     /// The plan for any cargo command of a workspace, run without us. Nothing is packed for it now.
-    pub fn lasting(request: &Request, options: &Options, store: &Store) -> Result<Plan> {
-        let options = Options { missing: Some("later".into()), ..options.clone() };
+    pub fn lasting(request: &Request, store: &Store) -> Result<Plan> {
+        let options = Options { is_lasting: true, ..Options::default() };
         let mut plan = Plan::make(request, &options, store, &|_: &str| {})?;
-        plan.is_lasting = true;
+        let name = missing::VARIABLE.to_owned();
+        plan.environment.insert(name.clone(), std::env::var(name).ok());
         Ok(plan)
     }
 
     /// The same for a workspace on which [`super::switch::on`] was called.
     pub fn for_all(request: &Request, store: &Store) -> Result<Plan> {
-        let plan = Plan::lasting(request, &Options::default(), store)?;
+        let plan = Plan::lasting(request, store)?;
         plan.sweep(store);
         for target in &plan.targets {
             super::switch::keep(&plan, target, store);
@@ -161,7 +169,10 @@ impl Plan {
         report: &dyn Report,
     ) -> Result<Plan> {
         let graph = Graph::load(request, store.cache())?;
-        let missing = Missing::chosen(options.missing.as_deref(), &graph.settings)?;
+        let missing = match Missing::chosen(options.missing.as_deref(), &graph.settings)? {
+            Missing::Pack if options.is_lasting => Missing::Later,
+            chosen => chosen,
+        };
         // Shims that the workspace has already are judged as they are.
         policy::require(&graph.policed(), report)?;
         let decider = Decider {
@@ -173,6 +184,12 @@ impl Plan {
             variables: Variables::of(&request.directory),
         };
         let mut decided = decider.all()?;
+        let asked = wanted(&graph, &decided);
+        let (offline, signatures) = (request.is_offline(), decider.signatures());
+        let fetched = shared::fetch(&asked, offline, &signatures, &decider.variables, store)?;
+        if !fetched.ids.is_empty() {
+            decided = decider.all()?;
+        }
         let (mut packed, mut tried) = (BTreeSet::new(), BTreeSet::new());
         loop {
             let mut wanted = wanted(&graph, &decided);
@@ -193,7 +210,8 @@ impl Plan {
             }
             decided = decider.all()?;
         }
-        Ok(decider.plan(request, missing, decided, &packed))
+        let plan = decider.plan(request, missing, decided, (&packed, &fetched.ids));
+        Ok(Plan { note: fetched.note, ..plan })
     }
 
     pub fn kept(key: &str, store: &Store) -> Option<Plan> {
@@ -217,12 +235,19 @@ impl Plan {
             Err(_) => false,
         };
         let is_same = |(name, value): (&String, &Option<String>)| variables.value(name) == *value;
-        // Tree in directories have no stamps: there may be many.
+        // Files in directories have no stamps: there may be many.
         !self.options.members
             && self.stamps.iter().all(|(file, found)| program::mark(file) == *found)
             && self.environment.iter().all(is_same)
-            && self.found.iter().all(|id| store.has_entry(id))
+            && self.found.iter().all(|(id, signatures)| store.keeps(id, *signatures))
             && self.wanted.iter().all(is_missing)
+            // Somebody may have pushed it by now.
+            && (self.wanted.is_empty() || self.is_offline || !store.is_shared())
+    }
+
+    /// Cargo runs without `cargo precast`.
+    pub fn is_lasting(&self) -> bool {
+        self.options.is_lasting
     }
 
     /// Why the package's macros are compiled from source, whatever the store has.
@@ -279,6 +304,11 @@ impl Plan {
             ["debug", "release"].map(|profile| target.join(profile).join(LOCKS[0]))
         });
         places.into_iter().find(|file| file.is_file())
+    }
+
+    /// By how many trusted keys whatever comes from elsewhere must be signed.
+    pub fn signatures(&self) -> usize {
+        self.signatures
     }
 
     /// What the workspace grants to a package's macros besides what they may do anyway.
@@ -420,7 +450,8 @@ impl Decider<'_> {
         let wanted = self.graph.wanted(at);
         let key = Key::of(&wanted)?;
         let key = self.store.find(key, &|name| self.variables.value(name));
-        if self.store.has(&key) {
+        let signatures = self.signatures()(&key.name);
+        if self.store.has(&key) && self.store.keeps(&key.id(), signatures) {
             return Ok(match self.problems(&key)? {
                 problems if problems.is_empty() => Decision::Stored(key),
                 problems => {
@@ -432,6 +463,11 @@ impl Decider<'_> {
             return Ok(Decision::Source(Some(reason)));
         }
         Ok(Decision::Missing(Box::new(wanted), key))
+    }
+
+    /// By how many trusted keys a package's artifact must be signed, if it comes from elsewhere.
+    fn signatures(&self) -> impl Fn(&str) -> usize + '_ {
+        |name| self.policy.as_ref().map_or(1, |policy| policy.signatures(name))
     }
 
     /// Why a build of this workspace has failed with the packed macro.
@@ -454,7 +490,7 @@ impl Decider<'_> {
         request: &Request,
         missing: Missing,
         decided: Decided,
-        packed: &BTreeSet<String>,
+        (packed, fetched): (&BTreeSet<String>, &BTreeSet<String>),
     ) -> Plan {
         let graph = self.graph;
         let is_ready = |at| matches!(decided.get(&at), Some(Decision::Shim | Decision::Stored(_)));
@@ -480,10 +516,12 @@ impl Decider<'_> {
             Some((package.name.clone(), reason))
         });
         let found = decided.values().filter_map(|decision| match decision {
-            Decision::Stored(key) => Some(key.id()),
+            Decision::Stored(key) => {
+                Some((key.id(), self.signatures()(&key.name)))
+            }
             _ => None,
         });
-        let found: BTreeSet<String> = found.collect();
+        let found: BTreeMap<String, usize> = found.collect();
         let keys = decided.values().filter_map(|decision| match decision {
             Decision::Stored(key) | Decision::Missing(_, key) => Some(key),
             Decision::Shim | Decision::Source(_) => None,
@@ -493,8 +531,7 @@ impl Decider<'_> {
         Plan {
             root: graph.root.clone(),
             missing,
-            is_lasting: false,
-            macros: treated(graph, &needed, &decided, missing, packed),
+            macros: treated(graph, &needed, &decided, missing, (packed, fetched)),
             wanted: wanted(graph, &decided),
             options: Options { choice: self.choice.clone(), ..self.options.clone() },
             directory: request.directory.clone(),
@@ -510,11 +547,13 @@ impl Decider<'_> {
             put_off: all.difference(&is_needed).cloned().collect(),
             needed: is_needed,
             denied: denied.collect(),
-            permitted: self.policy.as_ref().map(|_| found.clone()),
+            permitted: self.policy.as_ref().map(|_| found.keys().cloned().collect()),
             found,
+            signatures: self.policy.as_ref().map_or(1, Policy::most_signatures),
+            note: None,
             environment,
             targets: request.target_dir.iter().chain(&graph.targets).cloned().collect(),
-            stamps: stamps(graph, &request.directory),
+            stamps: stamps(graph, &request.directory, self.store),
         }
     }
 
@@ -557,7 +596,7 @@ fn treated(
     needed: &Needed,
     decided: &Decided,
     missing: Missing,
-    packed: &BTreeSet<String>,
+    (packed, fetched): (&BTreeSet<String>, &BTreeSet<String>),
 ) -> Vec<Treated> {
     let mut macros = Vec::new();
     for at in &needed.macros {
@@ -566,6 +605,7 @@ fn treated(
         let outcome = match &decided[at] {
             Decision::Shim => Outcome::Shim,
             Decision::Stored(key) if packed.contains(&key.id()) => Outcome::Packed,
+            Decision::Stored(key) if fetched.contains(&key.id()) => Outcome::Fetched,
             Decision::Stored(_) => Outcome::Stored,
             Decision::Missing(..) if missing == Missing::Later => Outcome::Later,
             Decision::Missing(..) => Outcome::Source("no store has it".into()),
@@ -585,10 +625,11 @@ fn treated(
 }
 
 /// The files that decide on the graph, as they are now.
-fn stamps(graph: &Graph, directory: &Path) -> BTreeMap<PathBuf, Option<String>> {
+fn stamps(graph: &Graph, directory: &Path, store: &Store) -> BTreeMap<PathBuf, Option<String>> {
     let mut files = graph.manifests.clone();
     files.extend(["Cargo.toml", "Cargo.lock", policy::FILE].map(|name| graph.root.join(name)));
     files.extend(cargo::configuration_places(directory));
+    files.extend(store.trusting());
     files.into_iter().map(|file| (file.clone(), program::mark(&file))).collect()
 }
 

@@ -57,6 +57,8 @@ pub struct Request {
     pub directory: PathBuf,
     /// `--target-dir`
     pub target_dir: Option<PathBuf>,
+    /// `-q`
+    pub is_quiet: bool,
     common: Vec<OsString>,
     choice: Vec<OsString>,
     targets: Vec<OsString>,
@@ -77,6 +79,7 @@ impl Request {
                 break;
             }
             let (name, attached) = split(&text);
+            request.is_quiet |= name == "-q" || name == "--quiet";
             if FLAGS_OF_TARGETS.contains(&name) {
                 request.targets.push(word.clone());
             } else if FLAGS_EVERYWHERE.contains(&name) {

@@ -5,7 +5,7 @@
 //! makes what it writes useless to a cargo without it. None names a place of the project.
 
 use super::lazy::{record, ON, REAL_RUSTDOC, VARIABLE};
-use super::plan::{Options, Plan};
+use super::plan::Plan;
 use super::Request;
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
@@ -141,7 +141,7 @@ pub fn plan(out: &Path, store: &Store) -> Option<Plan> {
 
 fn make(root: &Path, target: &Path, store: &Store) -> Result<Plan> {
     let request = Request::workspace(&["--offline".into()], root);
-    let plan = Plan::lasting(&request, &Options::default(), store)?;
+    let plan = Plan::lasting(&request, store)?;
     keep(&plan, target, store);
     Ok(plan)
 }

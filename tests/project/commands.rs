@@ -517,3 +517,56 @@ fn an_unpublished_package() {
     assert!(out.contains("remote 0.3.0 native") && out.contains("tiny 1.0.0 wasm"), "{out}");
     assert!(err.contains("remote 0.3.0 is built from source: the dependency beside has"), "{err}");
 }
+
+/// What cargo does to the lock file is told as without us, once.
+#[test]
+fn changes_of_the_lock_file() {
+    let work = workspace("locking");
+    let said = |err: &str| -> Vec<String> {
+        let is_meant =
+            |line: &&str| ["Locking", "Adding"].iter().any(|word| line.trim().starts_with(word));
+        err.lines().filter(is_meant).map(str::to_owned).collect()
+    };
+    let mut all = Vec::new();
+    for run in [
+        |work: &Path| {
+            let mut run = cargo(work, home());
+            run.arg("check");
+            run
+        },
+        |work: &Path| precast(work, &["check"]),
+    ] {
+        fs::remove_file(work.join("Cargo.lock")).unwrap();
+        all.push(said(&ok(&mut run(&work)).1));
+    }
+    assert!(!all[0].is_empty() && all[0] == all[1], "{all:?}");
+    fs::remove_file(work.join("Cargo.lock")).unwrap();
+    assert_eq!(said(&ok(&mut precast(&work, &["check", "--quiet"])).1), [""; 0]);
+}
+
+/// A member that nobody publishes may depend on a package in a directory without naming a version.
+#[test]
+fn a_member_that_nobody_publishes() {
+    let work = workspace("unpublished");
+    let manifest = fs::read_to_string(work.join("member/Cargo.toml")).unwrap();
+    let manifest = manifest + "[dependencies]\nhelper = { path = \"helper\" }\n";
+    let code = "use proc_macro::TokenStream;\n#[proc_macro]\n\
+        pub fn member(_: TokenStream) -> TokenStream {\n\
+        let world = if cfg!(target_family = \"wasm\") { \"wasm\" } else { \"native\" };\n\
+        format!(\"\\\"{} {world}\\\"\", helper::TEXT).parse().unwrap()\n}\n";
+    let helper = "[package]\nname = \"helper\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
+    put(
+        &work,
+        &[
+            ("member/Cargo.toml", &manifest),
+            ("member/src/lib.rs", code),
+            ("member/helper/Cargo.toml", helper),
+            ("member/helper/src/lib.rs", "pub const TEXT: &str = \"one\";\n"),
+            ("app/src/main.rs", "fn main() { println!(\"{}\", member::member!()); }\n"),
+        ],
+    );
+    let run = || ok(&mut precast(&work, &["run", "--members", "--only", "member"])).0;
+    assert_eq!(run(), "one wasm\n");
+    put(&work, &[("member/helper/src/lib.rs", "pub const TEXT: &str = \"two\";\n")]);
+    assert_eq!(run(), "two wasm\n");
+}

@@ -372,3 +372,26 @@ fn kills() {
         assert_eq!(texts(&child.wait_with_output().unwrap(), true).0, "voice 7 wasm voice 7\n");
     }
 }
+
+/// A library that was put off is compiled anew when a variable changes that its sources name.
+#[test]
+fn a_variable_of_a_library() {
+    let work = project("variable");
+    let tone = "pub fn tone() -> &'static str { option_env!(\"TONE\").unwrap_or(\"none\") }\n";
+    put(&work.join("../registry"), &[("tone-1.0.0/src/lib.rs", tone)]);
+    let with = |mut run: Command, value: &str| ok(run.env("TONE", value));
+    assert_eq!(with(precast(&work, &["run"]), "a").0, "voice a wasm\n");
+    forget(&work);
+    with(precast(&work, &["on"]), "a");
+    with(plain(&work, &["build"]), "a");
+    assert_eq!(put_off(&work, "tone"), 1);
+    // A build script needs the library by now.
+    let script = "fn main() { println!(\"cargo::warning={}\", tone::tone()); }\n";
+    let manifest = fs::read_to_string(work.join("app/Cargo.toml")).unwrap();
+    let manifest = manifest + "[build-dependencies]\ntone = \"1\"\n";
+    put(&work, &[("app/build.rs", script), ("app/Cargo.toml", &manifest)]);
+    for value in ["a", "b"] {
+        let (_, err) = with(plain(&work, &["build"]), value);
+        assert!(err.contains(&format!("app@0.1.0: {value}")), "{err}");
+    }
+}

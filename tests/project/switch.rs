@@ -1,6 +1,6 @@
 //! What `on` must leave as it was, and for which commands it is on.
 
-use super::fixture::{cargo, directory, files, home, ok, precast, put, workspace};
+use super::fixture::{cargo, directory, files, home, ok, precast, put, texts, workspace};
 use std::fs;
 
 /// The configuration comes back byte for byte, also what an editor of TOML writes in another way.
@@ -67,4 +67,31 @@ fn from_elsewhere() {
     let (out, err) = ok(&mut precast(&elsewhere, &run));
     assert!(out.contains("tiny 1.0.0 wasm"), "{out}");
     assert!(err.contains("4 macro packages precompiled"), "{err}");
+}
+
+/// What the workspace says of missing macros holds also where cargo runs by itself.
+#[test]
+fn missing_macros() {
+    let work = workspace("switch-missing");
+    let cold = super::store::cold("switch-missing-store");
+    let manifest = work.join("Cargo.toml");
+    let usual = fs::read_to_string(&manifest).unwrap();
+    let with = |command: &mut std::process::Command| {
+        command.env("PRECAST_CACHE_DIR", &cold).env_remove("PRECAST_MISSING").env_remove("CI");
+        command.output().unwrap()
+    };
+    let say = |missing: &str| {
+        let text = format!("{usual}[workspace.metadata.precast]\nmissing = \"{missing}\"\n");
+        fs::write(&manifest, text).unwrap();
+    };
+    say("fail");
+    texts(&with(&mut precast(&work, &["on"])), true);
+    let build = || with(cargo(&work, home()).args(["run", "--quiet", "--locked"]));
+    let (_, err) = texts(&build(), false);
+    assert!(err.contains("no store has") && err.contains("--missing pack"), "{err}");
+    say("source");
+    let (out, _) = texts(&build(), true);
+    assert!(out.contains("tiny 1.0.0 native"), "{out}");
+    let (out, _) = texts(&with(&mut precast(&work, &["status"])), true);
+    assert_eq!(out, "Nothing is left to pack.\n");
 }

@@ -56,16 +56,13 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         let plan = &prepared.plan;
         let wanted = plan.wanted.iter().map(|wanted| &wanted.package.name).collect::<Vec<_>>();
         crate::console::print_json(&json!({
-            "macros": plan.macros, "missing": plan.missing, "wanted": wanted,
+            "macros": plan.macros, "missing": plan.missing, "wanted": wanted, "note": plan.note,
         }));
     }
-    let is_quiet = arguments
-        .iter()
-        .take_while(|word| *word != "--")
-        .any(|word| word == "-q" || word == "--quiet");
-    if !is_quiet && !json {
+    if !request.is_quiet && !json {
         project::summary(&prepared.plan.macros).iter().for_each(|line| console.summary(line));
     }
+    prepared.plan.note.iter().for_each(|note| console.warning(note));
     let project::Prepared { mut cargo, plan } = prepared;
     if plan.missing == project::Missing::Fail && !plan.wanted.is_empty() {
         return Err(missing(&plan));
@@ -144,7 +141,8 @@ fn options(arguments: &[OsString]) -> Result<(Wanted, Vec<OsString>)> {
     let members = flag(&mut left, "--members");
     let from_source = flag(&mut left, "--from-source");
     let (missing, left) = take(&left, "--missing");
-    Ok((Wanted { choice, members, from_source, missing: missing.last().cloned() }, left))
+    let missing = missing.last().cloned();
+    Ok((Wanted { choice, members, from_source, missing, ..Wanted::default() }, left))
 }
 
 /// `--only` and `--except` out of the arguments.

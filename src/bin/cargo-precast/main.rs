@@ -10,6 +10,7 @@ mod inspect;
 mod pack;
 mod policy;
 mod publish;
+mod shared;
 mod status;
 mod store;
 mod switch;

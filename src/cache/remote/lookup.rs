@@ -96,13 +96,13 @@ impl Remotes {
         };
         let mut round = Round::default();
         let mut n_done = 0;
+        let end = tokio::time::Instant::from_std(end);
         let is_late = {
             let lists: Vec<_> = trust.keys().iter().map(|key| self.list_of(key)).collect();
             let lists = stream::iter(lists).buffer_unordered(PARALLEL).map(Answer::List);
             let found: Vec<_> = asked.iter().map(|asked| work.one(asked)).collect();
             let found = stream::iter(found).buffer_unordered(PARALLEL).map(Answer::Object);
             let mut answers = std::pin::pin!(stream::select(lists, found));
-            let end = tokio::time::Instant::from_std(end);
             loop {
                 match tokio::time::timeout_at(end, answers.next()).await {
                     Ok(Some(Answer::List(list))) => round.lists.extend(list),
@@ -117,7 +117,8 @@ impl Remotes {
         };
         round.reads = work.reads.into_inner();
         let mut troubles = work.troubles.into_inner();
-        self.judge(&mut round, trust, &mut troubles);
+        let judged = self.judge(&mut round, trust, &mut troubles);
+        let is_late = tokio::time::timeout_at(end, judged).await.is_err() || is_late;
         let late = is_late.then_some((n_done, asked.len()));
         round.note = self.note(&troubles, late);
         round
@@ -138,8 +139,8 @@ impl Remotes {
         newest.map(|(_, text)| (key.clone(), text))
     }
 
-    /// Leaves out what the lists of this very round revoke.
-    fn judge(&self, round: &mut Round, trust: &Trust, troubles: &mut Troubles) {
+    /// Leaves out what the lists of this very round revoke, unless it has other signatures.
+    async fn judge(&self, round: &mut Round, trust: &Trust, troubles: &mut Troubles) {
         let mut revoked = trust.revoked().clone();
         for (key, text) in &round.lists {
             revoked.extend(Revoked::read(text, key).unwrap_or_default());
@@ -149,13 +150,15 @@ impl Remotes {
         }
         // The keys could be read before.
         let trust = Trust::of(&self.settings, revoked).unwrap_or_default();
-        round.found.retain(|found| {
-            let signed = is_signed(found, &trust);
-            if !signed {
-                troubles.unsigned.insert(found.key.label());
+        for mut found in std::mem::take(&mut round.found) {
+            if let Some(store) = self.stores.iter().find(|store| store.url == found.store) {
+                sign_more(store, &mut found, &trust).await;
             }
-            signed
-        });
+            match is_signed(&found, &trust) {
+                true => round.found.push(found),
+                false => drop(troubles.unsigned.insert(found.key.label())),
+            }
+        }
     }
 
     fn note(&self, troubles: &Troubles, late: Option<(usize, usize)>) -> Option<String> {

@@ -120,7 +120,7 @@ impl Remotes {
     }
 
     /// Revokes keys and entries by this key's own list, which is signed anew with today's date.
-    pub(crate) fn revoke(&self, more: Revoked, signer: &Private) -> Result<Revoked> {
+    pub fn revoke(&self, more: Revoked, signer: &Private) -> Result<Revoked> {
         self.settings.require_write()?;
         let (store, key) = (self.first(), signer.public());
         let name = Revoked::name(&key);

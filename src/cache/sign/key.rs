@@ -5,7 +5,7 @@ use crate::base::files::sha256;
 use crate::base::scratch;
 use base64::prelude::{Engine, BASE64_STANDARD};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, KeypairBytes};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use std::path::{Path, PathBuf};
 
@@ -112,7 +112,9 @@ pub fn keygen(file: &Path) -> Result<(Public, PathBuf)> {
     getrandom::fill(&mut seed).context("the system gives no random numbers")?;
     let private = SigningKey::from_bytes(&seed);
     let broken = |_| Error::new(Class::Other, "cannot write the key as PEM");
-    let private_text = private.to_pkcs8_pem(LineEnding::LF).map_err(broken)?;
+    // With the public key in it, it would be of a form that OpenSSL does not read.
+    let bytes = KeypairBytes { secret_key: private.to_bytes(), public_key: None };
+    let private_text = bytes.to_pkcs8_pem(LineEnding::LF).map_err(broken)?;
     let public = Public::of(private.verifying_key());
     let public_text = public
         .key

@@ -17,9 +17,10 @@ pub struct Inherited {
     pub workspace: PathBuf,
 }
 
-pub fn normalize(package: &Path) -> Result<Inherited> {
+/// Of a package that is packed for its own workspace, dependencies in directories need no version.
+pub fn normalize(package: &Path, is_published: bool) -> Result<Inherited> {
     let (mut document, buildable, workspace) = written_out(package)?;
-    each_dependency(&mut document, &mut |name, item| publish(name, item))?;
+    each_dependency(&mut document, &mut |name, item| publish(name, item, is_published))?;
     Ok(Inherited { published: document.to_string(), buildable, workspace })
 }
 
@@ -93,7 +94,7 @@ fn inherit_package(document: &mut DocumentMut, shared: Option<&Item>) -> Result<
         if package.get(&key).is_some_and(inherits) {
             let found = shared.and_then(|shared| shared.get("package")?.get(&key));
             let found = found.ok_or_else(|| missing(&format!("package.{key}")))?;
-            // Tree of the workspace lie elsewhere.
+            // Files of the workspace lie elsewhere.
             match key.as_str() {
                 "readme" | "license-file" => drop(package.remove(&key)),
                 _ => drop(package.insert(&key, found.clone())),
@@ -195,9 +196,12 @@ fn absolute_patch(mut patch: Item, workspace: &Path) -> Item {
 }
 
 /// A published dependency has a version and no path.
-fn publish(name: &str, item: &mut Item) -> Result<()> {
+fn publish(name: &str, item: &mut Item, is_published: bool) -> Result<()> {
     let Some(table) = item.as_table_like_mut() else { return Ok(()) };
     let elsewhere = table.get("path").is_some() || table.get("git").is_some();
+    if elsewhere && table.get("version").is_none() && !is_published {
+        table.insert("version", value("*"));
+    }
     if elsewhere && table.get("version").is_none() {
         let error = Error::new(Class::Package, format!("the dependency {name} has no version"));
         return Err(error.help("give it one, as `cargo publish` demands: the shim refers to it"));

@@ -38,7 +38,7 @@ pub struct Package {
 pub fn resolve(spec: &str, directory: &Path, offline: bool) -> Result<Package> {
     let path = directory.join(spec);
     let package = if is_path(spec) || path.join("Cargo.toml").is_file() {
-        from_path(&path)?
+        from_path(&path, true)?
     } else {
         from_registry(spec, directory, offline)?
     };
@@ -50,14 +50,14 @@ fn is_path(spec: &str) -> bool {
     spec.contains(['/', '\\']) || spec.starts_with('.')
 }
 
-fn from_path(path: &Path) -> Result<Package> {
+fn from_path(path: &Path, is_published: bool) -> Result<Package> {
     let manifest = path.join("Cargo.toml");
     if !manifest.is_file() {
         let error = Error::new(Class::Usage, format!("{} has no Cargo.toml", path.display()));
         return Err(error.help("name a package's directory, or a package of the registry"));
     }
     let path = path.canonicalize().at("find", path)?;
-    let inherited = inherit::normalize(&path)?;
+    let inherited = inherit::normalize(&path, is_published)?;
     let mut files = Tree::new();
     for name in listed(&path)? {
         // Before anything is compiled: an artifact has no place for it.
@@ -245,7 +245,7 @@ pub(crate) fn of_graph(
         Some(checksum) => {
             published(name.into(), version.into(), checksum.into(), folder, directory)?
         }
-        None => from_path(folder)?,
+        None => from_path(folder, false)?,
     };
     check_is_macro(&package)?;
     Ok(Package { lockfile: Some(lockfile.to_owned()), is_locked: true, ..package })

@@ -223,7 +223,7 @@ impl Invocation {
             && self.crate_types.iter().all(|ty| ty == "lib" || ty == "rlib")
     }
 
-    /// Tree that the compiler would write, with what it says that each is.
+    /// Files that the compiler would write, with what it says that each is.
     pub fn outputs(&self) -> Vec<(&'static str, PathBuf)> {
         let mut outputs = Vec::new();
         if self.emits("dep-info") {

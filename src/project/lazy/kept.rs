@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 /// and the list is written anew.
 const FORMAT: &str = "2";
 
-/// Tree of an entry: what the compiler wrote, in a folder, and what it said. The root file is among
+/// Files of an entry: what the compiler wrote, in a folder, and what it said. The root file is among
 /// them, under its own path, for messages that show it.
 const WRITTEN: &str = "out/";
 const SAID: &str = "artifacts.json";

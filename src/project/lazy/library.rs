@@ -4,6 +4,7 @@ use super::invocation::Invocation;
 use super::record::{self, Command, Record};
 use super::{compile, Context};
 use crate::base::error::{Class, Context as _, Error, Result};
+use crate::base::files;
 use crate::base::scratch::{self, Scratch};
 use crate::cache::Locked;
 use crate::pack::compile::wrapper::escaped;
@@ -28,7 +29,7 @@ const WRAPPER: &str = "RUSTC_WRAPPER";
 /// Names a program that runs in our place where documentation is made. Nothing is put off for it.
 pub const RUSTDOC: &str = "RUSTDOC";
 
-/// Tree for what a build script said, beside its `out`, in older and newer layouts of a target directory.
+/// Files for what a build script said, beside its `out`, in older and newer layouts of a target directory.
 const SAID: [&str; 2] = ["output", "run/stdout"];
 
 /// Variables of cargo's for the crate that is compiled; all others are the same for every crate.
@@ -53,9 +54,35 @@ pub fn put_off(invocation: &Invocation, package: Locked) -> Result<()> {
         scratch::replace(file, EMPTY)?;
     }
     let mut environment = ours();
+    environment.extend(read_by(&record.package.directory));
     environment.insert(RUSTDOC.to_owned(), std::env::var(RUSTDOC).ok());
     write_dep_info(invocation, &[], &environment)?;
     announce(invocation, &outputs)
+}
+
+/// Variables that the package's sources name in `env!` and `option_env!`, as they are now. The compiler would
+/// say which ones it has read; cargo hears only what is said now. What cargo itself sets, it knows.
+fn read_by(package: &Path) -> Environment {
+    let mut found = Environment::new();
+    for (path, body) in files::read_published(package).unwrap_or_default() {
+        if !path.ends_with(".rs") {
+            continue;
+        }
+        for name in String::from_utf8_lossy(&body).split("env!").skip(1).filter_map(first_text) {
+            if !is_own(name) && name != "CARGO" {
+                found.insert(name.to_owned(), std::env::var(name).ok());
+            }
+        }
+    }
+    found
+}
+
+/// Of `("NAME"…`, the name.
+fn first_text(arguments: &str) -> Option<&str> {
+    let inside = arguments.trim_start().strip_prefix(['(', '[', '{'])?.trim_start();
+    let (name, _) = inside.strip_prefix('"')?.split_once('"')?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    (!name.is_empty() && name.chars().all(is_plain)).then_some(name)
 }
 
 /// The command that cargo has started, to be run another time.

@@ -27,7 +27,7 @@ pub struct Record {
     version: u32,
     pub package: Locked,
     pub is_macro: bool,
-    /// Tree of the libraries that it uses.
+    /// Files of the libraries that it uses.
     externs: Vec<String>,
     /// How to compile it, if that was put off.
     pub command: Option<Command>,

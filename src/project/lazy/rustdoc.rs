@@ -39,7 +39,7 @@ pub fn run(words: &[OsString]) -> i32 {
     become_compiler(&[&[program], words].concat())
 }
 
-/// Tree of the libraries that are named.
+/// Files of the libraries that are named.
 fn externs(words: &[OsString]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut rest = words.iter().filter_map(|word| word.to_str());
