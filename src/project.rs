@@ -10,6 +10,7 @@ mod graph;
 pub mod later;
 pub mod lazy;
 mod lock;
+pub mod many;
 mod missing;
 mod outcome;
 mod plan;

@@ -12,6 +12,8 @@ mod faults;
 mod forged;
 #[path = "shared/http.rs"]
 mod http;
+#[path = "shared/many.rs"]
+mod many;
 #[path = "shared/prepared.rs"]
 mod prepared;
 #[path = "shared/s3.rs"]

@@ -93,6 +93,22 @@ impl Remotes {
         match *self {}
     }
 
+    pub(crate) fn has(&self, _: &Key) -> Result<bool> {
+        match *self {}
+    }
+
+    pub(crate) fn read_note(&self, _: &str) -> Result<Option<Vec<u8>>> {
+        match *self {}
+    }
+
+    pub(crate) fn write_note_once(&self, _: &str, _: Vec<u8>) -> Result<bool> {
+        match *self {}
+    }
+
+    pub(crate) fn write_note(&self, _: &str, _: Vec<u8>) -> Result<()> {
+        match *self {}
+    }
+
     pub fn list(&self) -> Result<Vec<Shared>> {
         match *self {}
     }

@@ -136,6 +136,22 @@ impl Remotes {
         })
     }
 
+    /// A small object of the first store, beside its artifacts.
+    pub(crate) fn read_note(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.run(self.first().get(name, object::SMALL_MAX))
+    }
+
+    /// Makes one, unless it is there: whether it was made.
+    pub(crate) fn write_note_once(&self, name: &str, bytes: Vec<u8>) -> Result<bool> {
+        self.settings.require_write()?;
+        Ok(self.run(self.first().create(name, bytes))? == Created::New)
+    }
+
+    pub(crate) fn write_note(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        self.settings.require_write()?;
+        self.run(self.first().replace(name, bytes))
+    }
+
     /// All artifacts of all stores, by name.
     pub fn list(&self) -> Result<Vec<Shared>> {
         let mut all = Vec::new();
