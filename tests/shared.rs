@@ -18,6 +18,9 @@ mod many;
 mod prepared;
 #[path = "shared/s3.rs"]
 mod s3;
+#[cfg(unix)]
+#[path = "shared/team.rs"]
+mod team;
 #[path = "shared/trust.rs"]
 mod trust;
 #[path = "shared/upgrade.rs"]

@@ -11,12 +11,12 @@ use std::path::Path;
 use std::process::Command;
 
 const ACCESS: &str = "precast-test-access";
-const SECRET: &str = "precast-test-secret";
+pub const SECRET: &str = "precast-test-secret";
 const BUCKET: &str = "macros";
 
-/// Serves the folder until the tests end; returns the endpoint.
-fn serve(folder: &Path) -> String {
-    fs::create_dir_all(folder.join(BUCKET)).unwrap();
+/// Serves the folder, with one bucket in it, until the tests end; returns the endpoint.
+pub fn serve(folder: &Path, bucket: &str) -> String {
+    fs::create_dir_all(folder.join(bucket)).unwrap();
     let files = s3s_fs::FileSystem::new(folder).unwrap();
     let mut service = S3ServiceBuilder::new(files);
     service.set_auth(SimpleAuth::from_single(ACCESS, SECRET));
@@ -42,7 +42,7 @@ fn serve(folder: &Path) -> String {
     endpoint
 }
 
-fn with<'a>(command: &'a mut Command, endpoint: &str, secret: &str) -> &'a mut Command {
+pub fn with<'a>(command: &'a mut Command, endpoint: &str, secret: &str) -> &'a mut Command {
     command.env("PRECAST_STORE_URL", format!("s3://{BUCKET}/team/one"));
     command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_REGION", "us-east-1");
     command.env("AWS_ACCESS_KEY_ID", ACCESS).env("AWS_SECRET_ACCESS_KEY", secret)
@@ -51,7 +51,7 @@ fn with<'a>(command: &'a mut Command, endpoint: &str, secret: &str) -> &'a mut C
 #[test]
 fn a_bucket() {
     let base = directory("shared-s3");
-    let endpoint = serve(&base.join("s3"));
+    let endpoint = serve(&base.join("s3"), BUCKET);
     let work = project(&base);
     let prepared = prepared();
     let mut command = pusher(&work, prepared, "");
