@@ -10,6 +10,7 @@ pub mod entries;
 pub(crate) mod entry;
 pub(crate) mod key;
 pub mod kinds;
+#[cfg_attr(not(feature = "remote"), allow(dead_code))]
 pub(crate) mod lean;
 pub(crate) mod program;
 #[cfg(feature = "remote")]
@@ -19,6 +20,7 @@ pub mod remote;
 pub mod remote;
 pub mod settings;
 mod shared;
+#[cfg_attr(not(feature = "remote"), allow(dead_code))]
 pub mod sign;
 
 use crate::artifact::manifest::{Capabilities, Manifest};

@@ -37,6 +37,9 @@ pub struct Fetched {
     pub note: Option<String>,
 }
 
+/// What a command takes at most that does nothing but fetch.
+const TIME_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// All shared stores of a user.
 pub struct Remotes {
     pub(super) settings: Settings,
@@ -66,7 +69,8 @@ impl Remotes {
         let runtime = runtime.context("cannot start the runtime of the network")?;
         // Clients of stores look for a runtime when they are made.
         let guard = runtime.enter();
-        let stores = settings.urls.iter().map(|url| Backend::open(url, settings.deadline));
+        let stores =
+            settings.urls.iter().map(|url| Backend::open(url, settings.deadline, settings.mode));
         let stores = stores.collect::<Result<Vec<Backend>>>()?;
         drop(guard);
         let left = settings.deadline;
@@ -76,6 +80,11 @@ impl Remotes {
 
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// From now on lookups may take as long as they need: somebody waits for just this.
+    pub fn take_time(&self) {
+        self.state().left = TIME_MAX;
     }
 
     /// The store that is written to.

@@ -6,7 +6,7 @@
 use super::entry::{self, Held, Origin};
 use super::key::Key;
 use super::kinds::{ARTIFACT, READ, REVOKED, SIGNED};
-use super::lean::Lean;
+use super::lean::{Digests, Lean};
 use super::remote::{Asked, Fetched, Pushed, Remotes};
 use super::settings::Settings;
 use super::sign::{statement, Envelope, Private, Public, Revoked, Trust};
@@ -95,32 +95,31 @@ impl Store {
     /// Whether the entry is there and may be used. One that was fetched and that too few trusted keys have signed, or
     /// no more, is removed.
     pub fn keeps(&self, id: &str, signatures: usize) -> bool {
-        if self.distrust(id, signatures).is_some() {
-            // Where it cannot be removed, it is not used either.
-            let _ = self.cache().remove(ARTIFACT, id);
-            return false;
+        match self.about(id).map(|about| about.digests()) {
+            // Whoever reads it finds out what is wrong with it.
+            None => self.has_entry(id),
+            // It was not fetched, and needs no signature.
+            Some(None) => self.has_entry(id),
+            Some(Some(digests)) => self.trusts(id, &digests, signatures),
         }
-        self.has_entry(id)
     }
 
-    /// Why an entry must not be used: too few trusted keys have signed it. What was not fetched needs no signature.
-    pub fn distrust(&self, id: &str, signatures: usize) -> Option<String> {
-        let about = self.about(id)?;
-        let digests = about.digests()?;
+    fn trusts(&self, id: &str, digests: &Digests, signatures: usize) -> bool {
+        // While nobody knows what is trusted, nothing is used, and nothing removed.
         let trusted = self.settings().and_then(|settings| self.trust(settings));
-        let trust = match trusted {
-            Ok(trust) => trust,
-            Err(error) => return Some(error.to_string()),
-        };
+        let Ok(trust) = trusted else { return false };
         let file = self.cache().path(ARTIFACT, id).join(entry::KEY_FILE);
-        let key = std::fs::read(file).ok().and_then(|text| Key::read(&text).ok())?;
-        let payload = statement::write(&key, &digests);
-        let n = trust.signers(id, &payload, &self.signatures(id)).len();
-        let needed = signatures.max(1);
-        (n < needed).then(|| match n {
-            0 => "no key that this machine trusts has signed it".to_owned(),
-            n => format!("{n} of {needed} trusted keys have signed it"),
-        })
+        let key = std::fs::read(file).ok().and_then(|text| Key::read(&text).ok());
+        let n = key.map_or(0, |key| {
+            let payload = statement::write(&key, digests);
+            trust.signers(id, &payload, &self.signatures(id)).len()
+        });
+        if n >= signatures.max(1) {
+            return self.has_entry(id);
+        }
+        // Where it cannot be removed, it is not used either.
+        let _ = self.cache().remove(ARTIFACT, id);
+        false
     }
 
     /// The whole artifact: what is missing of it is fetched.
@@ -154,7 +153,8 @@ impl Store {
     pub fn trust(&self, settings: &Settings) -> Result<Trust> {
         let trust = Trust::of(settings, self.revoked(settings))?;
         let Some(age_max) = settings.revocations else { return Ok(trust) };
-        let is_new = |key: &Public| self.revocations_of(key).is_some_and(|list| list.age() <= age_max);
+        let is_new =
+            |key: &Public| self.revocations_of(key).is_some_and(|list| list.age() <= age_max);
         if trust.keys().iter().any(is_new) {
             return Ok(trust);
         }

@@ -69,6 +69,10 @@ impl Remotes {
         match *self {}
     }
 
+    pub fn take_time(&self) {
+        match *self {}
+    }
+
     pub(crate) fn look_up(&self, _: &[Asked<'_>], _: &Revoked) -> Round {
         match *self {}
     }

@@ -44,6 +44,7 @@ pub struct Job<'a> {
 pub fn pack_list(job: &Job, store: &Store, report: &dyn Report) -> Result<Vec<Done>> {
     let remotes = store.required_remotes()?;
     remotes.settings().require_write()?;
+    remotes.take_time();
     let signer = Private::of_environment()?;
     let items = job.list.items();
     let mine = job.shard.of(0..items.len());

@@ -162,7 +162,7 @@ fn report(done: &Done, missing: &[String], console: &Console) -> Result<()> {
 }
 
 pub(crate) fn pull(which: &Which, store: &Store, console: &Console) -> Result<()> {
-    store.required_remotes()?;
+    store.required_remotes()?.take_time();
     console.step("asking the shared stores");
     let (fetched, missing) = match which.all {
         true => {

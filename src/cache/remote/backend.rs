@@ -2,6 +2,7 @@
 
 use super::{credentials, odd_url};
 use crate::base::error::{Class, Error, Result};
+use crate::cache::settings::Mode;
 use futures_util::TryStreamExt;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::MicrosoftAzureBuilder;
@@ -13,6 +14,7 @@ use object_store::{
 };
 use reqwest::{header, Client, StatusCode, Url};
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +23,11 @@ const AGENT: &str = concat!("precast/", env!("CARGO_PKG_VERSION"));
 /// A server that fails is asked again this often.
 const RETRIES: usize = 2;
 
+/// Where no deadline counts, a server that says nothing for this long is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
 pub(super) struct Backend {
-    /// As the user wrote it.
+    /// As the user wrote it, without a password.
     pub(super) url: String,
     kind: Kind,
 }
@@ -31,12 +36,11 @@ enum Kind {
     Objects {
         store: Arc<dyn ObjectStore>,
         prefix: Name,
+        /// Where it is a folder of this machine.
+        folder: Option<PathBuf>,
     },
     /// Plain GET and PUT.
-    Web {
-        client: Client,
-        base: Url,
-    },
+    Web { client: Client, base: Url },
 }
 
 /// What became of an object that was to be created.
@@ -48,7 +52,7 @@ pub(super) enum Created {
 }
 
 impl Backend {
-    pub(super) fn open(text: &str, deadline: Duration) -> Result<Backend> {
+    pub(super) fn open(text: &str, deadline: Duration, mode: Mode) -> Result<Backend> {
         let url = Url::parse(text).map_err(|error| odd_url(text, &error.to_string()))?;
         let kind = match url.scheme() {
             "https" => web(text, url, deadline)?,
@@ -57,22 +61,32 @@ impl Backend {
             "file" => {
                 let folder =
                     url.to_file_path().map_err(|()| odd_url(text, "it names no folder"))?;
-                std::fs::create_dir_all(&folder).map_err(|e| odd_url(text, &e.to_string()))?;
+                if mode == Mode::Write {
+                    std::fs::create_dir_all(&folder).map_err(|e| odd_url(text, &e.to_string()))?;
+                }
                 let prefix = Name::from_absolute_path(&folder);
                 let prefix = prefix.map_err(|error| odd_url(text, &error.to_string()))?;
-                Kind::Objects { store: Arc::new(LocalFileSystem::new()), prefix }
+                let store = Arc::new(LocalFileSystem::new());
+                Kind::Objects { store, prefix, folder: Some(folder) }
             }
             _ => bucket(text, &url, deadline)?,
         };
-        Ok(Backend { url: text.to_owned(), kind })
+        Ok(Backend { url: shown(text), kind })
     }
 
     /// An object of at most this size; none if there is none.
     pub(super) async fn get(&self, name: &str, bytes_max: usize) -> Result<Option<Vec<u8>>> {
         match &self.kind {
-            Kind::Objects { store, prefix } => {
+            Kind::Objects { store, prefix, folder } => {
                 let found = match store.get(&at(prefix, name)).await {
-                    Err(object_store::Error::NotFound { .. }) => return Ok(None),
+                    Err(object_store::Error::NotFound { .. }) => {
+                        let is_gone = folder.as_ref().is_some_and(|folder| !folder.is_dir());
+                        return if is_gone {
+                            Err(self.failed(&"there is no such folder"))
+                        } else {
+                            Ok(None)
+                        };
+                    }
                     found => found.map_err(|error| self.failed(&error))?,
                 };
                 let mut bytes = Vec::new();
@@ -123,7 +137,7 @@ impl Backend {
     /// Writes an object unless there is one of this name.
     pub(super) async fn create(&self, name: &str, bytes: Vec<u8>) -> Result<Created> {
         match &self.kind {
-            Kind::Objects { store, prefix } => {
+            Kind::Objects { store, prefix, .. } => {
                 let place = at(prefix, name);
                 match store.put_opts(&place, bytes.into(), PutMode::Create.into()).await {
                     Ok(_) => Ok(Created::New),
@@ -150,7 +164,7 @@ impl Backend {
     /// Writes an object, whatever was there.
     pub(super) async fn replace(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
         match &self.kind {
-            Kind::Objects { store, prefix } => {
+            Kind::Objects { store, prefix, .. } => {
                 let put = store.put(&at(prefix, name), bytes.into()).await;
                 put.map(drop).map_err(|error| self.failed(&error))
             }
@@ -167,7 +181,7 @@ impl Backend {
 
     /// Names and sizes of all objects below a folder.
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<(String, u64)>> {
-        let Kind::Objects { store, prefix } = &self.kind else {
+        let Kind::Objects { store, prefix, .. } = &self.kind else {
             let message = format!("{} cannot be listed: HTTP has no way to", self.url);
             return Err(Error::new(Class::Usage, message).help("list it where its files are"));
         };
@@ -206,6 +220,7 @@ fn bucket(text: &str, url: &Url, deadline: Duration) -> Result<Kind> {
     let options = ClientOptions::new()
         .with_user_agent(header::HeaderValue::from_static(AGENT))
         .with_timeout_disabled()
+        .with_read_timeout(SILENCE_MAX)
         .with_connect_timeout(connecting(deadline));
     let store: Arc<dyn ObjectStore> = match url.scheme() {
         "s3" | "s3a" => {
@@ -235,7 +250,7 @@ fn bucket(text: &str, url: &Url, deadline: Duration) -> Result<Kind> {
         other => return Err(odd_url(text, &format!("`{other}` is not known"))),
     };
     let prefix = Name::from_url_path(url.path()).map_err(|e| odd_url(text, &e.to_string()))?;
-    Ok(Kind::Objects { store, prefix })
+    Ok(Kind::Objects { store, prefix, folder: None })
 }
 
 fn web(text: &str, mut base: Url, deadline: Duration) -> Result<Kind> {
@@ -245,6 +260,7 @@ fn web(text: &str, mut base: Url, deadline: Duration) -> Result<Kind> {
     let client = Client::builder()
         .user_agent(AGENT)
         .connect_timeout(connecting(deadline))
+        .read_timeout(SILENCE_MAX)
         .redirect(reqwest::redirect::Policy::limited(3))
         .build()
         .map_err(|error| odd_url(text, &error.to_string()))?;
@@ -262,6 +278,15 @@ fn at(prefix: &Name, name: &str) -> Name {
 
 fn web_url(base: &Url, name: &str) -> Result<Url> {
     base.join(name).map_err(|error| odd_url(base.as_str(), &error.to_string()))
+}
+
+/// A URL as it may be shown.
+fn shown(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else { return text.to_owned() };
+    if url.password().is_some() && url.set_password(Some("-")).is_ok() {
+        return url.into();
+    }
+    text.to_owned()
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -164,8 +164,9 @@ impl Remotes {
     fn note(&self, troubles: &Troubles, late: Option<(usize, usize)>) -> Option<String> {
         let mut parts: Vec<String> = Vec::new();
         if let Some((n_done, n)) = late {
-            let (seconds, urls) =
-                (self.settings.deadline.as_secs_f64(), self.settings.urls.join(", "));
+            let seconds = self.settings.deadline.as_secs_f64();
+            let urls =
+                self.stores.iter().map(|store| store.url.as_str()).collect::<Vec<_>>().join(", ");
             parts.push(format!("{urls} answered {n_done} of {n} lookups within {seconds} s"));
         }
         for (n, error) in troubles.failed.values() {
