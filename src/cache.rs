@@ -20,6 +20,7 @@ pub mod remote;
 pub mod remote;
 pub mod settings;
 mod shared;
+pub mod similar;
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]
 pub mod sign;
 

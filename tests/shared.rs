@@ -18,6 +18,8 @@ mod many;
 mod prepared;
 #[path = "shared/s3.rs"]
 mod s3;
+#[path = "shared/similar.rs"]
+mod similar;
 #[cfg(unix)]
 #[path = "shared/team.rs"]
 mod team;

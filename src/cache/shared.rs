@@ -28,7 +28,7 @@ impl Store {
     }
 
     /// The user's settings.
-    fn settings(&self) -> Result<&Settings> {
+    pub(crate) fn settings(&self) -> Result<&Settings> {
         if let Some(settings) = self.settings.get() {
             return Ok(settings);
         }

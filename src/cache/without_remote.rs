@@ -18,6 +18,7 @@ pub struct Asked<'a> {
     pub key: Key,
     pub signatures: usize,
     pub value: &'a dyn Fn(&str) -> Option<String>,
+    pub similar: Option<&'a super::similar::Permits<'a>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -215,7 +215,7 @@ fn compile_macro(
     let Some(wanted) = record::wanted(package.clone(), invocation) else { return Ok(None) };
     // The compiler's variables are ours.
     let value = |name: &str| std::env::var(name).ok();
-    let key = store.find(Key::of(&wanted)?, &value);
+    let key = plan.stand_in(store.find(Key::of(&wanted)?, &value));
     if let Some(shim) = shim(&key, plan, store)? {
         let mut record = Record::new(invocation, package.clone());
         record.shim = Some(shim.id.clone());

@@ -26,6 +26,7 @@ use crate::policy::{self, Policy};
 use fs4::FileExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -81,6 +82,8 @@ pub struct Plan {
     permitted: Option<BTreeSet<String>>,
     /// Entries of the store that the plan counts on, and how many trusted keys must have signed each.
     found: BTreeMap<String, usize>,
+    /// Which of them stand in for which, with other versions of dependencies.
+    similar: BTreeMap<String, Key>,
     /// The same of anything that may come later.
     signatures: usize,
     /// What the user should know of the shared stores.
@@ -102,6 +105,8 @@ enum Decision {
     /// It is a shim already.
     Shim,
     Stored(Key),
+    /// Another key with other versions of dependencies, in the place of the first one.
+    Similar(Key, Key),
     Missing(Box<Wanted>, Key),
     /// Compiled from source; the reason, if the user should know.
     Source(Option<String>),
@@ -115,7 +120,7 @@ impl Plan {
         store: &Store,
         report: &dyn Report,
     ) -> Result<(String, Plan)> {
-        let key = key(request, options);
+        let key = key(request, options, store);
         if let Some(plan) = Plan::kept(&key, store).filter(|plan| plan.holds(store)) {
             if plan.refuses() {
                 plan.sweep(store);
@@ -182,12 +187,14 @@ impl Plan {
             options,
             store,
             variables: Variables::of(&request.directory),
+            similar: Cell::new(false),
         };
         let mut decided = decider.all()?;
         let asked = wanted(&graph, &decided);
         let (offline, signatures) = (request.is_offline(), decider.signatures());
         let fetched = shared::fetch(&asked, offline, &signatures, &decider.variables, store)?;
-        if !fetched.ids.is_empty() {
+        decider.similar.set(store.takes_similar());
+        if !fetched.ids.is_empty() || decider.similar.get() {
             decided = decider.all()?;
         }
         let (mut packed, mut tried) = (BTreeSet::new(), BTreeSet::new());
@@ -306,6 +313,11 @@ impl Plan {
         places.into_iter().find(|file| file.is_file())
     }
 
+    /// The key of what is used in the place of this one: itself, unless other versions of its dependencies will do.
+    pub fn stand_in(&self, key: Key) -> Key {
+        self.similar.get(&key.id()).cloned().unwrap_or(key)
+    }
+
     /// By how many trusted keys whatever comes from elsewhere must be signed.
     pub fn signatures(&self) -> usize {
         self.signatures
@@ -415,6 +427,8 @@ struct Decider<'a> {
     options: &'a Options,
     store: &'a Store,
     variables: Variables,
+    /// Entries with other versions of dependencies will do as well.
+    similar: Cell<bool>,
 }
 
 type Decided = BTreeMap<UnitIdx, Decision>;
@@ -459,10 +473,27 @@ impl Decider<'_> {
                 }
             });
         }
+        if let Some(similar) = self.like(&wanted, &key)? {
+            return Ok(Decision::Similar(key, similar));
+        }
         if let Some(reason) = self.store.refusal(&key.attempt(artifact_recipe())) {
             return Ok(Decision::Source(Some(reason)));
         }
         Ok(Decision::Missing(Box::new(wanted), key))
+    }
+
+    /// The key of an entry with other versions of dependencies, if such a one may be used.
+    fn like(&self, wanted: &Wanted, key: &Key) -> Result<Option<Key>> {
+        if !self.similar.get() {
+            return Ok(None);
+        }
+        let requirements = shared::Requirements::of(wanted);
+        let value = |name: &str| self.variables.value(name);
+        let Some(found) = self.store.similar(key, &requirements.permits(), &value) else {
+            return Ok(None);
+        };
+        let is_kept = self.store.keeps(&found.id(), self.signatures()(&key.name));
+        Ok((is_kept && self.problems(&found)?.is_empty()).then_some(found))
     }
 
     /// By how many trusted keys a package's artifact must be signed, if it comes from elsewhere.
@@ -493,7 +524,7 @@ impl Decider<'_> {
         (packed, fetched): (&BTreeSet<String>, &BTreeSet<String>),
     ) -> Plan {
         let graph = self.graph;
-        let is_ready = |at| matches!(decided.get(&at), Some(Decision::Shim | Decision::Stored(_)));
+        let is_ready = |at| matches!(decided.get(&at), Some(Decision::Shim | Decision::Stored(_) | Decision::Similar(..)));
         let needed = graph.needed(is_ready);
         let labels = |units: &mut dyn Iterator<Item = &Unit>| -> BTreeSet<String> {
             units.map(|unit| self.label(unit)).collect()
@@ -516,14 +547,16 @@ impl Decider<'_> {
             Some((package.name.clone(), reason))
         });
         let found = decided.values().filter_map(|decision| match decision {
-            Decision::Stored(key) => {
+            Decision::Stored(key) | Decision::Similar(_, key) => {
                 Some((key.id(), self.signatures()(&key.name)))
             }
             _ => None,
         });
         let found: BTreeMap<String, usize> = found.collect();
         let keys = decided.values().filter_map(|decision| match decision {
-            Decision::Stored(key) | Decision::Missing(_, key) => Some(key),
+            Decision::Stored(key) | Decision::Similar(_, key) | Decision::Missing(_, key) => {
+                Some(key)
+            }
             Decision::Shim | Decision::Source(_) => None,
         });
         let read = keys.flat_map(|key| self.store.read(key)).flatten();
@@ -549,6 +582,13 @@ impl Decider<'_> {
             denied: denied.collect(),
             permitted: self.policy.as_ref().map(|_| found.keys().cloned().collect()),
             found,
+            similar: decided
+                .values()
+                .filter_map(|decision| match decision {
+                    Decision::Similar(key, similar) => Some((key.id(), similar.clone())),
+                    _ => None,
+                })
+                .collect(),
             signatures: self.policy.as_ref().map_or(1, Policy::most_signatures),
             note: None,
             environment,
@@ -607,6 +647,7 @@ fn treated(
             Decision::Stored(key) if packed.contains(&key.id()) => Outcome::Packed,
             Decision::Stored(key) if fetched.contains(&key.id()) => Outcome::Fetched,
             Decision::Stored(_) => Outcome::Stored,
+            Decision::Similar(..) => Outcome::Similar,
             Decision::Missing(..) if missing == Missing::Later => Outcome::Later,
             Decision::Missing(..) => Outcome::Source("no store has it".into()),
             Decision::Source(Some(reason)) => Outcome::Source(reason.clone()),
@@ -634,7 +675,7 @@ fn stamps(graph: &Graph, directory: &Path, store: &Store) -> BTreeMap<PathBuf, O
 }
 
 /// Stands for the command line and all that cargo and we read of the environment.
-fn key(request: &Request, options: &Options) -> String {
+fn key(request: &Request, options: &Options, store: &Store) -> String {
     let is_read = |name: &str| VARIABLES.iter().any(|start| name.starts_with(start));
     let mut variables: Vec<(String, String)> =
         std::env::vars().filter(|(name, _)| is_read(name)).collect();
@@ -645,6 +686,7 @@ fn key(request: &Request, options: &Options) -> String {
         format!("{options:?} {own:?}"),
         format!("{variables:?}"),
         std::env::var("PATH").unwrap_or_default(),
+        format!("{:?}", store.settings().ok()),
     ];
     hash_of(&parts)[..32].to_owned()
 }

@@ -8,12 +8,15 @@ use crate::base::scratch::{self, Scratch};
 use crate::cache::entry;
 use crate::cache::remote::{Asked, Fetched, Pushed};
 use crate::cache::sign::Private;
+use crate::cache::similar::Permits;
 use crate::cache::{Environment, Key, Store, Wanted};
 use crate::pack::Variables;
 use crate::policy::{self, Policy};
 use crate::verify;
-use std::collections::BTreeSet;
+use semver::{Version, VersionReq};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use toml_edit::{DocumentMut, Item};
 
 /// Brings into the user's store what shared ones have of these, each signed by as many trusted keys as its package
 /// needs. What is there and no longer trusted is
@@ -26,15 +29,59 @@ pub(crate) fn fetch(
     store: &Store,
 ) -> Result<Fetched> {
     let value = |name: &str| variables.value(name);
+    let takes_similar = store.takes_similar();
+    let requirements: Vec<Requirements> = wanted.iter().map(Requirements::of).collect();
+    let permits: Vec<_> = requirements.iter().map(|known| known.permits()).collect();
     let mut asked = Vec::new();
-    for wanted in wanted {
+    for (wanted, permits) in wanted.iter().zip(&permits) {
         let key = Key::of(wanted)?;
         let signatures = signatures(&key.name);
+        let similar = takes_similar.then_some(permits as &Permits);
         if !store.keeps(&store.find(key.clone(), &value).id(), signatures) {
-            asked.push(Asked { key, signatures, value: &value });
+            asked.push(Asked { key, signatures, value: &value, similar });
         }
     }
     Ok(if offline { Fetched::default() } else { store.fetch(&asked) })
+}
+
+/// What a package's manifest asks of the versions of its dependencies.
+pub(super) struct Requirements(BTreeMap<String, Vec<VersionReq>>);
+
+impl Requirements {
+    /// Those of the manifest as cargo has it; none if it cannot be read.
+    pub(super) fn of(wanted: &Wanted) -> Requirements {
+        let text = std::fs::read_to_string(wanted.package.directory.join("Cargo.toml"));
+        let manifest = text.ok().and_then(|text| text.parse::<DocumentMut>().ok());
+        let mut found = BTreeMap::new();
+        if let Some(manifest) = manifest {
+            let targets = manifest.get("target").and_then(|item| item.as_table_like());
+            let targets = targets.into_iter().flat_map(|table| table.iter());
+            let tables = targets.map(|(_, item)| item).chain([manifest.as_item()]);
+            for dependencies in tables.filter_map(|item| item.get("dependencies")?.as_table_like())
+            {
+                for (name, item) in dependencies.iter() {
+                    add_requirement(&mut found, name, item);
+                }
+            }
+        }
+        Requirements(found)
+    }
+
+    /// Whether a dependency may have this version. Of those that only other packages name, cargo's own rule is enough,
+    /// which is asked before.
+    pub(super) fn permits(&self) -> impl Fn(&str, &Version) -> bool + '_ {
+        |name, version| match self.0.get(name) {
+            Some(requirements) => requirements.iter().any(|known| known.matches(version)),
+            None => true,
+        }
+    }
+}
+
+fn add_requirement(found: &mut BTreeMap<String, Vec<VersionReq>>, name: &str, item: &Item) {
+    let text = |key: &str| item.get(key).and_then(|value| value.as_str());
+    let version = item.as_str().or_else(|| text("version")).unwrap_or("*");
+    let requirement = VersionReq::parse(version).unwrap_or_default();
+    found.entry(text("package").unwrap_or(name).to_owned()).or_default().push(requirement);
 }
 
 /// The macro packages of a workspace.
@@ -100,7 +147,8 @@ pub fn pull(names: &[String], store: &Store) -> Result<Fetched> {
     for key in keys.iter().filter(|key| !store.keeps(&key.id(), 1)) {
         let value = |name: &str| key.environment.get(name).cloned().flatten();
         let asked = key.with(Environment::new());
-        let more = store.fetch(&[Asked { key: asked, signatures: 1, value: &value }]);
+        let more =
+            store.fetch(&[Asked { key: asked, signatures: 1, value: &value, similar: None }]);
         fetched.ids.extend(more.ids);
         fetched.note = fetched.note.or(more.note);
     }

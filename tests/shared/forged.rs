@@ -41,7 +41,8 @@ impl Place {
         let store = Store::open_with(Some(&self.store), store).unwrap();
         let asked = key.with(Environment::new());
         let value = |name: &str| key.environment.get(name).cloned().flatten();
-        let fetched = store.fetch(&[Asked { key: asked, signatures: 1, value: &value }]);
+        let fetched =
+            store.fetch(&[Asked { key: asked, signatures: 1, value: &value, similar: None }]);
         fs::remove_file(file).unwrap();
         self.n_tried += 1;
         assert_eq!(store.list().len(), fetched.ids.len());

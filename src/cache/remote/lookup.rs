@@ -10,6 +10,7 @@ use crate::cache::entry;
 use crate::cache::key::{Environment, Key};
 use crate::cache::lean::Lean;
 use crate::cache::sign::{statement, Envelope, Public, Revoked, Trust};
+use crate::cache::similar::{self, Permits};
 use futures_util::stream::{self, StreamExt};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,9 @@ const PARALLEL: usize = 32;
 
 /// A store that has failed this often is not asked again.
 const FAILURES_MAX: usize = 3;
+
+/// Keys that are looked at for one that is like another.
+const SIMILAR_MAX: usize = 64;
 
 /// Names in a note.
 const NAMES_MAX: usize = 3;
@@ -32,6 +36,8 @@ pub struct Asked<'a> {
     pub signatures: usize,
     /// The variables of whoever wants it.
     pub value: &'a dyn Fn(&str) -> Option<String>,
+    /// Versions of dependencies that will do as well, if others than those of the key may be.
+    pub similar: Option<&'a Permits<'a>>,
 }
 
 /// An artifact that trusted keys have signed.
@@ -195,31 +201,58 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// One artifact, from the first store that has it signed.
+    /// One artifact, from the first store that has it signed; else one like it, if that will do.
     async fn one(&self, asked: &Asked<'_>) -> Option<Box<Found>> {
-        let Work { stores, trust, troubles, reads } = self;
-        for store in *stores {
-            let n_failed = troubles.borrow().failed.get(&store.url).map_or(0, |(n, _)| *n);
-            if n_failed >= FAILURES_MAX {
-                continue;
+        for store in self.stores {
+            if let Some(found) = self.of(store, asked).await {
+                return Some(found);
             }
-            match fetch(store, asked, reads).await {
-                Err(Failure::Store(error)) => {
-                    let mut troubles = troubles.borrow_mut();
-                    let known = troubles.failed.entry(store.url.clone());
-                    known.or_insert_with(|| (0, error.to_string())).0 += 1;
+        }
+        let permits = asked.similar?;
+        for store in self.stores {
+            // What cannot be listed has nothing of the kind.
+            let names = store.list(&object::folder(&asked.key)).await.unwrap_or_default();
+            let names = names.iter().map(|(name, _)| name).filter(|name| object::is_key(name));
+            let mut keys = Vec::new();
+            for name in names.take(SIMILAR_MAX) {
+                let text = store.get(name, object::SMALL_MAX).await;
+                keys.extend(text.ok().flatten().and_then(|text| Key::read(&text).ok()));
+            }
+            let holds =
+                |key: &Key| key.environment.iter().all(|(n, known)| (asked.value)(n) == *known);
+            let keys = keys.into_iter().filter(holds);
+            let Some(key) = similar::best(&asked.key, keys, permits) else { continue };
+            let key = key.with(Environment::new());
+            if let Some(found) = self.of(store, &Asked { key, similar: None, ..*asked }).await {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// What one store has of it.
+    async fn of(&self, store: &Backend, asked: &Asked<'_>) -> Option<Box<Found>> {
+        let Work { trust, troubles, reads, .. } = self;
+        let n_failed = troubles.borrow().failed.get(&store.url).map_or(0, |(n, _)| *n);
+        if n_failed >= FAILURES_MAX {
+            return None;
+        }
+        match fetch(store, asked, reads).await {
+            Err(Failure::Store(error)) => {
+                let mut troubles = troubles.borrow_mut();
+                let known = troubles.failed.entry(store.url.clone());
+                known.or_insert_with(|| (0, error.to_string())).0 += 1;
+            }
+            Err(Failure::Object(error)) => {
+                troubles.borrow_mut().odd.insert(asked.key.label(), error.to_string());
+            }
+            Ok(None) => {}
+            Ok(Some(mut found)) => {
+                sign_more(store, &mut found, trust).await;
+                if is_signed(&found, trust) {
+                    return Some(Box::new(found));
                 }
-                Err(Failure::Object(error)) => {
-                    troubles.borrow_mut().odd.insert(asked.key.label(), error.to_string());
-                }
-                Ok(None) => {}
-                Ok(Some(mut found)) => {
-                    sign_more(store, &mut found, trust).await;
-                    if is_signed(&found, trust) {
-                        return Some(Box::new(found));
-                    }
-                    troubles.borrow_mut().unsigned.insert(found.key.label());
-                }
+                troubles.borrow_mut().unsigned.insert(found.key.label());
             }
         }
         None

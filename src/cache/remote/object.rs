@@ -4,8 +4,9 @@
 //! |---|---|
 //! | `v1/NAME/VERSION/ID.lean` | one line, the signed envelope; then the lean part |
 //! | `v1/NAME/VERSION/ID.MANIFEST.rest` | the rest of the artifact whose manifest has this hash |
-//! | `v1/NAME/VERSION/ID.KEY.sig` | one more signed envelope, by another key |
-//! | `revoked/KEY.json` | what this key has revoked |
+//! | `v1/NAME/VERSION/ID.key` | the key |
+//! | `v1/NAME/VERSION/ID.SIGNER.sig` | one more signed envelope, by another key |
+//! | `revoked/SIGNER.json` | what this key has revoked |
 //!
 //! Where an artifact has read variables, the entry that stands for all of their values says only which they are. All
 //! but lists of revocations are written once.
@@ -19,6 +20,7 @@ use std::collections::BTreeSet;
 pub(super) const ROOT: &str = "v1";
 
 const LEAN: &str = ".lean";
+const KEY: &str = ".key";
 
 /// No object may be larger.
 pub(super) const BYTES_MAX: usize = 128 << 20;
@@ -34,6 +36,20 @@ fn stem(key: &Key) -> String {
 
 pub(super) fn lean_name(key: &Key) -> String {
     stem(key) + LEAN
+}
+
+/// The key by itself, for who looks for entries like another one.
+pub(super) fn key_name(key: &Key) -> String {
+    stem(key) + KEY
+}
+
+/// The folder of all entries of a package's version.
+pub(super) fn folder(key: &Key) -> String {
+    format!("{ROOT}/{}/{}", key.name, key.version.replace('+', "_"))
+}
+
+pub(super) fn is_key(name: &str) -> bool {
+    name.ends_with(KEY)
 }
 
 pub(super) fn rest_name(key: &Key, manifest: &str) -> String {

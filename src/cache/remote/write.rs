@@ -44,6 +44,7 @@ impl Remotes {
             if let Some(known) = there(store, key).await? {
                 return known.sign(store, key, &lean, &envelope, signer).await;
             }
+            store.create(&object::key_name(key), key.write()).await?;
             // Whoever sees the lean part can fetch the rest.
             store.create(&object::rest_name(key, &lean.digests.manifest), rest).await?;
             if !key.environment.is_empty() {
