@@ -86,7 +86,7 @@ fn macros(directory: &Path) -> Result<(PathBuf, Vec<String>)> {
 
 fn manifest(precast: Option<&Path>) -> Result<String> {
     let dependency = match precast {
-        Some(path) => format!("{{ path = {:?} }}", path.canonicalize().at("find", path)?),
+        Some(path) => format!("{{ path = {:?} }}", dunce::canonicalize(path).at("find", path)?),
         None => format!("\"{}\"", env!("CARGO_PKG_VERSION")),
     };
     Ok(format!(

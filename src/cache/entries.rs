@@ -41,7 +41,7 @@ impl Cache {
             None => default_root()?,
         };
         std::fs::create_dir_all(&root).map_err(|error| unwritable(&root, &error))?;
-        let root = root.canonicalize().at("find", &root)?;
+        let root = dunce::canonicalize(&root).at("find", &root)?;
         if root.to_str().is_none() {
             let error = Error::new(Class::Usage, format!("{} is not UTF-8", root.display()));
             return Err(error.help(format!("set {VARIABLE} to another directory")));

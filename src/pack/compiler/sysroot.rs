@@ -53,7 +53,7 @@ fn compile(
 ) -> Result<()> {
     let commit = candidate.commit().unwrap_or_else(|| candidate.release.to_string());
     let mut remap = vec![(sources.library.clone(), format!("/rustc/{commit}/library"))];
-    let library = sources.library.canonicalize().at("find", &sources.library)?;
+    let library = dunce::canonicalize(&sources.library).at("find", &sources.library)?;
     remap.push((library.clone(), format!("/rustc/{commit}/library")));
     let config = Config {
         target: TARGET.to_owned(),

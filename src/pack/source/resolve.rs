@@ -56,7 +56,7 @@ fn from_path(path: &Path, is_published: bool) -> Result<Package> {
         let error = Error::new(Class::Usage, format!("{} has no Cargo.toml", path.display()));
         return Err(error.help("name a package's directory, or a package of the registry"));
     }
-    let path = path.canonicalize().at("find", path)?;
+    let path = dunce::canonicalize(path).at("find", path)?;
     let inherited = inherit::normalize(&path, is_published)?;
     let mut files = Tree::new();
     for name in listed(&path)? {
