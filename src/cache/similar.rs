@@ -62,6 +62,9 @@ fn leading(version: &Version) -> (u64, u64, u64) {
     }
 }
 
+/// What cargo takes for one: a name, the leading part of the version, and the features.
+type Group = (String, (u64, u64, u64), String);
+
 fn is_similar(wanted: &Key, found: &Key, permits: &Permits) -> bool {
     let same = Key {
         dependencies: wanted.dependencies.clone(),
@@ -71,7 +74,7 @@ fn is_similar(wanted: &Key, found: &Key, permits: &Permits) -> bool {
     if same != *wanted || found.dependencies == wanted.dependencies {
         return false;
     }
-    let groups = |key: &Key| -> Option<BTreeSet<(String, (u64, u64, u64), String)>> {
+    let groups = |key: &Key| -> Option<BTreeSet<Group>> {
         let group = |text: &String| {
             let (name, version, features) = parse(text)?;
             Some((name.to_owned(), leading(&version), features.to_owned()))

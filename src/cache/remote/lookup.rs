@@ -105,13 +105,15 @@ impl Remotes {
         let end = tokio::time::Instant::from_std(end);
         let is_late = {
             let lists: Vec<_> = trust.keys().iter().map(|key| self.list_of(key)).collect();
-            let lists = stream::iter(lists).buffer_unordered(PARALLEL).map(Answer::List);
+            let lists = stream::iter(lists)
+                .buffer_unordered(PARALLEL)
+                .map(|list| Answer::List(list.map(Box::new)));
             let found: Vec<_> = asked.iter().map(|asked| work.one(asked)).collect();
             let found = stream::iter(found).buffer_unordered(PARALLEL).map(Answer::Object);
             let mut answers = std::pin::pin!(stream::select(lists, found));
             loop {
                 match tokio::time::timeout_at(end, answers.next()).await {
-                    Ok(Some(Answer::List(list))) => round.lists.extend(list),
+                    Ok(Some(Answer::List(list))) => round.lists.extend(list.map(|list| *list)),
                     Ok(Some(Answer::Object(found))) => {
                         n_done += 1;
                         round.found.extend(found.map(|found| *found));
@@ -260,7 +262,7 @@ impl Work<'_> {
 }
 
 enum Answer {
-    List(Option<(Public, Vec<u8>)>),
+    List(Option<Box<(Public, Vec<u8>)>>),
     Object(Option<Box<Found>>),
 }
 
