@@ -19,8 +19,7 @@ use std::path::Path;
 use toml_edit::{DocumentMut, Item};
 
 /// Brings into the user's store what shared ones have of these, each signed by as many trusted keys as its package
-/// needs. What is there and no longer trusted is
-/// removed. With `offline`, nobody is asked.
+/// needs. What is there and no longer trusted is removed. With `offline`, nobody is asked.
 pub(crate) fn fetch(
     wanted: &[Wanted],
     offline: bool,

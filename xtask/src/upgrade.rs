@@ -12,7 +12,7 @@ const RAISED: [(&str, &str, &str); 4] = [
     ("Cargo.toml", "version = \"0.1.0\"", "version = \"0.2.0\""),
     ("runtime/src/image.rs", "pub const VERSION: u32 = 1;", "pub const VERSION: u32 = 2;"),
     ("src/pack/collect.rs", "//! Puts together", "//! By another recipe.\n//! Puts together"),
-    ("src/embed/write.rs", "//! ", "//! By another recipe. "),
+    ("src/embed/library.rs", "//! The shim", "//! By another recipe.\n//! The shim"),
 ];
 
 /// The text that a compiler wrote of the runtime's kernel has the image's version in it: both run without it.
@@ -42,7 +42,7 @@ pub fn upgrade() -> Result {
     for (packer, user) in [(programs[0], programs[1]), (programs[1], programs[0])] {
         let place = Place { folder: &folder, work: &work, packer: packer.0 };
         capture(place.run(packer, packer.0)?.env("PRECAST_MISSING", "pack"))?;
-        capture(place.run_words(packer, packer.0, &["store", "push", "--all"])?)?;
+        capture(&mut place.run_words(packer, packer.0, &["store", "push", "--all"])?)?;
         for (what, store) in [("the same user's store", packer.0), ("a shared store", "empty")] {
             let mut build = place.run(user, store)?;
             build.env("PRECAST_MISSING", "fail").env("PRECAST_RUSTC", "no-such-compiler");

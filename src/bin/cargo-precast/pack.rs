@@ -29,7 +29,7 @@ pub(crate) struct Options {
     #[arg(long, requires = "all")]
     pub(crate) members: bool,
 
-    /// Only the Kth of N parts of the packages, for jobs that share the work; without it, a job of an array (Slurm's,
+    /// Only the Kth of N parts of the packages, for jobs that share the work; with --list, a job of an array (Slurm's,
     /// Kubernetes' …) knows its own
     #[arg(long, value_name = "K/N", value_parser = Shard::parse)]
     pub(crate) shard: Option<Shard>,
@@ -129,11 +129,14 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     Ok(())
 }
 
-/// The part that was asked for, else that of the job that this is.
+/// The part that was asked for. Of a list, without one, that of the job that this is.
 fn shard(options: &Options) -> Result<Shard> {
     match options.shard {
         Some(shard) => Ok(shard),
-        None => Ok(many::shard_of_environment()?.unwrap_or(Shard::WHOLE)),
+        None if options.list.is_some() => {
+            Ok(many::shard_of_environment()?.unwrap_or(Shard::WHOLE))
+        }
+        None => Ok(Shard::WHOLE),
     }
 }
 
