@@ -16,8 +16,7 @@
 //! |            | `wrapper`   | of cargo's calls of the compiler, ours                               |
 //! |            | `script`    | of cargo's calls of build scripts, native ones                       |
 //! |            | `build`     | of a staged workspace, linked wasm                                   |
-//! | `module`   | `separators` | of paths, those of every system                                     |
-//! |            | `parts`     | of linked wasm, its parts                                            |
+//! | `module`   | `parts`     | of linked wasm, its parts                                            |
 //! |            | `backtrace` | of its parts, those without a printer of backtraces                  |
 //! |            | `imports`   | of its imports, a verdict                                            |
 //! |            | `exports`   | of its exports, the macros                                           |

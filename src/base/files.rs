@@ -40,6 +40,16 @@ pub fn read_published(package: &Path) -> Result<Tree> {
     walk(package, |_, _| false)
 }
 
+/// Arguments that give the compiler a name with `/` for each source file of a folder.
+pub fn remapped(folder: &Path, to: &str) -> Option<Vec<String>> {
+    let files = read_published(folder).ok()?.into_keys().filter(|path| path.ends_with(".rs"));
+    let argument = |path: String| {
+        let inside: std::path::PathBuf = path.split('/').collect();
+        format!("--remap-path-prefix={}={to}/{path}", folder.join(inside).display())
+    };
+    Some(files.map(argument).collect())
+}
+
 /// All files but those in the folders that `is_left` names; it is also told of the top level.
 fn walk(package: &Path, is_left: impl Fn(&str, bool) -> bool) -> Result<Tree> {
     let mut files = Tree::new();

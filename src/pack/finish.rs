@@ -5,7 +5,7 @@ use super::compile::build::Built;
 use super::compile::environment;
 use super::compiler::toolchain::Toolchain;
 use super::made::{Compiled, Made};
-use super::module::{backtrace, exports, imports, parts, separators, shrink};
+use super::module::{backtrace, exports, imports, parts, shrink};
 use super::options::{Features, PackOptions, Packed};
 use super::profile::{self, Profile};
 use super::source::resolve::Package;
@@ -14,7 +14,6 @@ use crate::artifact::manifest::{is_choice, Manifest, Set, ASSERTIONS};
 use crate::artifact::{self, Artifact, Module};
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
-use std::borrow::Cow;
 use std::path::Path;
 
 /// Linked wasm to canonical wasm, and all that the manifest says.
@@ -27,11 +26,7 @@ pub(crate) fn finish(
     profile: &[String],
     cache: &Path,
 ) -> Result<Made> {
-    let wasm = match cfg!(windows) {
-        true => separators::with_slashes(&built.wasm),
-        false => Cow::Borrowed(built.wasm.as_slice()),
-    };
-    let mut module = parts::parse(&wasm)?;
+    let mut module = parts::parse(&built.wasm)?;
     backtrace::drop_printer(&mut module);
     imports::check(&module)?;
     let exports = exports::read(&module, &stage::declared(package))?;

@@ -4,5 +4,4 @@ pub(crate) mod backtrace;
 pub(crate) mod exports;
 pub(crate) mod imports;
 pub(crate) mod parts;
-pub(crate) mod separators;
 pub(crate) mod shrink;

@@ -27,7 +27,7 @@ const BUILD_RECIPE: [&str; 10] = [
 ];
 
 /// The same for what is made of the built module.
-const MODULE_RECIPE: [&str; 11] = [
+const MODULE_RECIPE: [&str; 10] = [
     env!("CARGO_PKG_VERSION"),
     include_str!("../artifact/manifest/statement.rs"),
     include_str!("module/backtrace.rs"),
@@ -35,7 +35,6 @@ const MODULE_RECIPE: [&str; 11] = [
     include_str!("compile/environment.rs"),
     include_str!("module/exports.rs"),
     include_str!("module/parts.rs"),
-    include_str!("module/separators.rs"),
     include_str!("module/shrink.rs"),
     include_str!("source/stage.rs"),
     include_str!("../../runtime/src/calls.rs"),

@@ -8,5 +8,5 @@ use tools::Tools;
 
 /// Runs both steps, or the one that is named.
 pub fn arm(args: &[&str]) -> Result {
-    run_steps::<Tools>(args)
+    run_steps::<Tools>(args, &[])
 }

@@ -43,13 +43,15 @@ pub trait Elsewhere: Sized {
     fn target(&self, rustc: &mut Command);
 }
 
-type Step<T> = (&'static str, fn(&T) -> Result);
+pub type Step<T> = (&'static str, fn(&T) -> Result);
 
-/// Runs both steps, or the one that is named.
-pub fn run_steps<T: Elsewhere>(args: &[&str]) -> Result {
-    let steps: [Step<T>; 2] = [("tests", tests), ("expansion", expansion::expansion)];
+/// Runs the steps of every system and those of this one, or the one that is named.
+pub fn run_steps<T: Elsewhere>(args: &[&str], more: &[Step<T>]) -> Result {
+    let common: [Step<T>; 2] = [("tests", tests), ("expansion", expansion::expansion)];
+    let steps: Vec<&Step<T>> = common.iter().chain(more).collect();
     if let Some(unknown) = args.iter().find(|name| steps.iter().all(|(step, _)| step != *name)) {
-        return Err(format!("no step is called `{unknown}`; there are: tests, expansion"));
+        let names: Vec<&str> = steps.iter().map(|(name, _)| *name).collect();
+        return Err(format!("no step is called `{unknown}`; there are: {}", names.join(", ")));
     }
     let tools = T::find()?;
     let (ours, theirs) = (version(&mut tools.host_rustc())?, version(&mut tools.rustc())?);

@@ -7,7 +7,8 @@
 //! for macros that write `#[proc_macro]`; build scripts are started by [`script`].
 
 use crate::base::error::{Class, Context, Error, Result};
-use crate::base::files::hash_of;
+use crate::base::files::{self, hash_of};
+use crate::base::scratch;
 use crate::pack::compile::script;
 use crate::pack::compiler::guest::{Guest, PREFIX};
 use crate::pack::source::rewrite::{rewrite, rewrite_quotations};
@@ -449,10 +450,24 @@ fn added(
         if let Some(from) = from.filter(|from| !is_remapped(from)) {
             let to = format!("/{}{inside}", package.label);
             flags.push(format!("--remap-path-prefix={}={to}", path_text(from)));
+            flags.extend(with_slashes(from, &to, &config.sources));
         }
     }
     flags.extend(config.flags.iter().cloned());
     flags
+}
+
+/// Where paths have other separators, the compiler keeps those of what follows a remapped prefix, and modules
+/// would have other bytes. So each file has a prefix of its own there, in a file of arguments.
+fn with_slashes(folder: &Path, to: &str, place: &Path) -> Option<String> {
+    if !cfg!(windows) {
+        return None;
+    }
+    let flags = files::remapped(folder, to)?.join("\n");
+    let file = place.join(format!("remap-{}.args", &hash_of(&[&flags])[..16]));
+    // Without it the module works, and has other bytes.
+    scratch::replace(&file, flags.as_bytes()).ok()?;
+    Some(format!("@{}", path_text(&file)))
 }
 
 /// The package that is compiled, as cargo tells it in the environment.

@@ -133,6 +133,9 @@ fn compiler(toolchain: &Toolchain, sources: &Path) -> Command {
     // A library tells where it was compiled: there, the path is remapped.
     rustc.current_dir(sources);
     rustc.arg(format!("--remap-path-prefix={}=/precast-guest", sources.display()));
+    if cfg!(windows) {
+        rustc.args(files::remapped(sources, "/precast-guest").into_iter().flatten());
+    }
     rustc
 }
 

@@ -25,7 +25,7 @@ pub struct Tools {
     /// Starts a program for Windows.
     wine: PathBuf,
     /// The toolchain that runs there.
-    toolchain: PathBuf,
+    pub toolchain: PathBuf,
 }
 
 impl Elsewhere for Tools {
@@ -44,8 +44,7 @@ impl Elsewhere for Tools {
                  `apt-get install --no-install-recommends wine64 gcc-mingw-w64-x86-64`"
             ));
         };
-        let tools =
-            Tools { wine: folder.join("wine"), toolchain: toolchain(&folder.join("rustup"))? };
+        let tools = Tools { wine: folder.join("wine"), toolchain: toolchain(&rustup_home())? };
         // Neither windows nor offers to install more; its errors are of what no test uses.
         let prefix = folder.join("prefix");
         script(
@@ -87,6 +86,14 @@ impl Elsewhere for Tools {
 }
 
 impl Tools {
+    /// Lets the toolchain compile for a target besides.
+    pub fn add_target(&self, target: &str) -> Result {
+        let name = self.toolchain.file_name().unwrap_or_default();
+        let mut rustup = command("rustup");
+        rustup.args(["target", "add", target, "--toolchain"]).arg(name);
+        run(rustup.env("RUSTUP_HOME", rustup_home()).env_remove("RUSTUP_TOOLCHAIN"))
+    }
+
     /// Makes wine's folder with all that a program of Rust's wants.
     fn prepare(&self, prefix: &Path) -> Result {
         let libraries = prefix.join("drive_c/windows/system32");
@@ -103,6 +110,10 @@ impl Tools {
         cc.arg("-shared").arg("-o").arg(&library).arg(&source).arg("-ladvapi32");
         capture(&mut cc).map(drop)
     }
+}
+
+fn rustup_home() -> PathBuf {
+    scratch(Tools::NAME).join("rustup")
 }
 
 /// The toolchain for Windows of this machine's version, in a home of rustup's that only we use.
