@@ -20,9 +20,9 @@ pub mod remote;
 pub mod remote;
 pub mod settings;
 mod shared;
-pub mod similar;
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]
 pub mod sign;
+pub mod similar;
 
 use crate::artifact::manifest::{Capabilities, Manifest};
 use crate::artifact::Tree;
@@ -35,8 +35,8 @@ pub use entries::Cache;
 use entries::Lock;
 use entry::{About, Entry, Held, KEY_FILE};
 use kinds::{ARTIFACT, READ, REFUSED, SHIM};
-use serde_json::Value;
 use remote::Remotes;
+use serde_json::Value;
 use settings::Settings;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -89,12 +89,7 @@ struct Progress {
 }
 
 /// Puts macros into the queue.
-pub fn add(
-    wanted: &[Wanted],
-    project: &Project,
-    signatures: usize,
-    store: &Store,
-) -> Result<()> {
+pub fn add(wanted: &[Wanted], project: &Project, signatures: usize, store: &Store) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }

@@ -273,13 +273,9 @@ fn missing(wanted: &Wanted, key: &Key, plan: &Plan, store: &Store) -> Result<()>
         // Who started cargo does that itself, when cargo has finished.
         Missing::Later if plan.is_lasting() => {
             // A build does not fail because something cannot be packed after it.
-            let _ = later::add(
-                std::slice::from_ref(wanted),
-                &plan.project(),
-                plan.signatures(),
-                store,
-            )
-                .and_then(|()| later::start(store, None));
+            let _ =
+                later::add(std::slice::from_ref(wanted), &plan.project(), plan.signatures(), store)
+                    .and_then(|()| later::start(store, None));
             Ok(())
         }
         _ => Ok(()),

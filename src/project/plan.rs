@@ -18,8 +18,8 @@ use crate::base::files::hash_of;
 use crate::base::report::Report;
 use crate::cache::program;
 use crate::cache::{self, kinds, Environment, Key, Store};
-use crate::pack::artifact_recipe;
 use crate::cache::{Locked, Wanted};
+use crate::pack::artifact_recipe;
 use crate::pack::compile::batch::Project;
 use crate::pack::Variables;
 use crate::policy::{self, Policy};
@@ -524,7 +524,12 @@ impl Decider<'_> {
         (packed, fetched): (&BTreeSet<String>, &BTreeSet<String>),
     ) -> Plan {
         let graph = self.graph;
-        let is_ready = |at| matches!(decided.get(&at), Some(Decision::Shim | Decision::Stored(_) | Decision::Similar(..)));
+        let is_ready = |at| {
+            matches!(
+                decided.get(&at),
+                Some(Decision::Shim | Decision::Stored(_) | Decision::Similar(..))
+            )
+        };
         let needed = graph.needed(is_ready);
         let labels = |units: &mut dyn Iterator<Item = &Unit>| -> BTreeSet<String> {
             units.map(|unit| self.label(unit)).collect()

@@ -15,7 +15,9 @@ pub(super) fn compare(artifact: &Artifact) -> (Vec<String>, Vec<String>) {
     };
     if artifact.manifest.image != VERSION {
         let found = artifact.manifest.image;
-        let note = format!("image.bin has version {found}: it is not used, but made again in version {VERSION}");
+        let note = format!(
+            "image.bin has version {found}: it is not used, but made again in version {VERSION}"
+        );
         return (Vec::new(), vec![note]);
     }
     let chunks = match decode(&artifact.image) {

@@ -133,9 +133,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
 fn shard(options: &Options) -> Result<Shard> {
     match options.shard {
         Some(shard) => Ok(shard),
-        None if options.list.is_some() => {
-            Ok(many::shard_of_environment()?.unwrap_or(Shard::WHOLE))
-        }
+        None if options.list.is_some() => Ok(many::shard_of_environment()?.unwrap_or(Shard::WHOLE)),
         None => Ok(Shard::WHOLE),
     }
 }
