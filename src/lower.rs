@@ -12,55 +12,24 @@ mod heat;
 mod ir;
 mod live;
 mod module;
+mod parts;
 mod show;
 mod split;
 mod translate;
 mod write;
-
-use std::borrow::Cow;
-use std::collections::HashMap;
 
 use crate::artifact::Artifact;
 use crate::base::error::{Class, Error, Result};
 use crate::runtime::image::{op, Insn, CODE_INSNS_MAX, DATA_BYTES_MAX, VERSION};
 use ir::Body;
 use module::Module;
+use parts::{Consts, Func};
+use std::borrow::Cow;
 
 pub use chunk::{compress, decode, store};
 pub use heat::{write as write_heat, Heat, SECTION as HEAT_SECTION};
 pub use module::host_call;
 pub use show::{disassemble, stats, Stats};
-
-/// The pool of 64-bit constants.
-#[derive(Default)]
-pub struct Consts {
-    values: Vec<u64>,
-    by_value: HashMap<u64, u32>,
-}
-
-impl Consts {
-    fn index(&mut self, value: u64) -> Result<u32> {
-        if let Some(&index) = self.by_value.get(&value) {
-            return Ok(index);
-        }
-        let index = self.values.len() as u32;
-        if index > 0xff_ffff {
-            return Err(Error::new(Class::Package, "the module has too many constants"));
-        }
-        self.values.push(value);
-        self.by_value.insert(value, index);
-        Ok(index)
-    }
-}
-
-/// A function of the image.
-struct Func {
-    insns: Vec<Insn>,
-    n_slots: u32,
-    n_params: u32,
-    n_results: u32,
-    type_id: u32,
-}
 
 /// The artifact with images of this version: one that another version of precast has packed is lowered again.
 pub fn renewed(artifact: &Artifact) -> Result<Cow<'_, Artifact>> {

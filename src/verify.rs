@@ -4,6 +4,7 @@
 //! is made again and compared.
 
 mod built;
+mod check;
 mod image;
 mod licenses;
 mod rebuild;
@@ -15,6 +16,7 @@ use crate::base::report::Report;
 use crate::base::scratch::Scratch;
 use crate::embed;
 use crate::embed::input::{self, Input};
+pub use check::Check;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -25,16 +27,6 @@ pub struct Verdict {
     /// The version of precast that packed it.
     pub precast: String,
     pub checks: Vec<Check>,
-}
-
-/// One check; it holds where there is no difference.
-#[derive(Clone, Debug, Serialize)]
-pub struct Check {
-    pub what: &'static str,
-    pub differences: Vec<String>,
-    /// What is worth knowing although the check holds.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
 }
 
 /// What to check beside what every verdict has.
@@ -56,12 +48,6 @@ impl Verdict {
 
     pub fn n_differences(&self) -> usize {
         self.checks.iter().map(|check| check.differences.len()).sum()
-    }
-}
-
-impl Check {
-    fn new(what: &'static str, differences: Vec<String>) -> Check {
-        Check { what, differences, notes: Vec::new() }
     }
 }
 

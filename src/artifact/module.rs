@@ -6,6 +6,8 @@ use crate::runtime::calls::CALLS;
 use std::collections::{BTreeMap, BTreeSet};
 use wasmparser::{ExternalKind, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures};
 
+pub const TARGET: &str = "wasm32-wasip1";
+
 /// What rustc emits for wasm32-wasip1, and no more.
 pub fn features() -> WasmFeatures {
     WasmFeatures::MUTABLE_GLOBAL

@@ -18,7 +18,7 @@ mod object;
 mod write;
 
 use super::settings::Settings;
-use crate::base::error::{Class, Context, Error, Result};
+use crate::base::error::{Context, Result};
 use backend::Backend;
 pub use lookup::Asked;
 use std::collections::BTreeSet;
@@ -118,9 +118,4 @@ impl Drop for Remotes {
             runtime.shutdown_background();
         }
     }
-}
-
-fn odd_url(url: &str, why: &str) -> Error {
-    let error = Error::new(Class::Usage, format!("`{url}` is no shared store: {why}"));
-    error.help("write s3://BUCKET/FOLDER, gs://…, az://…, https://HOST/FOLDER or file:///FOLDER")
 }

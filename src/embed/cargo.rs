@@ -1,8 +1,8 @@
 //! The shim's `Cargo.toml`: the original's, with the dependencies moved to where they are built
 //! only on request. Cargo's resolver still sees them, so a consumer's `Cargo.lock` does not change.
 
+use super::names::{MARK, RUSTC_MIN};
 use super::original::Original;
-use super::{MARK, RUSTC_MIN};
 use crate::artifact::manifest::{Capabilities, Manifest};
 use crate::artifact::Artifact;
 use crate::base::error::{Class, Error, Result};

@@ -1,7 +1,8 @@
 //! The shim's `src/lib.rs`: one documented function for each macro, meant to be read.
 
+use super::names::MARK;
 use super::original::{included, Original};
-use super::{cargo, parts, sets, MARK};
+use super::{cargo, parts, sets};
 use crate::artifact::manifest::{Capabilities, Kind, Limits, Macro, Manifest};
 use crate::artifact::{includes_out_dir, Artifact};
 use crate::base::error::{Class, Context, Error, Result};

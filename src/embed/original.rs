@@ -5,6 +5,7 @@
 //! lines, to a generated file beside the original root, where `mod x;` still finds its files; the
 //! attributes go to the top of `src/lib.rs`.
 
+use super::names::stored_path;
 use crate::artifact::{Artifact, Tree};
 use crate::base::error::{Class, Context, Error, Result};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
@@ -96,7 +97,7 @@ pub(super) fn included(source: &Tree, root_dir: &str, path: &str) -> Option<Stri
         }
     }
     let path = parts.join("/");
-    source.contains_key(&path).then(|| format!("../{}", super::stored_path(&path)))
+    source.contains_key(&path).then(|| format!("../{}", stored_path(&path)))
 }
 
 fn parse_manifest(source: &Tree) -> Result<Table> {

@@ -1,5 +1,6 @@
 //! Writes a shim to the disk in one step.
 
+use super::names::MARK;
 use crate::artifact::{Artifact, Tree};
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::scratch::Scratch;
@@ -51,7 +52,7 @@ pub fn write_dir(files: &Tree, dir: &Path) -> Result<()> {
 
 fn is_shim(dir: &Path) -> bool {
     let root = fs::read_to_string(dir.join("src/lib.rs")).unwrap_or_default();
-    root.starts_with(super::MARK) && dir.join("precast/manifest.json").is_file()
+    root.starts_with(MARK) && dir.join("precast/manifest.json").is_file()
 }
 
 /// Whether all files are there. What cargo added (`target/`, `Cargo.lock`) does not count.

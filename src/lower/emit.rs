@@ -2,7 +2,7 @@
 
 use super::alloc::Slots;
 use super::ir::{invert_branch, Body, Inst, Label, LABEL};
-use super::Consts;
+use super::parts::Consts;
 use crate::base::error::{Class, Error, Result};
 use crate::runtime::image::{op, shape, Insn};
 

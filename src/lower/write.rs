@@ -1,7 +1,7 @@
 //! Lays out the raw image: head, data, code.
 
 use super::module::Module;
-use super::Func;
+use super::parts::Func;
 use crate::runtime::image::{head, MAGIC, VERSION};
 
 #[derive(Default)]

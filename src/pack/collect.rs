@@ -1,12 +1,14 @@
 //! Puts together what an artifact tells about a module: manifest, licences, lock file.
 
 use crate::artifact::manifest::{self, Capabilities, Limits, Linked, Manifest};
+use crate::artifact::module::TARGET;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files::Tree;
-use crate::pack::compile::build::{Built, Dependency, FLAGS};
+use crate::pack::compile::build::{Built, FLAGS};
 use crate::pack::compile::environment;
-use crate::pack::compiler::toolchain::{Toolchain, TARGET};
+use crate::pack::compiler::toolchain::Toolchain;
 use crate::pack::module::exports::Exports;
+use crate::pack::source::dependency::Dependency;
 use crate::pack::source::resolve::{checksum, Package};
 use crate::runtime::wasi::{MANIFESTS, WORKSPACE};
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Room of the compiler: a rustc for wasm, its standard library, and the `proc_macro` that macros link against.
 
+pub(crate) mod candidate;
 pub(crate) mod guest;
 pub(crate) mod sysroot;
 pub(crate) mod toolchain;
+pub(crate) mod wrapping;

@@ -6,20 +6,20 @@
 
 mod builtin;
 mod examples;
+mod sample;
 mod uses;
 
 use crate::artifact::manifest::Macro;
 use crate::base::error::{Class, Context, Result};
+use crate::base::files::Tree;
 use crate::lower::{self, Heat};
 use crate::runtime::instance::Limits;
 use crate::runtime::{Grants, Machine};
-use proc_macro2::TokenStream;
+use sample::Sample;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic;
 use std::sync::Once;
-
-use crate::base::files::Tree;
 
 /// What decides the order, as text; part of the cache's key.
 pub const RECIPE: [&str; 8] = [
@@ -38,16 +38,6 @@ const SAMPLES_MAX: usize = 300;
 const SAMPLES_MIN: usize = 6;
 /// A sample that runs longer tells nothing about others.
 const FUEL: u64 = 20_000_000;
-
-/// One use of a macro.
-#[derive(Clone)]
-pub struct Sample {
-    /// The macro's Rust function.
-    pub function: String,
-    pub input: TokenStream,
-    /// What an attribute is on; its arguments are the input.
-    pub item: Option<TokenStream>,
-}
 
 /// What samples run, by function indexes of the canonical module.
 #[derive(Default)]

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 /// Whatever decides what cargo builds, besides its inputs. Part of the cache's keys, as text: a
 /// program that works otherwise finds nothing there.
-const BUILD_RECIPE: [&str; 10] = [
+const BUILD_RECIPE: [&str; 13] = [
     include_str!("source/assertions.rs"),
     include_str!("compile/batch.rs"),
     include_str!("compile/build.rs"),
@@ -24,6 +24,9 @@ const BUILD_RECIPE: [&str; 10] = [
     include_str!("source/rewrite/surroundings.rs"),
     include_str!("compile/script.rs"),
     include_str!("compile/wrapper.rs"),
+    include_str!("compiler/wrapping.rs"),
+    include_str!("source/dependency.rs"),
+    include_str!("source/rewrite/tokens.rs"),
 ];
 
 /// The same for what is made of the built module.

@@ -1,6 +1,7 @@
 //! Room of the sources: from a name to a package that compiles for wasm, with the versions of its dependencies.
 
 pub(crate) mod assertions;
+pub(crate) mod dependency;
 pub(crate) mod exact;
 pub(crate) mod inherit;
 pub(crate) mod lock;

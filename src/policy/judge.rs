@@ -1,6 +1,6 @@
 //! One shim's manifest against the policy; nothing here reads a file.
 
-use super::Policy;
+use super::rules::{Policy, Rule};
 use crate::artifact::manifest::identity;
 use crate::artifact::manifest::{Capabilities, Manifest};
 use crate::pack::{ENVIRONMENT, READABLE};
@@ -22,7 +22,7 @@ pub(crate) fn problems_with(
     if rule.is_some_and(|rule| !rule.sha256.is_empty() && !rule.sha256.contains(&found)) {
         problems.push(format!("its manifest has the SHA-256 {found}, which is not pinned"));
     }
-    let of_rule = |list: fn(&super::Rule) -> &[String]| rule.map_or(&[][..], list);
+    let of_rule = |list: fn(&Rule) -> &[String]| rule.map_or(&[][..], list);
     let env = ENVIRONMENT.into_iter().chain(texts(&policy.env)).chain(texts(of_rule(|r| &r.env)));
     let env: Vec<&str> = env.collect();
     for name in manifest.capabilities.env.iter().chain(&granted.env) {

@@ -9,7 +9,7 @@ mod list;
 mod report;
 
 use super::later;
-use super::outcome::{first_lines, Outcome};
+use super::outcome::Outcome;
 use super::shared;
 use super::{Graph, Request};
 use crate::base::error::{Class, Error, Result};
@@ -19,7 +19,7 @@ use crate::cache::remote::Pushed;
 use crate::cache::sign::Private;
 use crate::cache::{Key, Store, Wanted};
 use crate::pack::{Project, Variables};
-use claims::{Claims, Turn};
+use claims::{Claims, Turn, Work};
 use list::Item;
 pub use list::{shard_of_environment, List};
 pub use report::{html, Done, Made};
@@ -86,9 +86,6 @@ pub fn pack_list(job: &Job, store: &Store, report: &dyn Report) -> Result<Vec<Do
     }
     Ok(done.into_values().collect())
 }
-
-/// What a job did with one item of the list, unless it has failed.
-type Work = (Result<Vec<Made>>, Duration);
 
 fn one(item: &Item, job: &Job, store: &Store, signer: &Private, report: &dyn Report) -> Work {
     let start = Instant::now();
@@ -159,11 +156,6 @@ fn push(key: &Key, store: &Store, signer: &Private) -> Result<&'static str> {
         Pushed::New => "packed",
         Pushed::Signed | Pushed::Known => "known",
     })
-}
-
-/// As much of an error as a report has room for.
-fn reason(error: &Error) -> String {
-    first_lines(error)
 }
 
 /// Writes `report.json` and `report.html`.

@@ -1,6 +1,6 @@
 //! One shared store: objects by name, whatever keeps them.
 
-use super::{credentials, odd_url};
+use super::credentials;
 use crate::base::error::{Class, Error, Result};
 use crate::cache::settings::Mode;
 use futures_util::TryStreamExt;
@@ -314,4 +314,9 @@ fn short(text: &str) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
+}
+
+fn odd_url(url: &str, why: &str) -> Error {
+    let error = Error::new(Class::Usage, format!("`{url}` is no shared store: {why}"));
+    error.help("write s3://BUCKET/FOLDER, gs://…, az://…, https://HOST/FOLDER or file:///FOLDER")
 }

@@ -1,13 +1,14 @@
 //! Compiles a workspace of staged packages to wasm with cargo.
 
+use crate::artifact::module::TARGET;
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::pack::compile::environment::{Heard, Listener, Variables};
-use crate::pack::compile::wrapper::{self, Config};
 use crate::pack::compiler::guest::Guest;
-use crate::pack::compiler::toolchain::{Toolchain, TARGET};
+use crate::pack::compiler::toolchain::Toolchain;
+use crate::pack::compiler::wrapping::{self, Config};
 use crate::pack::source::assertions;
-use crate::pack::source::lock::Id;
+use crate::pack::source::dependency::{package, Dependency};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -120,7 +121,7 @@ pub fn build(job: &Job, tell: &mut dyn FnMut(Event)) -> Result<Option<Failed>> {
         Some(program) => cargo::command_of(program.into(), job.directory),
         None => cargo::command(job.directory),
     };
-    wrapper::configure(&mut cargo, &config, job.staged)?;
+    wrapping::configure(&mut cargo, &config, job.staged)?;
     cargo.env("RUSTC", &job.toolchain.rustc);
     // A C compiler would be this machine's own: no other would give the same bytes.
     for tool in ["CC_wasm32_wasip1", "CXX_wasm32_wasip1", "AR_wasm32_wasip1"] {
@@ -161,52 +162,6 @@ pub fn build(job: &Job, tell: &mut dyn FnMut(Event)) -> Result<Option<Failed>> {
         stderr: output.stderr,
     };
     Ok((!output.success).then(failed))
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Dependency {
-    pub name: String,
-    pub version: String,
-    pub manifest: PathBuf,
-    pub features: Vec<String>,
-    /// Where cargo has it from: `registry+https://…`, `git+…`, or `path+file://…`.
-    pub source: String,
-}
-
-impl Dependency {
-    /// From a message about an artifact.
-    fn of(message: &Value) -> Option<Dependency> {
-        let (source, name, version) = package(message)?;
-        let manifest = PathBuf::from(message["manifest_path"].as_str()?);
-        let features = message["features"].as_array().into_iter().flatten();
-        let mut features: Vec<String> =
-            features.filter_map(Value::as_str).map(str::to_owned).collect();
-        features.sort_unstable();
-        Some(Dependency { name, version, manifest, features, source })
-    }
-
-    pub fn is(&self, id: &Id) -> bool {
-        is_package((&self.source, &self.name, &self.version), id)
-    }
-}
-
-/// Whether source, name and version as cargo's messages tell them are those of a lock file.
-pub fn is_package((source, name, version): (&str, &str, &str), id: &Id) -> bool {
-    name == id.name
-        && version == id.version
-        && match id.source.as_deref() {
-            Some(locked) => source == locked.split('#').next().unwrap_or(locked),
-            None => source.starts_with("path+"),
-        }
-}
-
-/// Source, name and version of the package that a message is about: its id is
-/// `SOURCE#NAME@VERSION`, or `SOURCE/NAME#VERSION`.
-pub(crate) fn package(message: &Value) -> Option<(String, String, String)> {
-    let (source, fragment) = message["package_id"].as_str()?.rsplit_once('#')?;
-    let last = source.split('?').next().unwrap_or(source).rsplit('/').next().unwrap_or(source);
-    let (name, version) = fragment.rsplit_once('@').unwrap_or((last, fragment));
-    Some((source.to_owned(), name.to_owned(), version.to_owned()))
 }
 
 #[derive(Default)]

@@ -4,11 +4,12 @@
 //! rustc writes the first into its list of files, cargo tells where the second are. Cargo compiles
 //! again when such a variable changes, so a module is only good for the values that it was made with.
 
+use crate::artifact::module::TARGET;
 use crate::base::cargo;
 use crate::base::files::hash_of;
-use crate::pack::compile::build::{self, Dependency};
-use crate::pack::compile::wrapper;
-use crate::pack::compiler::toolchain::TARGET;
+use crate::pack::compiler::wrapping::NOTE;
+use crate::pack::source::dependency;
+use crate::pack::source::dependency::Dependency;
 use crate::pack::source::lock::{Id, Lock};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,7 +124,7 @@ impl Heard {
     /// does not say for whom they are, count if its lock file has them.
     pub fn is_of(&self, own: &Id, linked: &BTreeSet<Dependency>, lock: &Lock) -> bool {
         let (source, name, version) = &self.package;
-        let is = |id: &Id| build::is_package((source, name, version), id);
+        let is = |id: &Id| dependency::is_package((source, name, version), id);
         if !self.is_wasm {
             return lock.ids().any(is);
         }
@@ -159,7 +160,8 @@ impl Listener {
 
     /// Crates and scripts have ended when cargo tells of them.
     pub fn message(&mut self, message: &Value) {
-        let (Some(id), Some(package)) = (message["package_id"].as_str(), build::package(message))
+        let (Some(id), Some(package)) =
+            (message["package_id"].as_str(), dependency::package(message))
         else {
             return;
         };
@@ -236,7 +238,7 @@ fn unlike_of(list: &Path) -> Option<String> {
     let stem = list.file_stem()?.to_str()?;
     // Cargo appends a hash to most.
     let name = stem.split('-').next().unwrap_or(stem);
-    list.with_extension(wrapper::NOTE).exists().then(|| name.to_owned())
+    list.with_extension(NOTE).exists().then(|| name.to_owned())
 }
 
 /// The key of what these variables went into, besides what `key` stands for.
@@ -297,7 +299,7 @@ fn unescaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{configured_in, read, unlike, Environment, Listener, Variables};
-    use crate::pack::compile::build::Dependency;
+    use crate::pack::source::dependency::Dependency;
     use crate::pack::source::lock::{Id, Lock};
     use serde_json::json;
 

@@ -13,7 +13,7 @@ use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
 use crate::base::files::Tree;
-use crate::pack::compile::wrapper;
+use crate::pack::compiler::wrapping::UNIT;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -181,7 +181,7 @@ fn run(
         command.env_remove(name);
     }
     // The wrapper has it when it runs a script again.
-    command.env_remove(wrapper::UNIT);
+    command.env_remove(UNIT);
     command.envs(&world.set).env(PROFILE, profile).env("OUT_DIR", out);
     if let Some(package) = package {
         command.current_dir(package);

@@ -2,13 +2,15 @@
 //!
 //! Its sources travel inside this program, since cargo leaves nested packages out of a `.crate`.
 
+use crate::artifact::module::TARGET;
 use crate::base::cargo;
 use crate::base::error::{Class, Error, Result};
 use crate::base::files;
 use crate::base::files::hash_of;
 use crate::base::report::Report;
 use crate::cache::{kinds, Cache};
-use crate::pack::compiler::toolchain::{Toolchain, TARGET};
+use crate::pack::compiler::toolchain::Toolchain;
+use crate::pack::source::rewrite::PREFIX;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,9 +51,6 @@ pub struct Guest {
     /// A macro library of this machine: [`PREFIX`] stands before its attributes.
     pub attributes: PathBuf,
 }
-
-/// The name by which crates know the attributes.
-pub const PREFIX: &str = "__precast_attributes";
 
 impl Guest {
     fn inside(folder: &Path) -> Guest {

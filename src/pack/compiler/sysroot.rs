@@ -1,12 +1,13 @@
 //! Builds the standard library for the wasm target from a compiler's own sources, once.
 
+use super::candidate::{Candidate, Sources};
+use crate::artifact::module::TARGET;
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files::hash_of;
 use crate::base::report::Report;
 use crate::cache::{kinds, Cache};
-use crate::pack::compile::wrapper::{self, Config};
-use crate::pack::compiler::toolchain::{Candidate, Sources, TARGET};
+use crate::pack::compiler::wrapping::{self, Config};
 use rustc_build_sysroot::{BuildMode, SysrootBuilder, SysrootConfig};
 use std::path::{Path, PathBuf};
 
@@ -66,7 +67,7 @@ fn compile(
         flags: vec!["-Cembed-bitcode=yes".into()],
     };
     let mut command = cargo::command(directory);
-    wrapper::configure(&mut command, &config, work)?;
+    wrapping::configure(&mut command, &config, work)?;
     command.env("RUSTC", &candidate.rustc).env("RUSTC_BOOTSTRAP", "1");
     let version = rustc_version::version_meta_for(&candidate.verbose)
         .class(Class::Toolchain, "cannot read the compiler's version")?;

@@ -2,17 +2,18 @@
 //! from the compiler's own sources.
 
 use crate::artifact::manifest;
+use crate::artifact::module::TARGET;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files::hash_of;
 use crate::base::files::sha256;
 use crate::base::report::Report;
 use crate::cache::program::{self, capture};
 use crate::cache::Cache;
+use crate::pack::compiler::candidate::{Candidate, Sources};
+pub use crate::pack::compiler::candidate::{Linker, Toolchain};
 use crate::pack::compiler::sysroot;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-pub const TARGET: &str = "wasm32-wasip1";
 
 /// Chooses the compiler; no other is tried then.
 pub const VARIABLE: &str = "PRECAST_RUSTC";
@@ -37,54 +38,6 @@ const WASI_LIBC: [&str; 4] = [
     "/usr/share/wasi-sysroot/lib/wasm32-wasip1",
     "/usr/share/wasi-sysroot/lib/wasm32-wasi",
 ];
-
-/// A compiler that is ready for the wasm target.
-#[derive(Clone, Debug)]
-pub struct Toolchain {
-    pub rustc: PathBuf,
-    /// The cargo that belongs to it, if that is not the active one.
-    pub cargo: Option<PathBuf>,
-    /// `1.96.0`
-    pub release: String,
-    pub commit: Option<String>,
-    /// `22.1.2`
-    pub llvm: Option<String>,
-    /// The locally built sysroot, if the compiler has no standard library for the target.
-    pub sysroot: Option<PathBuf>,
-    /// What the manifest says of the standard library.
-    pub std: String,
-    pub linker: Linker,
-    /// Where the compiler's own sources are, if they are installed, and how its library names them.
-    pub remap: Vec<(PathBuf, String)>,
-    /// Stands for all that above in the keys of the cache.
-    pub key: String,
-}
-
-#[derive(Clone, Debug)]
-pub struct Linker {
-    pub path: PathBuf,
-    /// `LLD 22.1.2`
-    pub version: String,
-}
-
-/// A compiler that was found, before it is known to be of use.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    pub rustc: PathBuf,
-    /// It is neither the active one nor the system's.
-    pub is_other: bool,
-    /// What `rustc -vV` prints.
-    pub verbose: String,
-    pub release: semver::Version,
-    pub sysroot: PathBuf,
-}
-
-/// Sources and C library to build a sysroot with.
-#[derive(Clone, Debug)]
-pub struct Sources {
-    pub library: PathBuf,
-    pub wasi_libc: PathBuf,
-}
 
 /// The best toolchain for packages in `directory` (which may have a `rust-toolchain.toml`).
 pub fn find(directory: &Path, cache: &Cache, report: &dyn Report) -> Result<Toolchain> {

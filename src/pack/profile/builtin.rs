@@ -1,7 +1,7 @@
 //! Samples for any macro: items of every kind, with the helper attributes that it declares. Many
 //! are errors to many macros; what those run counts last.
 
-use super::Sample;
+use super::sample::Sample;
 use crate::artifact::manifest::{Kind, Macro};
 use proc_macro2::TokenStream;
 

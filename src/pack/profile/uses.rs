@@ -1,7 +1,7 @@
 //! Finds the uses of a package's macros in Rust source, by its tokens: what is no item is passed
 //! over, and names are taken at their word.
 
-use super::Sample;
+use super::sample::Sample;
 use crate::artifact::manifest::{Kind, Macro};
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};

@@ -7,7 +7,7 @@
 use crate::base::error::{Context, Result};
 use crate::base::files;
 use crate::base::files::Tree;
-use crate::pack::compile::build::Dependency;
+use crate::pack::source::dependency::Dependency;
 use crate::pack::source::resolve::Package;
 use proc_macro2::{TokenStream, TokenTree};
 use std::collections::BTreeSet;

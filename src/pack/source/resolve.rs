@@ -2,12 +2,12 @@
 
 use crate::artifact;
 use crate::artifact::manifest::Source;
+use crate::artifact::module::TARGET;
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
 use crate::base::files::Tree;
 use crate::base::scratch::Scratch;
-use crate::pack::compiler::toolchain::TARGET;
 use crate::pack::source::inherit;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -21,12 +21,16 @@
 
 mod hashing;
 mod surroundings;
+mod tokens;
 
 use crate::artifact::manifest::Kind;
-use crate::pack::compiler::guest::PREFIX;
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use std::ops::Range;
 use std::str::FromStr;
+use tokens::{ident, inside, is_comma, is_tree, punct, span_of};
+
+/// The name by which crates know the attributes.
+pub const PREFIX: &str = "__precast_attributes";
 
 /// Text of which one is in every file worth rewriting.
 const MARKS: [&str; 3] = ["proc_macro", "\"proc-macro\"", GENERATOR];
@@ -358,16 +362,6 @@ fn opaque(tokens: &[TokenTree]) -> Option<TokenStream> {
     is_opaque.then(|| group.stream())
 }
 
-/// Whether the group at `at` is the braces of a `use`.
-fn is_tree(tokens: &[TokenTree], at: usize) -> bool {
-    at > 1 && are_colons(tokens, at - 2)
-}
-
-fn are_colons(tokens: &[TokenTree], at: usize) -> bool {
-    let is_colon = |at: usize| tokens.get(at).and_then(punct) == Some(':');
-    is_colon(at) && is_colon(at + 1)
-}
-
 /// `#[…]` at the start of the tokens: its range in the source and its brackets.
 fn attribute(tokens: &[TokenTree]) -> Option<(Range<usize>, Group)> {
     let [TokenTree::Punct(hash), TokenTree::Group(group), ..] = tokens else { return None };
@@ -407,34 +401,6 @@ pub(crate) fn is_quotation(tokens: &[TokenTree]) -> bool {
 fn is_gate(tokens: &[TokenTree]) -> bool {
     let [TokenTree::Ident(_), TokenTree::Group(_), ..] = tokens else { return false };
     format!("{}{}", tokens[0], tokens[1]) == GATE
-}
-
-fn ident(token: Option<&TokenTree>) -> Option<String> {
-    match token {
-        Some(TokenTree::Ident(ident)) => Some(ident.to_string()),
-        _ => None,
-    }
-}
-
-fn punct(token: &TokenTree) -> Option<char> {
-    match token {
-        TokenTree::Punct(punct) => Some(punct.as_char()),
-        _ => None,
-    }
-}
-
-fn is_comma(token: &TokenTree) -> bool {
-    punct(token) == Some(',')
-}
-
-fn inside(group: &Group) -> Range<usize> {
-    group.span_open().byte_range().end..group.span_close().byte_range().start
-}
-
-fn span_of(tokens: &[TokenTree]) -> Range<usize> {
-    let first = tokens.first().expect("callers pass at least one token");
-    let last = tokens.last().expect("callers pass at least one token");
-    first.span().byte_range().start..last.span().byte_range().end
 }
 
 #[cfg(test)]

@@ -9,15 +9,18 @@
 //! No clock is compared with another: who watches sees whether the number has grown in the time of a lease.
 
 use super::list::{Item, List};
-use super::report::Done;
-use super::{reason, Work};
+use super::report::{Done, Made};
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files::sha256;
 use crate::cache::remote::Remotes;
 use crate::project::all::Shard;
+use crate::project::outcome::first_lines;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{channel, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
+
+/// What a job did with one item of the list, unless it has failed.
+pub(super) type Work = (Result<Vec<Made>>, Duration);
 
 pub(super) struct Claims<'a> {
     remotes: &'a Remotes,
@@ -133,7 +136,7 @@ impl<'a> Claims<'a> {
     pub(super) fn finish(&self, claim: &Claim, item: &Item, (made, time): Work) -> Result<Done> {
         let (made, problem) = match made {
             Ok(made) => (made, None),
-            Err(error) => (Vec::new(), Some(reason(&error))),
+            Err(error) => (Vec::new(), Some(first_lines(&error))),
         };
         let seconds = (time.as_secs_f64() * 10.0).round() / 10.0;
         let done = Done { item: item.to_string(), job: self.job.clone(), seconds, made, problem };

@@ -4,7 +4,7 @@
 //! the trait gets the methods which hash it at eight bytes. An `AtomicUsize` that only keeps a hash, to
 //! be hashed again, becomes an `AtomicU64` (wasm-bindgen has one).
 
-use crate::pack::source::rewrite::{are_colons, ident, punct};
+use crate::pack::source::rewrite::tokens::{are_colons, ident, punct};
 use proc_macro2::{Delimiter, Group, TokenTree};
 use std::ops::Range;
 

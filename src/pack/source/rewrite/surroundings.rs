@@ -5,7 +5,7 @@
 //! `env!("CARGO_MANIFEST_DIR")` and `env!("OUT_DIR")` become paths that the runtime knows, unless a macro
 //! includes a file by them.
 
-use crate::pack::source::rewrite::{are_colons, ident, punct, span_of};
+use crate::pack::source::rewrite::tokens::{are_colons, ident, punct, span_of};
 use proc_macro2::{Delimiter, Group, TokenTree};
 use std::ops::Range;
 

@@ -1,0 +1,13 @@
+//! A use of a macro that is run to see what it runs.
+
+use proc_macro2::TokenStream;
+
+/// One use of a macro.
+#[derive(Clone)]
+pub struct Sample {
+    /// The macro's Rust function.
+    pub function: String,
+    pub input: TokenStream,
+    /// What an attribute is on; its arguments are the input.
+    pub item: Option<TokenStream>,
+}

@@ -1,0 +1,19 @@
+//! One of the checks of a verdict.
+
+use serde::Serialize;
+
+/// One check; it holds where there is no difference.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    pub what: &'static str,
+    pub differences: Vec<String>,
+    /// What is worth knowing although the check holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl Check {
+    pub(super) fn new(what: &'static str, differences: Vec<String>) -> Check {
+        Check { what, differences, notes: Vec::new() }
+    }
+}
