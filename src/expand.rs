@@ -79,16 +79,16 @@ pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) ->
         Call::Bang { tokens: input, .. } => (tokens("the input", input)?, None),
     };
     let mut machine = machine(&artifact)?;
-    let result = machine.expand(&item.function, first, second);
+    let result = machine.expand(&item.function, first.into(), second.map(Into::into));
     let package = &artifact.manifest.package;
     let package = format!("{} {}", package.name, package.version);
     let output = result.map_err(|failure| failed(&package, item, failure, denied(&machine)))?;
     let trace = trace(&machine, &artifact.manifest.capabilities.env);
     let denied = denied(&machine);
-    Ok(Expansion { text: format(output.stream), trace, denied })
+    Ok(Expansion { text: format(output.stream.into()), trace, denied })
 }
 
-fn trace(machine: &Machine, granted: &[String]) -> Trace {
+pub(crate) fn trace<T: AsRef<str>>(machine: &Machine, granted: &[T]) -> Trace {
     let environment = seen(granted);
     let answer = |name: &String| match () {
         () if environment.contains(name) => Answer::Read,
@@ -144,9 +144,9 @@ fn choose(artifact: Artifact, features: Option<&[String]>, call: &Call<'_>) -> R
 }
 
 /// The variables of this process that the patterns name.
-fn seen(patterns: &[String]) -> Vec<String> {
+fn seen<T: AsRef<str>>(patterns: &[T]) -> Vec<String> {
     let granted = |name: &String| {
-        patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+        patterns.iter().map(AsRef::as_ref).any(|pattern| match pattern.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),
             None => name == pattern,
         })
@@ -192,7 +192,7 @@ fn find<'a>(artifact: &'a Artifact, call: &Call<'_>) -> Result<&'a Macro> {
     })
 }
 
-fn tokens(what: &str, text: &str) -> Result<TokenStream> {
+pub(crate) fn tokens(what: &str, text: &str) -> Result<TokenStream> {
     text.parse().map_err(|error: proc_macro2::LexError| {
         let at = error.span().start();
         let message = format!("{what}: {error} in line {}, column {}", at.line, at.column + 1);
@@ -226,7 +226,7 @@ pub fn refused(denied: &[String]) -> String {
 }
 
 /// Formats items, or else statements; what is neither is shown as its tokens.
-fn format(stream: TokenStream) -> String {
+pub(crate) fn format(stream: TokenStream) -> String {
     if let Ok(file) = syn::parse2::<syn::File>(stream.clone()) {
         return prettyplease::unparse(&file);
     }

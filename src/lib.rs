@@ -13,6 +13,9 @@ pub mod lower;
 pub mod pack;
 pub mod policy;
 pub mod project;
+pub mod report;
+pub mod serve;
+pub mod tokens;
 pub mod verify;
 
 /// The library has every part of the runtime; a shim has those that its module can use.

@@ -28,7 +28,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use choice::Choice;
-pub use graph::{Graph, Package, PackageIdx, UNREADABLE};
+pub use graph::{
+    target_directory, Graph, Kind as UnitKind, Package, PackageIdx, UnitIdx, UNREADABLE,
+};
 pub use missing::Missing;
 pub use outcome::{summary, Outcome, Treated};
 pub use plan::{Options, Plan};

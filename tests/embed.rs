@@ -112,8 +112,9 @@ fn compiles_in_every_edition_without_cargo() {
     let shim = write(&moved(), "editions");
     for edition in ["2015", "2018", "2021", "2024"] {
         let lints = ["-Dwarnings", "-Wrust-2018-idioms", "-Wunused"];
-        for cfg in ["--cfg=precast", "--cfg=precast_portable", "--cfg=precast_from_source"] {
-            quiet(&rustc(&shim, &[&["--edition", edition, cfg], &lints[..]].concat()));
+        let cfgs = ["precast", "precast_portable", "precast_from_source", "precast_track"];
+        for cfg in cfgs.map(|cfg| format!("--cfg={cfg}")) {
+            quiet(&rustc(&shim, &[&["--edition", edition, cfg.as_str()], &lints[..]].concat()));
         }
     }
 }

@@ -3,13 +3,15 @@
 
 #[path = "guest/behaviour.rs"]
 mod behaviour;
+#[path = "guest/editor.rs"]
+mod editor;
 #[path = "guest/graph.rs"]
 mod graph;
 
 use precast::artifact::{self, Artifact};
 use precast::runtime::instance::Limits;
 use precast::runtime::{Grants, Machine};
-use proc_macro2::TokenStream;
+use precast::tokens::TokenStream;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -45,7 +47,7 @@ fn dylib(root: &Path, out: &Path, arguments: &[&str]) {
     let mut rustc = rustc();
     rustc.args(["--edition", "2021", "--crate-type", "proc-macro"]);
     rustc.args(["--crate-name", "guest_api"]).arg(root);
-    rustc.args(arguments);
+    rustc.args(arguments).arg("--emit=dep-info,link");
     let output = rustc.arg("--out-dir").arg(out).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

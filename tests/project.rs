@@ -8,6 +8,8 @@ mod commands;
 #[cfg(unix)]
 #[path = "project/compiled.rs"]
 mod compiled;
+#[path = "project/editor.rs"]
+mod editor;
 #[path = "project/fixture.rs"]
 mod fixture;
 #[path = "project/fuzz.rs"]
@@ -19,6 +21,8 @@ mod known;
 mod lazy;
 #[path = "project/refuse.rs"]
 mod refuse;
+#[path = "project/report.rs"]
+mod report;
 #[path = "project/store.rs"]
 mod store;
 #[path = "project/switch.rs"]

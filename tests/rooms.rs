@@ -8,10 +8,11 @@ use std::fs;
 use std::path::Path;
 use syn::{Item, UseTree, Visibility};
 
-/// The rooms, ground floor first, as ARCHITECTURE.md has them. The runtime is mounted here, and knows nobody.
-const ROOMS: [&str; 13] = [
-    "base", "runtime", "artifact", "lower", "embed", "cache", "pack", "expand", "inspect",
-    "verify", "policy", "project", "author",
+/// The rooms, ground floor first, as ARCHITECTURE.md has them. The runtime is mounted here, and knows only
+/// tokens.
+const ROOMS: [&str; 16] = [
+    "base", "tokens", "runtime", "artifact", "lower", "embed", "cache", "pack", "expand",
+    "inspect", "verify", "policy", "project", "report", "serve", "author",
 ];
 
 /// Files that are in a circle still: who opens one takes them off this list.

@@ -4,7 +4,7 @@ use precast::lower::{compress, lower};
 use precast::runtime::calls::ABI;
 use precast::runtime::instance::Limits;
 use precast::runtime::{Failure, Grants, Machine};
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use precast::tokens::{Delimiter, TokenStream, TokenTree};
 use std::fmt::Write;
 
 static GRANTS: Grants = Grants { env: &[], read: &[], write: &[], own: None };

@@ -38,7 +38,7 @@ fn packed(input: TokenStream) -> Result<String, String> {
         let new = || Machine::new(image(), &GRANTS, Limits::DEFAULT);
         let mut machine =
             slot.take().unwrap_or_else(|| new().unwrap_or_else(|f| abort(&f.to_string())));
-        match machine.expand("mirror", input, None) {
+        match machine.expand("mirror", input.into(), None) {
             Ok(output) => {
                 *slot = Some(machine);
                 Ok(output.stream.to_string())

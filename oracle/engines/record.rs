@@ -106,7 +106,7 @@ pub fn record(
     for case in std::iter::repeat_n(uses, rounds).flatten() {
         wasi.begin();
         let mut tokens = Tokens::new(epoch);
-        tokens.add_stream(case.input.clone());
+        tokens.add_stream(case.input.clone().into());
         let len = tokens.encode(1).expect("a short input");
         let session = Session::new(tokens, &mut wasi);
         let mut recorder = Recorder { session, events: Vec::new(), before: &mut before };

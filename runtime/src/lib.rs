@@ -55,6 +55,8 @@ pub mod kernel;
 pub mod memory;
 
 pub mod host;
+#[cfg(all(proc_macro, target_os = "linux"))]
+mod ledger;
 pub mod tokens;
 #[cfg(precast_track)]
 mod track;
@@ -105,8 +107,10 @@ part! {
 }
 part! {
     spans {
-        #[cfg_attr(not(proc_macro), path = "../../src/expand/spans.rs")]
+        #[cfg(proc_macro)]
         mod spans;
+        #[cfg(not(proc_macro))]
+        use super::tokens as spans;
     }
     {
     }
@@ -115,11 +119,11 @@ part! {
 #[cfg(all(precast_nightly, proc_macro))]
 mod unstable;
 
-/// Tokens: the compiler's in a shim, proc-macro2's in the library.
+/// Tokens: the compiler's in a shim, the library's own elsewhere.
 #[cfg(proc_macro)]
 extern crate proc_macro as api;
 #[cfg(not(proc_macro))]
-extern crate proc_macro2 as api;
+use super::tokens as api;
 
 use std::any::Any;
 use std::env;
@@ -128,6 +132,8 @@ use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(all(proc_macro, target_os = "linux"))]
+use std::time::Instant;
 
 use self::api::{Literal, TokenStream};
 use self::host::Session;
@@ -217,7 +223,11 @@ impl Machine {
         let result = call(&mut self.instance, self.buffer, function, n_streams, &mut session);
         self.epoch = session.tokens.next_epoch();
         match result {
-            Ok(stream) => Ok(Output { stream: stream, has_error: session.tokens.has_error }),
+            Ok(stream) => Ok(Output {
+                stream: stream,
+                has_error: session.tokens.has_error,
+                counts: [session.tokens.n_in, session.tokens.n_out(), session.tokens.n_lines],
+            }),
             Err(fault) => Err(Failure { fault: fault, payload: session.payload.take() }),
         }
     }
@@ -276,6 +286,9 @@ pub struct Output {
     pub stream: TokenStream,
     /// Whether the macro has made a `compile_error`.
     pub has_error: bool,
+    /// Tokens that went in; those that the macro made or gave back; its semicolons and braces, which are about as many
+    /// lines.
+    pub counts: [u32; 3],
 }
 
 fn export(instance: &mut Instance, name: &str) -> Result<u32, Fault> {
@@ -295,6 +308,7 @@ fn call(
     let func = tri!(export(instance, function));
     let len = tri!(session.tokens.encode(n_streams));
     let at = tri!(instance.call(buffer, &[len as u64], session)) as u32;
+    session.tokens.n_in = session.tokens.n_natives() - n_streams;
     tri!(session.tokens.write(instance.memory(), at));
     let at = tri!(instance.call(func, &[], session)) as u32;
     // The native constructors panic on what the guest should have refused.
@@ -319,6 +333,18 @@ fn number(digits: &[u8]) -> u32 {
         i += 1;
     }
     number
+}
+
+/// The number that a variable says. None if it is not set, or no text.
+fn setting(name: &str) -> Option<u32> {
+    let value = env::var_os(name);
+    match value {
+        Some(ref value) => match value.to_str() {
+            Some(text) => Some(number(text.as_bytes())),
+            None => None,
+        },
+        None => None,
+    }
 }
 
 /// What to say of a message that quotes the standard library refusing what no module has.
@@ -396,6 +422,12 @@ impl Module {
                 stream
             }
         }
+    }
+
+    /// The machine that is kept, if there is one. The next expansion makes another.
+    #[cfg(not(proc_macro))]
+    pub fn take(&self) -> Option<Box<Machine>> {
+        self.replace(None)
     }
 
     /// `Err`: a message for the call site. A panic of the macro goes on as one.
@@ -484,6 +516,11 @@ impl Module {
         is_item: bool,
         help: &mut Option<String>,
     ) -> Result<Output, Failure> {
+        #[cfg(all(proc_macro, target_os = "linux"))]
+        let noted = match setting("PRECAST_LEDGER") {
+            Some(file) => Some((file, Instant::now())),
+            None => None,
+        };
         let mut machine = match self.machine() {
             Ok(machine) => machine,
             Err(fault) => return Err(Failure { fault: fault, payload: None }),
@@ -491,6 +528,10 @@ impl Module {
         #[cfg(precast_track)]
         let n_reads = machine.wasi.files.reads.len();
         let result = machine.expand(function, input, item);
+        #[cfg(all(proc_macro, target_os = "linux"))]
+        if let Some((file, start)) = noted {
+            ledger::note(file, start, self.name, function, &result);
+        }
         #[cfg(precast_track)]
         let result = track::track(result, is_item, &machine.wasi.files.reads[n_reads..]);
         let failed = match result {
@@ -514,15 +555,11 @@ impl Module {
                 return Ok(machine);
             }
         }
-        let mut factor = 1;
-        if let Some(value) = env::var_os("PRECAST_LIMITS") {
-            if let Some(text) = value.to_str() {
-                factor = number(text.as_bytes());
-            }
-        }
-        if factor == 0 {
-            return Err(Fault::Limit("PRECAST_LIMITS is no whole number above 0"));
-        }
+        let factor = match setting("PRECAST_LIMITS") {
+            Some(0) => return Err(Fault::Limit("PRECAST_LIMITS is no whole number above 0")),
+            Some(factor) => factor,
+            None => 1,
+        };
         match Machine::new(self.embedded, self.grants, self.limits.times(factor)) {
             Ok(machine) => Ok(Box::new(machine)),
             Err(fault) => Err(fault),

@@ -81,6 +81,10 @@ pub struct Tokens {
     refusal: Refusal,
     /// Whether the macro has made an identifier `compile_error`.
     pub has_error: bool,
+    /// Tokens of the input.
+    pub n_in: u32,
+    /// Semicolons and braces of what was decoded last.
+    pub n_lines: u32,
 }
 
 /// Why a token is not decoded. Whoever gives `None` says it: a result with a `Fault`, which is to be dropped,
@@ -125,7 +129,18 @@ impl Tokens {
             own: None,
             refusal: Refusal::Nothing,
             has_error: false,
+            n_in: 0,
+            n_lines: 0,
         }
+    }
+
+    pub fn n_natives(&self) -> u32 {
+        self.natives.len() as u32
+    }
+
+    /// Records that were decoded last.
+    pub fn n_out(&self) -> u32 {
+        self.records_max - self.budget
     }
 
     /// The first epoch whose ids do not meet those of this one.
@@ -299,6 +314,7 @@ impl Tokens {
     fn window<'a>(&mut self, memory: &'a Memory) -> Result<Window<'a>, Fault> {
         self.budget = self.records_max;
         self.refusal = Refusal::Nothing;
+        self.n_lines = 0;
         let base = memory.base() as usize;
         if base % 4 != 0 {
             return Err(Fault::Damaged(owned("memory at an odd address")));
@@ -377,7 +393,10 @@ impl Tokens {
         let stream = some!(self.stream(window, at, head >> 8, id, depth + 1));
         let delimiter = match head >> 3 & 3 {
             0 => Delimiter::Parenthesis,
-            1 => Delimiter::Brace,
+            1 => {
+                self.n_lines += 2;
+                Delimiter::Brace
+            }
             2 => Delimiter::Bracket,
             _ => Delimiter::None,
         };
@@ -419,7 +438,11 @@ impl Tokens {
         Some(match head & 7 {
             PUNCT => {
                 let spacing = if head & 1 << 3 != 0 { Spacing::Joint } else { Spacing::Alone };
-                let mut punct = Punct::new((head >> 8) as u8 as char, spacing);
+                let char = (head >> 8) as u8 as char;
+                if char == ';' {
+                    self.n_lines += 1;
+                }
+                let mut punct = Punct::new(char, spacing);
                 if span != self.call_site_handle {
                     punct.set_span(self.last_span);
                 }

@@ -35,6 +35,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("kernel/system.rs", include_str!("../../runtime/src/kernel/system.rs")),
     ("kernel/windows.rs", include_str!("../../runtime/src/kernel/windows.rs")),
     ("kernel/x86_64.rs", include_str!("../../runtime/src/kernel/x86_64.rs")),
+    ("ledger.rs", include_str!("../../runtime/src/ledger.rs")),
     ("lib.rs", include_str!("../../runtime/src/lib.rs")),
     ("libm.rs", include_str!("../../runtime/src/libm.rs")),
     ("macros.rs", include_str!("../../runtime/src/macros.rs")),

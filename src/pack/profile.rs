@@ -110,7 +110,9 @@ fn run(embedded: &'static [u8], sample: Sample) -> Result<(Machine, bool)> {
     let mut machine = Machine::new(embedded, &NOTHING, limits)
         .class(Class::Package, "the module does not start")?;
     machine.mute();
-    let result = silently(|| machine.expand(&sample.function, sample.input, sample.item));
+    let result = silently(|| {
+        machine.expand(&sample.function, sample.input.into(), sample.item.map(Into::into))
+    });
     let failed = !result.is_ok_and(|output| !output.has_error);
     Ok((machine, failed))
 }

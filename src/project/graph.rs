@@ -355,6 +355,17 @@ fn profile(value: &Value) -> (String, String) {
     (text(&value["opt_level"]), text(&value["debuginfo"]))
 }
 
+/// Where cargo builds.
+pub fn target_directory(request: &Request) -> Result<PathBuf> {
+    match &request.target_dir {
+        Some(target) => Ok(target.clone()),
+        None => {
+            let members = metadata(request, &["--no-deps"])?;
+            Ok(PathBuf::from(members["target_directory"].as_str().unwrap_or_default()))
+        }
+    }
+}
+
 fn metadata(request: &Request, more: &[&str]) -> Result<Value> {
     let output = cargo::run(request.metadata(more), |_| {})?;
     if !output.success {

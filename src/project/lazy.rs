@@ -9,6 +9,7 @@
 pub(super) mod ahead;
 mod invocation;
 pub(crate) mod kept;
+pub(crate) mod ledger;
 mod library;
 pub(crate) mod record;
 mod refusal;
@@ -23,6 +24,7 @@ use crate::cache::{Key, Shim, Store};
 use crate::cache::{Locked, Wanted};
 use crate::pack::artifact_recipe;
 use invocation::Invocation;
+pub use ledger::VARIABLE as REPORT;
 pub use library::{is_own, VARIABLE};
 use record::{Command, Record};
 pub use rustdoc::VARIABLE as REAL_RUSTDOC;
@@ -125,6 +127,7 @@ fn provide(invocation: &Invocation, words: &[OsString]) -> Result<i32> {
 
 /// Runs the compiler as if we were not there, but for what it says of shims.
 fn run_compiler(invocation: &Invocation, words: &[OsString], context: &Context) -> Result<i32> {
+    ledger::open(invocation);
     let shims = refusal::shims(invocation);
     match &context.active {
         Some((plan, store)) if !shims.is_empty() => refusal::listen(words, &shims, plan, store),

@@ -11,6 +11,7 @@ const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "wasi-libc"]
 const DEBIAN_LINKER: &str = "lld-19";
 
 pub fn setup() -> Result {
+    editor()?;
     if has_target() || has_debian() {
         eprintln!("setup: a wasm toolchain is there, nothing to install");
         return Ok(());
@@ -30,6 +31,21 @@ pub fn setup() -> Result {
         "no way to install a wasm toolchain: run `rustup target add {TARGET}`, or install a rustc \
          with its rust-src and wasi-libc"
     ))
+}
+
+/// A test analyses a workspace with the real rust-analyzer, which wants the standard library's sources.
+fn editor() -> Result {
+    let output = capture(command("rustc").args(["--print", "sysroot"]))?;
+    let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let sysroot = Path::new(&sysroot);
+    let needed = ["bin/rust-analyzer", "lib/rustlib/src/rust/library/core"];
+    if needed.iter().all(|path| sysroot.join(path).exists()) {
+        return Ok(());
+    }
+    eprintln!(
+        "setup: about to install rustup's components rust-analyzer and rust-src (about 15 MB)"
+    );
+    run(command("rustup").args(["component", "add", "rust-analyzer", "rust-src"]))
 }
 
 fn setup_debian() -> Result {

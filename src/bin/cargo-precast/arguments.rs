@@ -1,7 +1,8 @@
 //! The command line's grammar and help.
 
 use crate::{
-    build, embed, expand, init, inspect, pack, publish, status, store, switch, vendor, verify,
+    build, embed, expand, init, inspect, pack, publish, report, serve, status, store, switch,
+    vendor, verify,
 };
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     Store(store::Options),
     Init(init::Options),
     Publish(publish::Options),
+    Report(report::Options),
+    Serve(serve::Options),
     /// Any other command is cargo's own, with the macros precompiled
     #[command(external_subcommand)]
     Other(Vec<OsString>),

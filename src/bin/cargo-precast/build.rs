@@ -1,6 +1,7 @@
 //! Cargo's own commands with the macros precompiled: `cargo precast build`, `nextest` and any other.
 
 use crate::console::Console;
+use crate::report;
 use clap::Args;
 use precast::base::error::{Class, Context, Error, Result};
 use precast::cache::Store;
@@ -14,7 +15,8 @@ use std::process::ExitCode;
 pub(crate) struct Options {
     /// Cargo's own arguments. Of these, precast takes: `--only NAMES` and `--except NAMES` choose the macro
     /// packages; `--members` packs those of the workspace, too; `--missing later|pack|source|fail` says what
-    /// to do with those that no store has; `--from-source` precompiles none
+    /// to do with those that no store has; `--from-source` precompiles none; `--report` tells what the macros cost,
+    /// with `--native` beside a build without precast
     #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<OsString>,
 }
@@ -27,11 +29,13 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         return Ok(ExitCode::SUCCESS);
     }
     check_is_known(command)?;
+    let reported = [flag(&mut arguments, "--report"), flag(&mut arguments, "--native")];
     let (wanted, mut arguments) = options(&arguments)?;
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let mut request = Request::of(command, &arguments, &directory);
     request.toolchain = crate::arguments::toolchain();
     let store = Store::open(None)?;
+    let report = report::Wanted::of(&request, reported)?;
     let step = |text: &str| console.step(text);
     let prepared = match project::prepare(&request, &wanted, &store, &step) {
         Ok(prepared) => prepared,
@@ -68,6 +72,9 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         return Err(missing(&plan));
     }
     cargo.arg(command).args(&arguments);
+    if let Some(report) = &report {
+        report.note(&mut cargo);
+    }
     // What is sent to this process is meant for the program that runs: as natively, it takes its place.
     if command == "run" {
         project::finish(&plan, plan.lock().as_deref(), &store)?;
@@ -76,6 +83,9 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
     let n_kept = store.n_kept();
     let code = crate::console::pass(cargo)?;
     project::finish(&plan, None, &store)?;
+    if let Some(report) = report.filter(|_| code == ExitCode::SUCCESS) {
+        report.write((&request, &wanted, &arguments), &plan, &store, console)?;
+    }
     if store.n_kept() > n_kept {
         store.clean(precast::cache::limit(None)?)?;
     }

@@ -10,6 +10,8 @@ mod inspect;
 mod pack;
 mod policy;
 mod publish;
+mod report;
+mod serve;
 mod shared;
 mod status;
 mod store;
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
     precast::pack::compile::wrapper::run();
     precast::project::later::run();
     precast::project::lazy::run();
+    precast::serve::run();
     let arguments = match Arguments::read() {
         Ok(arguments) => arguments,
         Err(code) => return code,
@@ -52,6 +55,8 @@ fn main() -> ExitCode {
         Command::Init(options) => init::run(options, &console),
         Command::Off(options) => switch::off(options, &console),
         Command::Status(options) => status::run(options, &console),
+        Command::Report(options) => report::run(options, &console),
+        Command::Serve(options) => serve::run(options, &console),
         passed => {
             let (name, arguments) = passed.passed().expect("all others are above");
             return match build::run(&name, arguments, &console) {

@@ -1,0 +1,97 @@
+//! What the macros of a build cost: the table, the JSON and the page say the same.
+
+use super::fixture::{forget, ok, precast, texts, workspace};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+fn told(work: &Path) -> Value {
+    serde_json::from_str(&ok(&mut precast(work, &["report", "--json"])).0).unwrap()
+}
+
+fn page(work: &Path) -> String {
+    fs::read_to_string(work.join("target/precast/report/report.html")).unwrap()
+}
+
+/// The value of a card.
+fn card<'a>(page: &'a str, what: &str) -> &'a str {
+    let (before, _) = page.split_once(&format!("</b><span>{what}</span>")).unwrap();
+    before.rsplit_once("<b>").unwrap().1
+}
+
+fn sum(list: &Value, field: &str) -> f64 {
+    list.as_array().unwrap().iter().map(|one| one[field].as_f64().unwrap()).sum()
+}
+
+#[test]
+fn numbers_are_those_of_the_build() {
+    let work = workspace("report");
+    forget(&work);
+    let (_, err) = texts(&precast(&work, &["report"]).output().unwrap(), false);
+    assert!(err.contains("`cargo precast build --report` makes one"), "{err}");
+    for wrong in [["build", "--native"], ["run", "--report"]] {
+        let output = precast(&work, &wrong).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+    }
+    let (_, err) = ok(&mut precast(&work, &["build", "--report"]));
+    assert!(err.contains("report.html"), "{err}");
+    let report = told(&work);
+    let outcome = |name: &str| {
+        let packages = report["packages"].as_array().unwrap();
+        packages.iter().find(|package| package["name"] == name).unwrap()["outcome"].clone()
+    };
+    assert_eq!((outcome("foreign"), outcome("broken")), ("packed".into(), "source".into()));
+    let page_text = page(&work);
+    assert!(!page_text.contains("<script") && !page_text.contains("://"), "{page_text}");
+    assert_eq!(card(&page_text, "macro packages precompiled"), "4 of 5");
+    let (table, _) = ok(&mut precast(&work, &["report"]));
+    assert!(table.contains("broken 1.0.0: from source: "), "{table}");
+    if cfg!(target_os = "linux") {
+        // Two versions of one macro, one from another registry, and one from a repository.
+        assert_eq!(sum(&report["macros"], "calls"), 4.0, "{report}");
+        assert_eq!(sum(&report["crates"], "calls"), 4.0);
+        assert_eq!(card(&page_text, "expansions"), "4");
+        let seconds = sum(&report["macros"], "seconds");
+        assert_eq!(card(&page_text, "in these macros"), format!("{seconds:.3} s"));
+        let largest = &report["largest"][0];
+        assert_eq!(
+            (&largest["used_in"], &largest["file"]),
+            (&"app".into(), &"app/src/main.rs".into())
+        );
+        assert!(largest["line"].as_u64() >= Some(2), "{largest}");
+        assert!(table.contains(": 4 expansions in "), "{table}");
+        // A crate that is fresh is still told of, and one that is compiled again once.
+        ok(&mut precast(&work, &["build", "--report"]));
+        assert_eq!(told(&work)["macros"], report["macros"]);
+        let main = work.join("app/src/main.rs");
+        let text = fs::read_to_string(&main).unwrap();
+        fs::write(&main, format!("// Edited.\n{text}")).unwrap();
+        ok(&mut precast(&work, &["build", "--report"]));
+        let edited = told(&work);
+        assert_eq!(sum(&edited["macros"], "calls"), 4.0);
+        let line = |report: &Value| report["largest"][0]["line"].as_u64().unwrap();
+        assert_eq!(line(&edited), line(&report) + 1);
+    }
+    let copy = work.join("copy.html");
+    ok(&mut precast(&work, &["report", "--html", copy.to_str().unwrap()]));
+    assert_eq!(fs::read_to_string(copy).unwrap(), page(&work));
+}
+
+#[test]
+fn both_ways_are_measured() {
+    let work = workspace("measured");
+    ok(&mut precast(&work, &["on"]));
+    ok(&mut precast(&work, &["build", "--report", "--native"]));
+    let measured = &told(&work)["measured"];
+    assert!(measured["native"].as_f64() > Some(0.0) && measured["precast"].as_f64() > Some(0.0));
+    let packages = measured["packages"].as_array().unwrap();
+    assert!(packages.iter().any(|one| one["package"] == "foreign 1.0.0"), "{measured}");
+    assert!(page(&work).contains("<h2>Compile time by package</h2>"));
+    // The one has nothing to do with the other, though precast is on.
+    let records = |side: &str| {
+        let deps = work.join("target/precast/report").join(side).join("debug/deps");
+        let names = fs::read_dir(deps).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().ends_with(".precast")).count()
+    };
+    assert_eq!((records("native"), records("precast") > 0), (0, true));
+}
