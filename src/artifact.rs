@@ -5,6 +5,7 @@
 
 pub mod manifest;
 pub(crate) mod module;
+pub mod stamp;
 pub(crate) mod tree;
 
 use crate::base::error::{Class, Context, Error, Result};

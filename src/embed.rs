@@ -4,6 +4,7 @@
 //! docs/artifact.md. Only [`write_dir`] touches the machine.
 
 mod cargo;
+mod facade;
 pub mod input;
 mod library;
 mod names;
@@ -20,8 +21,9 @@ use crate::base::files;
 use crate::lower;
 use std::sync::LazyLock;
 
+pub use facade::{facade, facade_name};
 pub(crate) use names::PLACE;
-pub use write::{name, write_dir};
+pub use write::{name, write_dir, write_files};
 
 use names::{is_manifest, stored_path};
 

@@ -1,6 +1,8 @@
 //! Expands one item through a packed module, without rustc: the runtime that is in every shim, over
 //! proc-macro2's tokens.
 
+pub mod whole;
+
 use crate::artifact::manifest::{is_own, parts_of, Kind, Macro};
 use crate::artifact::Artifact;
 use crate::base::error::{Class, Context, Error, Result};

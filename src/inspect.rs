@@ -3,6 +3,7 @@
 
 pub mod native;
 pub mod sbom;
+pub mod upstream;
 
 use crate::artifact::manifest::{identity, Capabilities, Kind, Macro, Manifest, Source, Toolchain};
 use crate::artifact::Artifact;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use std::fmt;
 use std::path::Path;
 use toml_edit::DocumentMut;
+use upstream::Upstream;
 use wasmparser::{Parser, Payload};
 
 /// How many functions the report names.
@@ -67,6 +69,9 @@ pub struct Wasm {
     pub refused: Vec<String>,
     /// What its section `.rustc_proc_macro_decls` declares.
     pub macros: Vec<Macro>,
+    /// Of a macro that rustc compiled for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<Upstream>,
     #[serde(flatten)]
     pub module: Module,
 }
@@ -94,7 +99,7 @@ pub fn any(path: &Path, active: Option<&str>) -> Result<Found> {
     if path.is_file() {
         let bytes = std::fs::read(path).at("read", path)?;
         if bytes.starts_with(b"\0asm") {
-            return Ok(Found::Wasm(wasm(&bytes).context(path.display().to_string())?));
+            return Ok(Found::Wasm(wasm(&bytes, active).context(path.display().to_string())?));
         }
         if let Some(facts) = native::read(path, &bytes, active) {
             return Ok(Found::Native(facts.context(path.display().to_string())?));
@@ -103,10 +108,22 @@ pub fn any(path: &Path, active: Option<&str>) -> Result<Found> {
     Ok(Found::Packed(Box::new(inspect(path)?)))
 }
 
-fn wasm(bytes: &[u8]) -> Result<Wasm> {
+fn wasm(bytes: &[u8], active: Option<&str>) -> Result<Wasm> {
+    let upstream = upstream::read(bytes, active);
+    if upstream::is_component(bytes) {
+        return Ok(Wasm {
+            kind: "wasm",
+            bytes: bytes.len(),
+            refused: vec!["it is a component, not a module".into()],
+            macros: Vec::new(),
+            upstream,
+            module: Module::default(),
+        });
+    }
     Ok(Wasm {
         kind: "wasm",
         bytes: bytes.len(),
+        upstream,
         refused: crate::artifact::module::refusals(bytes),
         macros: declared(bytes)?,
         module: module(bytes)?,
@@ -242,6 +259,9 @@ impl fmt::Display for Facts {
         let source = match &package.source {
             Source::Registry { checksum } => format!("registry, sha256 {checksum}"),
             Source::Path { checksum } => format!("a directory, sha256 {checksum}"),
+            Source::Module { checksum } => {
+                format!("none: a module that was built elsewhere, sha256 {checksum}")
+            }
         };
         writeln!(f, "{} {} ({})", package.name, package.version, self.kind)?;
         line(f, "crate", &package.crate_name)?;
@@ -256,8 +276,12 @@ impl fmt::Display for Facts {
             toolchain.commit.as_deref().map_or(String::new(), |commit| format!(" ({commit})"));
         let llvm = toolchain.llvm.as_deref().map_or(String::new(), |llvm| format!(", LLVM {llvm}"));
         let Toolchain { rustc, linker, target, .. } = toolchain;
-        line(f, "toolchain", &format!("rustc {rustc}{commit}{llvm}, {linker}, {target}"))?;
-        line(f, "flags", &toolchain.flags.join(" "))?;
+        if toolchain.is_unknown() {
+            line(f, "toolchain", "unknown")?;
+        } else {
+            line(f, "toolchain", &format!("rustc {rustc}{commit}{llvm}, {linker}, {target}"))?;
+            line(f, "flags", &toolchain.flags.join(" "))?;
+        }
         let formats = &self.manifest;
         let formats = format!(
             "schema {}, token ABI {}, image {}",
@@ -315,6 +339,14 @@ impl fmt::Display for Found {
             Found::Wasm(facts) => {
                 writeln!(f, "wasm, {} bytes", facts.bytes)?;
                 facts.refused.iter().try_for_each(|why| line(f, "refused", why))?;
+                if let Some(upstream) = &facts.upstream {
+                    let unknown = "unknown".to_owned();
+                    let rustc = upstream.rustc.as_ref().unwrap_or(&unknown);
+                    let other = if upstream.is_of_another { ", not the active one" } else { "" };
+                    line(f, "made by", rustc)?;
+                    line(f, "crate", upstream.crate_name.as_ref().unwrap_or(&unknown))?;
+                    line(f, "loaded by", &format!("that rustc alone{other}: docs/upstream.md"))?;
+                }
                 writeln!(f, "\nmacros")?;
                 if facts.macros.is_empty() {
                     writeln!(f, "  none declared")?;

@@ -8,6 +8,7 @@ pub mod base;
 pub mod cache;
 pub mod embed;
 pub mod expand;
+pub mod front;
 pub mod inspect;
 pub mod lower;
 pub mod pack;

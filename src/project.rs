@@ -17,6 +17,7 @@ mod plan;
 mod provide;
 mod request;
 pub mod shared;
+pub mod sources;
 pub mod switch;
 pub mod vendor;
 

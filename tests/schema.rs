@@ -61,6 +61,30 @@ fn every_part_is_read_again() {
     assert_eq!(manifest::read(&manifest::write(&published)).unwrap(), published);
 }
 
+/// A module that was built elsewhere has no source, and nothing is known of its toolchain.
+#[test]
+fn modules_of_others() {
+    let mut manifest = full();
+    manifest.package.source = Source::Module { checksum: "cd".repeat(32) };
+    assert!(manifest::read(&manifest::write(&manifest)).is_err(), "with a toolchain");
+    manifest.toolchain = Default::default();
+    assert_eq!(manifest::read(&manifest::write(&manifest)).unwrap(), manifest);
+    let good = value(&manifest);
+    assert_eq!(errors(&good), None);
+    let definition = "/predicate/buildDefinition";
+    assert_eq!(good.pointer(&format!("{definition}/internalParameters/toolchain")), None);
+    let given = &good.pointer(&format!("{definition}/resolvedDependencies/0")).unwrap();
+    assert_eq!(**given, json!({ "name": "module", "digest": { "sha256": "cd".repeat(32) } }));
+    // Whoever leaves that out has to tell the toolchain.
+    let mut other = good.clone();
+    let dependencies = other.pointer_mut(&format!("{definition}/resolvedDependencies")).unwrap();
+    dependencies.as_array_mut().unwrap().remove(0);
+    assert!(errors(&other).is_some());
+    assert_eq!(cyclonedx::errors(&sbom::of(&manifest)), None);
+    manifest.package.source = Source::Path { checksum: "00".into() };
+    assert!(manifest::read(&manifest::write(&manifest)).is_err(), "without a toolchain");
+}
+
 /// Whatever the reader refuses, the schema does, too.
 #[test]
 fn other_documents_do_not() {

@@ -97,6 +97,9 @@ pub enum Source {
     Registry { checksum: String },
     /// A directory; `checksum` is that of `source.tar`, filled in as the hashes are.
     Path { checksum: String },
+    /// A module that was built elsewhere; `checksum` is the SHA-256 of its file. There is no source to
+    /// rebuild it from, and nothing is known of its toolchain.
+    Module { checksum: String },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,7 +127,7 @@ pub struct Macro {
     pub attributes: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Toolchain {
     /// `1.96.0`
@@ -255,6 +258,9 @@ impl Manifest {
         for version in [&self.precast, &package.version] {
             semver::Version::parse(version).map_err(|_| bad("version", version))?;
         }
+        if self.toolchain.is_unknown() != package.source.is_module() {
+            return Err(bad("toolchain", &self.toolchain.rustc));
+        }
         self.limits.check()?;
         self.capabilities.check().class(Class::Verify, "capabilities")?;
         is_ident("crate name", &package.crate_name)?;
@@ -265,6 +271,19 @@ impl Manifest {
             item.helpers.iter().try_for_each(|helper| is_ident("helper attribute", helper))?;
         }
         Ok(())
+    }
+}
+
+impl Source {
+    pub fn is_module(&self) -> bool {
+        matches!(self, Source::Module { .. })
+    }
+}
+
+impl Toolchain {
+    /// Of a module that was built elsewhere.
+    pub fn is_unknown(&self) -> bool {
+        *self == Toolchain::default()
     }
 }
 
@@ -381,9 +400,12 @@ pub struct Base {
 
 impl Manifest {
     /// Precast's own `proc_macro`, the standard library, and the C library below that.
-    pub fn base(&self) -> [Base; 3] {
+    pub fn base(&self) -> Vec<Base> {
+        if self.package.source.is_module() {
+            return Vec::new();
+        }
         let (rustc, libc) = (&self.toolchain.rustc, self.toolchain.std.rsplit_once(' '));
-        [
+        vec![
             Base {
                 name: "proc_macro",
                 version: Some(self.precast.clone()),

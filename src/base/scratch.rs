@@ -84,6 +84,10 @@ pub fn replace_program(file: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn write(file: &Path, bytes: &[u8], finish: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    // A device or a pipe takes what is written; in its place there would be a file afterwards.
+    if file.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return std::fs::write(file, bytes).at("write", file);
+    }
     let scratch = Scratch::beside(file)?;
     let new = scratch.path().join("new");
     std::fs::write(&new, bytes).at("write", &new)?;
@@ -115,4 +119,23 @@ pub fn remove_all_and_exit(code: i32) -> ! {
         }
     }
     std::process::exit(code)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::FileTypeExt;
+
+    #[test]
+    fn what_is_no_file_stays_what_it_is() {
+        let place = tempfile::tempdir().unwrap();
+        let pipe = place.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = {
+            let pipe = pipe.clone();
+            std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap())
+        };
+        super::replace(&pipe, b"text").unwrap();
+        assert_eq!(reader.join().unwrap(), "text");
+        assert!(pipe.metadata().unwrap().file_type().is_fifo());
+    }
 }

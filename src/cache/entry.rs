@@ -122,7 +122,7 @@ pub(crate) fn check(key: &Key, manifest: &Manifest) -> Result<()> {
     let package = &manifest.package;
     let checksum = match &package.source {
         Source::Registry { checksum } => checksum == &key.checksum,
-        Source::Path { .. } => true,
+        Source::Path { .. } | Source::Module { .. } => true,
     };
     let same = package.name == key.name
         && package.version == key.version

@@ -80,6 +80,13 @@ pub(super) fn root_path(source: &Tree) -> Result<String> {
     }
 }
 
+/// The package's edition.
+pub(super) fn edition(source: &Tree) -> Result<String> {
+    let manifest = parse_manifest(source)?;
+    let edition = manifest.get("package").and_then(|package| package.get("edition")?.as_str());
+    Ok(edition.unwrap_or("2015").to_owned())
+}
+
 /// Where the generated root goes: beside the original one.
 pub(super) fn generated_path(root: &str) -> String {
     format!("{}.precast.rs", root.strip_suffix(".rs").unwrap_or(root))

@@ -16,8 +16,17 @@ pub fn name(artifact: &Artifact) -> String {
 /// Writes the files to the directory `dir`, in one step. A shim that is there already is replaced,
 /// or left alone where it is equal, so that cargo does not build it again; anything else stays.
 pub fn write_dir(files: &Tree, dir: &Path) -> Result<()> {
+    write(files, dir, &is_shim)
+}
+
+/// The same for other files that are known by their first line.
+pub fn write_files(files: &Tree, dir: &Path) -> Result<()> {
+    write(files, dir, &is_ours)
+}
+
+fn write(files: &Tree, dir: &Path, is_ours: &dyn Fn(&Path) -> bool) -> Result<()> {
     let occupied = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
-    if dir.exists() && !dir.is_dir() || occupied && !is_shim(dir) {
+    if dir.exists() && !dir.is_dir() || occupied && !is_ours(dir) {
         let message = format!("{} exists and is not a shim", dir.display());
         return Err(
             Error::new(Class::Usage, message).help("remove it, or choose another place with -o")
@@ -50,9 +59,13 @@ pub fn write_dir(files: &Tree, dir: &Path) -> Result<()> {
     done
 }
 
-fn is_shim(dir: &Path) -> bool {
+fn is_ours(dir: &Path) -> bool {
     let root = fs::read_to_string(dir.join("src/lib.rs")).unwrap_or_default();
-    root.starts_with(MARK) && dir.join("precast/manifest.json").is_file()
+    root.starts_with(MARK)
+}
+
+fn is_shim(dir: &Path) -> bool {
+    is_ours(dir) && dir.join("precast/manifest.json").is_file()
 }
 
 /// Whether all files are there. What cargo added (`target/`, `Cargo.lock`) does not count.

@@ -5,7 +5,7 @@
 //! is its own affair: only its beginning is read, and what does not fit is left unknown.
 
 mod declared;
-mod metadata;
+pub(super) mod metadata;
 mod pointers;
 
 use crate::base::error::{Class, Error, Result};

@@ -16,7 +16,8 @@ pub fn document(path: &Path) -> Result<Value> {
 
 pub fn of(manifest: &Manifest) -> Value {
     let package = &manifest.package;
-    let (Source::Registry { checksum } | Source::Path { checksum }) = &package.source;
+    let (Source::Registry { checksum } | Source::Path { checksum } | Source::Module { checksum }) =
+        &package.source;
     let is_own = |l: &&Linked| l.name == package.name && l.version == package.version;
     let license = manifest.linked.iter().find(is_own).and_then(|own| own.license.clone());
     let (name, version) = (package.name.clone(), package.version.clone());
@@ -28,16 +29,16 @@ pub fn of(manifest: &Manifest) -> Value {
     let linked: BTreeMap<String, Value> =
         linked.map(|linked| (reference(linked), component(linked))).collect();
     let mut components: Vec<Value> = linked.into_values().collect();
-    components.extend(manifest.base().map(base));
+    components.extend(manifest.base().into_iter().map(base));
     let depends: Vec<&Value> = components.iter().map(|component| &component["bom-ref"]).collect();
     let toolchain = &manifest.toolchain;
-    let tools = [
-        ("precast", manifest.precast.as_str()),
-        ("rustc", toolchain.rustc.as_str()),
-        ("linker", toolchain.linker.as_str()),
-    ];
-    let tools = tools
-        .map(|(name, version)| json!({ "type": "application", "name": name, "version": version }));
+    let mut tools = vec![("precast", manifest.precast.as_str())];
+    if !toolchain.is_unknown() {
+        tools.push(("rustc", &toolchain.rustc));
+        tools.push(("linker", &toolchain.linker));
+    }
+    let tool = |(name, version)| json!({ "type": "application", "name": name, "version": version });
+    let tools: Vec<Value> = tools.into_iter().map(tool).collect();
     json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",

@@ -67,6 +67,12 @@ pub struct Unit {
     /// `opt-level` and `debuginfo`, as the compiler's options say them.
     pub profile: (String, String),
     pub dependencies: Vec<UnitIdx>,
+    /// The same by the names that the crate has for them.
+    pub externs: Vec<(String, UnitIdx)>,
+    /// The crate's name, its root file and its edition.
+    pub name: String,
+    pub root: PathBuf,
+    pub edition: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,7 +299,12 @@ impl Reader {
         self.packages[package].is_macro |= is("proc-macro");
         let features = value["features"].as_array()?.iter();
         let dependencies = value["dependencies"].as_array()?.iter();
+        let named = dependencies.clone().filter_map(|found| {
+            Some((found["extern_crate_name"].as_str()?.to_owned(), index(&found["index"])?))
+        });
+        let externs = named.collect();
         let dependencies = dependencies.map(|found| index(&found["index"]));
+        let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
         Some(Unit {
             package,
             kind,
@@ -301,6 +312,10 @@ impl Reader {
             is_for_host: value["platform"].is_null(),
             profile: profile(&value["profile"]),
             dependencies: dependencies.collect::<Option<_>>()?,
+            externs,
+            name: text("name"),
+            root: text("src_path").into(),
+            edition: text("edition"),
         })
     }
 

@@ -38,7 +38,8 @@ pub(super) fn differences(
 ) -> Result<Vec<String>> {
     let fresh = embed::embed_with(artifact, granted)?;
     let packaged = found.contains_key("Cargo.toml.orig");
-    let is_placed = !packaged && matches!(artifact.manifest.package.source, Source::Path { .. });
+    let is_placed =
+        !packaged && !matches!(artifact.manifest.package.source, Source::Registry { .. });
     let mut differences = Vec::new();
     let paths: BTreeSet<&String> = fresh.keys().chain(found.keys()).collect();
     for path in paths {

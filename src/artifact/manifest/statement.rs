@@ -27,6 +27,8 @@ const LOCKFILE: &str = "Cargo.lock";
 const SOURCE: &str = "source.tar";
 /// The published package.
 const PUBLISHED: &str = "source";
+/// The file of a module that was built elsewhere.
+const GIVEN: &str = "module";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +89,7 @@ struct Internal {
     schema: u32,
     abi: u32,
     image: u32,
+    #[serde(default, skip_serializing_if = "Toolchain::is_unknown")]
     toolchain: Toolchain,
 }
 
@@ -299,12 +302,16 @@ fn dependencies(manifest: &Manifest) -> Vec<Resource<Used>> {
         let name = Some(PUBLISHED.into());
         all.push(Resource { name, uri, digest: digest(checksum), annotations: None });
     }
+    if let Source::Module { checksum } = source {
+        let digest = digest(checksum);
+        all.push(Resource { name: Some(GIVEN.into()), uri: None, digest, annotations: None });
+    }
     all.extend([SOURCE, LOCKFILE].map(|name| part(&manifest.sha256, name, None)));
     all.extend(manifest.linked.iter().map(|linked| used(linked, None)));
     for (at, set) in manifest.sets.iter().enumerate() {
         all.extend(set.linked.iter().map(|linked| used(linked, Some(at + 2))));
     }
-    all.extend(manifest.base().map(|base| Resource {
+    all.extend(manifest.base().into_iter().map(|base| Resource {
         name: Some(base.name.into()),
         uri: Some(base.uri),
         digest: base.sha256.map(|sha256| Digest { sha256 }),
@@ -333,6 +340,11 @@ fn add(manifest: &mut Manifest, used: Resource<Used>) -> Result<()> {
     let sha256 = used.digest.map(|digest| digest.sha256);
     let uri = match (used.name.as_deref(), used.uri) {
         (None, Some(uri)) => uri,
+        (Some(GIVEN), None) => {
+            let checksum = sha256.unwrap_or_default();
+            manifest.package.source = Source::Module { checksum };
+            return Ok(());
+        }
         (None, None) => return Err(not("a dependency without a name")),
         (Some(PUBLISHED), _) => {
             let checksum = sha256.unwrap_or_default();

@@ -1,8 +1,8 @@
 //! The command line's grammar and help.
 
 use crate::{
-    build, embed, expand, init, inspect, pack, publish, report, serve, status, store, switch,
-    vendor, verify,
+    build, embed, expand, init, inspect, pack, publish, report, serve, stamp, status, store,
+    switch, vendor, verify,
 };
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -49,6 +49,7 @@ pub(crate) enum Command {
     Verify(verify::Options),
     Inspect(inspect::Options),
     Expand(expand::Options),
+    Stamp(stamp::Options),
     /// `cargo build` with the macros precompiled
     Build(build::Options),
     /// `cargo check` with the macros precompiled

@@ -20,6 +20,10 @@ pub(crate) struct Options {
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     pub(crate) out: PathBuf,
 
+    /// Also write NAME-VERSION-facade/: a library with the shim's macros, and arguments for rustc
+    #[arg(long)]
+    pub(crate) facade: bool,
+
     /// Let the macros do more than their manifest says, as `pack --grant`
     #[arg(long = "grant", value_name = "KIND=WHAT", value_parser = grant)]
     pub(crate) grants: Vec<Capabilities>,
@@ -33,6 +37,13 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     let dir = options.out.join(embed::name(&artifact));
     embed::write_dir(&files, &dir)?;
     console.done("Embedded", &format!("{} ({} files)", dir.display(), files.len()));
-    console.result(&json!({ "shim": dir, "files": files.len() }), String::new);
+    let mut value = json!({ "shim": dir, "files": files.len() });
+    if options.facade {
+        let dir = options.out.join(embed::facade_name(&artifact));
+        embed::write_files(&embed::facade(&artifact, &options.out)?, &dir)?;
+        console.done("Embedded", &dir.display().to_string());
+        value["facade"] = json!(dir);
+    }
+    console.result(&value, String::new);
     Ok(())
 }

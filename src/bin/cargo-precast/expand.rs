@@ -1,5 +1,7 @@
 //! `cargo precast expand`.
 
+mod whole;
+
 use crate::console::Console;
 use clap::Args;
 use precast::base::error::{Context, Result};
@@ -8,13 +10,13 @@ use serde_json::json;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Expand one item through a packed macro, without rustc
+/// Expand one item through a packed macro, without rustc, or a whole crate
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("macro").required(true))]
 pub(crate) struct Options {
     /// A .precast file, a shim's directory or its .crate file
-    #[arg(value_name = "PATH")]
-    pub(crate) path: PathBuf,
+    #[arg(value_name = "PATH", required_unless_present = "root", conflicts_with = "root")]
+    pub(crate) path: Option<PathBuf>,
 
     /// The item: a file, or standard input
     #[arg(value_name = "FILE")]
@@ -32,6 +34,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", group = "macro")]
     pub(crate) bang: Option<String>,
 
+    /// Expand all packed macros of the crate whose root file this is, source to source
+    #[arg(long = "crate", value_name = "ROOT.rs", group = "macro")]
+    pub(crate) root: Option<PathBuf>,
+
     /// Take the macro from this feature set, of an artifact with several
     #[arg(long = "feature-set", value_name = "FEATURES", value_delimiter = ',')]
     pub(crate) features: Option<Vec<String>>,
@@ -44,9 +50,16 @@ pub(crate) struct Options {
     /// What stands in the attribute's parentheses
     #[arg(long, value_name = "TOKENS", conflicts_with_all = ["derive", "bang"], allow_hyphen_values = true)]
     pub(crate) args: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) whole: whole::WholeOptions,
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
+    let path = match (&options.root, &options.path) {
+        (Some(root), _) => return whole::run(root, &options.whole, console),
+        (None, path) => path.clone().unwrap_or_default(),
+    };
     let text = read(options.file.as_deref())?;
     let args = options.args.as_deref().unwrap_or_default();
     let call = match (&options.derive, &options.attr, &options.bang) {
@@ -57,7 +70,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     let features = options.features.as_ref().map(|names| {
         names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<String>>()
     });
-    let expansion = expand::expand_with(&options.path, features.as_deref(), &call)?;
+    let expansion = expand::expand_with(&path, features.as_deref(), &call)?;
     let mut value = json!({ "expansion": expansion.text, "denied": expansion.denied });
     if options.trace {
         value["trace"] = json!(expansion.trace);

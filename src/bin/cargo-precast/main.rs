@@ -13,6 +13,7 @@ mod publish;
 mod report;
 mod serve;
 mod shared;
+mod stamp;
 mod status;
 mod store;
 mod switch;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Verify(options) => verify::run(options, &console),
         Command::Inspect(options) => inspect::run(options, &console),
         Command::Expand(options) => expand::run(options, &console),
+        Command::Stamp(options) => stamp::run(options, &console),
         Command::On(options) => switch::on(options, &console),
         Command::Store(options) => store::run(options, &console),
         Command::Vendor(options) => vendor::run(options, &console),

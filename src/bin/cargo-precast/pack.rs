@@ -6,7 +6,7 @@ use precast::artifact::manifest::{Capabilities, Kind};
 use precast::base::error::{Class, Context, Error, Result};
 use precast::base::text::counted;
 use precast::cache::Store;
-use precast::pack::{Features, Outcome, PackOptions};
+use precast::pack::{pack_module, Features, ModuleOptions, Outcome, PackOptions};
 use precast::project::{self, all::Shard, many, Request};
 use serde_json::{json, Value};
 use std::ffi::OsString;
@@ -18,12 +18,29 @@ use std::time::Duration;
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// A package's directory, or `name` or `name@version` of the registry
-    #[arg(value_name = "SPEC", required_unless_present_any = ["all", "list"], conflicts_with = "all")]
+    #[arg(value_name = "SPEC", required_unless_present_any = ["all", "list", "module"], conflicts_with_all = ["all", "module"])]
     pub(crate) specs: Vec<String>,
 
     /// Pack every macro package that this workspace needs, with the features it enables
     #[arg(long, conflicts_with_all = ["grants", "profiles"])]
     pub(crate) all: bool,
+
+    /// Pack a module that was built elsewhere, for the ABI of docs/token-abi.md; `stamp` declares its macros
+    #[arg(long, value_name = "FILE.wasm", requires_all = ["name", "version"])]
+    #[arg(conflicts_with_all = ["all", "features", "all_features", "no_default_features", "sets"])]
+    pub(crate) module: Option<PathBuf>,
+
+    /// With --module: the package's name
+    #[arg(long, value_name = "NAME", requires = "module")]
+    pub(crate) name: Option<String>,
+
+    /// With --module: the package's version
+    #[arg(long, value_name = "VERSION", requires = "module")]
+    pub(crate) version: Option<String>,
+
+    /// With --module: the package's licence, an SPDX expression
+    #[arg(long, value_name = "SPDX", requires = "module")]
+    pub(crate) license: Option<String>,
 
     /// With --all: also macros of the workspace itself, and others in directories
     #[arg(long, requires = "all")]
@@ -110,6 +127,17 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     options.grants.iter().for_each(|grant| grants.extend(grant));
     let profile = options.profiles.iter().map(|path| fs::read_to_string(path).at("read", path));
     let profile = profile.collect::<Result<Vec<String>>>()?;
+    if let Some(file) = &options.module {
+        let module = ModuleOptions {
+            name: options.name.clone().unwrap_or_default(),
+            version: options.version.clone().unwrap_or_default(),
+            license: options.license.clone(),
+            grants,
+            profile,
+        };
+        report(&[pack_module(file, &module, &options.out)?], console);
+        return Ok(());
+    }
     let pack = PackOptions {
         specs: shard(options)?.of(options.specs.iter().cloned()),
         out: options.out.clone(),
@@ -121,12 +149,16 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         cache: None,
     };
     let outcomes = precast::pack(&pack, &|text: &str| console.step(text))?;
-    for outcome in &outcomes {
+    report(&outcomes, console);
+    Ok(())
+}
+
+fn report(outcomes: &[Outcome], console: &Console) {
+    for outcome in outcomes {
         console.done("Packed", &outcome.shim.display().to_string());
     }
     let values: Vec<_> = outcomes.iter().map(value).collect();
     console.result(&values, || outcomes.iter().map(text).collect());
-    Ok(())
 }
 
 /// The part that was asked for. Of a list, without one, that of the job that this is.
@@ -254,16 +286,21 @@ fn text(outcome: &Outcome) -> String {
         }
         out += "\n";
     }
+    let made = match manifest.toolchain.is_unknown() {
+        true => "unknown".into(),
+        false => {
+            let linked = counted(manifest.linked.len(), "package");
+            format!("rustc {}, {linked} linked", manifest.toolchain.rustc)
+        }
+    };
     out += &format!(
         "  artifact  {} ({}, sha256 {})\n  module    {} of wasm, {} as embedded image\n  \
-         toolchain rustc {}, {} linked\n  time      {:.1} s{}\n",
+         toolchain {made}\n  time      {:.1} s{}\n",
         outcome.artifact.display(),
         size(outcome.artifact_bytes),
         &outcome.sha256[..16],
         size(outcome.wasm_bytes),
         size(outcome.image_bytes),
-        manifest.toolchain.rustc,
-        counted(manifest.linked.len(), "package"),
         outcome.time.as_secs_f64(),
         if outcome.cached { ", module from the cache" } else { "" },
     );

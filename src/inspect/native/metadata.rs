@@ -1,19 +1,19 @@
 //! The beginning of rustc's metadata: `rust`, three zeros, a version; the root's position; the
 //! compiler's text; at the root the crate's header.
 
-pub(super) const MAGIC: &[u8] = b"rust\0\0\0";
+pub(in crate::inspect) const MAGIC: &[u8] = b"rust\0\0\0";
 
 /// Ends every text.
 const SENTINEL: u8 = 0xc1;
 
-pub(super) struct Header {
+pub(in crate::inspect) struct Header {
     pub rustc: String,
     pub triple: Option<String>,
     pub name: Option<String>,
     pub is_macro_crate: Option<bool>,
 }
 
-pub(super) fn read(bytes: &[u8]) -> Option<Header> {
+pub(in crate::inspect) fn read(bytes: &[u8]) -> Option<Header> {
     let after = bytes.strip_prefix(MAGIC)?.get(1..)?;
     let root = u64::from_le_bytes(after.get(..8)?.try_into().ok()?) as usize;
     let rustc = text(after.get(8..)?)?.0.to_owned();

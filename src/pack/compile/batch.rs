@@ -136,7 +136,7 @@ impl<'a> Task<'a> {
         let Request { package, lock, options, .. } = request;
         let source = match package.source {
             Source::Registry { .. } => request.source(),
-            Source::Path { .. } => None,
+            Source::Path { .. } | Source::Module { .. } => None,
         };
         let root = lock.find(&package.name, &package.version, source).ok_or_else(|| {
             let label = label(package);

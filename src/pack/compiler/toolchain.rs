@@ -369,7 +369,7 @@ fn missing(candidates: &[Candidate]) -> Error {
     ))
 }
 
-fn field(verbose: &str, name: &str) -> Option<String> {
+pub fn field(verbose: &str, name: &str) -> Option<String> {
     let line = verbose.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(line.trim().to_owned())
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use syn::parse::Parser;
 use syn::{Attribute, Expr, Lit, Meta, MetaNameValue};
-use wasmparser::ExternalKind;
+use wasmparser::{Export, ExternalKind, FuncType, ValType};
 
 const PREFIX: &str = "precast:";
 const NO_MACRO: &str = "the package exports no macro";
@@ -51,6 +51,34 @@ pub fn read(module: &Module, declared: &[Declared]) -> Result<Exports> {
     };
     let (start, buffer) = (own(START)?, own(BUFFER)?);
     let (macros, indexes) = found.into_iter().unzip();
+    Ok(Exports { macros, indexes, start, buffer })
+}
+
+/// The same of a module that somebody else built: the functions are named as the macros say.
+pub fn declared(module: &Module, macros: Vec<Macro>) -> Result<Exports> {
+    let function = |name: &str, wanted: &FuncType| -> Result<u32> {
+        let is_it = |export: &&Export| export.kind == ExternalKind::Func && export.name == name;
+        let found = module.exports.iter().find(is_it).ok_or_else(|| {
+            let error = Error::new(Class::Package, format!("the module exports no `{name}`"));
+            error.help("docs/token-abi.md lists what it must export")
+        })?;
+        let ty = &module.types[module.functions[found.index as usize] as usize];
+        match ty == wanted {
+            true => Ok(found.index),
+            false => Err(Error::new(Class::Package, format!("`{name}` has the type {ty}"))
+                .help(format!("docs/token-abi.md wants {wanted}"))),
+        }
+    };
+    let (expands, makes_room) =
+        (FuncType::new([], [ValType::I32]), FuncType::new([ValType::I32], [ValType::I32]));
+    let memory = module.exports.iter().find(|export| export.name == "memory");
+    if memory.is_none_or(|export| export.kind != ExternalKind::Memory) {
+        let error = Error::new(Class::Package, "the module exports no memory `memory`");
+        return Err(error.help("docs/token-abi.md lists what it must export"));
+    }
+    let (start, buffer) = (function(START, &expands)?, function(BUFFER, &makes_room)?);
+    let indexes = macros.iter().map(|item| function(&item.function, &expands));
+    let indexes = indexes.collect::<Result<_>>()?;
     Ok(Exports { macros, indexes, start, buffer })
 }
 

@@ -1,0 +1,352 @@
+//! Which macro a name means, as far as the sources tell: modules, imports, re-exports, renames, preludes.
+
+use super::load;
+use super::place::Trouble;
+use super::world::{Content, CrateIdx, ScopeIdx, World};
+use crate::artifact::manifest::{Kind, Macro};
+
+/// What a name in the namespace of macros means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// Index of the packed crate, and of its macro.
+    Packed(usize, usize),
+    /// Something that is not ours: the language's own, or of `macro_rules!`.
+    Other,
+    Nothing,
+    /// It may come from this crate, whose sources nobody gave.
+    Unknown(String),
+}
+
+/// Where a path leads that is to have macros in it.
+#[derive(Clone, Debug, PartialEq)]
+enum Module {
+    Scope(ScopeIdx),
+    Packed(usize),
+    /// The language's own crates, and what is no module.
+    Other,
+    Nowhere,
+    Unknown(String),
+}
+
+const LANGUAGE: [&str; 5] = ["std", "core", "alloc", "proc_macro", "test"];
+
+impl World {
+    /// What a macro's path means in a scope.
+    pub fn find(&mut self, scope: ScopeIdx, path: &[String], kind: Kind) -> Trouble<Found> {
+        let (last, before) = path.split_last().expect("a path has a name");
+        if !self.packed.iter().flatten().any(|item| item.kind == kind)
+            && !path.iter().any(|part| part == "crate")
+        {
+            return Ok(Found::Other);
+        }
+        if !before.is_empty() {
+            return self.through(scope, before, last, kind);
+        }
+        let krate = self.scopes[scope].krate;
+        let is_rules = kind == Kind::Bang && self.crates[krate].rules.contains_key(last);
+        let mut at = Some(scope);
+        while let Some(here) = at {
+            match self.inside(here, last, kind)? {
+                Found::Nothing => {}
+                Found::Packed(..) if is_rules => {
+                    return Ok(Found::Unknown(format!("`macro_rules! {last}`")));
+                }
+                found => return Ok(found),
+            }
+            at = self.scopes[here].parent.filter(|_| self.scopes[here].is_block);
+        }
+        if is_rules {
+            return Ok(Found::Other);
+        }
+        for name in self.crates[krate].macro_use.clone() {
+            let module = self.extern_crate(krate, &name)?;
+            match self.of(module, last, kind)? {
+                Found::Nothing => {}
+                found => return Ok(found),
+            }
+        }
+        Ok(Found::Nothing)
+    }
+
+    /// Whether an import has nothing but packed macros.
+    pub fn is_packed(&mut self, scope: ScopeIdx, path: &[String], is_glob: bool) -> Trouble<bool> {
+        let module = match is_glob {
+            true => self.module(scope, path)?,
+            false => match path.split_last() {
+                Some((last, [])) => return self.is_packed_crate(scope, last),
+                Some((last, before)) if before == [""] => return self.is_packed_crate(scope, last),
+                Some((_, before)) => self.module(scope, before)?,
+                None => Module::Nowhere,
+            },
+        };
+        match module {
+            Module::Packed(_) => Ok(true),
+            Module::Scope(inner) if !is_glob => {
+                let last = path.last().expect("it has a name");
+                let mut is_macro = false;
+                for kind in [Kind::Derive, Kind::Attribute, Kind::Bang] {
+                    is_macro |= matches!(self.inside(inner, last, kind)?, Found::Packed(..));
+                }
+                Ok(is_macro && self.has_other(inner, last)? == Some(false))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether a name is that of a macro crate.
+    pub fn is_packed_crate(&mut self, scope: ScopeIdx, name: &str) -> Trouble<bool> {
+        let krate = self.scopes[scope].krate;
+        Ok(matches!(self.extern_crate(krate, name)?, Module::Packed(_)))
+    }
+
+    /// The same of a macro that `name` in `module` is.
+    fn through(
+        &mut self,
+        scope: ScopeIdx,
+        before: &[String],
+        name: &str,
+        kind: Kind,
+    ) -> Trouble<Found> {
+        let module = self.module(scope, before)?;
+        self.of(module, name, kind)
+    }
+
+    fn of(&mut self, module: Module, name: &str, kind: Kind) -> Trouble<Found> {
+        Ok(match module {
+            Module::Scope(scope) => self.inside(scope, name, kind)?,
+            Module::Packed(at) => {
+                let is_it = |item: &Macro| item.kind == kind && item.name == name;
+                let found = self.packed[at].iter().position(is_it);
+                found.map_or(Found::Nothing, |item| Found::Packed(at, item))
+            }
+            Module::Other => Found::Other,
+            Module::Nowhere => Found::Nothing,
+            Module::Unknown(name) => Found::Unknown(name),
+        })
+    }
+
+    /// A macro that is a member of a module or block.
+    fn inside(&mut self, scope: ScopeIdx, name: &str, kind: Kind) -> Trouble<Found> {
+        if kind == Kind::Bang && self.scopes[scope].rules.contains(name) {
+            return Ok(Found::Other);
+        }
+        let key = (scope, name.to_owned(), kind as u8);
+        if !self.busy.insert(key.clone()) {
+            return Ok(Found::Nothing);
+        }
+        let found = self.imported(scope, name, kind);
+        self.busy.remove(&key);
+        found
+    }
+
+    fn imported(&mut self, scope: ScopeIdx, name: &str, kind: Kind) -> Trouble<Found> {
+        let mut unknown = Found::Nothing;
+        for (alias, path) in self.scopes[scope].imports.clone() {
+            let Some((last, before)) = path.split_last().filter(|_| alias == name) else {
+                continue;
+            };
+            let found = match before.is_empty() || before == [""] {
+                true => Found::Nothing,
+                false => self.through(scope, before, last, kind)?,
+            };
+            match found {
+                Found::Packed(..) | Found::Other => return Ok(found),
+                Found::Unknown(_) => unknown = found,
+                Found::Nothing => {}
+            }
+        }
+        for path in self.scopes[scope].globs.clone() {
+            let module = self.module(scope, &path)?;
+            match self.of(module, name, kind)? {
+                found @ Found::Packed(..) => return Ok(found),
+                // All of the language's names are there without it.
+                Found::Other | Found::Nothing => {}
+                found @ Found::Unknown(_) => unknown = found,
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Whether a name means something else than a macro as well; none if that cannot be told.
+    fn has_other(&mut self, scope: ScopeIdx, name: &str) -> Trouble<Option<bool>> {
+        let here = &self.scopes[scope];
+        if here.names.contains(name) || here.rules.contains(name) {
+            return Ok(Some(true));
+        }
+        if here.modules.contains_key(name) || here.crates.contains_key(name) {
+            return Ok(Some(true));
+        }
+        let key = (scope, name.to_owned(), u8::MAX);
+        if !self.busy.insert(key.clone()) {
+            return Ok(Some(false));
+        }
+        let found = self.has_other_import(scope, name);
+        self.busy.remove(&key);
+        found
+    }
+
+    fn has_other_import(&mut self, scope: ScopeIdx, name: &str) -> Trouble<Option<bool>> {
+        let mut all = Some(false);
+        for path in self.scopes[scope].calls.clone() {
+            if !matches!(self.find(scope, &path, Kind::Bang)?, Found::Packed(..)) {
+                all = None;
+            }
+        }
+        let named = self.scopes[scope].imports.clone().into_iter();
+        let named = named.filter(|(alias, _)| alias == name).map(|(_, path)| path);
+        let globs = self.scopes[scope].globs.clone().into_iter();
+        let globs = globs.map(|mut path| {
+            path.push(name.to_owned());
+            path
+        });
+        for path in named.chain(globs).collect::<Vec<_>>() {
+            let (last, before) = path.split_last().expect("a path has a name");
+            let one = match before.is_empty() || before == [""] {
+                true => Some(!self.is_packed_crate(scope, last)?),
+                false => match self.module(scope, before)? {
+                    Module::Scope(inner) => self.has_other(inner, last)?,
+                    Module::Packed(_) | Module::Nowhere => Some(false),
+                    Module::Other => Some(true),
+                    Module::Unknown(_) => None,
+                },
+            };
+            match one {
+                Some(true) => return Ok(Some(true)),
+                None => all = None,
+                Some(false) => {}
+            }
+        }
+        Ok(all)
+    }
+
+    /// Where a path of modules leads.
+    fn module(&mut self, scope: ScopeIdx, path: &[String]) -> Trouble<Module> {
+        let krate = self.scopes[scope].krate;
+        let mut parts = path.iter();
+        let Some(first) = parts.next() else { return Ok(Module::Nowhere) };
+        let mut at = match first.as_str() {
+            "" => match parts.next() {
+                Some(name) => self.extern_crate(krate, name)?,
+                None => Module::Nowhere,
+            },
+            "crate" | "$crate" => Module::Scope(self.root(krate)?),
+            "self" => Module::Scope(self.around(scope)),
+            "super" => self.above(scope),
+            name => self.first(scope, name)?,
+        };
+        for part in parts {
+            at = match (at, part.as_str()) {
+                (Module::Scope(scope), "super") => self.above(scope),
+                (Module::Scope(scope), "self") => Module::Scope(scope),
+                (Module::Scope(scope), name) => self.member(scope, name)?,
+                (Module::Packed(_), _) => Module::Nowhere,
+                (other, _) => other,
+            };
+        }
+        Ok(at)
+    }
+
+    /// The first part of a path: a name that is in scope, or a crate.
+    fn first(&mut self, scope: ScopeIdx, name: &str) -> Trouble<Module> {
+        let krate = self.scopes[scope].krate;
+        let mut at = Some(scope);
+        while let Some(here) = at {
+            match self.member(here, name)? {
+                Module::Nowhere => {}
+                found => return Ok(found),
+            }
+            at = self.scopes[here].parent.filter(|_| self.scopes[here].is_block);
+        }
+        if self.crates[krate].is_2015 {
+            let root = self.root(krate)?;
+            match self.member(root, name)? {
+                Module::Nowhere => {}
+                found => return Ok(found),
+            }
+        }
+        self.extern_crate(krate, name)
+    }
+
+    /// A module that is a member of another.
+    fn member(&mut self, scope: ScopeIdx, name: &str) -> Trouble<Module> {
+        let here = &self.scopes[scope];
+        let krate = here.krate;
+        if let Some(inner) = here.modules.get(name) {
+            return Ok(Module::Scope(*inner));
+        }
+        if let Some(name) = here.crates.get(name).cloned() {
+            return match name.as_str() {
+                "self" => Ok(Module::Scope(self.root(krate)?)),
+                name => self.extern_crate(krate, name),
+            };
+        }
+        if here.names.contains(name) {
+            return Ok(Module::Other);
+        }
+        let key = (scope, name.to_owned(), u8::MAX - 1);
+        if !self.busy.insert(key.clone()) {
+            return Ok(Module::Nowhere);
+        }
+        let found = self.imported_module(scope, name);
+        self.busy.remove(&key);
+        found
+    }
+
+    fn imported_module(&mut self, scope: ScopeIdx, name: &str) -> Trouble<Module> {
+        let named = self.scopes[scope].imports.clone().into_iter();
+        let named = named.filter(|(alias, _)| alias == name).map(|(_, path)| path);
+        for path in named.collect::<Vec<_>>() {
+            match self.module(scope, &path)? {
+                Module::Nowhere => {}
+                found => return Ok(found),
+            }
+        }
+        for path in self.scopes[scope].globs.clone() {
+            if let Module::Scope(inner) = self.module(scope, &path)? {
+                match self.member(inner, name)? {
+                    Module::Nowhere => {}
+                    found => return Ok(found),
+                }
+            }
+        }
+        Ok(Module::Nowhere)
+    }
+
+    fn extern_crate(&mut self, krate: CrateIdx, name: &str) -> Trouble<Module> {
+        if LANGUAGE.contains(&name) {
+            return Ok(Module::Other);
+        }
+        let Some(found) = self.crates[krate].externs.get(name).copied() else {
+            return Ok(Module::Unknown(name.to_owned()));
+        };
+        match self.crates[found].content {
+            Content::Packed(at) => Ok(Module::Packed(at)),
+            _ => Ok(Module::Scope(self.root(found)?)),
+        }
+    }
+
+    /// The root of a crate, which is read if nobody has asked for it before.
+    pub fn root(&mut self, krate: CrateIdx) -> Trouble<ScopeIdx> {
+        match &self.crates[krate].content {
+            Content::Root(scope) => Ok(*scope),
+            Content::File(file) => {
+                let file = file.clone();
+                load::root(self, krate, &file)
+            }
+            Content::Packed(_) => unreachable!("a macro crate has no modules"),
+        }
+    }
+
+    /// The module that a block is in.
+    fn around(&self, scope: ScopeIdx) -> ScopeIdx {
+        match self.scopes[scope].parent {
+            Some(parent) if self.scopes[scope].is_block => self.around(parent),
+            _ => scope,
+        }
+    }
+
+    fn above(&self, scope: ScopeIdx) -> Module {
+        let parent = self.scopes[self.around(scope)].parent;
+        parent.map_or(Module::Nowhere, |parent| Module::Scope(self.around(parent)))
+    }
+}
