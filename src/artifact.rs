@@ -32,6 +32,9 @@ const MEMBERS: [&str; 8] = [
 ];
 const SETS: &str = "sets.tar.zst";
 
+/// The name of the further feature sets' hash in the manifest.
+pub(crate) const SETS_HASH: &str = "sets.tar";
+
 /// Name and body.
 type Member = (&'static str, Vec<u8>);
 
@@ -112,6 +115,23 @@ impl Artifact {
         std::iter::once(first).chain(more).map(single)
     }
 
+    /// The same with other images, of this version: that of the first set, then those of the others.
+    pub fn with_images(mut self, version: u32, images: Vec<Vec<u8>>) -> Result<Self> {
+        let mut images = images.into_iter();
+        self.image = images.next().unwrap_or_default();
+        for (set, image) in self.sets.iter_mut().zip(images) {
+            set.image = image;
+        }
+        let manifest = &mut self.manifest;
+        manifest.image = version;
+        manifest.sha256.insert("image.bin".into(), sha256(&self.image));
+        if !self.sets.is_empty() {
+            let sets = sha256(&tree::write(&self.sets_tree())?);
+            self.manifest.sha256.insert(SETS_HASH.into(), sets);
+        }
+        Ok(self)
+    }
+
     /// Fills in the manifest's hashes, and the checksum of a path source.
     fn seal(&mut self) -> Result<()> {
         let artifact = self;
@@ -135,7 +155,7 @@ impl Artifact {
             ("licenses.tar".into(), sha256(&tree::write(&self.licenses)?)),
         ]);
         if !self.sets.is_empty() {
-            hashes.insert("sets.tar".into(), sha256(&tree::write(&self.sets_tree())?));
+            hashes.insert(SETS_HASH.into(), sha256(&tree::write(&self.sets_tree())?));
         }
         Ok(hashes)
     }
@@ -215,6 +235,19 @@ pub fn read(bytes: &[u8]) -> Result<Artifact> {
         return Err(verify(format!("{part} does not have the SHA-256 that manifest.json records")));
     }
     Ok(artifact)
+}
+
+/// The text of an artifact's manifest; nothing else of it is read or checked.
+pub(crate) fn manifest_text(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut archive = ar::Archive::new(Cursor::new(bytes));
+    let entry = archive.next_entry().ok_or_else(|| verify("there is no manifest"))?;
+    let mut text = Vec::new();
+    let mut entry = entry.class(Class::Verify, "cannot read the manifest")?;
+    entry.read_to_end(&mut text).class(Class::Verify, "cannot read the manifest")?;
+    match entry.header().identifier() == MEMBERS[0].as_bytes() {
+        true => Ok(text),
+        false => Err(verify("there is no manifest")),
+    }
 }
 
 /// The modules in `sets.tar.zst` or below `precast/sets/`; nothing else may be there.

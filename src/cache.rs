@@ -7,12 +7,25 @@
 mod archive;
 mod clean;
 pub mod entries;
+pub(crate) mod entry;
 pub(crate) mod key;
 pub mod kinds;
+#[cfg_attr(not(feature = "remote"), allow(dead_code))]
+pub(crate) mod lean;
 pub(crate) mod program;
+#[cfg(feature = "remote")]
+pub mod remote;
+#[cfg(not(feature = "remote"))]
+#[path = "cache/without_remote.rs"]
+pub mod remote;
+pub mod settings;
+mod shared;
+#[cfg_attr(not(feature = "remote"), allow(dead_code))]
+pub mod sign;
+pub mod similar;
 
-use crate::artifact;
-use crate::artifact::manifest::{Capabilities, Source};
+use crate::artifact::manifest::{Capabilities, Manifest};
+use crate::artifact::Tree;
 use crate::base::error::{Class, Error, Result};
 use crate::base::files;
 use crate::base::files::hash_of;
@@ -20,17 +33,19 @@ use crate::base::report::Report;
 use crate::embed;
 pub use entries::Cache;
 use entries::Lock;
+use entry::{About, Entry, Held, KEY_FILE};
 use kinds::{ARTIFACT, READ, REFUSED, SHIM};
+use remote::Remotes;
 use serde_json::Value;
+use settings::Settings;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 pub use archive::Carried;
 pub use clean::{limit, Cleaned, LIMIT_VARIABLE};
 pub use key::{Environment, Key, Locked, Wanted};
-
-const KEY_FILE: &str = "key.json";
 
 fn key_in(workspace: &Path, (name, version): (&str, &str), settings: &Value) -> String {
     let workspace = workspace.to_string_lossy();
@@ -38,19 +53,18 @@ fn key_in(workspace: &Path, (name, version): (&str, &str), settings: &Value) -> 
     format!("{name}-{version}-{}", &hash_of(&[&*workspace, &grants])[..32])
 }
 
-fn name(key: &Key) -> String {
-    format!("{}-{}.precast", key.name, key.version)
-}
-
 /// Names the shim of an artifact with what is granted to it.
-pub(crate) fn shim_name(id: &str, grants: &Capabilities) -> String {
+fn shim_name(id: &str, about: &About, grants: &Capabilities) -> String {
     let grants = format!("{grants:?}");
-    format!("{id}-{}", &hash_of(&[embed::recipe(), &grants])[..16])
+    format!("{id}-{}", &hash_of(&[embed::recipe(), &about.manifest, &grants])[..16])
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Store {
     cache: Cache,
+    /// Opened when they are asked for the first time.
+    remotes: Arc<OnceLock<Option<Remotes>>>,
+    settings: Arc<OnceLock<Settings>>,
 }
 
 /// A shim in the store, which nobody removes while it is used.
@@ -74,7 +88,16 @@ pub struct Item {
 impl Store {
     /// The store in `root`, else in `PRECAST_CACHE_DIR`, else in the user's cache directory.
     pub fn open(root: Option<&Path>) -> Result<Store> {
-        Ok(Store { cache: Cache::open(root)? })
+        Ok(Store { cache: Cache::open(root)?, remotes: Arc::default(), settings: Arc::default() })
+    }
+
+    /// The same with these shared stores, whatever the user's settings are.
+    pub fn open_with(root: Option<&Path>, settings: Settings) -> Result<Store> {
+        let store = Store::open(root)?;
+        // It was made just now.
+        let _ = store.settings.set(settings.clone());
+        let _ = store.remotes.set(Remotes::open(settings)?);
+        Ok(store)
     }
 
     pub fn directory(&self) -> &Path {
@@ -104,10 +127,24 @@ impl Store {
         text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 
-    /// The bytes of an artifact.
+    /// The bytes of a whole artifact.
     pub fn get(&self, key: &Key) -> Option<Vec<u8>> {
-        let (found, bytes) = self.entry(&key.id())?;
-        (found == *key).then_some(bytes)
+        match self.entry(&key.id())?.held {
+            Held::Whole(bytes) => Some(bytes),
+            Held::Lean(_) => None,
+        }
+    }
+
+    /// The manifest of an artifact; an error if that is damaged.
+    pub fn manifest(&self, key: &Key) -> Result<Manifest> {
+        let damaged = || Error::new(Class::Verify, "it is damaged");
+        Ok(self.entry(&key.id()).ok_or_else(damaged)?.artifact()?.manifest)
+    }
+
+    /// What is known of an entry without reading its artifact.
+    pub(crate) fn about(&self, id: &str) -> Option<About> {
+        let file = self.cache.path(ARTIFACT, id).join(entry::about_file());
+        About::read(&std::fs::read(file).ok()?)
     }
 
     /// Whether the artifact is there, undamaged or not. It counts as used.
@@ -115,17 +152,16 @@ impl Store {
         self.cache.has(ARTIFACT, &key.id())
     }
 
+    /// Keeps an artifact that was made on this machine, or that its user has vouched for.
     pub fn put(&self, key: &Key, artifact: &[u8]) -> Result<()> {
+        self.put_files(key, &entry::whole(key, artifact, None))
+    }
+
+    fn put_files(&self, key: &Key, tree: &Tree) -> Result<()> {
         self.cache.put(ARTIFACT, &key.id(), |entry| {
-            files::put(&entry.join(KEY_FILE), &key.write())?;
-            files::put(&entry.join(name(key)), artifact)
+            tree.iter().try_for_each(|(path, body)| files::put(&entry.join(path), body))
         })?;
-        let mut read = self.read(key);
-        let names = key.environment.keys().cloned().collect::<BTreeSet<String>>();
-        if !names.is_empty() && read.insert(names) {
-            let text = serde_json::to_string(&read).expect("a list of texts is valid JSON");
-            self.cache.keep(READ, &key.with(Environment::new()).id(), &text);
-        }
+        self.note_read(key, key.environment.keys().cloned().collect());
         Ok(())
     }
 
@@ -136,13 +172,14 @@ impl Store {
 
     /// The artifact's file.
     pub fn file(&self, key: &Key) -> Option<PathBuf> {
-        let file = self.cache.path(ARTIFACT, &key.id()).join(name(key));
+        let file = self.cache.path(ARTIFACT, &key.id()).join(entry::file(key));
         file.is_file().then_some(file)
     }
 
     /// The shim of an artifact, with what the workspace grants to it. None if the artifact is not there, or damaged.
     pub(crate) fn shim(&self, key: &Key, grants: &Capabilities) -> Result<Option<Shim>> {
-        let name = shim_name(&key.id(), grants);
+        let Some(about) = self.about(&key.id()) else { return Ok(None) };
+        let name = shim_name(&key.id(), &about, grants);
         let silent = |_: &str| {};
         loop {
             // In a store that cannot be written, nobody removes or replaces it either.
@@ -156,16 +193,22 @@ impl Store {
             if self.cache.has(SHIM, &name) {
                 continue;
             }
-            let Some(bytes) = self.get(key) else {
+            let Some(artifact) = self.entry(&key.id()).and_then(|entry| entry.artifact().ok())
+            else {
                 // The next build packs it again.
                 self.cache.remove(ARTIFACT, &key.id())?;
                 return Ok(None);
             };
-            let files = embed::embed_with(&artifact::read(&bytes)?, grants)?;
+            let files = embed::embed_with(&artifact, grants)?;
             self.cache.put(SHIM, &name, |entry| {
                 files.iter().try_for_each(|(path, body)| files::put(&entry.join(path), body))
             })?;
         }
+    }
+
+    /// The shim's name, which tells whether a compiled one is still that of this entry. None if the entry is gone.
+    pub(crate) fn shim_name(&self, id: &str, grants: &Capabilities) -> Option<String> {
+        Some(shim_name(id, &self.about(id)?, grants))
     }
 
     /// Waits until nobody else makes this artifact.
@@ -173,14 +216,13 @@ impl Store {
         self.cache.lock(ARTIFACT, &key.id(), report)
     }
 
-    /// Why the package cannot be packed. What may be otherwise the next time is not kept.
-    pub fn refusal(&self, key: &Key) -> Option<String> {
-        self.cache.kept(REFUSED, &key.id())
+    /// Why an attempt to pack a package failed. What may be otherwise the next time is not kept.
+    pub fn refusal(&self, attempt: &str) -> Option<String> {
+        self.cache.kept(REFUSED, attempt)
     }
 
-    pub fn refuse(&self, key: &Key, reason: &str) -> Result<()> {
-        self.cache.keep(REFUSED, &key.id(), reason);
-        Ok(())
+    pub fn refuse(&self, attempt: &str, reason: &str) {
+        self.cache.keep(REFUSED, attempt, reason);
     }
 
     /// Why a package's macros cannot do their work in a workspace with these settings.
@@ -220,8 +262,9 @@ impl Store {
     /// Reads an artifact to the last byte. The error says what is wrong with it.
     pub fn check(&self, item: &Item) -> Result<()> {
         let damaged = || Error::new(Class::Verify, "the entry's files are not those written");
-        let (key, bytes) = self.entry(&item.id).ok_or_else(damaged)?;
-        check(&key, &bytes)
+        let entry = self.entry(&item.id).ok_or_else(damaged)?;
+        let key = entry.key.clone();
+        entry::check(&key, &entry.artifact()?.manifest)
     }
 
     /// How many entries there are that builds add to.
@@ -234,27 +277,7 @@ impl Store {
         self.cache.remove(ARTIFACT, &item.id)
     }
 
-    fn entry(&self, id: &str) -> Option<(Key, Vec<u8>)> {
-        let mut files = self.cache.read(ARTIFACT, id)?;
-        let key = Key::read(&files.remove(KEY_FILE)?).ok()?;
-        (key.id() == id && files.len() == 1).then_some((key, files.into_values().next()?))
+    pub(crate) fn entry(&self, id: &str) -> Option<Entry> {
+        Entry::of(id, self.cache.read(ARTIFACT, id)?)
     }
-}
-
-/// Whether the artifact is undamaged and the one that the key tells of.
-fn check(key: &Key, bytes: &[u8]) -> Result<()> {
-    let manifest = artifact::read(bytes)?.manifest;
-    let package = &manifest.package;
-    let checksum = match &package.source {
-        Source::Registry { checksum } => checksum == &key.checksum,
-        Source::Path { .. } | Source::Module { .. } => true,
-    };
-    let same = package.name == key.name
-        && package.version == key.version
-        && manifest.environment == key.environment
-        && checksum;
-    if same && manifest.features.iter().eq(&key.features) {
-        return Ok(());
-    }
-    Err(Error::new(Class::Verify, format!("the artifact is not that of {}", key.label())))
 }

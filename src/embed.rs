@@ -19,6 +19,7 @@ use crate::artifact::manifest::{self, Capabilities};
 use crate::artifact::{self, Artifact, Tree};
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
+use crate::lower;
 use std::sync::LazyLock;
 
 pub use facade::{facade, facade_name};
@@ -57,6 +58,7 @@ pub fn embed(artifact: &Artifact) -> Result<Tree> {
 /// [`GRANTS`], so the shim is a pure function of the artifact and the grants.
 pub fn embed_with(artifact: &Artifact, granted: &Capabilities) -> Result<Tree> {
     let context = |error: Error| error.context(format!("cannot embed {}", name(artifact)));
+    let artifact = &*lower::renewed(artifact).map_err(context)?;
     let original = original::read(artifact).map_err(context)?;
     granted.check().map_err(context)?;
     let mut capabilities = artifact.manifest.capabilities.clone();
@@ -128,6 +130,21 @@ pub fn extract(files: &Tree) -> Result<Artifact> {
         licenses: below("precast/licenses/").map(|(path, body)| (path.into(), body)).collect(),
         sets,
     })
+}
+
+/// The sources that a shim's own files name, which is all that a compiler reads of them unless it builds the
+/// original.
+pub fn named(artifact: &Artifact) -> Result<Tree> {
+    let artifact = &*lower::renewed(artifact)?;
+    let original = original::read(artifact)?;
+    let capabilities = &artifact.manifest.capabilities;
+    let mut texts = cargo::write(artifact, &original, capabilities)?;
+    texts += &library::write(artifact, &original, capabilities)?;
+    let root = original::root_path(&artifact.source)?;
+    let is_named =
+        |path: &str| path == "Cargo.toml" || path == root || texts.contains(&stored_path(path));
+    let named = artifact.source.iter().filter(|(path, _)| is_named(path));
+    Ok(named.map(|(path, body)| (path.clone(), body.clone())).collect())
 }
 
 /// What the consumer has granted these files of a shim, as [`embed_with`] wrote it.

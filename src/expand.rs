@@ -8,6 +8,7 @@ use crate::artifact::manifest::{is_own, parts_of, Kind, Macro};
 use crate::artifact::Artifact;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::embed::input;
+use crate::lower::renewed;
 use crate::pack::profile;
 use crate::runtime::instance::Fault;
 use crate::runtime::wasi::Refused;
@@ -255,6 +256,7 @@ fn seen<T: AsRef<str>>(patterns: &[T]) -> Vec<String> {
 }
 
 fn machine(artifact: &Artifact) -> Result<Machine> {
+    let artifact = &*renewed(artifact)?;
     let names = |names: &[String]| -> &'static [&'static str] {
         Vec::leak(names.iter().map(|name| &*String::leak(name.clone())).collect())
     };

@@ -18,16 +18,28 @@ mod split;
 mod translate;
 mod write;
 
+use crate::artifact::Artifact;
 use crate::base::error::{Class, Error, Result};
-use crate::runtime::image::{op, Insn, CODE_INSNS_MAX, DATA_BYTES_MAX};
+use crate::runtime::image::{op, Insn, CODE_INSNS_MAX, DATA_BYTES_MAX, VERSION};
 use ir::Body;
 use module::Module;
 use parts::{Consts, Func};
+use std::borrow::Cow;
 
 pub use chunk::{compress, decode, store};
 pub use heat::{write as write_heat, Heat, SECTION as HEAT_SECTION};
 pub use module::host_call;
 pub use show::{disassemble, stats, Stats};
+
+/// The artifact with images of this version: one that another version of precast has packed is lowered again.
+pub fn renewed(artifact: &Artifact) -> Result<Cow<'_, Artifact>> {
+    if artifact.manifest.image == VERSION {
+        return Ok(Cow::Borrowed(artifact));
+    }
+    let modules = std::iter::once(&artifact.wasm).chain(artifact.sets.iter().map(|set| &set.wasm));
+    let images = modules.map(|wasm| compress(&lower(wasm)?)).collect::<Result<Vec<_>>>()?;
+    artifact.clone().with_images(VERSION, images).map(Cow::Owned)
+}
 
 /// Canonical wasm to raw image; a pure function.
 pub fn lower(wasm: &[u8]) -> Result<Vec<u8>> {

@@ -49,6 +49,7 @@ pub(crate) use foreign::of_module;
 pub use foreign::{pack_module, ModuleOptions};
 pub use options::{Features, Outcome, PackOptions, Packed};
 pub(crate) use rebuild::{published, rebuild, Rebuilt};
+pub use recipe::artifact_recipe;
 
 use crate::base::cargo;
 use crate::base::error::{Context, Result};

@@ -114,6 +114,19 @@ pub fn check(
 }
 
 impl Policy {
+    /// By how many keys that the machine trusts an artifact of this package must be signed. A project can ask for
+    /// more than one, never for fewer.
+    pub(crate) fn signatures(&self, name: &str) -> usize {
+        let rule = self.packages.get(name).map_or(0, |rule| rule.signatures);
+        self.signatures.max(rule).max(1)
+    }
+
+    /// The same of any package.
+    pub(crate) fn most_signatures(&self) -> usize {
+        let rules = self.packages.values().map(|rule| rule.signatures);
+        rules.max().unwrap_or(0).max(self.signatures).max(1)
+    }
+
     /// Why the policy has no artifact of this package at all.
     pub(crate) fn refusal(&self, name: &str) -> Option<&'static str> {
         match self.packages.get(name) {

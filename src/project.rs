@@ -12,6 +12,7 @@ mod graph;
 pub mod later;
 pub mod lazy;
 mod lock;
+pub mod many;
 mod missing;
 mod outcome;
 mod plan;
@@ -20,6 +21,7 @@ pub mod records;
 mod request;
 pub mod same_package;
 mod script;
+pub mod shared;
 pub mod sources;
 pub mod switch;
 pub mod vendor;
@@ -79,7 +81,11 @@ pub fn stored(graph: &Graph, store: &Store) -> Result<Vec<PathBuf>> {
     for at in graph.needed(|_| true).macros {
         if graph.packages[graph.units[at].package].source.is_some() {
             let key = Key::of(&graph.wanted(at))?;
-            files.extend(store.file(&store.find(key, &|name| variables.value(name))));
+            let key = store.find(key, &|name| variables.value(name));
+            if store.has(&key) {
+                store.whole(&key)?;
+            }
+            files.extend(store.file(&key));
         }
     }
     files.sort_unstable();
@@ -91,7 +97,7 @@ pub fn stored(graph: &Graph, store: &Store) -> Result<Vec<PathBuf>> {
 /// has locked, that begins when cargo lets go of it.
 pub fn finish(plan: &Plan, after: Option<&Path>, store: &Store) -> Result<()> {
     if plan.missing == Missing::Later && !plan.wanted.is_empty() {
-        later::add(&plan.wanted, &plan.project(), store)?;
+        later::add(&plan.wanted, &plan.project(), plan.signatures(), store)?;
         later::start(store, after)?;
     }
     Ok(())

@@ -7,7 +7,7 @@ mod statement;
 
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files::sha256;
-use crate::runtime::{calls, image, instance};
+use crate::runtime::{calls, instance};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -521,7 +521,6 @@ pub fn read(bytes: &[u8]) -> Result<Manifest> {
         serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
     let manifest = statement.manifest()?;
     check_version("token ABI", manifest.abi.into(), calls::ABI)?;
-    check_version("image format", manifest.image.into(), image::VERSION)?;
     manifest.check()?;
     if write(&manifest) != bytes {
         return Err(Error::new(Class::Verify, "the manifest is not in its canonical encoding"));

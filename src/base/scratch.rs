@@ -55,6 +55,20 @@ pub fn replace(file: &Path, bytes: &[u8]) -> Result<()> {
     write(file, bytes, |_| Ok(()))
 }
 
+/// The same for a file that its owner alone may read.
+pub fn replace_secret(file: &Path, bytes: &[u8]) -> Result<()> {
+    write(file, bytes, |new| {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(new, std::fs::Permissions::from_mode(0o600))
+                .at("protect", new)?;
+        }
+        let _ = new;
+        Ok(())
+    })
+}
+
 /// The same for a file that can be run.
 pub fn replace_program(file: &Path, bytes: &[u8]) -> Result<()> {
     write(file, bytes, |new| {

@@ -3,10 +3,10 @@
 //! A zstd frame of a `tar` archive with `ID/key.json` and `ID/NAME-VERSION.precast`, in the order of
 //! the names: equal artifacts are equal bytes.
 
-use crate::artifact::{tree, Tree};
+use crate::artifact::{self, tree, Tree};
 use crate::base::error::{Class, Context, Error, Result};
-use crate::cache::kinds::ARTIFACT;
-use crate::cache::{check, Item, Key, Store, KEY_FILE};
+use crate::cache::entry::{self, Entry, Held, KEY_FILE};
+use crate::cache::{Item, Key, Store};
 use std::collections::BTreeSet;
 
 /// Artifacts compress badly; more effort only takes time.
@@ -22,14 +22,15 @@ pub struct Carried {
 }
 
 impl Store {
-    /// The archive of these artifacts; damaged ones are left out.
+    /// The archive of these artifacts; damaged ones are left out, and those of which only a part is here.
     pub fn export(&self, items: &[Item]) -> Result<Vec<u8>> {
         let mut tree = Tree::new();
         for item in items {
-            let Some(files) = self.cache.read(ARTIFACT, &item.id) else { continue };
-            tree.extend(
-                files.into_iter().map(|(path, body)| (format!("{}/{path}", item.id), body)),
-            );
+            let Some(Entry { key, held: Held::Whole(bytes), .. }) = self.entry(&item.id) else {
+                continue;
+            };
+            tree.insert(format!("{}/{KEY_FILE}", item.id), key.write());
+            tree.insert(format!("{}/{}", item.id, entry::file(&key)), bytes);
         }
         tree::compress_at(ZSTD_LEVEL, &tree::write(&tree)?)
     }
@@ -40,7 +41,7 @@ impl Store {
         let ids: BTreeSet<&str> = tree.keys().filter_map(|path| path.split('/').next()).collect();
         let mut found = Vec::new();
         for id in ids {
-            found.push(entry(&tree, id).context(format!("entry {id}"))?);
+            found.push(carried(&tree, id).context(format!("entry {id}"))?);
         }
         let mut carried = Carried::default();
         for (key, artifact) in found {
@@ -56,7 +57,7 @@ impl Store {
     }
 }
 
-fn entry<'a>(tree: &'a Tree, id: &str) -> Result<(Key, &'a [u8])> {
+fn carried<'a>(tree: &'a Tree, id: &str) -> Result<(Key, &'a [u8])> {
     let prefix = format!("{id}/");
     let files: Vec<(&str, &Vec<u8>)> =
         tree.iter().filter_map(|(path, body)| Some((path.strip_prefix(&prefix)?, body))).collect();
@@ -64,9 +65,9 @@ fn entry<'a>(tree: &'a Tree, id: &str) -> Result<(Key, &'a [u8])> {
     let [a, b] = files[..] else { return Err(odd()) };
     let (key, artifact) = if a.0 == KEY_FILE { (a, b) } else { (b, a) };
     let key = Key::read(key.1)?;
-    if key.id() != id || artifact.0 != super::name(&key) {
+    if key.id() != id || artifact.0 != entry::file(&key) {
         return Err(odd());
     }
-    check(&key, artifact.1)?;
+    entry::check(&key, &artifact::read(artifact.1)?.manifest)?;
     Ok((key, artifact.1))
 }

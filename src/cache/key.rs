@@ -7,6 +7,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+/// Raised when what older versions of precast have packed must not be used any more, though its ABI is known:
+/// a change of how modules are packed that changes what macros do.
+/// 1 (December 2026): the first.
+pub const GENERATION: u32 = 1;
+
+/// Says what went in and how the module is spoken to. Neither the version of precast nor the compiler that packed
+/// it is part of it: an upgrade keeps its store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Key {
@@ -20,10 +27,10 @@ pub struct Key {
     pub dependencies: BTreeSet<String>,
     /// The system whose `cfg`s and build scripts the macro has seen, as natively.
     pub host: String,
-    /// The version of precast.
-    pub precast: String,
-    /// A hash of how this version packs.
-    pub recipe: String,
+    /// The token ABI that the module speaks.
+    pub abi: u32,
+    /// See [`GENERATION`].
+    pub generation: u32,
     /// Variables that were read while it was compiled, with their values; few macros have any.
     #[serde(default, skip_serializing_if = "Environment::is_empty")]
     pub environment: Environment,
@@ -41,6 +48,11 @@ impl Key {
     /// The entry's name.
     pub fn id(&self) -> String {
         hash_of(&[self.write()])[..32].to_owned()
+    }
+
+    /// Names what a program with this recipe made of it, beside the artifact: another program may do better.
+    pub(crate) fn attempt(&self, recipe: &str) -> String {
+        hash_of(&[self.id().as_str(), recipe])[..32].to_owned()
     }
 
     /// `serde_derive 1.0.229`

@@ -3,6 +3,12 @@
 /// Artifacts.
 pub(crate) const ARTIFACT: &str = "artifact";
 
+/// Signatures of artifacts that were fetched.
+pub(crate) const SIGNED: &str = "signed";
+
+/// Lists of what trusted keys have revoked. They are small, and never removed: an older list must not come back.
+pub(crate) const REVOKED: &str = "revoked";
+
 /// Which variables a package has read when it was compiled.
 pub(crate) const READ: &str = "read";
 
@@ -33,9 +39,9 @@ pub(crate) const SYSROOT: &str = "sysroot";
 /// What programs said of themselves.
 pub(crate) const PROGRAM: &str = "program";
 
-/// All of them: what may be removed when the cache is larger than its limit.
-pub(crate) const ALL: [&str; 11] =
-    [ARTIFACT, READ, REFUSED, SHIM, COMPILED, PLAN, MODULE, BUILD, GUEST, SYSROOT, PROGRAM];
+/// All others: what may be removed when the cache is larger than its limit.
+pub(crate) const ALL: [&str; 12] =
+    [ARTIFACT, SIGNED, READ, REFUSED, SHIM, COMPILED, PLAN, MODULE, BUILD, GUEST, SYSROOT, PROGRAM];
 
 /// What builds of projects add, and can make again at any time.
 pub(crate) const OF_BUILDS: [&str; 2] = [COMPILED, PLAN];

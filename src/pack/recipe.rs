@@ -6,8 +6,9 @@ use super::profile;
 use super::source::resolve::Package;
 use crate::base::error::Result;
 use crate::base::files::hash_of;
-use crate::cache::key::identity;
+use crate::cache::key::{identity, GENERATION};
 use crate::cache::{Environment, Key, Locked, Wanted};
+use crate::runtime::calls;
 use std::sync::LazyLock;
 
 /// Whatever decides what cargo builds, besides its inputs. Part of the cache's keys, as text: a
@@ -61,7 +62,7 @@ const IMAGE_RECIPE: [&str; 5] = [
 ];
 
 /// Stands for everything of this program that decides an artifact's bytes.
-pub(crate) fn artifact_recipe() -> &'static str {
+pub fn artifact_recipe() -> &'static str {
     static RECIPE: LazyLock<String> = LazyLock::new(|| {
         let module = recipe();
         let mut parts: Vec<&str> = IMAGE_RECIPE.to_vec();
@@ -109,8 +110,8 @@ impl Key {
                 .map(text)
                 .collect::<Result<_>>()?,
             host: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
-            precast: env!("CARGO_PKG_VERSION").to_owned(),
-            recipe: artifact_recipe().to_owned(),
+            abi: calls::ABI,
+            generation: GENERATION,
             environment: Environment::new(),
         })
     }

@@ -11,6 +11,9 @@ pub struct Policy {
     pub unlisted: Unlisted,
     /// Whether every shim must be what its sources compile to.
     pub rebuild: bool,
+    /// By how many different keys that the machine trusts an artifact must be signed, if it comes from a shared
+    /// store.
+    pub signatures: usize,
     /// Environment variables that any macro may read, beside those that cargo sets.
     pub env: Vec<String>,
     /// Directories that any macro may read, beside its consumer's own.
@@ -40,4 +43,6 @@ pub struct Rule {
     pub read: Vec<String>,
     pub write: Vec<String>,
     pub rebuild: Option<bool>,
+    /// More than the policy asks for all.
+    pub signatures: usize,
 }

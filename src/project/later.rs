@@ -7,6 +7,7 @@
 use super::lazy::{ahead, is_own};
 use super::outcome::{first_lines, Outcome};
 use super::plan;
+use super::shared;
 use crate::artifact;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
@@ -15,6 +16,7 @@ use crate::base::report::Report;
 use crate::base::scratch;
 use crate::cache::Wanted;
 use crate::cache::{Key, Store};
+use crate::pack::artifact_recipe;
 use crate::pack::compile::batch::{self, Project};
 use crate::pack::Variables;
 use fs4::FileExt;
@@ -62,6 +64,8 @@ struct Job {
     directory: PathBuf,
     lockfile: String,
     is_offline: bool,
+    /// By how many trusted keys it must be signed, if a shared store has it.
+    signatures: usize,
     /// By what cargo finds packages and compilers, and what the packages are known to read.
     environment: BTreeMap<String, Option<String>>,
 }
@@ -85,7 +89,7 @@ struct Progress {
 }
 
 /// Puts macros into the queue.
-pub fn add(wanted: &[Wanted], project: &Project, store: &Store) -> Result<()> {
+pub fn add(wanted: &[Wanted], project: &Project, signatures: usize, store: &Store) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }
@@ -100,6 +104,7 @@ pub fn add(wanted: &[Wanted], project: &Project, store: &Store) -> Result<()> {
         directory: project.directory.to_owned(),
         lockfile: project.lockfile.to_owned(),
         is_offline: project.offline,
+        signatures,
         environment,
     };
     let text = serde_json::to_string(&job).expect("a job has only string keys");
@@ -197,6 +202,8 @@ fn one(file: &Path, store: &Store) -> Result<()> {
     let report = |text: &str| note(store, PROGRESS, &Progress { step: text.to_owned() });
     let project =
         Project { directory: &job.directory, lockfile: &job.lockfile, offline: job.is_offline };
+    let variables = Variables::of(&job.directory);
+    shared::fetch(&job.wanted, job.is_offline, &|_| job.signatures, &variables, store)?;
     match pack(&job.wanted, &project, store, &report) {
         Ok(done) => {
             let _ = std::fs::remove_file(folder(store).join(FAILURE));
@@ -255,10 +262,10 @@ pub fn pack(
         let key = store.find(asked.clone(), &|name| variables.value(name));
         if store.has(&key) {
             done.push(Done { asked, key, outcome: Outcome::Stored });
-        } else if let Some(reason) = store.refusal(&asked) {
+        } else if let Some(reason) = store.refusal(&asked.attempt(artifact_recipe())) {
             done.push(refused(asked, reason));
         } else if let Some(reason) = impossible(wanted)? {
-            store.refuse(&asked, &reason)?;
+            store.refuse(&asked.attempt(artifact_recipe()), &reason);
             done.push(refused(asked, reason));
         } else {
             keys.push(asked);
@@ -279,7 +286,7 @@ pub fn pack(
             }
             Err(error) if error.class() == Class::Package => {
                 let reason = first_lines(&error);
-                store.refuse(&asked, &reason)?;
+                store.refuse(&asked.attempt(artifact_recipe()), &reason);
                 done.push(refused(asked, reason));
             }
             Err(error) => {

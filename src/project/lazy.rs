@@ -24,6 +24,7 @@ use crate::base::error::{Class, Error, Result};
 use crate::base::files;
 use crate::cache::{Key, Shim, Store};
 use crate::cache::{Locked, Wanted};
+use crate::pack::artifact_recipe;
 use invocation::Invocation;
 pub use ledger::VARIABLE as REPORT;
 use record::{Command, Record};
@@ -242,7 +243,7 @@ fn compile_macro(
     let Some(wanted) = record::wanted(package.clone(), invocation) else { return Ok(None) };
     // The compiler's variables are ours.
     let value = |name: &str| std::env::var(name).ok();
-    let key = store.find(Key::of(&wanted)?, &value);
+    let key = plan.stand_in(store.find(Key::of(&wanted)?, &value));
     if let Some(shim) = shim(&key, plan, store)? {
         let mut record = Record::new(invocation, package.clone());
         record.shim = Some(shim.id.clone());
@@ -287,7 +288,7 @@ fn files(package: &Locked) -> Result<Vec<PathBuf>> {
 
 /// A macro that no store has.
 fn missing(wanted: &Wanted, key: &Key, plan: &Plan, store: &Store) -> Result<()> {
-    if store.refusal(key).is_some() {
+    if store.refusal(&key.attempt(artifact_recipe())).is_some() {
         return Ok(());
     }
     match plan.missing {
@@ -300,8 +301,9 @@ fn missing(wanted: &Wanted, key: &Key, plan: &Plan, store: &Store) -> Result<()>
         // Who started cargo does that itself, when cargo has finished.
         Missing::Later if plan.is_lasting() => {
             // A build does not fail because something cannot be packed after it.
-            let _ = later::add(std::slice::from_ref(wanted), &plan.project(), store)
-                .and_then(|()| later::start(store, None));
+            let _ =
+                later::add(std::slice::from_ref(wanted), &plan.project(), plan.signatures(), store)
+                    .and_then(|()| later::start(store, None));
             Ok(())
         }
         _ => Ok(()),
@@ -314,7 +316,11 @@ fn shim(key: &Key, plan: &Plan, store: &Store) -> Result<Option<Shim>> {
     if !store.has(key) || !plan.permits(key) {
         return Ok(None);
     }
-    store.shim(key, &plan.grants(&key.name)?)
+    match store.shim(key, &plan.grants(&key.name)?) {
+        // On a full disk the compiler may still find a place for the original.
+        Err(error) if error.class() == Class::Other => Ok(None),
+        shim => shim,
+    }
 }
 
 fn compile_shim(

@@ -21,6 +21,10 @@ pub enum Outcome {
     Packed,
     /// Taken from the store.
     Stored,
+    /// Fetched now from a store that several machines share.
+    Fetched,
+    /// From the store, with other versions of its dependencies than those of the lock file.
+    Similar,
     /// It was a shim before.
     Shim,
     /// Built from source this time, and packed after the build.
@@ -39,8 +43,17 @@ pub fn summary(macros: &[Treated]) -> Vec<String> {
     let n_later = count(|outcome| *outcome == Outcome::Later);
     let n_ready = macros.len() - n_source - n_later;
     let mut line = format!("{} precompiled", counted(n_ready, "macro package"));
-    if n_packed > 0 {
-        line += &format!(" ({n_packed} packed now)");
+    let n_fetched = count(|outcome| *outcome == Outcome::Fetched);
+    let n_similar = count(|outcome| *outcome == Outcome::Similar);
+    let news = [
+        (n_packed, "packed now"),
+        (n_fetched, "fetched now"),
+        (n_similar, "with other versions of their dependencies"),
+    ];
+    let news = news.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}"));
+    let news = news.collect::<Vec<_>>().join(", ");
+    if !news.is_empty() {
+        line += &format!(" ({news})");
     }
     if n_later > 0 {
         line += &format!(

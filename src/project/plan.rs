@@ -10,8 +10,7 @@ use super::graph::{Graph, Needed, Package, Unit, UnitIdx};
 use super::lazy::record;
 use super::missing::{self, Missing};
 use super::outcome::{Outcome, Treated};
-use super::{later, Request};
-use crate::artifact;
+use super::{later, shared, Request};
 use crate::artifact::manifest::Capabilities;
 use crate::base::cargo;
 use crate::base::error::Result;
@@ -21,12 +20,14 @@ use crate::base::report::Report;
 use crate::cache::program;
 use crate::cache::{self, kinds, Environment, Key, Store};
 use crate::cache::{Locked, Wanted};
+use crate::pack::artifact_recipe;
 use crate::pack::compile::batch::Project;
 use crate::pack::Variables;
 use crate::policy::{self, Policy};
 use fs4::FileExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -80,8 +81,14 @@ pub struct Plan {
     denied: BTreeMap<String, String>,
     /// With a policy, the artifacts that it permits.
     permitted: Option<BTreeSet<String>>,
-    /// Entries of the store that the plan counts on.
-    found: BTreeSet<String>,
+    /// Entries of the store that the plan counts on, and how many trusted keys must have signed each.
+    found: BTreeMap<String, usize>,
+    /// Which of them stand in for which, with other versions of dependencies.
+    similar: BTreeMap<String, Key>,
+    /// The same of anything that may come later.
+    signatures: usize,
+    /// What the user should know of the shared stores.
+    pub note: Option<String>,
     /// Variables that its macros are known to read.
     environment: Environment,
     /// Macro packages that may have work to do after the build.
@@ -101,6 +108,8 @@ enum Decision {
     /// It is a shim already.
     Shim,
     Stored(Key),
+    /// Another key with other versions of dependencies, in the place of the first one.
+    Similar(Key, Key),
     Missing(Box<Wanted>, Key),
     /// Compiled from source; the reason, if the user should know.
     Source(Option<String>),
@@ -114,20 +123,23 @@ impl Plan {
         store: &Store,
         report: &dyn Report,
     ) -> Result<(String, Plan)> {
-        let key = key(request, options);
+        let key = key(request, options, store);
         if let Some(plan) = Plan::kept(&key, store).filter(|plan| plan.holds(store)) {
             if plan.refuses() {
-                plan.sweep();
+                plan.sweep(store);
             }
             return Ok((key, plan));
         }
         let plan = Plan::make(request, options, store, report)?;
-        plan.sweep();
+        plan.sweep(store);
         // The next build has packed nothing.
         let mut kept = plan.clone();
-        for treated in kept.macros.iter_mut().filter(|treated| treated.outcome == Outcome::Packed) {
-            treated.outcome = Outcome::Stored;
+        for treated in &mut kept.macros {
+            if matches!(treated.outcome, Outcome::Packed | Outcome::Fetched) {
+                treated.outcome = Outcome::Stored;
+            }
         }
+        kept.note = None;
         kept.keep(&key, store);
         Ok((key, plan))
     }
@@ -144,7 +156,7 @@ impl Plan {
     /// The same for a workspace on which [`super::switch::on`] was called.
     pub fn for_all(request: &Request, store: &Store) -> Result<Plan> {
         let plan = Plan::lasting(request, store)?;
-        plan.sweep();
+        plan.sweep(store);
         for target in &plan.targets {
             super::switch::keep(&plan, target, store);
         }
@@ -178,8 +190,16 @@ impl Plan {
             options,
             store,
             variables: Variables::of(&request.directory),
+            similar: Cell::new(false),
         };
         let mut decided = decider.all()?;
+        let asked = wanted(&graph, &decided);
+        let (offline, signatures) = (request.is_offline(), decider.signatures());
+        let fetched = shared::fetch(&asked, offline, &signatures, &decider.variables, store)?;
+        decider.similar.set(store.takes_similar());
+        if !fetched.ids.is_empty() || decider.similar.get() {
+            decided = decider.all()?;
+        }
         let (mut packed, mut tried) = (BTreeSet::new(), BTreeSet::new());
         loop {
             let mut wanted = wanted(&graph, &decided);
@@ -200,7 +220,8 @@ impl Plan {
             }
             decided = decider.all()?;
         }
-        Ok(decider.plan(request, missing, decided, &packed))
+        let plan = decider.plan(request, missing, decided, (&packed, &fetched.ids));
+        Ok(Plan { note: fetched.note, ..plan })
     }
 
     pub fn kept(key: &str, store: &Store) -> Option<Plan> {
@@ -218,7 +239,7 @@ impl Plan {
         let variables = Variables::of(&self.directory);
         let is_missing = |wanted: &Wanted| match Key::of(wanted) {
             Ok(key) => {
-                let is_refused = store.refusal(&key).is_some();
+                let is_refused = store.refusal(&key.attempt(artifact_recipe())).is_some();
                 !is_refused && !store.has(&store.find(key, &|name| variables.value(name)))
             }
             Err(_) => false,
@@ -228,8 +249,10 @@ impl Plan {
         !self.options.members
             && self.stamps.iter().all(|(file, found)| program::mark(file) == *found)
             && self.environment.iter().all(is_same)
-            && self.found.iter().all(|id| store.has_entry(id))
+            && self.found.iter().all(|(id, signatures)| store.keeps(id, *signatures))
             && self.wanted.iter().all(is_missing)
+            // Somebody may have pushed it by now.
+            && (self.wanted.is_empty() || self.is_offline || !store.is_shared())
     }
 
     /// Cargo runs without `cargo precast`.
@@ -293,6 +316,16 @@ impl Plan {
         places.into_iter().find(|file| file.is_file())
     }
 
+    /// The key of what is used in the place of this one: itself, unless other versions of its dependencies will do.
+    pub fn stand_in(&self, key: Key) -> Key {
+        self.similar.get(&key.id()).cloned().unwrap_or(key)
+    }
+
+    /// By how many trusted keys whatever comes from elsewhere must be signed.
+    pub fn signatures(&self) -> usize {
+        self.signatures
+    }
+
     /// What the workspace grants to a package's macros besides what they may do anyway.
     pub fn grants(&self, name: &str) -> Result<Capabilities> {
         Capabilities::granted(&self.settings, name)
@@ -312,25 +345,25 @@ impl Plan {
     /// make: shims of packages that are to be compiled from source, or of other artifacts, and empty
     /// libraries that others need by now, which cargo compiles faster than we one after another.
     /// A target directory in which another cargo builds is left as it is.
-    fn sweep(&self) {
+    fn sweep(&self, store: &Store) {
         for target in &self.targets {
             let Some(_locks) = locks(target) else { continue };
             for folder in folders(target) {
                 for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
                     let path = entry.path();
                     if path.extension().is_some_and(|end| end == record::EXTENSION) {
-                        self.sweep_one(&path);
+                        self.sweep_one(&path, store);
                     }
                 }
             }
         }
     }
 
-    fn sweep_one(&self, file: &Path) {
+    fn sweep_one(&self, file: &Path, store: &Store) {
         let Some(record) = record::of(file) else { return };
         let is_stale = match (&record.shim, &record.command) {
             (Some(shim), _) => {
-                self.refusal(&record.package).is_some() || !self.is_current(&record, shim)
+                self.refusal(&record.package).is_some() || !self.is_current(&record, shim, store)
             }
             (None, Some(command)) => command.profile().is_some_and(|(opt_level, debuginfo)| {
                 let Locked { name, version, features, .. } = &record.package;
@@ -349,10 +382,10 @@ impl Plan {
     }
 
     /// Whether this shim would still be given for its package.
-    fn is_current(&self, record: &record::Record, shim: &str) -> bool {
+    fn is_current(&self, record: &record::Record, shim: &str, store: &Store) -> bool {
         let Ok(grants) = self.grants(&record.package.name) else { return true };
         let id = shim.split('-').next().unwrap_or(shim);
-        shim == cache::shim_name(id, &grants)
+        store.shim_name(id, &grants).is_none_or(|current| shim == current)
             && self.permitted.as_ref().is_none_or(|permitted| permitted.contains(id))
     }
 }
@@ -407,6 +440,8 @@ struct Decider<'a> {
     options: &'a Options,
     store: &'a Store,
     variables: Variables,
+    /// Entries with other versions of dependencies will do as well.
+    similar: Cell<bool>,
 }
 
 type Decided = BTreeMap<UnitIdx, Decision>;
@@ -442,7 +477,8 @@ impl Decider<'_> {
         let wanted = self.graph.wanted(at);
         let key = Key::of(&wanted)?;
         let key = self.store.find(key, &|name| self.variables.value(name));
-        if self.store.has(&key) {
+        let signatures = self.signatures()(&key.name);
+        if self.store.has(&key) && self.store.keeps(&key.id(), signatures) {
             return Ok(match self.problems(&key)? {
                 problems if problems.is_empty() => Decision::Stored(key),
                 problems => {
@@ -450,10 +486,32 @@ impl Decider<'_> {
                 }
             });
         }
-        if let Some(reason) = self.store.refusal(&key) {
+        if let Some(similar) = self.like(&wanted, &key)? {
+            return Ok(Decision::Similar(key, similar));
+        }
+        if let Some(reason) = self.store.refusal(&key.attempt(artifact_recipe())) {
             return Ok(Decision::Source(Some(reason)));
         }
         Ok(Decision::Missing(Box::new(wanted), key))
+    }
+
+    /// The key of an entry with other versions of dependencies, if such a one may be used.
+    fn like(&self, wanted: &Wanted, key: &Key) -> Result<Option<Key>> {
+        if !self.similar.get() {
+            return Ok(None);
+        }
+        let requirements = shared::Requirements::of(wanted);
+        let value = |name: &str| self.variables.value(name);
+        let Some(found) = self.store.similar(key, &requirements.permits(), &value) else {
+            return Ok(None);
+        };
+        let is_kept = self.store.keeps(&found.id(), self.signatures()(&key.name));
+        Ok((is_kept && self.problems(&found)?.is_empty()).then_some(found))
+    }
+
+    /// By how many trusted keys a package's artifact must be signed, if it comes from elsewhere.
+    fn signatures(&self) -> impl Fn(&str) -> usize + '_ {
+        |name| self.policy.as_ref().map_or(1, |policy| policy.signatures(name))
     }
 
     /// Why a build of this workspace has failed with the packed macro.
@@ -465,8 +523,10 @@ impl Decider<'_> {
     /// What the policy has against an artifact.
     fn problems(&self, key: &Key) -> Result<Vec<String>> {
         let Some(policy) = &self.policy else { return Ok(Vec::new()) };
-        let Some(bytes) = self.store.get(key) else { return Ok(vec!["it is damaged".into()]) };
-        Ok(policy::problems(policy, &key.name, &artifact::read(&bytes)?.manifest))
+        match self.store.manifest(key) {
+            Ok(manifest) => Ok(policy::problems(policy, &key.name, &manifest)),
+            Err(error) => Ok(vec![error.to_string()]),
+        }
     }
 
     fn plan(
@@ -474,10 +534,15 @@ impl Decider<'_> {
         request: &Request,
         missing: Missing,
         decided: Decided,
-        packed: &BTreeSet<String>,
+        (packed, fetched): (&BTreeSet<String>, &BTreeSet<String>),
     ) -> Plan {
         let graph = self.graph;
-        let is_ready = |at| matches!(decided.get(&at), Some(Decision::Shim | Decision::Stored(_)));
+        let is_ready = |at| {
+            matches!(
+                decided.get(&at),
+                Some(Decision::Shim | Decision::Stored(_) | Decision::Similar(..))
+            )
+        };
         let needed = graph.needed(is_ready);
         let labels = |units: &mut dyn Iterator<Item = &Unit>| -> BTreeSet<String> {
             units.map(|unit| self.label(unit)).collect()
@@ -500,12 +565,16 @@ impl Decider<'_> {
             Some((package.name.clone(), reason))
         });
         let found = decided.values().filter_map(|decision| match decision {
-            Decision::Stored(key) => Some(key.id()),
+            Decision::Stored(key) | Decision::Similar(_, key) => {
+                Some((key.id(), self.signatures()(&key.name)))
+            }
             _ => None,
         });
-        let found: BTreeSet<String> = found.collect();
+        let found: BTreeMap<String, usize> = found.collect();
         let keys = decided.values().filter_map(|decision| match decision {
-            Decision::Stored(key) | Decision::Missing(_, key) => Some(key),
+            Decision::Stored(key) | Decision::Similar(_, key) | Decision::Missing(_, key) => {
+                Some(key)
+            }
             Decision::Shim | Decision::Source(_) => None,
         });
         let read = keys.flat_map(|key| self.store.read(key)).flatten();
@@ -513,7 +582,7 @@ impl Decider<'_> {
         Plan {
             root: graph.root.clone(),
             missing,
-            macros: treated(graph, &needed, &decided, missing, packed),
+            macros: treated(graph, &needed, &decided, missing, (packed, fetched)),
             wanted: wanted(graph, &decided),
             options: Options { choice: self.choice.clone(), ..self.options.clone() },
             directory: request.directory.clone(),
@@ -529,12 +598,21 @@ impl Decider<'_> {
             put_off: all.difference(&is_needed).cloned().collect(),
             needed: is_needed,
             denied: denied.collect(),
-            permitted: self.policy.as_ref().map(|_| found.clone()),
+            permitted: self.policy.as_ref().map(|_| found.keys().cloned().collect()),
             found,
+            similar: decided
+                .values()
+                .filter_map(|decision| match decision {
+                    Decision::Similar(key, similar) => Some((key.id(), similar.clone())),
+                    _ => None,
+                })
+                .collect(),
+            signatures: self.policy.as_ref().map_or(1, Policy::most_signatures),
+            note: None,
             environment,
             authors: authors::of(graph),
             targets: request.target_dir.iter().chain(&graph.targets).cloned().collect(),
-            stamps: stamps(graph, &request.directory),
+            stamps: stamps(graph, &request.directory, self.store),
         }
     }
 
@@ -577,7 +655,7 @@ fn treated(
     needed: &Needed,
     decided: &Decided,
     missing: Missing,
-    packed: &BTreeSet<String>,
+    (packed, fetched): (&BTreeSet<String>, &BTreeSet<String>),
 ) -> Vec<Treated> {
     let mut macros = Vec::new();
     for at in &needed.macros {
@@ -586,7 +664,9 @@ fn treated(
         let outcome = match &decided[at] {
             Decision::Shim => Outcome::Shim,
             Decision::Stored(key) if packed.contains(&key.id()) => Outcome::Packed,
+            Decision::Stored(key) if fetched.contains(&key.id()) => Outcome::Fetched,
             Decision::Stored(_) => Outcome::Stored,
+            Decision::Similar(..) => Outcome::Similar,
             Decision::Missing(..) if missing == Missing::Later => Outcome::Later,
             Decision::Missing(..) => Outcome::Source("no store has it".into()),
             Decision::Source(Some(reason)) => Outcome::Source(reason.clone()),
@@ -605,15 +685,16 @@ fn treated(
 }
 
 /// The files that decide on the graph, as they are now.
-fn stamps(graph: &Graph, directory: &Path) -> BTreeMap<PathBuf, Option<String>> {
+fn stamps(graph: &Graph, directory: &Path, store: &Store) -> BTreeMap<PathBuf, Option<String>> {
     let mut files = graph.manifests.clone();
     files.extend(["Cargo.toml", "Cargo.lock", policy::FILE].map(|name| graph.root.join(name)));
     files.extend(cargo::configuration_places(directory));
+    files.extend(store.trusting());
     files.into_iter().map(|file| (file.clone(), program::mark(&file))).collect()
 }
 
 /// Stands for the command line and all that cargo and we read of the environment.
-fn key(request: &Request, options: &Options) -> String {
+fn key(request: &Request, options: &Options, store: &Store) -> String {
     let is_read = |name: &str| VARIABLES.iter().any(|start| name.starts_with(start));
     let mut variables: Vec<(String, String)> =
         std::env::vars().filter(|(name, _)| is_read(name)).collect();
@@ -624,6 +705,7 @@ fn key(request: &Request, options: &Options) -> String {
         format!("{options:?} {own:?}"),
         format!("{variables:?}"),
         std::env::var("PATH").unwrap_or_default(),
+        format!("{:?}", store.settings().ok()),
     ];
     hash_of(&parts)[..32].to_owned()
 }

@@ -6,13 +6,14 @@ use super::graph::{Graph, PackageIdx};
 use super::later;
 use super::outcome::{Outcome, Treated};
 use super::plan::tidy;
-use super::{Choice, Request};
+use super::{shared, Choice, Request};
 use crate::artifact;
-use crate::base::error::{Class, Error, Result};
+use crate::base::error::Result;
 use crate::base::report::Report;
 use crate::cache::{Key, Store};
 use crate::cache::{Locked, Wanted};
 use crate::pack::compile::batch::Project;
+use crate::pack::Variables;
 use crate::policy;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,6 +84,10 @@ pub fn provide(
             lockfile: &graph.lockfile,
             offline: request.is_offline(),
         };
+        let signatures = |name: &str| policy.as_ref().map_or(1, |policy| policy.signatures(name));
+        let variables = Variables::of(project.directory);
+        let fetched = shared::fetch(&wanted, project.offline, &signatures, &variables, store)?;
+        fetched.note.iter().for_each(|note| report.step(note));
         let done = later::pack(&wanted, &project, store, report)?.into_iter();
         let done: BTreeMap<Key, (Key, Outcome)> =
             done.map(|done| (done.asked, (done.key, done.outcome))).collect();
@@ -130,9 +135,5 @@ fn treated(wanted: &Wanted, outcome: Outcome) -> Treated {
 
 /// An artifact that was found in the store, or put there.
 pub fn stored(store: &Store, key: &Key) -> Result<Vec<u8>> {
-    let gone = || {
-        let message = format!("{} is no longer in the store", key.label());
-        Error::new(Class::Other, message).help("run the command again")
-    };
-    store.get(key).ok_or_else(gone)
+    store.whole(key)
 }

@@ -19,8 +19,7 @@ pub fn versions(graph: &Graph, macros: &[Treated]) -> Vec<Syn> {
         let package = &graph.packages[unit.package];
         macros.iter().any(|treated| {
             let same = treated.name == package.name && treated.version == package.version;
-            let ready =
-                matches!(treated.outcome, Outcome::Packed | Outcome::Stored | Outcome::Shim);
+            let ready = !matches!(treated.outcome, Outcome::Source(_) | Outcome::Later);
             same && treated.features == unit.features && ready
         })
     };

@@ -72,6 +72,8 @@ pub fn told(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Packed => "precompiled now".to_owned(),
         Outcome::Stored => "precompiled".to_owned(),
+        Outcome::Fetched => "precompiled, from a shared store".to_owned(),
+        Outcome::Similar => "precompiled with other versions of its dependencies".to_owned(),
         Outcome::Shim => "a shim in the graph".to_owned(),
         Outcome::Later => "from source this time, packed after the build".to_owned(),
         Outcome::Source(reason) => format!("from source: {reason}"),

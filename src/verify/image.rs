@@ -5,7 +5,7 @@
 
 use crate::artifact::Artifact;
 use crate::lower::{self, decode};
-use crate::runtime::image::head;
+use crate::runtime::image::{head, VERSION};
 
 /// The differences, and what is worth knowing beside them.
 pub(super) fn compare(artifact: &Artifact) -> (Vec<String>, Vec<String>) {
@@ -13,6 +13,13 @@ pub(super) fn compare(artifact: &Artifact) -> (Vec<String>, Vec<String>) {
         Ok(raw) => raw,
         Err(error) => return (vec![format!("the module cannot be lowered: {error}")], Vec::new()),
     };
+    if artifact.manifest.image != VERSION {
+        let found = artifact.manifest.image;
+        let note = format!(
+            "image.bin has version {found}: it is not used, but made again in version {VERSION}"
+        );
+        return (Vec::new(), vec![note]);
+    }
     let chunks = match decode(&artifact.image) {
         Ok(chunks) => chunks,
         Err(what) => return (vec![format!("image.bin does not decode: {what}")], Vec::new()),

@@ -209,8 +209,8 @@ fn key(name: &str) -> Key {
         checksum: String::new(),
         features: ["a".to_owned()].into(),
         host: String::new(),
-        precast: "0.1.0".into(),
-        recipe: String::new(),
+        abi: 1,
+        generation: 1,
         dependencies: ["b 1.0.0 00 c".to_owned()].into(),
         environment: Default::default(),
     }

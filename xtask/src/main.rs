@@ -17,6 +17,7 @@ mod setup;
 mod strangers;
 mod suites;
 mod test;
+mod upgrade;
 mod windows;
 
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ Usage: cargo xtask TASK [OPTIONS]
   fuzz [TARGET]   build and run fuzz targets (all but `differential`, which needs wasmtime)
   machine         compile the runtime's kernel and records to the texts beside them
   strangers       macro packages drawn at random, their own examples and tests; takes long
+  upgrade         use what another version of precast has packed, and the other way round; takes minutes
   suites          run test suites that crates publish, with their macros and with shims
 
 Options:
@@ -96,6 +98,7 @@ fn main() -> ExitCode {
         ["machine"] => machine::machine(false),
         ["machine", "--check"] => machine::machine(true),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
+        ["upgrade"] => upgrade::upgrade(),
         ["damage"] => damage::damage("1"),
         ["damage", "--step", step] => damage::damage(step),
         _ => Err(format!("unknown task `{}`; `cargo xtask help` lists them", words.join(" "))),

@@ -70,12 +70,13 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         let plan = &prepared.plan;
         let wanted = plan.wanted.iter().map(|wanted| &wanted.package.name).collect::<Vec<_>>();
         crate::console::print_json(&json!({
-            "macros": plan.macros, "missing": plan.missing, "wanted": wanted,
+            "macros": plan.macros, "missing": plan.missing, "wanted": wanted, "note": plan.note,
         }));
     }
     if !request.is_quiet && !json {
         project::summary(&prepared.plan.macros).iter().for_each(|line| console.summary(line));
     }
+    prepared.plan.note.iter().for_each(|note| console.warning(note));
     let project::Prepared { mut cargo, plan } = prepared;
     if plan.missing == project::Missing::Fail && !plan.wanted.is_empty() {
         return Err(missing(&plan));

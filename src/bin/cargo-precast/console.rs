@@ -13,6 +13,7 @@ use std::time::Duration;
 
 const RED: &str = "\x1b[1;31m";
 const GREEN: &str = "\x1b[1;32m";
+const YELLOW: &str = "\x1b[1;33m";
 const CYAN: &str = "\x1b[1;36m";
 const RESET: &str = "\x1b[0m";
 
@@ -89,6 +90,13 @@ impl Console {
     pub(crate) fn news(&self, text: &str) {
         if !self.quiet {
             self.note(text);
+        }
+    }
+
+    /// What did not work though the command goes on.
+    pub(crate) fn warning(&self, text: &str) {
+        if !self.quiet && !self.json {
+            eprintln!("{YELLOW}warning{RESET}: {}", shown(text));
         }
     }
 

@@ -13,6 +13,7 @@ mod publish;
 mod report;
 mod same_package;
 mod serve;
+mod shared;
 mod stamp;
 mod status;
 mod store;

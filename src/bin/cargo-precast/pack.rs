@@ -3,21 +3,22 @@
 use crate::console::Console;
 use clap::Args;
 use precast::artifact::manifest::{Capabilities, Kind, Manifest};
-use precast::base::error::{Context, Result};
+use precast::base::error::{Class, Context, Error, Result};
 use precast::base::text::counted;
 use precast::cache::Store;
 use precast::pack::{pack_module, Features, ModuleOptions, Outcome, PackOptions};
-use precast::project::{self, all::Shard, Request};
+use precast::project::{self, all::Shard, many, Request};
 use serde_json::{json, Value};
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Compile macro crates to sandboxed modules: an artifact and a shim crate of each
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// A package's directory, or `name` or `name@version` of the registry
-    #[arg(value_name = "SPEC", required_unless_present_any = ["all", "module", "proc_macro"])]
+    #[arg(value_name = "SPEC", required_unless_present_any = ["all", "list", "module", "proc_macro"])]
     #[arg(conflicts_with_all = ["all", "module"])]
     pub(crate) specs: Vec<String>,
 
@@ -50,9 +51,31 @@ pub(crate) struct Options {
     #[arg(long, requires = "all")]
     pub(crate) members: bool,
 
-    /// Only the Kth of N parts of the packages, for jobs that share the work
-    #[arg(long, value_name = "K/N", value_parser = Shard::parse, default_value = "1/1")]
-    pub(crate) shard: Shard,
+    /// Only the Kth of N parts of the packages, for jobs that share the work; with --list, a job of an array (Slurm's,
+    /// Kubernetes' …) knows its own
+    #[arg(long, value_name = "K/N", value_parser = Shard::parse)]
+    pub(crate) shard: Option<Shard>,
+
+    /// Pack the packages of a list, one `NAME[@VERSION] [FEATURE,FEATURE]` a line, into the first shared store: each
+    /// job of many begins with its part, and takes over what others leave
+    #[arg(long, value_name = "FILE", requires = "push", conflicts_with_all = ["specs", "all", "out"])]
+    pub(crate) list: Option<PathBuf>,
+
+    /// With --list: sign what is packed, and push it
+    #[arg(long, requires = "list")]
+    pub(crate) push: bool,
+
+    /// With --list: write report.json and report.html of all jobs into this directory
+    #[arg(long, value_name = "DIR", requires = "list")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// With --list: try again what has failed before
+    #[arg(long, requires = "list")]
+    pub(crate) retry: bool,
+
+    /// With --list: take over from a job that was not heard of for this long
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, requires = "list")]
+    pub(crate) lease: u64,
 
     /// Where to write NAME-VERSION.precast and NAME-VERSION/
     #[arg(long, short, value_name = "DIR", default_value = ".")]
@@ -99,6 +122,9 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     if options.all {
         return all(options, console);
     }
+    if let Some(list) = &options.list {
+        return many(list, options, console);
+    }
     let features = Features {
         names: options.features.clone(),
         no_default: options.no_default_features,
@@ -121,7 +147,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         return Ok(());
     }
     let pack = PackOptions {
-        specs: options.shard.of(options.specs.iter().cloned()),
+        specs: shard(options)?.of(options.specs.iter().cloned()),
         out: options.out.clone(),
         features,
         sets: options.sets.clone(),
@@ -141,6 +167,47 @@ fn report(outcomes: &[Outcome], console: &Console) {
     }
     let values: Vec<_> = outcomes.iter().map(value).collect();
     console.result(&values, || outcomes.iter().map(text).collect());
+}
+
+/// The part that was asked for. Of a list, without one, that of the job that this is.
+fn shard(options: &Options) -> Result<Shard> {
+    match options.shard {
+        Some(shard) => Ok(shard),
+        None if options.list.is_some() => Ok(many::shard_of_environment()?.unwrap_or(Shard::WHOLE)),
+        None => Ok(Shard::WHOLE),
+    }
+}
+
+/// The packages of a list, through the shared store.
+fn many(list: &Path, options: &Options, console: &Console) -> Result<()> {
+    let list = many::List::read(list)?;
+    let job = many::Job {
+        list: &list,
+        shard: shard(options)?,
+        lease: Duration::from_secs(options.lease.max(1)),
+        retry: options.retry,
+        offline: options.offline,
+        directory: std::env::current_dir().context("the current directory is gone")?,
+    };
+    let store = Store::open(None)?;
+    let done = many::pack_list(&job, &store, &|text: &str| console.step(text))?;
+    console.clear();
+    if let Some(folder) = &options.report {
+        many::write_report(&done, folder)?;
+    }
+    let failed: Vec<String> = done
+        .iter()
+        .filter_map(|done| Some(format!("{}: {}", done.item, done.problem.as_ref()?)))
+        .collect();
+    console.result(&done, || {
+        let artifacts = done.iter().flat_map(|done| &done.made).count();
+        format!("{} in the shared store, {} failed\n", counted(artifacts, "artifact"), failed.len())
+    });
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(Error::new(Class::Package, failed.join("\n"))
+            .help("`--retry` tries them again; `--report DIR` writes all of it down")),
+    }
 }
 
 fn feature_set(text: &str) -> std::result::Result<Features, String> {
@@ -168,7 +235,7 @@ fn all(options: &Options, console: &Console) -> Result<()> {
     let step = |text: &str| console.step(text);
     let macros = project::all::pack_all(
         &request,
-        (options.shard, options.members),
+        (shard(options)?, options.members),
         &store,
         &options.out,
         &step,

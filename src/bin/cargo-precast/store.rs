@@ -1,6 +1,7 @@
 //! `cargo precast store`.
 
 use crate::console::Console;
+use crate::shared;
 use clap::{Args, Subcommand};
 use precast::base::error::{Class, Context, Error, Result};
 use precast::base::scratch::Scratch;
@@ -20,7 +21,11 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// What is in it, and how large
-    List,
+    List {
+        /// What the shared stores have instead
+        #[arg(long)]
+        remote: bool,
+    },
     /// Remove what was used least lately, until the store is below its size
     Gc {
         /// The size to stay below, such as 500M or 2G; else PRECAST_CACHE_LIMIT, else 10G
@@ -32,6 +37,19 @@ enum Command {
         /// Remove what is damaged
         #[arg(long)]
         remove: bool,
+    },
+    /// Sign artifacts, and put them into the first shared store
+    Push(shared::Which),
+    /// Take over what shared stores have
+    Pull(shared::Which),
+    /// Build artifacts of a shared store again and, where that gives the same, sign them as well
+    Attest(shared::Attest),
+    /// Revoke keys or entries in the first shared store; without any, date its list anew
+    Revoke(shared::Revoke),
+    /// Make a pair of keys to sign with: FILE, and FILE.pub for those who are to trust it
+    Keygen {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
     /// Write artifacts to one file, for a CI cache or another machine
     Export {
@@ -51,7 +69,13 @@ enum Command {
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     let store = Store::open(None)?;
     match &options.command {
-        Command::List => list(&store, console),
+        Command::List { remote: false } => list(&store, console),
+        Command::List { remote: true } => shared::list(&store, console),
+        Command::Push(options) => shared::push(options, &store, console),
+        Command::Pull(options) => shared::pull(options, &store, console),
+        Command::Attest(options) => shared::attest(options, &store, console),
+        Command::Revoke(options) => shared::revoke(options, &store, console),
+        Command::Keygen { file } => shared::keygen(file, console),
         Command::Gc { limit } => gc(&store, limit.as_deref(), console),
         Command::Verify { remove } => verify(&store, *remove, console),
         Command::Export { file, names } => export(&store, file, names, console),
@@ -167,6 +191,9 @@ fn export(store: &Store, file: &Path, names: &[String], console: &Console) -> Re
         None => false,
     };
     items.retain(wanted);
+    for key in items.iter().filter_map(|item| item.key.as_ref()) {
+        store.whole(key)?;
+    }
     let bytes = store.export(&items)?;
     let scratch = Scratch::beside(file)?;
     let new = scratch.path().join("new");
@@ -191,6 +218,6 @@ fn import(store: &Store, file: &Path, console: &Console) -> Result<()> {
     Ok(())
 }
 
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }

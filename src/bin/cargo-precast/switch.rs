@@ -22,6 +22,7 @@ pub(crate) fn on(options: &Options, console: &Console) -> Result<()> {
     project::finish(&plan, None, &store)?;
     console.clear();
     project::summary(&plan.macros).iter().for_each(|line| console.summary(line));
+    plan.note.iter().for_each(|note| console.warning(note));
     if std::env::var_os("RUSTC_WRAPPER").is_some() {
         console.note(
             "RUSTC_WRAPPER is set and comes before cargo's configuration: where it is, cargo runs \
