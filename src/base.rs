@@ -1,6 +1,7 @@
 //! The ground floor: errors, reports, files and their hashes, and how cargo is run. Nothing here knows of macros.
 
 pub mod cargo;
+pub mod children;
 pub mod error;
 pub mod files;
 pub mod report;

@@ -761,5 +761,31 @@ mod machine {
         assert!(!directory.join("out").exists(), "nothing was written");
     }
 
+    /// Who ends precast alone ends cargo, too: nobody has to wait for what it would build.
+    #[test]
+    fn a_signal_ends_cargo() {
+        let directory = directory("terminated");
+        put(&directory, PLAIN);
+        let endless = "fn main() { std::thread::sleep(std::time::Duration::from_secs(100)); }";
+        let pack = |script: &str| {
+            put(&directory, &[("build.rs", script)]);
+            command(&directory, cache(), &[".", "--json"])
+        };
+        let mut first = pack(endless);
+        let mut child = first.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines
+            .by_ref()
+            .map_while(Result::ok)
+            .any(|line| line.starts_with("compiling plain")));
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let kill = format!("kill -s TERM {}", child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        let start = std::time::Instant::now();
+        ok(pack("fn main() {}").output().unwrap());
+        assert!(start.elapsed().as_secs() < 80, "it waited for the first one's cargo");
+    }
+
     use std::os::unix::process::CommandExt;
 }

@@ -6,6 +6,8 @@
 use std::mem;
 
 /// Version of the token ABI: what `precast_start` must return.
+///
+/// 1 (November 2026): the first.
 pub const ABI: u32 = 1;
 
 /// One importable function; the types are wasm's binary encodings.

@@ -3,6 +3,8 @@
 //! The lists below are the only ones: lowering, engine, checks and disassembly all use them.
 
 /// Version of the raw image and of its embedded form. A reader refuses any other.
+///
+/// 1 (November 2026): the first.
 pub const VERSION: u32 = 1;
 /// First word of a raw image: `PCIM`.
 pub const MAGIC: u32 = 0x4d49_4350;

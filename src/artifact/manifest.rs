@@ -4,10 +4,10 @@
 //! ordered, so that equal manifests are equal bytes.
 
 mod statement;
+mod text;
 
 use crate::base::error::{Class, Context, Error, Result};
-use crate::base::files::sha256;
-use crate::runtime::{calls, instance};
+use crate::runtime::instance;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,9 +15,12 @@ use syn::ext::IdentExt;
 use syn::parse::Parser;
 
 pub(crate) use statement::purl;
-use statement::Statement;
+pub(crate) use text::text_of;
+pub use text::{identity, read, write};
 
 /// Version of this schema. A reader refuses any other.
+///
+/// 1 (November 2026): a table of its own. 2 (November 2026): an in-toto statement with build provenance.
 pub const SCHEMA: u32 = 2;
 
 /// Stands among the features of a set whose module was compiled with debug assertions: no feature has
@@ -201,7 +204,7 @@ impl Limits {
     }
 
     /// An artifact can lower the runtime's limits; only whoever builds can raise them.
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         for (name, value, _, max) in self.all() {
             if value.is_some_and(|value| value > max) {
                 let message = format!("the limit `{name}` is above {max}, the runtime's own");
@@ -486,56 +489,6 @@ fn read_decl(line: &str) -> Option<Macro> {
     }
     let helpers = helpers.unwrap_or_default();
     Some(Macro { kind, name, function, helpers, attributes: Vec::new() })
-}
-
-/// The hash that a policy names.
-pub fn identity(manifest: &Manifest) -> String {
-    sha256(&write(manifest))
-}
-
-/// The one encoding of a manifest.
-pub fn write(manifest: &Manifest) -> Vec<u8> {
-    let statement = Statement::of(manifest);
-    let mut bytes =
-        serde_json::to_vec_pretty(&statement).expect("a statement has only string keys");
-    bytes.push(b'\n');
-    bytes
-}
-
-/// Capabilities as a file of their own.
-pub(crate) fn text_of(capabilities: &Capabilities) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(capabilities).expect("only lists of texts");
-    bytes.push(b'\n');
-    bytes
-}
-
-/// Reads what [`write`] makes; another schema or any other spelling is an error.
-pub fn read(bytes: &[u8]) -> Result<Manifest> {
-    let value: Value = serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
-    // Schema 1 was no statement.
-    let place = ["/predicate/buildDefinition/internalParameters/schema", "/schema"];
-    let schema = place.iter().find_map(|place| value.pointer(place)?.as_u64());
-    let schema = schema.ok_or_else(|| Error::new(Class::Verify, "not a manifest: no schema"))?;
-    check_version("manifest schema", schema, SCHEMA)?;
-    let statement: Statement =
-        serde_json::from_slice(bytes).class(Class::Verify, "not a manifest")?;
-    let manifest = statement.manifest()?;
-    check_version("token ABI", manifest.abi.into(), calls::ABI)?;
-    manifest.check()?;
-    if write(&manifest) != bytes {
-        return Err(Error::new(Class::Verify, "the manifest is not in its canonical encoding"));
-    }
-    Ok(manifest)
-}
-
-fn check_version(what: &str, found: u64, known: u32) -> Result<()> {
-    let known = u64::from(known);
-    if found == known {
-        return Ok(());
-    }
-    let message = format!("{what} {found} is unknown; this precast knows {known}");
-    let help = if found > known { "install a newer precast" } else { "pack the crate again" };
-    Err(Error::new(Class::Verify, message).help(help))
 }
 
 #[cfg(test)]

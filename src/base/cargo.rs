@@ -1,6 +1,7 @@
 //! Runs cargo: with the user's configuration for sources, registries and the network, but without
 //! any setting that would change what is built.
 
+use crate::base::children;
 use crate::base::error::{Class, Error, Result};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
@@ -95,7 +96,7 @@ pub struct Output {
 pub fn run(mut command: Command, mut line: impl FnMut(&str)) -> Result<Output> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let name = command.get_program().to_string_lossy().into_owned();
-    let mut child = command.spawn().map_err(|error| {
+    let mut child = children::spawn(&mut command).map_err(|error| {
         let error = Error::new(Class::Toolchain, format!("cannot run {name}: {error}"));
         error.help("install Rust, for example with rustup, so that `cargo` is on the PATH")
     })?;
@@ -113,8 +114,9 @@ pub fn run(mut command: Command, mut line: impl FnMut(&str)) -> Result<Output> {
         stdout.push_str(&text);
         stdout.push('\n');
     }
-    let status = child
-        .wait()
+    let status = child.wait();
+    children::ended(&child);
+    let status = status
         .map_err(|error| Error::new(Class::Other, format!("cannot wait for {name}: {error}")))?;
     let stderr = reader.join().expect("the reader does not panic");
     if killed(&status) {

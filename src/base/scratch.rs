@@ -3,6 +3,7 @@
 //! Everything that is written in several steps is written into one of these and then renamed, so
 //! that nobody ever sees half of it.
 
+use crate::base::children;
 use crate::base::error::{Context, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -105,9 +106,10 @@ pub fn remove(folder: &Path, beside: &Path, what: &'static str) -> Result<()> {
     }
 }
 
-/// Removes every directory that is still alive. For the interrupt handler: the program must end
+/// Ends what works for us, and removes every directory that is still alive. For the interrupt handler: the program must end
 /// right after, and no new directory can be made in between.
 pub fn remove_all_and_exit(code: i32) -> ! {
+    children::end_all();
     let alive = ALIVE.lock().unwrap_or_else(PoisonError::into_inner);
     for path in alive.iter() {
         // A child that is still writing can make the first attempt fail.
