@@ -40,7 +40,10 @@ fn numbers_are_those_of_the_build() {
         let packages = report["packages"].as_array().unwrap();
         packages.iter().find(|package| package["name"] == name).unwrap()["outcome"].clone()
     };
-    assert_eq!((outcome("foreign"), outcome("broken")), ("packed".into(), "source".into()));
+    // Another test may have packed it before.
+    let foreign = outcome("foreign");
+    assert!(foreign == "packed" || foreign == "stored", "{foreign}");
+    assert_eq!(outcome("broken"), "source");
     let page_text = page(&work);
     assert!(!page_text.contains("<script") && !page_text.contains("://"), "{page_text}");
     assert_eq!(card(&page_text, "macro packages precompiled"), "4 of 5");
