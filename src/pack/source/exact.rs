@@ -157,8 +157,9 @@ fn forget(document: &mut DocumentMut, gone: &BTreeSet<String>) {
     }
 }
 
-/// Empties the features that are not enabled. Cargo resolves a workspace's members with all of theirs, and
-/// what those enable in dependencies may need packages that nobody has downloaded.
+/// Empties the features that are not enabled, and drops optional dependencies that only these had. Cargo resolves a
+/// workspace's members with all of theirs, and what those enable may need packages that nobody has downloaded; since
+/// edition 2024 it takes no optional dependency that no feature has.
 pub fn only(document: &mut DocumentMut, with_default: bool, names: &[String]) {
     let Some(features) = document.get_mut("features").and_then(Item::as_table_like_mut) else {
         return;
@@ -173,11 +174,47 @@ pub fn only(document: &mut DocumentMut, with_default: bool, names: &[String]) {
             open.extend(others.map(str::to_owned));
         }
     }
+    let (mut had, mut kept) = (BTreeSet::new(), BTreeSet::new());
     for (name, item) in features.iter_mut() {
-        if !enabled.contains(name.get()) {
-            *item = value(Array::new());
+        let texts = item.as_array().into_iter().flatten().filter_map(Value::as_str);
+        if enabled.contains(name.get()) {
+            kept.extend(texts.filter_map(named).map(str::to_owned));
+            continue;
+        }
+        had.extend(texts.filter_map(|text| text.strip_prefix("dep:")).map(str::to_owned));
+        *item = value(Array::new());
+    }
+    let gone: BTreeSet<String> =
+        had.difference(&kept).filter(|key| !enabled.contains(*key)).cloned().collect();
+    let mut tables: Vec<&mut dyn TableLike> = vec![];
+    let (mut own, mut of_targets) = (None, None);
+    for (key, item) in document.iter_mut() {
+        match key.get() {
+            "dependencies" => own = item.as_table_like_mut(),
+            "target" => of_targets = item.as_table_like_mut(),
+            _ => {}
         }
     }
+    tables.extend(own);
+    for (_, target) in of_targets.into_iter().flat_map(|targets| targets.iter_mut()) {
+        tables.extend(target.get_mut("dependencies").and_then(Item::as_table_like_mut));
+    }
+    for table in tables {
+        for key in &gone {
+            let is_optional =
+                |item: &Item| item.get("optional").and_then(Item::as_bool) == Some(true);
+            if table.get(key).is_some_and(is_optional) {
+                table.remove(key);
+            }
+        }
+    }
+    forget(document, &gone);
+}
+
+/// The dependency that a feature's text enables: `dep:NAME` or `NAME/FEATURE`, but not `NAME?/FEATURE`.
+fn named(text: &str) -> Option<&str> {
+    let name = text.strip_prefix("dep:").or_else(|| text.split_once('/').map(|(name, _)| name));
+    name.filter(|name| !name.ends_with('?'))
 }
 
 /// A dependency with exactly these features.
@@ -234,6 +271,19 @@ mod tests {
             &["more"],
             "default = []\nstd = []\nmore = [\"std\", \"syn/full\"]\nconfig = []\n",
         );
+    }
+
+    #[test]
+    fn optional_dependencies_that_no_feature_has() {
+        let manifest = "[dependencies]\na = { version = \"1\", optional = true }\n\
+            b = { version = \"1\", optional = true }\nc = \"1\"\n\n\
+            [target.'cfg(unix)'.dependencies]\nd = { version = \"1\", optional = true }\n\n\
+            [features]\non = [\"dep:b\", \"a?/x\"]\noff = [\"dep:a\", \"dep:d\", \"c/x\"]\n";
+        let mut document: DocumentMut = manifest.parse().unwrap();
+        only(&mut document, true, &["on".to_owned()]);
+        let expected = "[dependencies]\nb = { version = \"1\", optional = true }\nc = \"1\"\n\n\
+            [target.'cfg(unix)'.dependencies]\n\n[features]\non = [\"dep:b\"]\noff = []\n";
+        assert_eq!(document.to_string(), expected);
     }
 
     #[test]
