@@ -8,6 +8,8 @@ mod archive;
 mod clean;
 pub mod entries;
 pub(crate) mod entry;
+#[cfg_attr(not(feature = "remote"), allow(dead_code))]
+mod exchange;
 pub(crate) mod key;
 pub mod kinds;
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]

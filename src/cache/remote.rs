@@ -17,25 +17,15 @@ mod lookup;
 mod object;
 mod write;
 
+pub use super::exchange::{Asked, Fetched, Pushed, Shared};
 use super::settings::Settings;
 use crate::base::error::{Context, Result};
 use backend::Backend;
-pub use lookup::Asked;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
-pub use write::{Pushed, Shared};
-
-/// What a lookup has brought into the user's store.
-#[derive(Clone, Debug, Default)]
-pub struct Fetched {
-    /// Names of entries.
-    pub ids: BTreeSet<String>,
-    /// What the user should know, in one sentence.
-    pub note: Option<String>,
-}
 
 /// What a command takes at most that does nothing but fetch.
 const TIME_MAX: Duration = Duration::from_secs(60 * 60);

@@ -1,56 +1,13 @@
 //! Shared stores in a program that was built without the feature `remote`: there are none.
 
+use super::exchange::Round;
+pub use super::exchange::{Asked, Fetched, Pushed, Shared};
 use super::key::Key;
 use super::lean::Lean;
 use super::settings::Settings;
-use super::sign::{Envelope, Private, Public, Revoked};
+use super::sign::{Private, Revoked};
 use crate::artifact::Artifact;
 use crate::base::error::{Class, Error, Result};
-use std::collections::BTreeSet;
-
-#[derive(Clone, Debug, Default)]
-pub struct Fetched {
-    pub ids: BTreeSet<String>,
-    pub note: Option<String>,
-}
-
-pub struct Asked<'a> {
-    pub key: Key,
-    pub signatures: usize,
-    pub value: &'a dyn Fn(&str) -> Option<String>,
-    pub similar: Option<&'a super::similar::Permits<'a>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushed {
-    New,
-    Known,
-    Signed,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Shared {
-    pub store: String,
-    pub name: String,
-    pub version: String,
-    pub id: String,
-    pub bytes: u64,
-}
-
-pub(crate) struct Found {
-    pub(crate) key: Key,
-    pub(crate) store: String,
-    pub(crate) lean: Lean,
-    pub(crate) envelopes: Vec<Envelope>,
-}
-
-#[derive(Default)]
-pub(crate) struct Round {
-    pub(crate) found: Vec<Found>,
-    pub(crate) lists: Vec<(Public, Vec<u8>)>,
-    pub(crate) reads: Vec<(Key, BTreeSet<String>)>,
-    pub(crate) note: Option<String>,
-}
 
 /// There is none.
 pub enum Remotes {}

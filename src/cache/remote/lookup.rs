@@ -7,10 +7,11 @@ use super::Remotes;
 use crate::base::error::Error;
 use crate::base::text::counted;
 use crate::cache::entry;
+use crate::cache::exchange::{Asked, Found, Round};
 use crate::cache::key::{Environment, Key};
 use crate::cache::lean::Lean;
 use crate::cache::sign::{statement, Envelope, Public, Revoked, Trust};
-use crate::cache::similar::{self, Permits};
+use crate::cache::similar;
 use futures_util::stream::{self, StreamExt};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,39 +28,6 @@ const SIMILAR_MAX: usize = 64;
 
 /// Names in a note.
 const NAMES_MAX: usize = 3;
-
-/// What a command wants to have.
-pub struct Asked<'a> {
-    /// Without variables.
-    pub key: Key,
-    /// By how many trusted keys it must be signed.
-    pub signatures: usize,
-    /// The variables of whoever wants it.
-    pub value: &'a dyn Fn(&str) -> Option<String>,
-    /// Versions of dependencies that will do as well, if others than those of the key may be.
-    pub similar: Option<&'a Permits<'a>>,
-}
-
-/// An artifact that trusted keys have signed.
-pub(crate) struct Found {
-    pub(crate) key: Key,
-    pub(crate) store: String,
-    pub(crate) lean: Lean,
-    pub(crate) envelopes: Vec<Envelope>,
-    signatures: usize,
-}
-
-/// What a round has brought.
-#[derive(Default)]
-pub(crate) struct Round {
-    pub(crate) found: Vec<Found>,
-    /// Lists of revocations, with their text as it was signed.
-    pub(crate) lists: Vec<(Public, Vec<u8>)>,
-    /// Variables that packages read.
-    pub(crate) reads: Vec<(Key, BTreeSet<String>)>,
-    /// What the user should know, if anything, in one sentence.
-    pub(crate) note: Option<String>,
-}
 
 /// What has gone wrong in a round.
 #[derive(Default)]

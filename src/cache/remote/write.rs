@@ -7,29 +7,10 @@ use super::Remotes;
 use crate::artifact::manifest::Manifest;
 use crate::artifact::Artifact;
 use crate::base::error::{Class, Context, Error, Result};
+use crate::cache::exchange::{Pushed, Shared};
 use crate::cache::key::{Environment, Key};
 use crate::cache::lean::{self, Lean};
 use crate::cache::sign::{statement, Envelope, Private, Revoked};
-
-/// What a push did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushed {
-    New,
-    /// The same artifact was there; this key's signature as well.
-    Known,
-    /// The same artifact was there, and has one signature more now.
-    Signed,
-}
-
-/// An artifact in a shared store, as its name tells.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Shared {
-    pub store: String,
-    pub name: String,
-    pub version: String,
-    pub id: String,
-    pub bytes: u64,
-}
 
 impl Remotes {
     /// Puts a whole artifact into the first store, signed.
