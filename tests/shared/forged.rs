@@ -63,6 +63,15 @@ fn whole(envelope: &Value, rest: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Whether two objects have one signature and one archive.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let at = |bytes: &[u8]| bytes.iter().position(|byte| *byte == b'\n');
+    let (Some(a), Some(b)) = (at(one), at(other)) else { return false };
+    let archive = |bytes: &[u8]| zstd::decode_all(bytes).ok();
+    let (first, second) = (archive(&one[a + 1..]), archive(&other[b + 1..]));
+    one[..a] == other[..b] && first.is_some() && first == second
+}
+
 #[test]
 fn none_of_500_is_used() {
     let base = directory("shared-forged");
@@ -101,7 +110,11 @@ fn none_of_500_is_used() {
             2 => changed.push(0),
             _ => changed[at] ^= 1 << (state >> 60 & 7),
         }
-        n_used += place.used(path, &changed, key);
+        // Of a compressed archive the hash is signed, not of the bytes that it was compressed to: some of their
+        // bits mean nothing.
+        if !is_same(&changed, bytes) {
+            n_used += place.used(path, &changed, key);
+        }
     }
 
     // Signed by a key that nobody trusts; then said to be signed by one that somebody does.
