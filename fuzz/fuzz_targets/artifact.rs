@@ -6,10 +6,10 @@
 #[path = "../../tests/cli/tiny.rs"]
 mod tiny;
 
-use precast::base::files;
 use libfuzzer_sys::fuzz_target;
-use precast::artifact::{self, Artifact};
 use precast::artifact::manifest;
+use precast::artifact::{self, Artifact};
+use precast::base::files;
 use precast::embed;
 use std::sync::OnceLock;
 

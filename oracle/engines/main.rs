@@ -12,8 +12,8 @@ mod replay;
 
 use others::{compiled, interpreted};
 use ours::{interpreter, jit};
-use precast::artifact::{self, Artifact};
 use precast::artifact::manifest::Kind;
+use precast::artifact::{self, Artifact};
 use quote::ToTokens;
 use record::{Step, Use};
 use replay::{run, Guest};
