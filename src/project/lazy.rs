@@ -139,25 +139,34 @@ fn provide(invocation: &Invocation, words: &[OsString]) -> Result<i32> {
 
 /// Runs the compiler as if we were not there, but for what it says of shims.
 fn run_compiler(invocation: &Invocation, words: &[OsString], context: &Context) -> Result<i32> {
-    ledger::open(invocation);
-    let shims = refusal::shims(invocation);
-    match &context.active {
-        Some((plan, store)) if !shims.is_empty() => refusal::listen(words, &shims, plan, store),
-        _ => Ok(become_compiler(words)),
-    }
+    Ok(match listen(invocation, words, context)? {
+        Some(code) => code,
+        None => become_compiler(words),
+    })
 }
 
 /// The same where something is left to do after it.
 fn run_to_end(invocation: &Invocation, words: &[OsString], context: &Context) -> Result<i32> {
-    let shims = refusal::shims(invocation);
-    if let Some((plan, store)) = context.active.as_ref().filter(|_| !shims.is_empty()) {
-        return refusal::listen(words, &shims, plan, store);
+    if let Some(code) = listen(invocation, words, context)? {
+        return Ok(code);
     }
     let status = std::process::Command::new(&words[0]).args(&words[1..]).status();
     let status = status.map_err(|error| {
         Error::new(Class::Toolchain, format!("cannot run {}: {error}", words[0].display()))
     })?;
     Ok(status.code().unwrap_or(1))
+}
+
+/// Runs the compiler of a crate that uses shims, and hears what it says of them. None if it uses none.
+fn listen(invocation: &Invocation, words: &[OsString], context: &Context) -> Result<Option<i32>> {
+    ledger::open(invocation);
+    let shims = refusal::shims(invocation);
+    match &context.active {
+        Some((plan, store)) if !shims.is_empty() => {
+            refusal::listen(words, &shims, plan, store).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Compiles a crate for real: of a macro its shim, if there is one. With `command`, in the place of another
