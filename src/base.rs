@@ -4,6 +4,7 @@ pub mod cargo;
 pub mod children;
 pub mod error;
 pub mod files;
+pub mod lock;
 pub mod report;
 pub mod scratch;
 pub mod text;

@@ -4,9 +4,9 @@
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
 use crate::base::files::{hash_of, Tree};
+pub use crate::base::lock::Lock;
 use crate::base::report::Report;
 use crate::base::scratch::{self, Scratch};
-use fs4::FileExt;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -31,9 +31,6 @@ pub struct Cache {
     root: PathBuf,
 }
 
-/// Holds an entry for this process; released when dropped.
-pub struct Lock(#[allow(dead_code)] File);
-
 impl Cache {
     pub fn open(root: Option<&Path>) -> Result<Cache> {
         let root = match root {
@@ -56,23 +53,17 @@ impl Cache {
     /// Waits until no other process works on the entry.
     pub fn lock(&self, kind: &str, key: &str, report: &dyn Report) -> Result<Lock> {
         let (file, path) = self.lock_file(kind, key)?;
-        if FileExt::try_lock(&file).is_err() {
-            report.step(WAITING);
-            FileExt::lock(&file).at("lock", &path)?;
-        }
+        let lock = Lock::alone(file, || report.step(WAITING)).at("lock", &path)?;
         touch(&path);
-        Ok(Lock(file))
+        Ok(lock)
     }
 
     /// Keeps the entry where it is, as others may at the same time; waits for who has its lock.
     pub fn share(&self, kind: &str, key: &str, report: &dyn Report) -> Result<Lock> {
         let (file, path) = self.lock_file(kind, key)?;
-        if FileExt::try_lock_shared(&file).is_err() {
-            report.step(WAITING);
-            FileExt::lock_shared(&file).at("lock", &path)?;
-        }
+        let lock = Lock::shared(file, || report.step(WAITING)).at("lock", &path)?;
         touch(&path);
-        Ok(Lock(file))
+        Ok(lock)
     }
 
     fn lock_file(&self, kind: &str, key: &str) -> Result<(File, PathBuf)> {
@@ -84,9 +75,7 @@ impl Cache {
 
     /// The same if no other process has it now.
     pub fn try_lock(&self, kind: &str, key: &str) -> Option<Lock> {
-        let file = File::create(self.root.join(kind).join(format!("{key}.lock"))).ok()?;
-        FileExt::try_lock(&file).ok()?;
-        Some(Lock(file))
+        Lock::now(File::create(self.root.join(kind).join(format!("{key}.lock"))).ok()?)
     }
 
     /// Where an entry lies, whether it exists or not.

@@ -12,6 +12,7 @@ use crate::artifact;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
 use crate::base::files::hash_of;
+use crate::base::lock::Lock;
 use crate::base::report::Report;
 use crate::base::scratch;
 use crate::cache::Wanted;
@@ -19,7 +20,6 @@ use crate::cache::{Key, Store};
 use crate::pack::artifact_recipe;
 use crate::pack::compile::batch::{self, Project};
 use crate::pack::Variables;
-use fs4::FileExt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -157,7 +157,7 @@ pub fn run() {
         Some(ARGUMENT) => {
             if let Some(Ok(file)) = file.map(File::open) {
                 // Where it cannot be locked, nobody else locks it.
-                let _ = FileExt::lock(&file);
+                let _ = Lock::alone(file, || ());
             }
             Store::open(None).and_then(|store| work(&store))
         }

@@ -16,6 +16,7 @@ use crate::base::cargo;
 use crate::base::error::Result;
 use crate::base::files;
 use crate::base::files::hash_of;
+use crate::base::lock::Lock;
 use crate::base::report::Report;
 use crate::cache::program;
 use crate::cache::{self, kinds, Environment, Key, Store};
@@ -24,7 +25,6 @@ use crate::pack::artifact_recipe;
 use crate::pack::compile::batch::Project;
 use crate::pack::Variables;
 use crate::policy::{self, Policy};
-use fs4::FileExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::cell::Cell;
@@ -397,16 +397,14 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Locks the target directory as cargo does when it builds. None if somebody builds in it.
-fn locks(target: &Path) -> Option<Vec<File>> {
+fn locks(target: &Path) -> Option<Vec<Lock>> {
     let folders = below(target).into_iter();
     let folders: Vec<PathBuf> =
         folders.flat_map(|folder| below(&folder).into_iter().chain([folder])).collect();
     let files = folders.iter().flat_map(|folder| LOCKS.map(|name| folder.join(name)));
     let mut locks = Vec::new();
     for file in files.filter(|file| file.is_file()) {
-        let file = File::open(file).ok()?;
-        FileExt::try_lock(&file).ok()?;
-        locks.push(file);
+        locks.push(Lock::now(File::open(file).ok()?)?);
     }
     Some(locks)
 }

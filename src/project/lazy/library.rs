@@ -5,12 +5,12 @@ use super::record::{self, Command, Record};
 use super::{compile, Context};
 use crate::base::error::{Class, Context as _, Error, Result};
 use crate::base::files;
+use crate::base::lock::Lock;
 use crate::base::scratch::{self, Scratch};
 use crate::cache::Locked;
 use crate::pack::compile::wrapper::escaped;
 use crate::project::script;
 pub use crate::project::script::LAZY as VARIABLE;
-use fs4::FileExt;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -150,7 +150,7 @@ pub fn need(file: &Path, compiler: Option<&str>, context: &Context) -> Result<()
     let lock = record::beside(file);
     let lock = File::open(&lock).at("open", &lock)?;
     // Where files cannot be locked two may compile it, each in a place of its own.
-    let _ = FileExt::lock(&lock);
+    let _lock = Lock::alone(lock, || ());
     // Somebody else may have been faster.
     if !is_put_off(file) {
         return Ok(());
