@@ -6,6 +6,7 @@
 //! an error with its place.
 
 mod cfg;
+mod declared;
 mod derived;
 mod imports;
 mod load;
@@ -23,6 +24,7 @@ use crate::base::error::{Class, Context, Error, Result};
 use crate::embed::input;
 use crate::pack;
 use cfg::Cfgs;
+pub use declared::declared;
 use machines::Machines;
 use quote::ToTokens;
 use rewrite::Rewriter;

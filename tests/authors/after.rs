@@ -79,6 +79,13 @@ fn records_follow_the_source() {
         assert_eq!(read(&work, "typescript/types.ts"), HEAD.to_owned() + &parts.concat());
     };
     types(&[ORDER, STATE, USER]);
+    let (out, _) = ok(precast(&work, &["metadata", "--offline"]));
+    let metadata: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let routes = &metadata["packages"][0];
+    assert_eq!((&routes["name"], &routes["macros_from"]), (&"routes".into(), &"source".into()));
+    let records =
+        serde_json::json!({ "keys": ["route"], "post_process": true, "fingerprint": false });
+    assert_eq!(routes["records"], records);
 
     // Fresh: the same, and no file is touched.
     let age = |file: &str| {

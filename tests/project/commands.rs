@@ -32,7 +32,7 @@ fn every_command() {
     fs::create_dir(work.join("target")).unwrap();
     let before = files(&work);
     let commands = listed(&work);
-    assert_eq!(commands.len(), 23, "{commands:?}");
+    assert_eq!(commands.len(), 24, "{commands:?}");
     for command in &commands {
         one(&work, command);
         assert!(before == files(&work), "{command} has changed a file of the project");
@@ -102,6 +102,7 @@ fn one(work: &Path, command: &str) {
             run(&["build", "--report"]);
             assert!(run(&["report"]).0.contains("foreign 1.0.0"));
         }
+        "metadata" => assert!(run(&["metadata"]).0.contains("\"name\": \"foreign\"")),
         // Its input has an end.
         "serve" => assert_eq!(run(&["serve"]).0, ""),
         "status" => assert_eq!(run(&["status", "--wait"]).0, "Nothing is left to pack.\n"),
