@@ -103,6 +103,17 @@ fn what_an_expansion_changes() {
     let kept = json!({ "key": "kept", "item": null, "data": "1", "macro": "mark@0.1.0" });
     assert_eq!(all[2]["records"], json!([kept]));
 
+    let fingerprint = ["expand", artifact, "none.rs", "--bang", "__precast_fingerprint"];
+    put(&work, &[("none.rs", "")]);
+    assert_eq!(ok(precast(&work, &fingerprint)).0.trim(), "7u64");
+
+    // A whole crate: with the names of its files.
+    put(&work, &[("whole.rs", "\n#[mark::mark(told)]\nstruct A;\n")]);
+    let whole = ["expand", "--crate", "whole.rs", "--extern", &format!("mark={artifact}")];
+    let (out, err) = ok(precast(&work, &whole));
+    assert_eq!(out, "\n\nstruct A;\n");
+    assert!(err.contains("warning: told\n --> whole.rs:3:1\n"), "{err}");
+
     // The same over JSON-RPC.
     let expanded = |name: &str, arguments: &str, input: &str| -> Value {
         let params = json!({ "path": artifact, "kind": "attribute", "name": name,

@@ -65,7 +65,13 @@ fn one(work: &Path, command: &str) {
         "build" => cargo_says(&["--locked"], "Compiling app v0.1.0"),
         "check" => cargo_says(&["--all-targets"], "Checking app v0.1.0"),
         "test" => cargo_says(&["succeeds"], "1 passed"),
-        "run" => cargo_says(&[], "foreign 1.0.0 wasm\n"),
+        "run" => {
+            cargo_says(&[], "foreign 1.0.0 wasm\n");
+            // The program's own, with the names of ours.
+            let own =
+                ["--json", "--report", "--native", "--members", "--from-source", "--only", "a"];
+            cargo_says(&[&["--bin", "app", "0"], &own[..]].concat(), "foreign 1.0.0 wasm\n");
+        }
         "bench" => cargo_says(&["--bench", "speed"], "tiny 1.0.0 wasm\n"),
         "clippy" => cargo_says(&["--lib"], "clippy::needless_return"),
         "doc" => {

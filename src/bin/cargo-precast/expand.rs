@@ -180,11 +180,16 @@ fn told(expansion: &Expansion, options: &Options, console: &Console) {
     if options.trace {
         traced(&expansion.trace).iter().for_each(|line| console.note(line));
     }
-    for diagnostic in expansion.diagnostics.iter().filter(|_| !console.json()) {
-        eprintln!("{}", diagnostic["rendered"].as_str().unwrap_or_default().trim_end());
-    }
+    rendered(&expansion.diagnostics, console);
     if !expansion.denied.is_empty() {
         console.note(&expand::refused(&expansion.denied));
+    }
+}
+
+/// Diagnostics for people; with `--json` they are in the result.
+fn rendered(diagnostics: &[Value], console: &Console) {
+    for diagnostic in diagnostics.iter().filter(|_| !console.json()) {
+        eprintln!("{}", diagnostic["rendered"].as_str().unwrap_or_default().trim_end());
     }
 }
 
