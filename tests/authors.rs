@@ -2,6 +2,8 @@
 
 #[path = "authors/after.rs"]
 mod after;
+#[path = "authors/documented.rs"]
+mod documented;
 #[path = "authors/golden.rs"]
 mod golden;
 #[path = "authors/hostile.rs"]
