@@ -11,6 +11,7 @@ mod library;
 mod names;
 mod original;
 mod parts;
+mod readme;
 mod runtime;
 mod sets;
 mod write;
@@ -38,6 +39,8 @@ pub(crate) fn recipe() -> &'static str {
             include_str!("embed/names.rs"),
             include_str!("embed/original.rs"),
             include_str!("embed/parts.rs"),
+            include_str!("embed/readme.rs"),
+            include_str!("embed/readme.md.txt"),
             include_str!("embed/sets.rs"),
         ];
         let vendored: String = runtime::FILES.iter().map(|(_, text)| *text).collect();
@@ -68,6 +71,7 @@ pub fn embed_with(artifact: &Artifact, granted: &Capabilities) -> Result<Tree> {
     let mut files = Tree::from([
         ("Cargo.toml".into(), manifest.into_bytes()),
         ("src/lib.rs".into(), library.into_bytes()),
+        (readme::PATH.into(), readme::write(artifact).into_bytes()),
         ("precast/manifest.json".into(), manifest::write(&artifact.manifest)),
         ("precast/module.wasm".into(), artifact.wasm.clone()),
         ("precast/image.bin".into(), artifact.image.clone()),

@@ -96,7 +96,7 @@ pub fn check(
         let Package { name, version, .. } = &manifest.package;
         let rule = policy.packages.get(name);
         let wanted = rule.and_then(|rule| rule.rebuild).unwrap_or(policy.rebuild);
-        let options = verify::Options { rebuild: rebuild && wanted, offline, built: false };
+        let options = verify::Options { rebuild: rebuild && wanted, offline, ..Default::default() };
         let verdicts = verify::all(path, options, report)?;
         let mut problems = judge::problems_with(&policy, name, &manifest, &granted);
         let checks = verdicts.iter().flat_map(|verdict| &verdict.checks);

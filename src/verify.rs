@@ -7,6 +7,7 @@ mod built;
 mod check;
 mod image;
 mod licenses;
+pub mod machine;
 mod rebuild;
 mod shim;
 
@@ -38,6 +39,8 @@ pub struct Options {
     pub offline: bool,
     /// Compile the shim with the active rustc, and read which macros the library exports.
     pub built: bool,
+    /// Make the runtime's compiled files again from its sources, with the rustc that they name.
+    pub runtime: bool,
 }
 
 impl Verdict {
@@ -70,6 +73,7 @@ pub fn each(paths: &[PathBuf], options: Options, report: &dyn Report) -> Result<
     let mut verdicts = Vec::new();
     // An artifact and its shim stand side by side: one rebuild is for both.
     let mut last: Option<(Artifact, Vec<Check>)> = None;
+    let mut runtime = Runtime::default();
     let mut inside = Vec::new();
     for path in paths {
         inside.extend(found(path)?);
@@ -97,6 +101,11 @@ pub fn each(paths: &[PathBuf], options: Options, report: &dyn Report) -> Result<
             report.step(&format!("compiling {}", path.display()));
             verdict.checks.push(built::check(&artifact, files.as_ref())?);
         }
+        if options.runtime {
+            report
+                .step(&format!("making the runtime's compiled files of {} again", path.display()));
+            verdict.checks.push(runtime.check(&artifact, files.as_ref())?);
+        }
         verdicts.push(verdict);
     }
     Ok(verdicts)
@@ -119,6 +128,27 @@ fn found(path: &Path) -> Result<Vec<PathBuf>> {
     match inside.is_empty() {
         false => Ok(inside),
         true => Err(input::unknown(path)),
+    }
+}
+
+/// The runtime's compiled files; most shims have the same, which are made once.
+#[derive(Default)]
+struct Runtime(Option<(Tree, Check)>);
+
+impl Runtime {
+    fn check(&mut self, artifact: &Artifact, files: Option<&Tree>) -> Result<Check> {
+        let files = match files {
+            Some(files) => files.clone(),
+            None => embed::embed(artifact)?,
+        };
+        let is_ours = |path: &String| path.starts_with(machine::FOLDER);
+        let files: Tree = files.into_iter().filter(|(path, _)| is_ours(path)).collect();
+        if let Some((_, check)) = self.0.as_ref().filter(|(known, _)| *known == files) {
+            return Ok(check.clone());
+        }
+        let check = machine::check(&files)?;
+        self.0 = Some((files, check.clone()));
+        Ok(check)
     }
 }
 

@@ -171,7 +171,7 @@ pub fn attest(
     let scratch = Scratch::new()?;
     let file = scratch.path().join(format!("{}.precast", key.label().replace(' ', "-")));
     scratch::replace(&file, &artifact::write(&artifact)?)?;
-    let options = verify::Options { rebuild: true, offline, built: false };
+    let options = verify::Options { rebuild: true, offline, ..Default::default() };
     let verdicts = verify::all(&file, options, report)?;
     let mut checks = verdicts.iter().flat_map(|verdict| &verdict.checks);
     if let Some(difference) = checks.find_map(|check| check.differences.first()) {
