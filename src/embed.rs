@@ -3,9 +3,11 @@
 //! A pure function of the artifact and of this program's runtime sources; the layout is in
 //! docs/artifact.md. Only [`write_dir`] touches the machine.
 
+#[doc(hidden)]
 pub mod beside;
 mod cargo;
 mod facade;
+#[doc(hidden)]
 pub mod input;
 mod library;
 mod names;
@@ -23,9 +25,12 @@ use crate::base::files;
 use crate::lower;
 use std::sync::LazyLock;
 
+#[doc(hidden)]
 pub use facade::{facade, facade_name};
 pub(crate) use names::PLACE;
-pub use write::{name, write_dir, write_files};
+#[doc(hidden)]
+pub use write::write_files;
+pub use write::{name, write_dir};
 
 use names::{is_manifest, stored_path};
 
@@ -102,6 +107,7 @@ pub fn embed_with(artifact: &Artifact, granted: &Capabilities) -> Result<Tree> {
 
 /// The artifact which these files of a shim were made from, as far as they tell. The opposite of
 /// [`embed`]; what does not belong to a shim is left out.
+#[doc(hidden)]
 pub fn extract(files: &Tree) -> Result<Artifact> {
     let file = |path: &str| {
         let missing = || Error::new(Class::Verify, format!("{path} is missing"));
@@ -138,6 +144,7 @@ pub fn extract(files: &Tree) -> Result<Artifact> {
 
 /// The sources that a shim's own files name, which is all that a compiler reads of them unless it builds the
 /// original.
+#[doc(hidden)]
 pub fn named(artifact: &Artifact) -> Result<Tree> {
     let artifact = &*lower::renewed(artifact)?;
     let original = original::read(artifact)?;
@@ -152,6 +159,7 @@ pub fn named(artifact: &Artifact) -> Result<Tree> {
 }
 
 /// What the consumer has granted these files of a shim, as [`embed_with`] wrote it.
+#[doc(hidden)]
 pub fn granted(files: &Tree) -> Result<Capabilities> {
     match files.get(GRANTS) {
         None => Ok(Capabilities::default()),

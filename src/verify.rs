@@ -7,6 +7,7 @@ mod built;
 mod check;
 mod image;
 mod licenses;
+#[doc(hidden)]
 pub mod machine;
 mod rebuild;
 mod shim;
@@ -23,10 +24,13 @@ use std::path::{Path, PathBuf};
 
 /// The outcome of all checks.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Verdict {
+    /// What was checked.
     pub path: PathBuf,
     /// The version of precast that packed it.
     pub precast: String,
+    /// Every check, in the order in which they were made.
     pub checks: Vec<Check>,
 }
 
@@ -49,6 +53,7 @@ impl Verdict {
         Verdict { path, precast: env!("CARGO_PKG_VERSION").to_owned(), checks }
     }
 
+    /// How many differences all checks found; none means that all holds.
     pub fn n_differences(&self) -> usize {
         self.checks.iter().map(|check| check.differences.len()).sum()
     }

@@ -1,4 +1,4 @@
-//! What a project asks shared stores for: all that its build misses, in one round.
+//! Fetches from shared stores what the build of a project misses, in one round.
 
 use super::{Graph, Request};
 use crate::artifact;

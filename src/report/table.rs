@@ -1,4 +1,4 @@
-//! The report for a terminal.
+//! The report as a table for terminals.
 
 use super::content::Report;
 use crate::base::text::counted;

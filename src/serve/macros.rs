@@ -1,4 +1,4 @@
-//! The macros of libraries, as their shims would run them.
+//! Runs the macros of libraries as their shims would.
 
 use super::find::{self, Found};
 use crate::artifact::manifest::{Kind, Limits, Macro};
