@@ -59,7 +59,7 @@ fn every_target_of_a_release_is_tested() {
         assert!(systems.iter().any(|system| system.contains(runner)), "{target}: {runner}");
     }
     let steps = [
-        "cargo test $ENGINE\n",
+        "cargo test $ENGINE --test limits --test tiers\n",
         "--cfg precast_portable",
         "cargo xtask corpus --sample",
         "cargo xtask consumer",
@@ -94,4 +94,44 @@ fn the_action_takes_inputs_as_data() {
             line.ends_with(": ") || line.starts_with("key: ") || line.starts_with("restore-keys: ");
         assert!(is_data, "{line}");
     }
+}
+
+/// The step of the action that runs a command: its exit code is the step's, and the job's summary tells of the macros.
+#[cfg(unix)]
+#[test]
+fn the_action_reports() {
+    use std::os::unix::fs::PermissionsExt;
+    let action = text("action.yml");
+    let (_, step) = action.split_once("set +e\n").unwrap();
+    let script: String = step.lines().map(|line| line.trim_start().to_owned() + "\n").collect();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("action");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    // In cargo's place: what `cargo precast` says, and an exit code of cargo's.
+    let cargo =
+        "#!/bin/sh\nif [ \"$2\" = store ]; then echo 'tiny 1.0.0  in the store'; exit 0; fi\n\
+        echo \"built with $3 and $4\"\n\
+        echo '     Precast 2 macro packages precompiled, 0 built from source' >&2\n\
+        echo '   Compiling app' >&2\nexit 101\n";
+    let program = folder.join("cargo");
+    fs::write(&program, cargo).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let output = std::process::Command::new("bash")
+        .args(["-c", &format!("set +e\n{script}")])
+        .env("PATH", format!("{}:{path}", folder.display()))
+        .env("COMMAND", "test --workspace --locked")
+        .env("RUNNER_TEMP", &folder)
+        .env("GITHUB_STEP_SUMMARY", folder.join("summary.md"))
+        .output()
+        .unwrap();
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(101), "{out}{err}");
+    assert_eq!(out, "built with --workspace and --locked\n");
+    assert!(err.contains("   Compiling app"), "{err}");
+    let summary = fs::read_to_string(folder.join("summary.md")).unwrap();
+    let line = "```\nPrecast 2 macro packages precompiled, 0 built from source\n```\n";
+    assert!(summary.contains(line) && summary.contains("tiny 1.0.0  in the store"), "{summary}");
+    assert!(!summary.contains("Compiling"), "{summary}");
 }
