@@ -5,6 +5,7 @@
 
 pub mod beside;
 mod cargo;
+pub(crate) mod expansions;
 mod facade;
 pub mod input;
 mod library;
@@ -34,6 +35,7 @@ pub(crate) fn recipe() -> &'static str {
         let ours = [
             include_str!("embed.rs"),
             include_str!("embed/cargo.rs"),
+            include_str!("embed/expansions.rs"),
             include_str!("embed/library.rs"),
             include_str!("embed/names.rs"),
             include_str!("embed/original.rs"),
