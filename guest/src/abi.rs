@@ -200,8 +200,9 @@ pub mod host {
     }
 
     pub unsafe fn real_path(path: *const u8, len: u32) -> u64 {
-        trace::give_up();
-        imported::real_path(path, len)
+        let result = imported::real_path(path, len);
+        trace::real_path(path, len, result);
+        result
     }
 
     pub unsafe fn about(what: u32) -> u64 {

@@ -61,7 +61,8 @@ fn input(i: usize) -> TokenStream {
     let input = current().input;
     if i == 0 {
         // SAFETY: the host has written the input.
-        let (abi, epoch) = unsafe { (input.cast::<u32>().read(), input.cast::<u32>().add(1).read()) };
+        let (abi, epoch) =
+            unsafe { (input.cast::<u32>().read(), input.cast::<u32>().add(1).read()) };
         if abi != ABI {
             panic!("precast: the shim speaks another version of the token ABI");
         }

@@ -17,6 +17,8 @@ use crate::trace;
 const MARK: u32 = u32::from_le_bytes(*b"pce1");
 /// Length, mark, checksum of what follows; key, in two halves.
 const HEAD_BYTES: usize = 32;
+/// No file that is larger.
+const STORED_BYTES_MAX: u32 = 256 << 20;
 const KEY: usize = 16;
 /// As many entries with one key are tried, the newest first.
 const N_TRIED: usize = 8;
@@ -70,7 +72,10 @@ extern "C" fn remember_from(bytes: u32, data: u32) -> *mut u8 {
     extern "C" {
         static __data_end: u8;
     }
-    let (at, _) = crate::heap::own_pages(bytes as usize + 16);
+    let (at, _) = match bytes <= STORED_BYTES_MAX {
+        true => crate::heap::own_pages(bytes as usize + 16),
+        false => (0, 0),
+    };
     if at == 0 || !state::find(data as usize) {
         return std::ptr::null_mut();
     }
@@ -81,9 +86,17 @@ extern "C" fn remember_from(bytes: u32, data: u32) -> *mut u8 {
     at as *mut u8
 }
 
-/// The output of macro `function` for the input, if it is remembered; else 0.
+/// Without an output, that of macro `function` for the input, if it is remembered, or 0: then the macro is to run. With
+/// its output, what to store of it: an entry, whose first word is its length; or 0 if it is not to be remembered.
 #[export_name = "precast_recall"]
-extern "C" fn recall(function: u32) -> *const TokenStream {
+extern "C" fn recall_or_remember(function: u32, output: *const TokenStream) -> *const u8 {
+    match output.is_null() {
+        true => recall(function).cast(),
+        false => remember(output),
+    }
+}
+
+fn recall(function: u32) -> *const TokenStream {
     let m = memory();
     if m.on == 0 {
         return std::ptr::null();
@@ -129,10 +142,7 @@ extern "C" fn recall(function: u32) -> *const TokenStream {
     std::ptr::null()
 }
 
-/// What to store of the expansion that has ended with the output at this address: an entry, whose first word is
-/// its length. 0 if it is not to be remembered.
-#[export_name = "precast_remember"]
-extern "C" fn remember(output: *const TokenStream) -> *const u8 {
+fn remember(output: *const TokenStream) -> *const u8 {
     let m = memory();
     if m.runs == 0 {
         return std::ptr::null();

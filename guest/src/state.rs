@@ -70,8 +70,9 @@ pub fn find(data: usize) -> bool {
     let variable = std::hint::black_box(&raw mut VARIABLE) as usize;
     let constant = std::hint::black_box(&raw const CONSTANT) as usize;
     // SAFETY: they are what they are; so both are used.
-    if unsafe { (variable as *const u32).read_volatile() + (constant as *const u32).read_volatile() }
-        == 0
+    if unsafe {
+        (variable as *const u32).read_volatile() + (constant as *const u32).read_volatile()
+    } == 0
         || data < start
         || variable < data
         || variable >= end

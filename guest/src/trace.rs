@@ -25,6 +25,8 @@ pub const LITERAL_TEXT: u8 = 11;
 pub const DISPLAY: u8 = 12;
 /// Four: of a record or a stream (2 more), plain or alternate (1 more).
 pub const DEBUG: u8 = 13;
+const REAL_PATH: u8 = 17;
+const FILE: u8 = 18;
 
 /// The answer that is still to be fetched.
 #[derive(Clone, Copy, PartialEq)]
@@ -100,6 +102,9 @@ pub fn stop() {
 pub fn end() -> Option<&'static Bytes> {
     let t = trace();
     t.on = 0;
+    if t.failed == 0 && t.answer == Answer::None {
+        files(t);
+    }
     t.asked.byte(END);
     let whole = t.failed == 0 && t.answer == Answer::None && !t.asked.has_failed();
     whole.then_some(&t.asked)
@@ -330,6 +335,60 @@ pub fn about(what: u32, result: u64) {
     }
 }
 
+pub fn real_path(path: *const u8, len: u32, result: u64) {
+    if is_on() {
+        let t = trace();
+        t.ask(REAL_PATH);
+        t.asked.text(path, len);
+        t.asked.byte(result as u8);
+        if result as u32 != 0 {
+            t.expect(Answer::Text, (result >> 32) as u32);
+        }
+    }
+}
+
+/// The paths that the macro has asked for, which the host has seen, and what was there.
+fn files(t: &mut Trace) {
+    for i in 0u32.. {
+        let Some(len) = about_file(t, b'\0', i) else { break };
+        t.asked.byte(FILE);
+        t.asked.text(t.scratch.at(), len);
+        match about_file(t, 1, i) {
+            Some(len) => {
+                let sum = summed(t.scratch.at(), len, Answer::Text);
+                t.asked.long(sum);
+            }
+            None => t.failed = 1,
+        }
+    }
+}
+
+/// The host's answer, in the scratch: its length.
+fn about_file(t: &mut Trace, what: u8, mut i: u32) -> Option<u32> {
+    let (mut question, mut at) = ([0; 12], 12);
+    loop {
+        at -= 1;
+        question[at] = b'0' + (i % 10) as u8;
+        i /= 10;
+        if i == 0 {
+            break;
+        }
+    }
+    at -= 1;
+    question[at] = what;
+    // SAFETY: a text, and room for the answer.
+    unsafe {
+        let result = precast_again_path_open(question[at..].as_ptr(), (12 - at) as u32);
+        if result as u32 == 0 {
+            return None;
+        }
+        let len = (result >> 32) as u32;
+        t.scratch.clear();
+        host::answer(t.scratch.reserve(len as usize)?);
+        Some(len)
+    }
+}
+
 fn is_text(what: u32) -> bool {
     what != 0 && what != 12
 }
@@ -363,6 +422,13 @@ extern "C" fn precast_again_span_derive(span: u32, other: u32, what: u32) -> u32
 extern "C" fn precast_again_about(what: u32) -> u64 {
     // SAFETY: as above.
     unsafe { host::about(what) }
+}
+
+/// `real_path`, which tells of all files as well.
+#[no_mangle]
+#[inline(never)]
+unsafe extern "C" fn precast_again_path_open(path: *const u8, len: u32) -> u64 {
+    host::real_path(path, len)
 }
 
 /// `getenv`, untraced.
@@ -429,8 +495,7 @@ fn ask_one(what: u8, from: &mut Reader) -> bool {
                 let result = precast_again_span_text(span, of as u32);
                 let expected = from.byte();
                 result as u8 == expected
-                    && (expected == 0
-                        || is_answer(from, Answer::Text, (result >> 32) as u32))
+                    && (expected == 0 || is_answer(from, Answer::Text, (result >> 32) as u32))
             }
             SPAN_NUMBER => {
                 let (span, of) = (span(from), from.byte());
@@ -460,6 +525,21 @@ fn ask_one(what: u8, from: &mut Reader) -> bool {
                     && (!is_text(of)
                         || result as u32 == 0
                         || is_answer(from, Answer::Text, (result >> 32) as u32))
+            }
+            REAL_PATH => {
+                let (path, len) = from.text();
+                let expected = from.byte();
+                let result = precast_again_path_open(path, len);
+                result as u8 == expected
+                    && (expected == 0 || is_answer(from, Answer::Text, (result >> 32) as u32))
+            }
+            FILE => {
+                let (path, len) = from.text();
+                let question = take(len as usize + 1);
+                question.write(2);
+                std::ptr::copy_nonoverlapping(path, question.add(1), len as usize);
+                let result = precast_again_path_open(question, len + 1);
+                result as u32 != 0 && is_answer(from, Answer::Text, (result >> 32) as u32)
             }
             LITERAL_TEXT..=16 => print_again(what, from),
             _ => false,

@@ -4,13 +4,10 @@
 use std::env;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::path::Path;
+use std::mem::{self, ManuallyDrop};
 
 use super::host::Session;
-use super::instance::{joined, owned, Fault, Instance};
-
-/// A larger file is not used.
-const BYTES_MAX: u64 = 256 << 20;
+use super::instance::{joined, Fault, Instance};
 
 /// Where the expansions of a module are kept.
 pub struct Kept {
@@ -21,18 +18,17 @@ pub struct Kept {
 }
 
 pub struct Expansions {
-    file: Option<File>,
-    /// The guest's exports.
+    /// What drops a file or an error would be a third of this to compile: in a shim one stays open.
+    file: ManuallyDrop<Option<File>>,
+    /// The guest's export; 0 if nothing is remembered.
     recall: u32,
-    remember: u32,
-    /// Whether the expansion was not run.
+    /// Whether the macro was not run.
     pub is_remembered: bool,
 }
 
 impl Expansions {
-    pub fn none() -> Expansions {
-        Expansions { file: None, recall: 0, remember: 0, is_remembered: false }
-    }
+    pub const NONE: Expansions =
+        Expansions { file: ManuallyDrop::new(None), recall: 0, is_remembered: false };
 
     /// Opens the file in the directory that `PRECAST_EXPANSIONS` names. If that cannot be done, nothing is
     /// remembered.
@@ -42,40 +38,36 @@ impl Expansions {
         instance: &mut Instance,
         session: &mut Session,
     ) -> Result<(), Fault> {
-        let folder = match env::var_os("PRECAST_EXPANSIONS") {
-            Some(folder) if !folder.is_empty() && !kept.file.is_empty() => folder,
-            _ => return Ok(()),
-        };
-        let memory = match instance.export("precast_memory") {
-            Some(memory) => memory,
+        let (memory, recall) =
+            match (instance.export("precast_memory"), instance.export("precast_recall")) {
+                (Some(memory), Some(recall)) => (memory, recall),
+                _ => return Ok(()),
+            };
+        let path = match env::var_os("PRECAST_EXPANSIONS") {
+            Some(ref folder) => match folder.to_str() {
+                Some(folder) if !folder.is_empty() => joined(&[folder, "/", kept.file]),
+                _ => return Ok(()),
+            },
             None => return Ok(()),
         };
-        if let (Some(recall), Some(remember)) =
-            (instance.export("precast_recall"), instance.export("precast_remember"))
-        {
-            self.recall = recall;
-            self.remember = remember;
-        }
-        // For each crate that is compiled, one of its own.
-        let mut name = owned(kept.file);
-        if let Ok(of) = env::var("CARGO_CRATE_NAME") {
-            name = joined(&[&of, ".", kept.file]);
-        }
-        let path = Path::new(&folder).join(name);
-        let mut file = match OpenOptions::new().read(true).append(true).create(true).open(path) {
-            Ok(file) => file,
-            Err(_) => return Ok(()),
-        };
         let mut stored = Vec::new();
-        match file.read_to_end(&mut stored) {
-            Ok(_) if stored.len() as u64 <= BYTES_MAX => (),
-            _ => return Ok(()),
+        match OpenOptions::new().read(true).append(true).create(true).open(path) {
+            Ok(file) => self.file = ManuallyDrop::new(Some(file)),
+            Err(error) => mem::forget(error),
         }
-        let args = [stored.len() as u64, kept.variables as u64];
-        let at = tri!(instance.call(memory, &args, session)) as u32;
-        if at != 0 && self.recall != 0 {
-            tri!(instance.memory().write(at, &stored));
-            self.file = Some(file);
+        if let Some(ref mut file) = *self.file {
+            let read = file.read_to_end(&mut stored);
+            let is_read = if let Ok(_) = read { true } else { false };
+            mem::forget(read);
+            if is_read {
+                let args = [stored.len() as u64, kept.variables as u64];
+                let at = tri!(instance.call(memory, &args, session)) as u32;
+                if at != 0 {
+                    tri!(instance.memory().write(at, &stored));
+                    self.recall = recall;
+                    session.wasi.files.trace();
+                }
+            }
         }
         Ok(())
     }
@@ -88,11 +80,11 @@ impl Expansions {
         session: &mut Session,
     ) -> Result<u32, Fault> {
         self.is_remembered = false;
-        if let None = self.file {
+        if self.recall == 0 {
             return Ok(0);
         }
         session.wasi.asked = false;
-        let at = tri!(instance.call(self.recall, &[func as u64], session)) as u32;
+        let at = tri!(instance.call(self.recall, &[func as u64, 0], session)) as u32;
         self.is_remembered = at != 0;
         Ok(at)
     }
@@ -100,24 +92,34 @@ impl Expansions {
     /// Adds the expansion that has given this output, unless it did what nobody can remember.
     pub fn add(
         &mut self,
-        at: u32,
+        output: u32,
         instance: &mut Instance,
         session: &mut Session,
     ) -> Result<(), Fault> {
-        let file = match self.file {
-            Some(ref mut file) => file,
-            None => return Ok(()),
-        };
-        if self.is_remembered || session.wasi.asked || session.tokens.has_error {
+        let wasi = &mut session.wasi;
+        if self.recall == 0 || self.is_remembered || wasi.asked || session.tokens.has_error {
             return Ok(());
         }
-        let at = tri!(instance.call(self.remember, &[at as u64], session)) as u32;
-        if at != 0 {
-            let memory = instance.memory();
-            let bytes = tri!(memory.read_u32(at));
-            // One write: what is not written completely is not used.
-            let _ = file.write(tri!(memory.read(at, bytes)));
+        if !wasi.files.is_told() {
+            return Ok(());
+        }
+        if let Some(ref mut file) = *self.file {
+            let at = tri!(instance.call(self.recall, &[0, output as u64], session)) as u32;
+            if at != 0 {
+                let memory = instance.memory();
+                let bytes = tri!(memory.read_u32(at));
+                // One write: what is not written whole is not used.
+                mem::forget(file.write(tri!(memory.read(at, bytes))));
+            }
         }
         Ok(())
+    }
+}
+
+#[cfg(not(proc_macro))]
+impl Drop for Expansions {
+    fn drop(&mut self) {
+        // SAFETY: it is not used again.
+        unsafe { ManuallyDrop::drop(&mut self.file) };
     }
 }

@@ -185,7 +185,7 @@ impl Machine {
             epoch: 1,
             place: Place::now(),
             tokens_max: tokens_max,
-            expansions: Expansions::none(),
+            expansions: Expansions::NONE,
         };
         match machine.start() {
             Ok(()) => Ok(machine),

@@ -60,6 +60,16 @@ part! {
 
             fn begin(&mut self) {}
 
+            pub fn trace(&mut self) {}
+
+            pub fn is_traced(&self) -> bool {
+                false
+            }
+
+            pub fn is_told(&mut self) -> bool {
+                true
+            }
+
             fn refused(&self) -> &[Refused] {
                 &[]
             }
@@ -214,7 +224,8 @@ pub struct Wasi {
     pub environ: Environ,
     pub files: Files,
     random: u64,
-    /// Whether the macro has asked for more than arguments, variables and the time, since this was false.
+    /// Whether the macro has asked for more than arguments, variables, the time and files that are traced, since this
+    /// was false.
     pub asked: bool,
     /// What no macro may have, and this one asked for in this expansion.
     pub refused: Vec<Refused>,
@@ -307,7 +318,8 @@ pub fn keep_output() {
 impl Host for Wasi {
     fn call(&mut self, call: u32, args: &[u64], memory: &mut Memory) -> Result<u64, Fault> {
         let a = &Args(args);
-        if call > calls::CLOCK_TIME_GET as u32 {
+        let is_traced = is_file(call) && a.word(0) > 2 && self.files.is_traced();
+        if call > calls::CLOCK_TIME_GET as u32 && !is_traced {
             self.asked = true;
         }
         match calls::number(call) {

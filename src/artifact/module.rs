@@ -36,7 +36,7 @@ pub fn type_byte(ty: &ValType) -> u8 {
 const EXPORTS: [&str; 3] = ["memory", "precast_buffer", "precast_start"];
 
 /// Those of a module whose expansions can be remembered.
-const MEMORY: [&str; 3] = ["precast_memory", "precast_recall", "precast_remember"];
+const MEMORY: [&str; 2] = ["precast_memory", "precast_recall"];
 
 /// Imports and exports of a valid module.
 #[derive(Default)]

@@ -14,8 +14,7 @@ use wasmparser::{Export, ExternalKind, FuncType, ValType};
 const PREFIX: &str = "precast:";
 const NO_MACRO: &str = "the package exports no macro";
 /// With their numbers of parameters.
-const MEMORY: [(&str, usize); 3] =
-    [("precast_memory", 2), ("precast_recall", 1), ("precast_remember", 1)];
+const MEMORY: [(&str, usize); 2] = [("precast_memory", 2), ("precast_recall", 2)];
 const START: &str = "precast_start";
 const BUFFER: &str = "precast_buffer";
 

@@ -11,7 +11,7 @@ pub const VARIABLE: &str = "PRECAST_EXPANSIONS";
 /// Below the directory of a profile, beside cargo's `deps`.
 const FOLDER: &str = "precast-expansions";
 
-/// All files of a folder together, and one of them. What is above goes, the oldest first.
+/// All files below the folder together, and one of them. What is above goes, the oldest first.
 const ALL_BYTES_MAX: u64 = 512 << 20;
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
@@ -21,16 +21,19 @@ pub fn open(invocation: &Invocation) {
         return;
     }
     let folder = beside(&invocation.out).join(FOLDER);
-    if std::fs::create_dir_all(&folder).is_ok() {
+    // The crate's own: a compiler reads all that is remembered there.
+    let own = folder.join(&invocation.crate_name);
+    if std::fs::create_dir_all(&own).is_ok() {
         shorten(&folder, ALL_BYTES_MAX, FILE_BYTES_MAX);
-        std::env::set_var(VARIABLE, folder);
+        std::env::set_var(VARIABLE, own);
     }
 }
 
 /// The directory of the profile: cargo's `deps`, `examples` and `build` lie in it.
 fn beside(out: &Path) -> PathBuf {
     let known = ["deps", "examples", "build"];
-    let is_known = |path: &&Path| path.file_name().is_some_and(|name| known.iter().any(|k| name == *k));
+    let is_known =
+        |path: &&Path| path.file_name().is_some_and(|name| known.iter().any(|k| name == *k));
     let found = out.ancestors().take(4).find(is_known).and_then(Path::parent);
     // Macros run in the compiler's directory, which need not be ours.
     let found = found.unwrap_or(out);
@@ -39,8 +42,9 @@ fn beside(out: &Path) -> PathBuf {
 
 /// Removes what was written longest ago.
 fn shorten(folder: &Path, all_bytes_max: u64, file_bytes_max: u64) {
+    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in entries(folder).flat_map(|own| entries(&own.path()).collect::<Vec<_>>()) {
         let Ok(metadata) = entry.metadata() else { continue };
         if let (true, Ok(written)) = (metadata.is_file(), metadata.modified()) {
             files.push((written, metadata.len(), entry.path()));
@@ -63,7 +67,8 @@ mod tests {
 
     #[test]
     fn beside_the_rest_of_a_profile() {
-        let check = |out: &str, expected: &str| assert_eq!(beside(Path::new(out)), Path::new(expected));
+        let check =
+            |out: &str, expected: &str| assert_eq!(beside(Path::new(out)), Path::new(expected));
         check("/p/target/debug/deps", "/p/target/debug");
         check("/p/target/debug/examples", "/p/target/debug");
         check("/p/target/debug/build/a-0123", "/p/target/debug");
@@ -75,14 +80,19 @@ mod tests {
     fn the_oldest_go_first() {
         let folder = tempfile::tempdir().unwrap();
         let start = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
-        for (age, name, bytes) in [(3, "old", 10), (2, "large", 50), (1, "newer", 20), (0, "new", 20)] {
-            let path = folder.path().join(name);
+        for (age, name, bytes) in
+            [(3, "old", 10), (2, "large", 50), (1, "newer", 20), (0, "new", 20)]
+        {
+            let own = folder.path().join(["a", "b"][age as usize % 2]);
+            std::fs::create_dir_all(&own).unwrap();
+            let path = own.join(name);
             std::fs::write(&path, vec![0; bytes]).unwrap();
             let file = std::fs::File::options().append(true).open(path).unwrap();
             file.set_modified(start - std::time::Duration::from_secs(age)).unwrap();
         }
         let left = || {
-            let entries = std::fs::read_dir(folder.path()).unwrap();
+            let entries = ["a", "b"].map(|own| std::fs::read_dir(folder.path().join(own)).unwrap());
+            let entries = entries.into_iter().flatten();
             let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
             names.sort();
             names
