@@ -467,6 +467,16 @@ impl Module {
         self.replace(None)
     }
 
+    /// Keeps what the macros write to standard error from now on, for who takes the machine.
+    #[cfg(not(proc_macro))]
+    pub fn keep_errors(&self) {
+        // What keeps it from starting, the expansion tells.
+        if let Ok(mut machine) = self.machine() {
+            machine.keep_errors();
+            self.replace(Some(machine));
+        }
+    }
+
     /// `Err`: a message for the call site. A panic of the macro goes on as one.
     fn expand(
         &self,

@@ -81,21 +81,23 @@ impl Macros {
         Ok(place.inside(|| instance.expand(&item, used.input, used.arguments)))
     }
 
-    /// In an instance of its own, of which `look` is shown what it asked the machine for.
+    /// In an instance of its own, of which `look` is shown what it asked the machine for, and what the macro wrote to
+    /// standard error.
     pub fn trace<T>(
         &mut self,
         path: &Path,
         used: Use<'_>,
         place: &Surroundings,
-        look: impl FnOnce(&Machine, &Grants) -> T,
+        look: impl FnOnce(&mut Machine, &Grants) -> T,
     ) -> Result<(Expanded, Option<T>)> {
         let library = self.library(path)?;
         let item = library.find(used.kind, used.name, used.arguments.is_some())?.clone();
         let instance = library.new_instance(place);
         Ok(place.inside(|| {
+            instance.module.keep_errors();
             let expanded = instance.expand(&item, used.input, used.arguments);
             let machine = instance.module.take();
-            (expanded, machine.map(|machine| look(&machine, library.grants)))
+            (expanded, machine.map(|mut machine| look(&mut machine, library.grants)))
         }))
     }
 
