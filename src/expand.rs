@@ -3,6 +3,7 @@
 
 pub mod records;
 mod view;
+#[doc(hidden)]
 pub mod whole;
 
 use crate::artifact::manifest::{is_own, parts_of, Kind, Macro};
@@ -30,14 +31,36 @@ pub const FINGERPRINT: &str = "__precast_fingerprint";
 /// One use of a macro; the texts are Rust tokens.
 #[derive(Clone, Copy, Debug)]
 pub enum Call<'a> {
-    Derive { name: &'a str, item: &'a str },
-    Attribute { name: &'a str, args: &'a str, item: &'a str },
-    Bang { name: &'a str, tokens: &'a str },
+    /// A derive.
+    Derive {
+        /// The trait.
+        name: &'a str,
+        /// The item below it.
+        item: &'a str,
+    },
+    /// An attribute.
+    Attribute {
+        /// Its name.
+        name: &'a str,
+        /// What stands in its parentheses.
+        args: &'a str,
+        /// The item below it.
+        item: &'a str,
+    },
+    /// A function-like macro.
+    Bang {
+        /// Its name.
+        name: &'a str,
+        /// What stands in its parentheses.
+        tokens: &'a str,
+    },
 }
 
 /// What a macro made of its input.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Expansion {
+    /// How the macro is used.
     pub kind: Kind,
     /// The macro's name.
     pub name: String,
@@ -47,6 +70,7 @@ pub struct Expansion {
     pub item: Option<TokenStream>,
     /// Names the text that the macro's input came from, as spans do.
     source: String,
+    /// The expansion as formatted code.
     pub text: String,
     /// The tokens themselves.
     pub stream: TokenStream,
@@ -60,6 +84,7 @@ pub struct Expansion {
 
 /// Everything that an expansion wanted of the machine, refused or not.
 #[derive(Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Trace {
     /// Files and directories that were read.
     pub read: Vec<PathBuf>,
@@ -73,17 +98,23 @@ pub struct Trace {
 
 /// An environment variable that the macro asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Variable {
+    /// The variable.
     pub name: String,
+    /// What the macro was told.
     pub answer: Answer,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+/// What a macro is told of a variable.
 pub enum Answer {
+    /// Its value.
     Read,
     /// It is set, and not granted.
     Refused,
+    /// That it is not set.
     Unset,
 }
 
@@ -99,6 +130,7 @@ pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) ->
 }
 
 /// The same with the macros of an artifact's first feature set.
+#[doc(hidden)]
 pub fn expand_in(artifact: &Artifact, call: &Call<'_>) -> Result<Expansion> {
     let found = find(artifact, call)?;
     let (first, second) = match call {
@@ -348,6 +380,7 @@ fn failed(package: &str, item: &Macro, failure: Failure, denied: Vec<String>) ->
 }
 
 /// How to permit what was refused.
+#[doc(hidden)]
 pub fn refused(denied: &[String]) -> String {
     format!("to let it use what it was refused, pack it with the grant: {}", denied.join(", "))
 }

@@ -105,7 +105,7 @@ pub fn check(
         let manifest = artifact.manifest;
         let Package { name, version, .. } = &manifest.package;
         let wanted = policy.rebuilds(name);
-        let options = verify::Options { rebuild: rebuild && wanted, offline, built: false };
+        let options = verify::Options { rebuild: rebuild && wanted, offline, ..Default::default() };
         let verdicts = verify::all(path, options, report)?;
         let mut problems = judge::problems_with(&policy, name, &manifest, &granted);
         let checks = verdicts.iter().flat_map(|verdict| &verdict.checks);

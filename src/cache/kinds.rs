@@ -1,4 +1,4 @@
-//! All kinds of entries. The passes that make them say what they hold.
+//! The kinds of cache entries. Each pass that makes a kind describes its content.
 
 /// Artifacts.
 pub(crate) const ARTIFACT: &str = "artifact";

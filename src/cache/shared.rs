@@ -1,4 +1,4 @@
-//! What the user's store has from stores that several machines share, and what it gives them.
+//! Between the user's store and the stores that several machines share: look-ups and uploads.
 //!
 //! Whoever looks something up here never fails for it. An entry that was fetched keeps its signatures, and is used as
 //! long as they are those of keys that this machine trusts.

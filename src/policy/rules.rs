@@ -1,4 +1,4 @@
-//! What a policy says, as users write it.
+//! The keys of a policy, as users write them.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

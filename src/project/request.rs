@@ -1,4 +1,4 @@
-//! What a cargo command line says about the packages and features to build.
+//! The packages and features that a cargo command line selects.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

@@ -82,6 +82,7 @@ fn expansions(report: &Report, out: &mut String) {
             code(&one.function),
             escaped(&one.package),
             one.calls.to_string(),
+            one.remembered.to_string(),
             one.failed.to_string(),
             format!("{:.4}", one.seconds),
             one.tokens_in.to_string(),
@@ -90,7 +91,7 @@ fn expansions(report: &Report, out: &mut String) {
         ]
     });
     let heads =
-        ["macro", "package", "calls", "failed", "seconds", "tokens in", "tokens out", "lines"];
+        ["macro", "package", "calls", "remembered", "failed", "seconds", "tokens in", "tokens out", "lines"];
     table(&heads, 2, rows, out);
     *out += "<p class=\"note\">Tokens out are those that a macro made or gave back one by one. Lines are its semicolons \
         and braces.</p>\n<h2>Expansion time by crate</h2>\n";

@@ -1,4 +1,4 @@
-//! The report for a terminal.
+//! The report as a table for terminals.
 
 use super::advice::Cost;
 use super::content::Report;

@@ -196,7 +196,7 @@ fn rendered(diagnostics: &[Value], console: &Console) {
 fn traced(trace: &Trace) -> Vec<String> {
     let read = trace.read.iter().map(|path| format!("read {}", path.display()));
     let refused = trace.refused.iter().map(|path| format!("refused {path}"));
-    let variables = trace.variables.iter().map(|Variable { name, answer }| match answer {
+    let variables = trace.variables.iter().map(|Variable { name, answer, .. }| match answer {
         Answer::Read => format!("read variable {name}"),
         Answer::Refused => format!("refused variable {name}"),
         Answer::Unset => format!("variable {name} is not set"),
