@@ -4,12 +4,11 @@ use super::document::{
     Artifact, Build, Compiled, From, Granted, Macro, Package, Rebuild, Rebuilt, Records, Signature,
     Vouched, Why,
 };
-use crate::artifact::manifest::{self, Capabilities, Limits, Manifest};
+use crate::artifact::manifest::{self, Capabilities, Limits, Manifest, FINGERPRINT};
 use crate::base::error::{Context, Result};
 use crate::cache::{Key, Store};
 use crate::embed::input;
 use crate::expand::whole::declared;
-use crate::expand::FINGERPRINT;
 use crate::policy::{self, Policy};
 use crate::project::after::FUNCTION;
 use crate::project::graph::{self, Graph, UnitIdx};
