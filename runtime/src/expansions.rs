@@ -46,7 +46,9 @@ impl Expansions {
             };
         let path = match env::var_os("PRECAST_EXPANSIONS") {
             Some(ref folder) => match folder.to_str() {
-                Some(folder) if !folder.is_empty() => joined(&[folder, "/", kept.file, fingerprint]),
+                Some(folder) if !folder.is_empty() => {
+                    joined(&[folder, "/", kept.file, fingerprint])
+                }
                 _ => return Ok(()),
             },
             None => return Ok(()),
