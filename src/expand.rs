@@ -1,11 +1,12 @@
 //! Expands one item through a packed module, without rustc: the runtime that is in every shim, over
 //! proc-macro2's tokens.
 
+mod stack;
 mod view;
 pub mod whole;
 
 use crate::artifact::manifest::{is_own, parts_of, Kind, Macro};
-use crate::artifact::Artifact;
+use crate::artifact::{names, Artifact};
 use crate::base::error::{Class, Context, Error, Result};
 use crate::embed::input;
 use crate::lower::renewed;
@@ -28,6 +29,15 @@ pub enum Call<'a> {
     Derive { name: &'a str, item: &'a str },
     Attribute { name: &'a str, args: &'a str, item: &'a str },
     Bang { name: &'a str, tokens: &'a str },
+}
+
+/// How a macro is chosen and run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings<'a> {
+    /// Of an artifact with several feature sets: the one with exactly these. Without, the first that has the macro.
+    pub features: Option<&'a [String]>,
+    /// Tell the whole call stack of a macro that stops.
+    pub backtrace: bool,
 }
 
 /// What a macro made of its input.
@@ -85,16 +95,21 @@ pub enum Answer {
 /// Expands, and formats what comes out. The macro sees the environment of this process, as far as
 /// its capabilities go.
 pub fn expand(path: &Path, call: &Call<'_>) -> Result<Expansion> {
-    expand_with(path, None, call)
+    expand_with(path, &Settings::default(), call)
 }
 
-/// The same with the macros of one feature set; without, that of the first set that has the macro.
-pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) -> Result<Expansion> {
-    expand_in(&choose(input::artifact(path)?, features, call)?, call)
+/// The same as the settings say.
+pub fn expand_with(path: &Path, settings: &Settings<'_>, call: &Call<'_>) -> Result<Expansion> {
+    let artifact = choose(input::artifact(path)?, settings.features, call)?;
+    expand_first(&artifact, call, settings.backtrace)
 }
 
 /// The same with the macros of an artifact's first feature set.
 pub fn expand_in(artifact: &Artifact, call: &Call<'_>) -> Result<Expansion> {
+    expand_first(artifact, call, false)
+}
+
+fn expand_first(artifact: &Artifact, call: &Call<'_>, backtrace: bool) -> Result<Expansion> {
     let found = find(artifact, call)?;
     let (first, second) = match call {
         Call::Derive { item, .. } => (tokens("the item", item)?, None),
@@ -103,13 +118,13 @@ pub fn expand_in(artifact: &Artifact, call: &Call<'_>) -> Result<Expansion> {
         }
         Call::Bang { tokens: input, .. } => (tokens("the input", input)?, None),
     };
-    one(artifact, found, first, second)
+    one(artifact, found, first, second, backtrace)
 }
 
 /// Expands every use of the macros in a Rust file, in their order.
-pub fn expand_all(path: &Path, features: Option<&[String]>, text: &str) -> Result<Vec<Expansion>> {
+pub fn expand_all(path: &Path, settings: &Settings<'_>, text: &str) -> Result<Vec<Expansion>> {
     let artifact = input::artifact(path)?;
-    let artifact = match features {
+    let artifact = match settings.features {
         Some(features) => set(artifact, features)?,
         None => artifact,
     };
@@ -124,7 +139,8 @@ pub fn expand_all(path: &Path, features: Option<&[String]>, text: &str) -> Resul
     let macros = &artifact.manifest.macros;
     let each = uses.into_iter().map(|sample| {
         let found = macros.iter().find(|item| item.function == sample.function);
-        one(&artifact, found.expect("uses are those of its macros"), sample.input, sample.item)
+        let found = found.expect("uses are those of its macros");
+        one(&artifact, found, sample.input, sample.item, settings.backtrace)
     });
     each.collect()
 }
@@ -134,8 +150,12 @@ fn one(
     found: &Macro,
     first: TokenStream,
     second: Option<TokenStream>,
+    backtrace: bool,
 ) -> Result<Expansion> {
     let mut machine = machine(artifact)?;
+    if backtrace {
+        machine.frames_max = usize::MAX;
+    }
     machine.keep_errors();
     let item = match found.kind {
         Kind::Derive => Some(first.clone()),
@@ -269,8 +289,11 @@ fn machine(artifact: &Artifact) -> Result<Machine> {
         own: None,
     };
     let embedded = Vec::leak(artifact.image.clone());
-    Machine::new(embedded, Box::leak(Box::new(grants)), artifact.manifest.limits.runtime())
-        .class(Class::Macro, "cannot start the module")
+    let limits = artifact.manifest.limits.runtime();
+    let mut machine = Machine::new(embedded, Box::leak(Box::new(grants)), limits)
+        .class(Class::Macro, "cannot start the module")?;
+    machine.names = Vec::leak(names::of(&artifact.wasm).to_vec());
+    Ok(machine)
 }
 
 fn find<'a>(artifact: &'a Artifact, call: &Call<'_>) -> Result<&'a Macro> {
@@ -308,7 +331,7 @@ fn failed(package: &str, item: &Macro, failure: Failure, denied: Vec<String>) ->
             format!("`{name}` panicked: {}", text.unwrap_or("without a message"))
         }
         (Fault::Panic(text), None) => format!("`{name}` panicked: {text}"),
-        (fault, None) => format!("`{name}`: {fault}"),
+        (fault, None) => format!("`{name}`: {fault}{}", stack::folded(&failure.trace)),
     };
     let help = unsupported(package, &message);
     let error = Error::new(Class::Macro, message);

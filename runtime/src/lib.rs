@@ -157,6 +157,10 @@ pub struct Machine {
     /// The environment that the macro has seen.
     place: Place,
     tokens_max: u32,
+    /// The table of its functions' names, which may be empty.
+    pub names: &'static [u8],
+    /// So many of them are told where a macro stops.
+    pub frames_max: usize,
 }
 
 /// Why an expansion failed.
@@ -164,6 +168,8 @@ pub struct Failure {
     pub fault: Fault,
     /// The payload of a panic that is no text.
     pub payload: Option<Box<dyn Any + Send>>,
+    /// Where the macro was, each function on a line of its own; nothing after a panic.
+    pub trace: String,
 }
 
 impl Machine {
@@ -181,6 +187,8 @@ impl Machine {
             epoch: 1,
             place: Place::now(),
             tokens_max: tokens_max,
+            names: &[],
+            frames_max: 5,
         };
         match machine.start() {
             Ok(()) => Ok(machine),
@@ -228,7 +236,14 @@ impl Machine {
                 has_error: session.tokens.has_error,
                 counts: [session.tokens.n_in, session.tokens.n_out(), session.tokens.n_lines],
             }),
-            Err(fault) => Err(Failure { fault: fault, payload: session.payload.take() }),
+            Err(fault) => {
+                let mut trace = String::new();
+                match fault {
+                    Fault::Panic(_) => (),
+                    _ => self.instance.trace(self.names, self.frames_max, &mut trace),
+                }
+                Err(Failure { fault: fault, payload: session.payload.take(), trace: trace })
+            }
         }
     }
 
@@ -383,6 +398,8 @@ pub struct Module {
     /// Name and version, for messages.
     name: &'static str,
     limits: Limits,
+    /// The table of its functions' names.
+    names: &'static [u8],
     /// The address of a boxed machine, or 0: there is none, or it is expanding. Whoever finds none makes
     /// one, so nobody ever waits.
     machine: AtomicUsize,
@@ -394,12 +411,14 @@ impl Module {
         grants: &'static Grants,
         name: &'static str,
         limits: Limits,
+        names: &'static [u8],
     ) -> Module {
         Module {
             embedded: embedded,
             grants: grants,
             name: name,
             limits: limits,
+            names: names,
             machine: AtomicUsize::new(0),
         }
     }
@@ -460,7 +479,7 @@ impl Module {
             resume_unwind(payload);
         }
         let mut message = String::new();
-        self.tell(&failure.fault, &mut help, &mut message);
+        self.tell(&failure, &mut help, &mut message);
         if let Fault::Panic(_) = failure.fault {
             resume_unwind(Box::new(message));
         }
@@ -488,7 +507,8 @@ impl Module {
     }
 
     /// What to say of a fault. Into a text of the caller's: one's own would be dropped at each call that may panic.
-    fn tell(&self, fault: &Fault, help: &mut Option<String>, message: &mut String) {
+    fn tell(&self, failure: &Failure, help: &mut Option<String>, message: &mut String) {
+        let fault = &failure.fault;
         match *fault {
             Fault::Panic(_) => (),
             _ => {
@@ -506,6 +526,7 @@ impl Module {
         if let None = *help {
             *help = unsupported(self.name, message);
         }
+        message.push_str(&failure.trace);
         if let Some(ref help) = *help {
             message.push_str("\n");
             message.push_str(help);
@@ -529,7 +550,9 @@ impl Module {
         };
         let mut machine = match self.machine() {
             Ok(machine) => machine,
-            Err(fault) => return Err(Failure { fault: fault, payload: None }),
+            Err(fault) => {
+                return Err(Failure { fault: fault, payload: None, trace: String::new() })
+            }
         };
         #[cfg(precast_track)]
         let n_reads = machine.wasi.files.reads.len();
@@ -567,7 +590,10 @@ impl Module {
             None => 1,
         };
         match Machine::new(self.embedded, self.grants, self.limits.times(factor)) {
-            Ok(machine) => Ok(Box::new(machine)),
+            Ok(mut machine) => {
+                machine.names = self.names;
+                Ok(Box::new(machine))
+            }
             Err(fault) => Err(fault),
         }
     }

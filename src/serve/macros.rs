@@ -2,6 +2,7 @@
 
 use super::find::{self, Found};
 use crate::artifact::manifest::{Kind, Limits, Macro};
+use crate::artifact::names;
 use crate::base::error::{Class, Error, Result};
 use crate::base::files::sha256;
 use crate::runtime::{Grants, Machine, Module};
@@ -33,6 +34,7 @@ struct Library {
     embedded: &'static [u8],
     grants: &'static Grants,
     limits: Limits,
+    names: &'static [u8],
     /// The last used comes last.
     instances: Vec<Instance>,
 }
@@ -113,6 +115,7 @@ impl Macros {
         let Found { artifact, granted, own } = found;
         let hash = sha256(&artifact.image);
         let image = self.images.entry(hash).or_insert_with(|| Vec::leak(artifact.image));
+        let names = &*Vec::leak(names::of(&artifact.wasm).to_vec());
         let manifest = artifact.manifest;
         let mut capabilities = manifest.capabilities;
         capabilities.extend(&granted);
@@ -139,6 +142,7 @@ impl Macros {
             embedded: image,
             grants,
             limits: manifest.limits,
+            names,
             instances: Vec::new(),
         }
     }
@@ -159,7 +163,13 @@ impl Library {
     fn new_instance(&self, place: &Surroundings) -> Instance {
         Instance {
             surroundings: place.clone(),
-            module: Module::new(self.embedded, self.grants, self.label, self.limits.runtime()),
+            module: Module::new(
+                self.embedded,
+                self.grants,
+                self.label,
+                self.limits.runtime(),
+                self.names,
+            ),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::console::Console;
 use clap::Args;
 use precast::artifact::manifest::Kind;
 use precast::base::error::{Context, Result};
-use precast::expand::{self, Answer, Call, Expansion, Token, Trace, Variable, Verdict};
+use precast::expand::{self, Answer, Call, Expansion, Settings, Token, Trace, Variable, Verdict};
 use serde_json::{json, Value};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,10 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) trace: bool,
 
+    /// If the macro stops (a trap, a limit), show its whole call stack instead of the first five functions
+    #[arg(long)]
+    pub(crate) backtrace: bool,
+
     /// What stands in the attribute's parentheses
     #[arg(long, value_name = "TOKENS", conflicts_with_all = ["derive", "bang"], allow_hyphen_values = true)]
     pub(crate) args: Option<String>,
@@ -80,8 +84,9 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     let features = options.features.as_ref().map(|names| {
         names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<String>>()
     });
+    let settings = Settings { features: features.as_deref(), backtrace: options.backtrace };
     let Some(call) = call else {
-        let all = expand::expand_all(&path, features.as_deref(), &text)?;
+        let all = expand::expand_all(&path, &settings, &text)?;
         let values: Vec<Value> = all.iter().map(|expansion| value(expansion, options)).collect();
         console.result(&json!({ "expansions": values }), || {
             all.iter().map(|expansion| head(expansion) + &shown(expansion, options)).collect()
@@ -89,7 +94,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         all.iter().for_each(|expansion| told(expansion, options, console));
         return Ok(());
     };
-    let expansion = expand::expand_with(&path, features.as_deref(), &call)?;
+    let expansion = expand::expand_with(&path, &settings, &call)?;
     console.result(&value(&expansion, options), || shown(&expansion, options));
     told(&expansion, options, console);
     Ok(())
