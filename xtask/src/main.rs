@@ -18,6 +18,7 @@ mod strangers;
 mod suites;
 mod test;
 mod upgrade;
+mod whole;
 mod windows;
 
 use std::process::ExitCode;
@@ -52,6 +53,8 @@ Usage: cargo xtask TASK [OPTIONS]
   machine         compile the runtime's kernel and records to the texts beside them
   strangers       macro packages drawn at random, their own examples and tests; takes long
   upgrade         use what another version of precast has packed, and the other way round; takes minutes
+  whole [NAME@VERSION…]  expand whole packages and what they depend on; build and test them without any
+                  macro crate; takes minutes
   suites          run test suites that crates publish, with their macros and with shims
 
 Options:
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         ["strangers", rest @ ..] => strangers::strangers(rest),
         ["suites", rest @ ..] => suites::suites(rest),
         ["authors", rest @ ..] => authors::authors(rest),
+        ["whole", rest @ ..] => whole::whole(rest),
         ["apps", rest @ ..] => apps::apps(rest),
         ["arm", rest @ ..] => arm::arm(rest),
         ["windows", rest @ ..] => windows::windows(rest),

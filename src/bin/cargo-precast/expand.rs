@@ -7,6 +7,7 @@ use clap::Args;
 use precast::artifact::manifest::Kind;
 use precast::base::error::{Context, Result};
 use precast::expand::{self, Answer, Call, Expansion, Settings, Token, Trace, Variable, Verdict};
+use precast::project::sources::Wanted;
 use serde_json::{json, Value};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 #[command(group = clap::ArgGroup::new("macro"))]
 pub(crate) struct Options {
     /// A .precast file, a shim's directory or its .crate file
-    #[arg(value_name = "PATH", required_unless_present = "root", conflicts_with = "root")]
+    #[arg(value_name = "PATH", required_unless_present_any = ["root", "package"], conflicts_with_all = ["root", "package"])]
     pub(crate) path: Option<PathBuf>,
 
     /// The item, or a file with uses of the macros; without, standard input
@@ -38,6 +39,10 @@ pub(crate) struct Options {
     /// Expand all packed macros of the crate whose root file this is, source to source
     #[arg(long = "crate", value_name = "ROOT.rs", group = "macro")]
     pub(crate) root: Option<PathBuf>,
+
+    /// The same of the library of a dependency, as the package in the current directory uses it
+    #[arg(long, short, value_name = "NAME[@VERSION]", group = "macro", requires = "out")]
+    pub(crate) package: Option<String>,
 
     /// Take the macro from this feature set, of an artifact with several
     #[arg(long = "feature-set", value_name = "FEATURES", value_delimiter = ',')]
@@ -69,9 +74,10 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
-    let path = match (&options.root, &options.path) {
-        (Some(root), _) => return whole::run(root, &options.whole, console),
-        (None, path) => path.clone().unwrap_or_default(),
+    let path = match (&options.root, &options.package, &options.path) {
+        (Some(root), _, _) => return whole::run(Wanted::Root(root), &options.whole, console),
+        (_, Some(name), _) => return whole::run(Wanted::Dependency(name), &options.whole, console),
+        (_, _, path) => path.clone().unwrap_or_default(),
     };
     let text = read(options.file.as_deref())?;
     let args = options.args.as_deref().unwrap_or_default();
