@@ -280,13 +280,16 @@ fn macros_by_example() {
         macro_rules! twice { ($e:expr) => { { let x = 2; x * $e } } }
         macro_rules! outer { ($($t:tt)*) => { inner!($($t)* 1) } }
         macro_rules! inner { ($($t:tt)*) => { sum!($($t)*) } }
+        include!(concat!(\"parts\", \"/named.rs\"));
+        include!(\"parts/plain.rs\");
         macro_rules! untouched { ($e:expr) => { $e + 1 } }
         #[test] fn test() {
             let x = 10;
             assert_eq!(twice!(x + sum!(1 1)), 24);
             assert_eq!(outer!(5 5), 11);
             assert_eq!(A::ANSWER + B::ANSWER + one::ONE::ANSWER + two::two() + three::three(), 4 + 5 + 6 + 7 + 8);
-            assert_eq!(untouched!(x), 11);
+            assert_eq!(untouched!(x) + Named::ANSWER + PLAIN, 11 + 9 + 1);
+            assert_eq!(include!(\"parts/sum.rs\"), 3);
         }
     ";
     let files = [
@@ -294,12 +297,17 @@ fn macros_by_example() {
         ("one.rs", "#[derive(crate::Answer)] #[answer(6)] pub struct ONE;"),
         ("two.rs", "pub fn two() -> i32 { inc::sum!(3 4) }"),
         ("three.rs", "pub fn three() -> i32 { use inc::sum as s; s!(8) }"),
+        ("parts/named.rs", "/// Text.\n#[derive(Answer)] #[answer(9)] pub struct Named;"),
+        ("parts/plain.rs", "pub const PLAIN: i32 = 1;"),
+        ("parts/sum.rs", "sum!(1 2)"),
         ("choice/lib.rs", choose),
     ];
     let folder = folder("rules", &files);
     let whole = written(&folder, &["choice"]);
     assert_eq!(whole.files.len(), 4);
     let text = fs::read_to_string(folder.join("out/lib.rs")).unwrap();
+    fs::create_dir(folder.join("out/parts")).unwrap();
+    fs::copy(folder.join("parts/plain.rs"), folder.join("out/parts/plain.rs")).unwrap();
     assert!(text.contains("modules!(pub one, two);") && text.contains("untouched!(x)"), "{text}");
     let mut rustc = Command::new("rustc");
     rustc.current_dir(&folder).args(["--crate-type=lib", "--crate-name=choice", "choice/lib.rs"]);

@@ -8,6 +8,7 @@
 mod cfg;
 mod derived;
 mod imports;
+mod include;
 mod load;
 mod machines;
 mod names;

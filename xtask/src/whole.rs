@@ -215,7 +215,8 @@ fn text(value: &Value, key: &str) -> String {
 
 fn lines(folder: &Path) -> Result<usize> {
     let files = crate::apps::sources::files(folder)?;
-    let texts = files.values().map(|bytes| String::from_utf8_lossy(bytes).lines().count());
+    let sources = files.iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "rs"));
+    let texts = sources.map(|(_, bytes)| String::from_utf8_lossy(bytes).lines().count());
     Ok(texts.sum())
 }
 

@@ -1,5 +1,6 @@
 //! Reads a crate's files, and notes which names its modules have.
 
+use super::include;
 use super::place::{Place, Trouble};
 use super::rewrite::DEPTH_MAX;
 use super::rules;
@@ -136,8 +137,8 @@ pub fn items_of(
     Ok(())
 }
 
-/// Notes the names of items that a macro makes. Of a `macro_rules!` they are known; what `include!` brings comes from a
-/// build script, and no import of macros is in it.
+/// Notes the names of items that a macro makes. Of a `macro_rules!` they are known, and of a file that can be read. What else
+/// `include!` brings comes from a build script, and no import of macros is in it.
 fn called(
     world: &mut World,
     mac: &syn::Macro,
@@ -148,13 +149,16 @@ fn called(
     let parts: Vec<String> = mac.path.leading_colon.iter().map(|_| String::new()).collect();
     let names = mac.path.segments.iter().map(|part| part.ident.to_string());
     let parts: Vec<String> = parts.into_iter().chain(names).collect();
-    let rules = match world.depth < DEPTH_MAX {
-        true => world.rules_of(scope, &parts),
+    let krate = world.scopes[scope].krate;
+    let is_own = krate + 1 == world.crates.len();
+    let tokens = match world.depth < DEPTH_MAX {
+        true if include::is_include(&mac.path) => include::tokens(mac, place, is_own),
+        true => world
+            .rules_of(scope, &parts)
+            .and_then(|(rules, krate, _)| rules::expand(&rules, &mac.tokens, &krate)),
         false => None,
     };
-    let items = rules
-        .and_then(|(rules, krate, _)| rules::expand(&rules, &mac.tokens, &krate))
-        .and_then(|tokens| syn::parse2::<syn::File>(tokens).ok());
+    let items = tokens.and_then(|tokens| syn::parse2::<syn::File>(tokens).ok());
     match items {
         Some(file) => {
             world.depth += 1;
@@ -163,7 +167,7 @@ fn called(
             noted
         }
         None => {
-            if parts.last().is_none_or(|name| name != "include") {
+            if !include::is_include(&mac.path) {
                 world.scopes[scope].calls.push(parts);
             }
             Ok(())

@@ -1,5 +1,6 @@
-//! Macros that are not packed, where packed ones are in what they write or are given.
+//! Macros that are not packed, and files that are included, where packed macros are in what they write or are given.
 
+use super::include;
 use super::opaque;
 use super::place::Trouble;
 use super::rewrite::{Rewriter, DEPTH_MAX};
@@ -20,6 +21,11 @@ impl Rewriter<'_> {
         // What a macro may write is looked at where it is used.
         if opaque::is_text(&mac.path) || mac.path.is_ident("macro_rules") || depth > DEPTH_MAX {
             return Ok(None);
+        }
+        if include::is_include(&mac.path) {
+            // Where nothing is to be expanded, it stays.
+            let Some(tokens) = include::tokens(mac, &self.place, true) else { return Ok(None) };
+            return Ok(self.is_packed_in(&tokens, depth)?.then_some(tokens));
         }
         let packed = self.packed_in(&mac.tokens);
         let mut parts: Vec<String> = mac.path.leading_colon.iter().map(|_| String::new()).collect();
