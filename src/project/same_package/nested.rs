@@ -273,7 +273,7 @@ fn enabled(target: &Target, features: impl Iterator<Item = String>) -> BTreeSet<
 /// is hidden.
 pub fn source(target: &Target) -> Result<Tree> {
     let folder = target.folder();
-    let all = files::read(&target.directory.join(folder))?;
+    let all = files::read(&target.source())?;
     let generated = format!("{PACKED}/");
     let own = all.into_iter().filter(|(path, _)| {
         !path.starts_with(&generated) && !path.split('/').any(|name| name.starts_with('.'))
