@@ -7,6 +7,8 @@ mod alone;
 mod developing;
 #[path = "same_package/fixture.rs"]
 mod fixture;
+#[path = "same_package/migrating.rs"]
+mod migrating;
 #[path = "same_package/publishing.rs"]
 mod publishing;
 #[path = "same_package/target.rs"]

@@ -63,7 +63,12 @@ pub fn migrate(options: &Options, report: &dyn Report) -> Result<Made> {
     let stage = Scratch::new()?;
     let (mut change, target, mut notes) = plan(&library, &macros, stage.path())?;
     if !options.is_dry {
-        match packed::made(&target, false, report) {
+        // The package that is packed stands in a temporary place, which nobody need know.
+        let step = |text: &str| match text.starts_with("looking for") {
+            true => {}
+            false => report.step(text),
+        };
+        match packed::made(&target, false, &step) {
             Ok((_, tree)) => {
                 let place = target.packed();
                 tree.into_iter().for_each(|(path, body)| change.write(place.join(path), body));
@@ -131,8 +136,8 @@ fn plan(library: &Side, macros: &Side, stage: &Path) -> Result<(Change, Target, 
 
 /// The build script by which cargo alone knows the macros: a new one, or one more call in the old one.
 fn add_script(library: &Side, change: &mut Change) -> Result<()> {
-    let scripts = library.package.targets.iter();
-    let script = scripts.filter(|target| target.kind.contains(&TargetKind::CustomBuild)).next();
+    let mut scripts = library.package.targets.iter();
+    let script = scripts.find(|target| target.kind.contains(&TargetKind::CustomBuild));
     let Some(script) = script else {
         let text = SCRIPT.replace("@FOLDER@", "proc-macro").replace("@NAME@", NAME);
         change.write(library.directory.join("build.rs"), text);
@@ -143,7 +148,8 @@ fn add_script(library: &Side, change: &mut Change) -> Result<()> {
     let folder = file.parent().unwrap_or(&library.directory);
     let part = library.directory.join("proc-macro").join(PACKED).join("build.rs");
     let path = manifests::relative(folder, &part);
-    let new = rewrite::calling(&text, NAME, &path).context(format!("cannot change {}", file.display()))?;
+    let new = rewrite::calling(&text, NAME, &path)
+        .context(format!("cannot change {}", file.display()))?;
     change.write(file.to_owned(), new);
     Ok(())
 }
@@ -187,13 +193,14 @@ fn remaining(library: &Side, macros: &Side, change: &Change) -> Vec<String> {
         let new = change.written().find(|(written, _)| *written == file).map(|(_, body)| body);
         let text = std::str::from_utf8(new.unwrap_or(&body)).unwrap_or_default();
         let is_named = names.iter().any(|name| rewrite::names(text, name));
-        if is_named && !is_theirs && !path.ends_with("Cargo.lock") && path != "src/lib.rs" {
+        if is_named && !is_theirs && !path.starts_with("Cargo.") && path != "src/lib.rs" {
             left.push(path);
         }
     }
     if let [first, rest @ ..] = &left[..] {
-        let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        notes.push(format!("{first}{more} still name {old}: see whether they are right"));
+        let more =
+            if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+        notes.push(format!("{first}{more} still name {old}: see whether that is right"));
     }
     notes
 }

@@ -12,6 +12,7 @@ mod demo;
 mod elsewhere;
 mod fuzz;
 mod machine;
+mod migrate;
 mod run;
 mod setup;
 mod strangers;
@@ -50,6 +51,7 @@ Usage: cargo xtask TASK [OPTIONS]
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
   fuzz [TARGET]   build and run fuzz targets (all but `differential`, which needs wasmtime)
   machine         compile the runtime's kernel and records to the texts beside them
+  migrate [NAME…] pairs of a library and its macros become one package each; their tests before and after
   strangers       macro packages drawn at random, their own examples and tests; takes long
   upgrade         use what another version of precast has packed, and the other way round; takes minutes
   suites          run test suites that crates publish, with their macros and with shims
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
         ["strangers", rest @ ..] => strangers::strangers(rest),
         ["suites", rest @ ..] => suites::suites(rest),
         ["authors", rest @ ..] => authors::authors(rest),
+        ["migrate", rest @ ..] => migrate::migrate(rest),
         ["apps", rest @ ..] => apps::apps(rest),
         ["arm", rest @ ..] => arm::arm(rest),
         ["windows", rest @ ..] => windows::windows(rest),

@@ -116,9 +116,14 @@ mod tests {
         assert!(!file("new").exists());
         std::fs::remove_file(file("z")).unwrap();
         change.apply(&file("b")).unwrap();
-        assert_eq!((text("a"), text("new/n"), text("z/x")), (Some("new".into()), Some("new".into()), Some("new".into())));
+        assert_eq!(
+            (text("a"), text("new/n"), text("z/x")),
+            (Some("new".into()), Some("new".into()), Some("new".into()))
+        );
         assert!(!file("d").exists() && text("b").is_some());
         let hidden = std::fs::read_dir(place.path()).unwrap().flatten();
-        assert!(!hidden.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with('.')));
+        assert!(!hidden
+            .map(|entry| entry.file_name())
+            .any(|name| name.to_string_lossy().starts_with('.')));
     }
 }

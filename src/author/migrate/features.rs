@@ -30,7 +30,9 @@ pub fn merge(
 ) -> Merged {
     let mut merged = Merged::default();
     let mentioned = |name: &str| {
-        own.values().flatten().any(|entry| of_dependency(entry, uses).is_some_and(|e| e.1 == Some(name)))
+        own.values()
+            .flatten()
+            .any(|entry| of_dependency(entry, uses).is_some_and(|e| e.1 == Some(name)))
     };
     // Optional dependencies are features which nobody may mean.
     let is_feature = |name: &str, enables: &[String]| {
@@ -43,10 +45,13 @@ pub fn merge(
         .collect();
     let always = always(uses, theirs);
     for name in known.keys() {
-        let is_same = |entry: &String| of_dependency(entry, uses).is_some_and(|e| e.1 == Some(name));
+        let is_same =
+            |entry: &String| of_dependency(entry, uses).is_some_and(|e| e.1 == Some(name));
         let flag = match own.get(name) {
             _ if always.contains(name) => Flag::Always,
-            Some(enables) if !enables.iter().any(is_same) => Flag::Named(format!("{package}-{name}")),
+            Some(enables) if !enables.iter().any(is_same) => {
+                Flag::Named(format!("{package}-{name}"))
+            }
             _ => Flag::Named(name.clone()),
         };
         merged.flags.insert(name.clone(), flag);
@@ -237,7 +242,10 @@ mod tests {
         let own = features(&[("d", &["dep:d"]), ("derive", &["d"]), ("full", &["derive"])]);
         let (found, text) = merged(&own, &uses(true, true, &[]), &features(&[]));
         assert_eq!(found.required, ["d"]);
-        assert!(text.contains("d = []") && !text.contains("dep:") && !text.contains("full"), "{text}");
+        assert!(
+            text.contains("d = []") && !text.contains("dep:") && !text.contains("full"),
+            "{text}"
+        );
         let own = features(&[("a", &["dep:d"]), ("b", &["d/x"])]);
         let theirs = features(&[("x", &["syn/full"]), ("y", &["x"])]);
         let (found, text) = merged(&own, &uses(true, true, &[]), &theirs);
@@ -250,7 +258,8 @@ mod tests {
 
     #[test]
     fn what_was_always_enabled_is_no_feature() {
-        let theirs = features(&[("default", &["a"]), ("a", &["b"]), ("b", &[]), ("c", &[]), ("e", &[])]);
+        let theirs =
+            features(&[("default", &["a"]), ("a", &["b"]), ("b", &[]), ("c", &[]), ("e", &[])]);
         let own = features(&[("c", &[]), ("e", &["d?/e"])]);
         let (found, text) = merged(&own, &uses(false, true, &[]), &theirs);
         assert!(found.required.is_empty());
@@ -263,7 +272,9 @@ mod tests {
         assert_eq!(found.flags, expected.map(|(name, flag)| (name.to_owned(), flag)).into());
         assert!(text.contains("d-c = []") && text.contains("e = []"), "{text}");
         let table = forwarded("lib", &theirs, &found.flags).to_string();
-        for line in ["default = [\"a\"]", "a = [\"b\"]", "b = []", "c = [\"lib/d-c\"]", "e = [\"lib/e\"]"] {
+        for line in
+            ["default = [\"a\"]", "a = [\"b\"]", "b = []", "c = [\"lib/d-c\"]", "e = [\"lib/e\"]"]
+        {
             assert!(table.lines().any(|found| found == line), "{line}: {table}");
         }
     }

@@ -5,7 +5,9 @@ use super::side::{Side, Uses};
 use crate::base::error::{Class, Context, Error, Result};
 use crate::pack::source::inherit;
 use std::path::{Component, Path, PathBuf};
-use toml_edit::{value, Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
+use toml_edit::{
+    value, Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value,
+};
 
 /// Kinds of targets that move with the macros.
 pub const KINDS: [&str; 3] = ["test", "example", "bench"];
@@ -43,7 +45,6 @@ impl Library<'_> {
             }
             at = item.as_table_mut().expect("it was made a table");
         }
-        at.set_implicit(false);
         if path != "proc-macro/lib.rs" {
             at.insert("path", value(path));
         }
@@ -106,11 +107,17 @@ impl Library<'_> {
                 continue;
             }
             if inherits(&item) && self.macros.workspace != self.side.workspace {
-                let message = format!("{} inherits the dependency {name} from another workspace", self.macros.name());
+                let message = format!(
+                    "{} inherits the dependency {name} from another workspace",
+                    self.macros.name()
+                );
                 return Err(Error::new(Class::Usage, message).help("write out its version first"));
             }
             self.rebase(&mut item);
-            let table = self.manifest.entry("dev-dependencies").or_insert_with(|| Item::Table(Table::new()));
+            let table = self
+                .manifest
+                .entry("dev-dependencies")
+                .or_insert_with(|| Item::Table(Table::new()));
             let Some(table) = table.as_table_like_mut() else { continue };
             match table.get_mut(&name) {
                 None => drop(table.insert(&name, inline(item))),
@@ -132,7 +139,9 @@ impl Library<'_> {
     pub fn drop_dependency(&mut self, uses: &Uses) {
         let from = |tables: &mut dyn TableLike| {
             for kind in TABLES {
-                let Some(table) = tables.get_mut(kind).and_then(Item::as_table_like_mut) else { continue };
+                let Some(table) = tables.get_mut(kind).and_then(Item::as_table_like_mut) else {
+                    continue;
+                };
                 uses.keys.iter().for_each(|key| drop(table.remove(key)));
                 if table.is_empty() {
                     tables.remove(kind);
@@ -140,7 +149,10 @@ impl Library<'_> {
             }
         };
         from(self.manifest.as_table_mut());
-        let Some(platforms) = self.manifest.get_mut("target").and_then(Item::as_table_like_mut) else { return };
+        let Some(platforms) = self.manifest.get_mut("target").and_then(Item::as_table_like_mut)
+        else {
+            return;
+        };
         let mut empty = Vec::new();
         for (name, platform) in platforms.iter_mut() {
             if let Some(platform) = platform.as_table_like_mut() {
@@ -158,7 +170,10 @@ impl Library<'_> {
 
     /// Cargo runs the build script, and publishes the macros.
     pub fn add_script(&mut self) {
-        let Some(package) = self.manifest.get_mut("package").and_then(Item::as_table_like_mut) else { return };
+        let Some(package) = self.manifest.get_mut("package").and_then(Item::as_table_like_mut)
+        else {
+            return;
+        };
         if package.get("build").is_some_and(|build| build.as_bool() == Some(false)) {
             package.insert("build", value("build.rs"));
         }
@@ -175,10 +190,10 @@ impl Library<'_> {
     pub fn add_targets(&mut self, moved: &[Moved]) {
         for target in moved {
             let tables = self.macros.manifest.get(target.kind).and_then(Item::as_array_of_tables);
-            let is_this = |table: &&Table| {
-                table.get("name").and_then(Item::as_str) == Some(&target.old_name)
-            };
-            let mut table = tables.and_then(|tables| tables.iter().find(is_this)).cloned().unwrap_or_default();
+            let is_this =
+                |table: &&Table| table.get("name").and_then(Item::as_str) == Some(&target.old_name);
+            let mut table =
+                tables.and_then(|tables| tables.iter().find(is_this)).cloned().unwrap_or_default();
             table.insert("name", value(&target.name));
             table.insert("path", value(&target.path));
             let mut required = self.merged.required.clone();
@@ -194,7 +209,10 @@ impl Library<'_> {
             if !required.is_empty() {
                 table.insert("required-features", value(required.iter().collect::<Array>()));
             }
-            let list = self.manifest.entry(target.kind).or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+            let list = self
+                .manifest
+                .entry(target.kind)
+                .or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
             if let Some(list) = list.as_array_of_tables_mut() {
                 list.push(table);
             }
@@ -247,7 +265,8 @@ fn tables<'a>(
     let platforms = written.get("target").and_then(Item::as_table_like);
     for (platform, item) in platforms.into_iter().flat_map(|table| table.iter()) {
         if let Some(table) = item.as_table_like().and_then(of) {
-            let meant = meant.get("target").and_then(|targets| targets.get(platform)?.as_table_like());
+            let meant =
+                meant.get("target").and_then(|targets| targets.get(platform)?.as_table_like());
             all.push((Some(platform), table, meant.and_then(of)));
         }
     }
@@ -296,6 +315,9 @@ fn inline(item: Item) -> Item {
             one.decor_mut().clear();
             if let Value::InlineTable(table) = &mut one {
                 table.fmt();
+                if let (1, Some(version)) = (table.len(), table.get("version")) {
+                    return value(version.clone());
+                }
             }
             value(one)
         }

@@ -235,9 +235,7 @@ fn each_included(trees: &[TokenTree], found: &mut dyn FnMut(&Literal)) {
 fn is_including(trees: &[TokenTree], at: usize) -> bool {
     let is_call = |tree: &TokenTree| matches!(tree, TokenTree::Punct(p) if p.as_char() == '!');
     let macros = ["include", "include_str", "include_bytes"];
-    at >= 2
-        && is_call(&trees[at - 1])
-        && macros.iter().any(|name| is_word(trees.get(at - 2), name))
+    at >= 2 && is_call(&trees[at - 1]) && macros.iter().any(|name| is_word(trees.get(at - 2), name))
 }
 
 fn path_of(attribute: &Group) -> Option<Literal> {
@@ -305,18 +303,30 @@ mod tests {
     #[test]
     fn names_are_changed_and_nothing_else() {
         let check = |from: &str, to: &str| assert_eq!(rewrite(from, &rules()).unwrap(), to);
-        check("pub use  lib_derive::*; // lib_derive::x\n", "pub use  proc_macro::*; // lib_derive::x\n");
+        check(
+            "pub use  lib_derive::*; // lib_derive::x\n",
+            "pub use  proc_macro::*; // lib_derive::x\n",
+        );
         check("m!{ ::lib_derive::X, lib_derives }", "m!{ ::proc_macro::X, lib_derives }");
-        check("/// [`lib_derive::X`] of lib_derive, my_lib_derive::Y\nfn ä() { \"lib_derive\" }",
-            "/// [`lib::X`] of lib_derive, my_lib_derive::Y\nfn ä() { \"lib_derive\" }");
+        check(
+            "/// [`lib_derive::X`] of lib_derive, my_lib_derive::Y\nfn ä() { \"lib_derive\" }",
+            "/// [`lib::X`] of lib_derive, my_lib_derive::Y\nfn ä() { \"lib_derive\" }",
+        );
         check("\u{feff}//! ä\nuse lib_derive::A;", "\u{feff}//! ä\nuse proc_macro::A;");
-        check("#[macro_use] extern crate lib_derive; use lib_derive::A;",
-            "#[macro_use] extern crate proc_macro as lib_derive; use lib_derive::A;");
+        check(
+            "#[macro_use] extern crate lib_derive; use lib_derive::A;",
+            "#[macro_use] extern crate proc_macro as lib_derive; use lib_derive::A;",
+        );
         check("extern crate lib_derive as x;", "extern crate proc_macro as x;");
-        check("#[cfg(all(feature = \"a\", not(feature = \"b\"), feature = \"c\"))] struct S;",
-            "#[cfg(all(all(), not(feature = \"lib-b\"), feature = \"c\"))] struct S;");
+        check(
+            "#[cfg(all(feature = \"a\", not(feature = \"b\"), feature = \"c\"))] struct S;",
+            "#[cfg(all(all(), not(feature = \"lib-b\"), feature = \"c\"))] struct S;",
+        );
         check("#![doc = include_str!(\"../R.md\")]", "#![doc = include_str!(\"R.md\")]");
-        assert_eq!(included("#[path = \"x.rs\"] mod m; f!(include_bytes!(\"y\"))").unwrap(), ["x.rs", "y"]);
+        assert_eq!(
+            included("#[path = \"x.rs\"] mod m; f!(include_bytes!(\"y\"))").unwrap(),
+            ["x.rs", "y"]
+        );
         assert!(rewrite("\"", &rules()).is_err());
         let rooted = Rules { is_rooted: true, ..rules() };
         assert_eq!(rewrite("use lib_derive::A;", &rooted).unwrap(), "use lib_derive::A;");

@@ -106,12 +106,13 @@ fn is_macros(target: &Target) -> bool {
 
 /// Two packages that can become one.
 pub fn check(library: &Side, macros: &Side) -> Result<()> {
-    let unfit = |side: &Side, what: &str| {
-        Error::new(Class::Usage, format!("{} {what}", side.name()))
-    };
+    let unfit =
+        |side: &Side, what: &str| Error::new(Class::Usage, format!("{} {what}", side.name()));
     if !macros.library().is_some_and(is_macros) {
         let error = unfit(macros, "is no package of procedural macros");
-        return Err(error.help("--from names the directory of the package with `proc-macro = true`"));
+        return Err(
+            error.help("--from names the directory of the package with `proc-macro = true`")
+        );
     }
     if !library.library().is_some_and(|target| !is_macros(target)) {
         let error = unfit(library, "has no library that could have macros of its own");
@@ -122,12 +123,13 @@ pub fn check(library: &Side, macros: &Side) -> Result<()> {
         let error = unfit(library, &format!("has macros already, in {}", folder.display()));
         return Err(error.help("move or rename this folder"));
     }
-    let has = |kind: TargetKind| {
-        macros.package.targets.iter().any(|target| target.kind.contains(&kind))
-    };
+    let has =
+        |kind: TargetKind| macros.package.targets.iter().any(|target| target.kind.contains(&kind));
     if has(TargetKind::CustomBuild) {
         let error = unfit(macros, "has a build script");
-        return Err(error.help("its macros would be packed without it: do its work in the macros' source first"));
+        return Err(error.help(
+            "its macros would be packed without it: do its work in the macros' source first",
+        ));
     }
     if has(TargetKind::Bin) {
         let error = unfit(macros, "has programs");
@@ -146,7 +148,8 @@ pub fn check(library: &Side, macros: &Side) -> Result<()> {
             macros.package.edition
         );
         let error = Error::new(Class::Usage, message);
-        return Err(error.help("one package has one: bring both to the same, as with `cargo fix --edition`"));
+        return Err(error
+            .help("one package has one: bring both to the same, as with `cargo fix --edition`"));
     }
     if macros.uses(library.name()).normal.is_some() {
         let error = unfit(macros, &format!("depends on {}", library.name()));
@@ -165,14 +168,16 @@ pub fn check_is_clean(sides: [&Side; 2], allow_dirty: bool, allow_no_vcs: bool) 
         let status = git(&["status", "--porcelain", "--untracked-files=all", "--", "."]);
         let status = status.filter(|output| output.status.success());
         // What git ignores, it does not keep.
-        let is_ignored = git(&["check-ignore", "-q", "."]).is_some_and(|output| output.status.success());
+        let is_ignored =
+            git(&["check-ignore", "-q", "."]).is_some_and(|output| output.status.success());
         let Some(status) = status.filter(|_| !is_ignored) else {
             if allow_no_vcs {
                 continue;
             }
             let message = format!("git does not keep {}", side.directory.display());
             let error = Error::new(Class::Usage, message);
-            return Err(error.help("files are moved and changed: commit them first, or pass --allow-no-vcs"));
+            return Err(error
+                .help("files are moved and changed: commit them first, or pass --allow-no-vcs"));
         };
         let text = String::from_utf8_lossy(&status.stdout);
         if let Some(line) = text.lines().next().filter(|_| !allow_dirty) {

@@ -38,7 +38,8 @@ impl<'a> Sources<'a> {
         let root = library.root().unwrap_or_default();
         let file = library.directory.join(&root);
         let text = std::fs::read_to_string(&file).at("read", &file)?;
-        let names = source.get(&name_of(macros)).map(|body| exported(&String::from_utf8_lossy(body)));
+        let names =
+            source.get(&name_of(macros)).map(|body| exported(&String::from_utf8_lossy(body)));
         let is_public = syn::parse_file(&text)
             .is_ok_and(|file| has_all(&file.items, &uses.keys, &names.unwrap_or_default()));
         let shown = match library.crate_name() {
@@ -115,7 +116,12 @@ impl<'a> Sources<'a> {
     }
 
     /// Files that the source includes from elsewhere come along: all that the macros need is in one folder.
-    fn included(&self, text: &str, path: &str, moved: &mut Tree) -> Result<BTreeMap<String, String>> {
+    fn included(
+        &self,
+        text: &str,
+        path: &str,
+        moved: &mut Tree,
+    ) -> Result<BTreeMap<String, String>> {
         let source = self.macros.directory.join(folder_of(self.macros));
         let mut found = BTreeMap::new();
         for old in rewrite::included(text).unwrap_or_default() {
@@ -150,7 +156,9 @@ impl<'a> Sources<'a> {
             }
             for (path, body) in files::read(&place)? {
                 let file = place.join(&path);
-                if file.starts_with(&self.macros.directory) && !self.library.directory.starts_with(&self.macros.directory) {
+                if file.starts_with(&self.macros.directory)
+                    && !self.library.directory.starts_with(&self.macros.directory)
+                {
                     continue;
                 }
                 self.library_file(&file, text_of(&path, &body), &rules, change);
@@ -159,7 +167,13 @@ impl<'a> Sources<'a> {
         self.add_module(&root, change)
     }
 
-    fn library_file(&mut self, file: &Path, text: Option<String>, rules: &Rules, change: &mut Change) {
+    fn library_file(
+        &mut self,
+        file: &Path,
+        text: Option<String>,
+        rules: &Rules,
+        change: &mut Change,
+    ) {
         let Some(text) = text else { return };
         if !rules.old.iter().any(|old| rewrite::names(&text, old)) {
             return;
@@ -204,7 +218,10 @@ impl<'a> Sources<'a> {
         Ok(())
     }
 
-    fn targets<'b>(&self, side: &'b Side) -> impl Iterator<Item = (&'static str, String, String)> + use<'b> {
+    fn targets<'b>(
+        &self,
+        side: &'b Side,
+    ) -> impl Iterator<Item = (&'static str, String, String)> + use<'b> {
         side.package.targets.iter().filter_map(|target| {
             let kind = target.kind.iter().find_map(|kind| match kind {
                 TargetKind::Test => Some(KINDS[0]),
@@ -222,8 +239,11 @@ impl<'a> Sources<'a> {
         let own: BTreeSet<(&str, String)> =
             self.targets(self.library).map(|(kind, name, _)| (kind, name)).collect();
         let prefix = self.macros.crate_name();
-        let folders: BTreeSet<String> =
-            targets.iter().map(|target| top(&target.2).to_owned()).filter(|folder| !folder.is_empty()).collect();
+        let folders: BTreeSet<String> = targets
+            .iter()
+            .map(|target| top(&target.2).to_owned())
+            .filter(|folder| !folder.is_empty())
+            .collect();
         let mut places = BTreeMap::new();
         for folder in &folders {
             let to = self.place_of(folder, &prefix)?;
@@ -257,7 +277,8 @@ impl<'a> Sources<'a> {
 
     fn move_folder(&mut self, folder: &str, to: &str, change: &mut Change) -> Result<()> {
         let place = self.macros.directory.join(folder);
-        let rules = Rules { old: self.old_name(), ..self.outer_rules() };
+        let features = self.merged.flags.clone();
+        let rules = Rules { old: self.old_name(), features, ..self.outer_rules() };
         for (path, body) in files::read(&place)? {
             let old = place.join(&path);
             change.remove(old.clone());
@@ -265,7 +286,9 @@ impl<'a> Sources<'a> {
                 Some(text) => match rewrite::rewrite(&text, &rules) {
                     Ok(new) if to == folder => new.into_bytes(),
                     // A test names its files from the package's directory.
-                    Ok(new) => new.replace(&format!("\"{folder}/"), &format!("\"{to}/")).into_bytes(),
+                    Ok(new) => {
+                        new.replace(&format!("\"{folder}/"), &format!("\"{to}/")).into_bytes()
+                    }
                     Err(_) => body,
                 },
                 None => body,

@@ -34,6 +34,9 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         crate::init::new(&arguments, console)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if command == "metadata" && flag(&mut arguments, "--rust-project") {
+        return crate::same_package::rust_project(&arguments, console);
+    }
     check_is_known(command)?;
     let reported = [flag(&mut arguments, "--report"), flag(&mut arguments, "--native")];
     let (wanted, mut arguments) = options(&arguments)?;

@@ -73,7 +73,7 @@ fn manifest(
     uses_library: bool,
     examples: &str,
 ) -> Result<String> {
-    let own: DocumentMut = nested::manifest(target, "doctests", "lib.rs")?
+    let own: DocumentMut = nested::manifest(target, "doctests", "lib.rs", true)?
         .parse()
         .context("cannot read what was written")?;
     let mut package = Table::new();
@@ -87,8 +87,13 @@ fn manifest(
     lib["test"] = value(false);
     lib["name"] = value("doctests");
     // Of the macros' own dependencies, examples get those that they name.
-    let mut dependencies =
-        own.get("dependencies").and_then(Value::as_table).cloned().unwrap_or_default();
+    let of = |kind: &str| own.get(kind).and_then(Value::as_table).cloned().unwrap_or_default();
+    let mut dependencies = of("dependencies");
+    let more = of("dev-dependencies");
+    let more = more.iter().filter(|(name, _)| !dependencies.contains_key(name));
+    let more: Vec<(String, Value)> =
+        more.map(|(name, item)| (name.to_owned(), item.clone())).collect();
+    more.into_iter().for_each(|(name, item)| drop(dependencies.insert(&name, item)));
     let is_used = |name: &str| examples.contains(&format!("{}::", name.replace('-', "_")));
     let unused: Vec<String> = dependencies
         .iter()
@@ -106,6 +111,9 @@ fn manifest(
         let mut library = Table::new();
         library["package"] = value(&target.package);
         library["path"] = value(target.directory.to_string_lossy().as_ref());
+        // Without these it would have no macros, or others.
+        let features = target.required_features.iter().chain(nested.features());
+        library["features"] = value(features.collect::<toml_edit::Array>());
         dependencies.insert(&library_name(target), Value::Table(library));
     }
     let mut document = DocumentMut::new();
