@@ -1,6 +1,6 @@
 //! Under precast: the macros are built from source, and every target knows them.
 
-use super::fixture::{copy, directory, edit, fails, lone, ok, package, precast, put};
+use super::fixture::{cargo, copy, directory, edit, fails, lone, ok, package, precast, put};
 use std::fs;
 use std::path::Path;
 
@@ -251,6 +251,14 @@ fn packages_that_depend_on_each_other() {
     // Each has its own name.
     let (_, err) = ok(&mut precast(&place.join("user"), &["check", "--proc-macro"]));
     assert!(err.contains("user-proc-macro") && !err.contains("own-proc-macro"), "{err}");
+    // Cargo alone, from what both have packed.
+    for package in ["own", "user"] {
+        put(&place.join(package), &[("build.rs", super::fixture::SCRIPT)]);
+    }
+    ok(&mut precast(&place, &["pack", "--proc-macro", "own", "user"]));
+    edit(&place.join("last/src/lib.rs"), "1.0.0 native", "1.0.0 wasm");
+    let (out, _) = ok(&mut cargo(&place, &["test", "-p", "last"]));
+    assert!(out.contains("test both ... ok"), "{out}");
 }
 
 #[test]

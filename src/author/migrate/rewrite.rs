@@ -142,8 +142,7 @@ impl Edits<'_> {
             let is_renamed = is_word(trees.get(at + 1), "as");
             let alias = if is_renamed { String::new() } else { format!(" as {name}") };
             self.put(range, shift, self.rules.crate_name.clone() + &alias);
-        } else if !self.has_alias {
-            // `use name;` would import the path's last part.
+        } else if !self.has_alias && is_first(trees, at) {
             self.put(range, shift, self.rules.code.clone());
         }
     }
@@ -209,6 +208,27 @@ fn words<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = Range<usize>>
 
 fn is_word(tree: Option<&TokenTree>, word: &str) -> bool {
     matches!(tree, Some(TokenTree::Ident(name)) if name == word)
+}
+
+/// Whether a name stands where a crate's would: it begins a path, and is no helper attribute of that name.
+fn is_first(trees: &[TokenTree], at: usize) -> bool {
+    let is_colon =
+        |at: usize| matches!(trees.get(at), Some(TokenTree::Punct(p)) if p.as_char() == ':');
+    let begins_path = is_colon(at + 1) && is_colon(at + 2);
+    let is_imported = at >= 1 && is_word(trees.get(at - 1), "use");
+    let is_behind = at >= 2 && is_colon(at - 1) && is_colon(at - 2);
+    // `::name` is a crate, `module::name` is not.
+    let has_parent = is_behind && at >= 3 && is_path_part(&trees[at - 3]);
+    (begins_path || is_imported) && !has_parent
+}
+
+fn is_path_part(tree: &TokenTree) -> bool {
+    let words = ["use", "as", "in", "mut", "dyn", "impl", "return", "else", "ref", "move", "for"];
+    match tree {
+        TokenTree::Ident(name) => !words.iter().any(|word| name == word),
+        TokenTree::Punct(punct) => punct.as_char() == '>',
+        _ => false,
+    }
 }
 
 fn is_extern_crate(trees: &[TokenTree]) -> bool {
@@ -307,7 +327,14 @@ mod tests {
             "pub use  lib_derive::*; // lib_derive::x\n",
             "pub use  proc_macro::*; // lib_derive::x\n",
         );
-        check("m!{ ::lib_derive::X, lib_derives }", "m!{ ::proc_macro::X, lib_derives }");
+        check(
+            "m!{ ::lib_derive::X, lib_derives, a::lib_derive::b }",
+            "m!{ ::proc_macro::X, lib_derives, a::lib_derive::b }",
+        );
+        check(
+            "#[lib_derive(x)] fn lib_derive() { return ::lib_derive::a!(lib_derive) }",
+            "#[lib_derive(x)] fn lib_derive() { return ::proc_macro::a!(lib_derive) }",
+        );
         check(
             "/// [`lib_derive::X`] of lib_derive, my_lib_derive::Y\nfn ä() { \"lib_derive\" }",
             "/// [`lib::X`] of lib_derive, my_lib_derive::Y\nfn ä() { \"lib_derive\" }",
