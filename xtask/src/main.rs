@@ -40,6 +40,7 @@ Usage: cargo xtask TASK [OPTIONS]
   bench engines   the same wasm in our engine, wasmi, Winch and Cranelift; takes minutes to build
   bench heap      the guest's allocator against dlmalloc; takes minutes to build
   bench pack      packing against building for the host; ten crates in one call
+  bench same-package  a library with macros of its own against the same macros in a package of their own
   bench projects  clean builds of six projects: native, empty store, filled store; takes long
 
   consumer        build, run and test an application with shims on every compiler that is here
