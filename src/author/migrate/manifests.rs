@@ -143,7 +143,11 @@ impl Library<'_> {
                     continue;
                 };
                 uses.keys.iter().for_each(|key| drop(table.remove(key)));
-                if table.is_empty() {
+                // A table that is written may have a comment, and stays.
+                let is_written = tables
+                    .get(kind)
+                    .is_some_and(|item| item.as_table().is_some_and(|table| !table.is_implicit()));
+                if is_empty(tables, kind) && !is_written {
                     tables.remove(kind);
                 }
             }
@@ -271,6 +275,10 @@ fn tables<'a>(
         }
     }
     all
+}
+
+fn is_empty(tables: &dyn TableLike, kind: &str) -> bool {
+    tables.get(kind).and_then(Item::as_table_like).is_some_and(TableLike::is_empty)
 }
 
 fn implicit() -> Table {

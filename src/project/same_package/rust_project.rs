@@ -325,8 +325,11 @@ fn macros_of(
     let folder = target.directory.to_string_lossy();
     found["display_name"] = json!(target.name);
     found["is_workspace_member"] = json!(true);
-    found["source"] =
-        json!({ "include_dirs": [target.source()], "exclude_dirs": [target.packed()] });
+    // As of the package's other crates: one module may lie in what is another's folder.
+    found["source"] = json!({
+        "include_dirs": [folder],
+        "exclude_dirs": [target.directory.join("target")],
+    });
     found["proc_macro_dylib_path"] = json!(library);
     found["env"]["CARGO_MANIFEST_DIR"] = json!(folder);
     found["env"]["CARGO_PKG_NAME"] = json!(package.name.to_string());
