@@ -258,6 +258,8 @@ fn nothing_is_half_done() {
     };
     let manifest = macros.join("Cargo.toml");
     with(&manifest, "2021", "2018", "one package has one");
+    let root = "[lib]\npath = \"README.md\"\nproc-macro = true";
+    with(&manifest, "[lib]\nproc-macro = true", root, "has its source in no folder of its own");
     with(
         &manifest,
         "[dependencies]",

@@ -135,9 +135,11 @@ pub fn check(library: &Side, macros: &Side) -> Result<()> {
         let error = unfit(macros, "has programs");
         return Err(error.help("move them to a package of their own first"));
     }
-    if macros.root().is_none_or(|root| !root.contains('/')) {
-        let error = unfit(macros, "has its source in no folder of its own");
-        return Err(error.help("move it to src/ first"));
+    for side in [library, macros] {
+        if side.root().is_none_or(|root| !root.contains('/')) {
+            let error = unfit(side, "has its source in no folder of its own");
+            return Err(error.help("move it to src/ first"));
+        }
     }
     if library.package.edition != macros.package.edition {
         let message = format!(

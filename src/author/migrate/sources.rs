@@ -146,11 +146,13 @@ impl<'a> Sources<'a> {
         let root = self.library.root().unwrap_or_default();
         let inner = root.split_once('/').map_or("", |(folder, _)| folder).to_owned();
         let mut folders = BTreeSet::from([inner.clone()]);
-        folders.extend(self.targets(self.library).map(|target| top(&target.2).to_owned()));
+        let roots = self.library.package.targets.iter();
+        let roots = roots.filter_map(|target| self.library.inside(target.src_path.as_std_path()));
+        folders.extend(roots.map(|root| top(&root).to_owned()));
         for folder in folders {
             let rules = if folder == inner { self.library_rules() } else { self.outer_rules() };
             let place = self.library.directory.join(&folder);
-            // What is in the package's directory itself are its programs, and everything else.
+            // What is in the package's directory itself is its build script, and everything else.
             if folder.is_empty() || !place.is_dir() {
                 continue;
             }
