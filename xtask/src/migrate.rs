@@ -208,7 +208,7 @@ fn plain(name: &str) -> String {
 
 /// A package as it was published, without what packaging added.
 fn unpack(spec: &str, to: &Path) -> Result {
-    sources::copy(&sources::published(spec)?, &to.to_path_buf())?;
+    sources::copy(&sources::published(spec)?, to)?;
     for added in ["Cargo.toml.orig", ".cargo_vcs_info.json", ".cargo-ok", "Cargo.lock"] {
         let file: PathBuf = to.join(added);
         if file.exists() {
