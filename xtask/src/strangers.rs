@@ -120,7 +120,14 @@ fn place(name: &str, seed: u64) -> u64 {
 }
 
 fn one(name: &Name, program: &Path) -> Result<Found> {
-    let package = Package::find(name)?;
+    let found = compare(Package::find(name, false)?, program)?;
+    match found.differences.iter().any(Difference::is_without_macros) {
+        true => compare(Package::find(name, true)?, program),
+        false => Ok(found),
+    }
+}
+
+fn compare(package: Package, program: &Path) -> Result<Found> {
     let mut found = Found::new(&package);
     let mut sides = Sides::new(&package)?;
     let sources = sources::of(&package, &sides.folder, SOURCES_MAX)?;

@@ -53,6 +53,11 @@ impl Difference {
     pub fn new(kind: Kind, source: &str, first: &str) -> Difference {
         Difference { kind, source: source.to_owned(), first: first.to_owned() }
     }
+
+    /// With the features that it has, the package is no macro package.
+    pub fn is_without_macros(&self) -> bool {
+        self.kind == Kind::Packing && self.first.contains("exports no macro")
+    }
 }
 
 /// One of the texts that a run gives.
