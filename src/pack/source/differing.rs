@@ -50,6 +50,13 @@ const SIGNS: [Sign; 5] = [
     Sign { tokens: &[INTEGERS, &[":"], &[":"], &["BITS"]], says: WIDTH },
 ];
 
+/// Words of a `cfg` that tell the system, and what to say of a package that the macro uses. The macro's own are answered
+/// as for this machine.
+const SYSTEM: [&str; 5] = ["target_arch", "target_family", "target_os", "unix", "windows"];
+const ASKS: &str =
+    "a package of the same repository asks by `cfg` which system it is compiled for: what a macro \
+                    uses is compiled for wasm";
+
 /// What to say of the package and of those of the same repository that are linked into it.
 pub fn differing(
     package: &Package,
@@ -57,6 +64,7 @@ pub fn differing(
 ) -> Result<BTreeSet<&'static str>> {
     let mut found = BTreeSet::new();
     texts(&package.files).for_each(|text| found.extend(signs(&text)));
+    found.remove(ASKS);
     let home = repository(&package.manifest);
     for Dependency { manifest, .. } in linked {
         let text = std::fs::read_to_string(manifest).at("read", manifest)?;
@@ -71,7 +79,7 @@ pub fn differing(
 fn signs(source: &str) -> BTreeSet<&'static str> {
     let mut found = BTreeSet::new();
     let is_in = |sign: &Sign| sign.tokens.iter().all(|one| one.iter().any(|t| source.contains(t)));
-    if !SIGNS.iter().any(is_in) {
+    if !SIGNS.iter().any(is_in) && !SYSTEM.iter().any(|word| source.contains(word)) {
         return found;
     }
     // A file that cannot be lexed is rustc's to complain about.
@@ -104,8 +112,31 @@ fn search(tokens: TokenStream, found: &mut BTreeSet<&'static str>) {
             })
         };
         found.extend(SIGNS.iter().filter(stands).map(|sign| sign.says));
+        if asks_for_system(&tokens[at..]) {
+            found.insert(ASKS);
+        }
         at += 1;
     }
+}
+
+/// `cfg(…)`, `cfg!(…)` or `cfg_attr(…)` of the system at the start of the tokens.
+fn asks_for_system(tokens: &[TokenTree]) -> bool {
+    let is_cfg =
+        matches!(tokens.first(), Some(TokenTree::Ident(i)) if i == "cfg" || i == "cfg_attr");
+    let group = match (tokens.get(1), tokens.get(2)) {
+        (Some(TokenTree::Group(group)), _) => group,
+        (Some(TokenTree::Punct(_)), Some(TokenTree::Group(group))) => group,
+        _ => return false,
+    };
+    is_cfg && names_system(group.stream())
+}
+
+fn names_system(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => SYSTEM.iter().any(|word| ident == word),
+        TokenTree::Group(group) => names_system(group.stream()),
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -126,5 +157,8 @@ mod tests {
         check("fn f() { n.parse::<u64>(); quote! { x.parse::<usize>() } }", &[]);
         check("/// FxHashMap\nfn f() -> HashMap<String, usize> { usize::from(1u8) }", &[]);
         check("BuildHasherDefault (", &[]);
+        check("#[cfg(all(feature = \"a\", not(windows)))] fn f() {}", &[ASKS]);
+        check("fn f() -> bool { cfg!(target_os = \"linux\") }", &[ASKS]);
+        check("#[cfg(feature = \"unix\")] fn unix() { quote! { #[cfg(unix)] x } }", &[]);
     }
 }
