@@ -17,14 +17,13 @@ pub(crate) mod lean;
 pub(crate) mod program;
 #[cfg(feature = "remote")]
 pub mod remote;
-#[cfg(not(feature = "remote"))]
-#[path = "cache/without_remote.rs"]
-pub mod remote;
 pub mod settings;
 mod shared;
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]
 pub mod sign;
 pub mod similar;
+#[cfg(not(feature = "remote"))]
+pub mod without_remote;
 
 use crate::artifact::manifest::{Capabilities, Manifest};
 use crate::artifact::Tree;
@@ -44,6 +43,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
+#[cfg(not(feature = "remote"))]
+pub use without_remote as remote;
 
 pub use archive::Carried;
 pub use clean::{limit, Cleaned, LIMIT_VARIABLE};

@@ -3,6 +3,7 @@
 
 mod apps;
 mod arm;
+mod array;
 mod authors;
 mod bench;
 mod consumer;
@@ -44,6 +45,7 @@ Usage: cargo xtask TASK [OPTIONS]
   consumer        build, run and test an application with shims on every compiler that is here
   apps [NAME…]    build and test real applications natively and with precast; takes long
   arm [STEP]      the machine code for AArch64 in an emulator: tests, expansion; takes long
+  array           200 packages, packed by an array of jobs of a real Slurm, some killed; takes long
   windows [STEP]  the machine code on x86-64 Windows under wine: tests, expansion; takes long
   authors [NAME…] `cargo precast init` on published macro packages, and the workflow's steps
   corpus          pack the crates of fixtures/corpus; compare each with its original
@@ -63,7 +65,7 @@ Options:
   --from-source   corpus: build the shims' original sources instead, by the consumer's switch
   --rebuild       corpus: pack as another user in another place, compare the artifacts
   --limits N      corpus: how many Nths of the runtime's limits each crate needs
-  --n N, --seed S strangers: how many names, and which order they are drawn in
+  --n N, --seed S strangers, array: how many names; strangers: which order they are drawn in
   --shard K/N     corpus, strangers: only the Kth of N parts
   --sample        corpus: only the crates that `cargo xtask test` runs
   --json          corpus: one JSON object for each crate
@@ -93,6 +95,7 @@ fn main() -> ExitCode {
         ["authors", rest @ ..] => authors::authors(rest),
         ["apps", rest @ ..] => apps::apps(rest),
         ["arm", rest @ ..] => arm::arm(rest),
+        ["array", rest @ ..] => array::array(rest),
         ["windows", rest @ ..] => windows::windows(rest),
         ["corpus", rest @ ..] => corpus::corpus(rest),
         ["machine"] => machine::machine(false),

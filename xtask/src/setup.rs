@@ -62,7 +62,7 @@ fn setup_debian() -> Result {
     Err("Debian's packages are installed, but give no rustc with sources and wasi-libc".into())
 }
 
-fn apt() -> std::process::Command {
+pub fn apt() -> std::process::Command {
     // SAFETY: geteuid takes nothing and cannot fail.
     let root = unsafe { libc::geteuid() } == 0;
     let mut apt = if root { command("apt-get") } else { command("sudo") };

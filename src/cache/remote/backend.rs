@@ -5,8 +5,8 @@ use crate::base::error::{Class, Error, Result};
 use crate::cache::settings::Mode;
 use futures_util::TryStreamExt;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::{
@@ -232,18 +232,20 @@ fn bucket(text: &str, url: &Url, deadline: Duration) -> Result<Kind> {
                 }
             }
             let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
-            let is_near =
-                endpoint.and_then(|url| Url::parse(&url).ok()).is_some_and(|url| is_loopback(&url));
-            let options = if is_near { options.with_allow_http(true) } else { options };
+            let options = plain_if_near(options, endpoint);
             Arc::new(builder.with_client_options(options).build().map_err(odd)?)
         }
         "gs" => {
             let builder = GoogleCloudStorageBuilder::from_env().with_url(text);
+            let endpoint = builder.get_config_value(&GoogleConfigKey::BaseUrl);
+            let options = plain_if_near(options, endpoint);
             let builder = builder.with_retry(retry).with_client_options(options);
             Arc::new(builder.build().map_err(odd)?)
         }
         "az" | "azure" | "abfs" | "abfss" => {
             let builder = MicrosoftAzureBuilder::from_env().with_url(text);
+            let options =
+                plain_if_near(options, builder.get_config_value(&AzureConfigKey::Endpoint));
             let builder = builder.with_retry(retry).with_client_options(options);
             Arc::new(builder.build().map_err(odd)?)
         }
@@ -287,6 +289,15 @@ fn shown(text: &str) -> String {
         return url.into();
     }
     text.to_owned()
+}
+
+/// Without TLS only a server on this machine is spoken to.
+fn plain_if_near(options: ClientOptions, endpoint: Option<String>) -> ClientOptions {
+    let endpoint = endpoint.and_then(|url| Url::parse(&url).ok());
+    match endpoint.is_some_and(|url| is_loopback(&url)) {
+        true => options.with_allow_http(true),
+        false => options,
+    }
 }
 
 fn is_loopback(url: &Url) -> bool {
