@@ -218,9 +218,9 @@ fn shapes_of_packages() {
     assert_eq!(value["manifest"]["package"]["version"], "1.2.3");
     assert_eq!(value["manifest"]["features"], serde_json::json!(["default", "one"]));
     let default = [
-        "attribute keep keep ",
         "bang after after ",
         "bang before before ",
+        "attribute keep keep ",
         "bang from_build_script from_build_script ",
         "derive Made Made made",
         "derive One derive_one a,b",
