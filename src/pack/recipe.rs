@@ -32,7 +32,7 @@ const BUILD_RECIPE: [&str; 15] = [
 ];
 
 /// The same for what is made of the built module.
-const MODULE_RECIPE: [&str; 11] = [
+const MODULE_RECIPE: [&str; 12] = [
     env!("CARGO_PKG_VERSION"),
     include_str!("../artifact/manifest/statement.rs"),
     include_str!("../artifact/names.rs"),
