@@ -10,7 +10,7 @@ pub(crate) const START: &str = "precast.record.1|";
 /// A record of one expansion. Where the item is, and so its whole path, only a compiler knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Emitted {
-    /// The author's word for what it is.
+    /// The key, as the macro gave it.
     pub key: String,
     /// The item in the module of the expansion; none for the module.
     pub item: Option<String>,
@@ -25,10 +25,10 @@ pub struct Emitted {
 /// As JSON can have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Data {
-    /// As it is.
+    /// A text.
     #[serde(rename = "data")]
     Text(String),
-    /// In base64.
+    /// Bytes that are no text, in base64.
     #[serde(rename = "base64")]
     Bytes(String),
 }
