@@ -3,8 +3,9 @@
 use super::include;
 use super::opaque;
 use super::place::Trouble;
-use super::rewrite::{Rewriter, DEPTH_MAX};
+use super::rewrite::Rewriter;
 use super::rules;
+use super::world::DEPTH_MAX;
 use crate::artifact::manifest::Kind;
 use proc_macro2::TokenStream;
 use quote::ToTokens;

@@ -6,7 +6,7 @@ use super::machines::{Machines, Use};
 use super::names::Found;
 use super::nodes::{parse_all, Node};
 use super::place::{Place, Trouble};
-use super::world::{CrateIdx, ScopeIdx, World};
+use super::world::{CrateIdx, ScopeIdx, World, DEPTH_MAX};
 use crate::artifact::manifest::Kind;
 use crate::base::error::Error;
 use proc_macro2::TokenStream;
@@ -36,9 +36,6 @@ pub struct Rewriter<'w> {
     /// The files that are rewritten.
     done: BTreeSet<usize>,
 }
-
-/// As deep as the compiler lets macros write macros.
-pub const DEPTH_MAX: u32 = 128;
 
 /// The packed derives of an attribute, and the others.
 type Derives = (Vec<(Path, usize, usize)>, Vec<Path>);
