@@ -3,14 +3,18 @@
 //! A pure function of the artifact and of this program's runtime sources; the layout is in
 //! docs/artifact.md. Only [`write_dir`] touches the machine.
 
+#[doc(hidden)]
 pub mod beside;
 mod cargo;
+pub(crate) mod expansions;
 mod facade;
+#[doc(hidden)]
 pub mod input;
 mod library;
 mod names;
 mod original;
 mod parts;
+mod readme;
 mod runtime;
 mod sets;
 mod write;
@@ -22,9 +26,12 @@ use crate::base::files;
 use crate::lower;
 use std::sync::LazyLock;
 
+#[doc(hidden)]
 pub use facade::{facade, facade_name};
 pub(crate) use names::PLACE;
-pub use write::{name, write_dir, write_files};
+#[doc(hidden)]
+pub use write::write_files;
+pub use write::{name, write_dir};
 
 use names::{is_manifest, of_set, stored_path, TABLE};
 
@@ -34,10 +41,13 @@ pub(crate) fn recipe() -> &'static str {
         let ours = [
             include_str!("embed.rs"),
             include_str!("embed/cargo.rs"),
+            include_str!("embed/expansions.rs"),
             include_str!("embed/library.rs"),
             include_str!("embed/names.rs"),
             include_str!("embed/original.rs"),
             include_str!("embed/parts.rs"),
+            include_str!("embed/readme.rs"),
+            include_str!("embed/readme.md.txt"),
             include_str!("embed/sets.rs"),
         ];
         let vendored: String = runtime::FILES.iter().map(|(_, text)| *text).collect();
@@ -68,6 +78,7 @@ pub fn embed_with(artifact: &Artifact, granted: &Capabilities) -> Result<Tree> {
     let mut files = Tree::from([
         ("Cargo.toml".into(), manifest.into_bytes()),
         ("src/lib.rs".into(), library.into_bytes()),
+        (readme::PATH.into(), readme::write(artifact).into_bytes()),
         ("precast/manifest.json".into(), manifest::write(&artifact.manifest)),
         ("precast/module.wasm".into(), artifact.wasm.clone()),
         ("precast/image.bin".into(), artifact.image.clone()),
@@ -102,6 +113,7 @@ pub fn embed_with(artifact: &Artifact, granted: &Capabilities) -> Result<Tree> {
 
 /// The artifact which these files of a shim were made from, as far as they tell. The opposite of
 /// [`embed`]; what does not belong to a shim is left out.
+#[doc(hidden)]
 pub fn extract(files: &Tree) -> Result<Artifact> {
     let file = |path: &str| {
         let missing = || Error::new(Class::Verify, format!("{path} is missing"));
@@ -139,6 +151,7 @@ pub fn extract(files: &Tree) -> Result<Artifact> {
 
 /// The sources that a shim's own files name, which is all that a compiler reads of them unless it builds the
 /// original.
+#[doc(hidden)]
 pub fn named(artifact: &Artifact) -> Result<Tree> {
     let artifact = &*lower::renewed(artifact)?;
     let original = original::read(artifact)?;
@@ -153,6 +166,7 @@ pub fn named(artifact: &Artifact) -> Result<Tree> {
 }
 
 /// What the consumer has granted these files of a shim, as [`embed_with`] wrote it.
+#[doc(hidden)]
 pub fn granted(files: &Tree) -> Result<Capabilities> {
     match files.get(GRANTS) {
         None => Ok(Capabilities::default()),

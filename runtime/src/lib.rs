@@ -54,6 +54,7 @@ pub mod instance;
 pub mod kernel;
 pub mod memory;
 
+mod expansions;
 pub mod host;
 #[cfg(all(proc_macro, target_os = "linux"))]
 mod ledger;
@@ -136,6 +137,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use self::api::{Literal, TokenStream};
+use self::expansions::Expansions;
+pub use self::expansions::Kept;
 use self::host::Session;
 pub use self::instance::Limits;
 use self::instance::{formatted, guard, holds, joined, shown, Fault, Instance};
@@ -161,6 +164,7 @@ pub struct Machine {
     pub names: &'static [u8],
     /// So many of them are told where a macro stops.
     pub frames_max: usize,
+    expansions: Expansions,
 }
 
 /// Why an expansion failed.
@@ -189,6 +193,7 @@ impl Machine {
             tokens_max: tokens_max,
             names: &[],
             frames_max: 5,
+            expansions: Expansions::NONE,
         };
         match machine.start() {
             Ok(()) => Ok(machine),
@@ -211,6 +216,12 @@ impl Machine {
         Ok(())
     }
 
+    /// Uses the expansions of a file, if there is one, and adds to them.
+    pub fn remember(&mut self, kept: &Kept) -> Result<(), Fault> {
+        let mut session = Session::new(Tokens::new(1), &mut self.wasi);
+        self.expansions.open(kept, &mut self.instance, &mut session)
+    }
+
     /// Calls a macro. After a failure other than a panic the machine is not to be used again.
     pub fn expand(
         &mut self,
@@ -228,12 +239,20 @@ impl Machine {
             n_streams = 2;
         }
         session.wasi.begin();
-        let result = call(&mut self.instance, self.buffer, function, n_streams, &mut session);
+        let result = call(
+            &mut self.instance,
+            &mut self.expansions,
+            self.buffer,
+            function,
+            n_streams,
+            &mut session,
+        );
         self.epoch = session.tokens.next_epoch();
         match result {
             Ok(stream) => Ok(Output {
                 stream: stream,
                 has_error: session.tokens.has_error,
+                is_remembered: self.expansions.is_remembered,
                 counts: [session.tokens.n_in, session.tokens.n_out(), session.tokens.n_lines],
             }),
             Err(fault) => {
@@ -307,6 +326,8 @@ pub struct Output {
     pub stream: TokenStream,
     /// Whether the macro has made a `compile_error`.
     pub has_error: bool,
+    /// Whether the macro did not run.
+    pub is_remembered: bool,
     /// Tokens that went in; those that the macro made or gave back; its semicolons and braces, which are about as many
     /// lines.
     pub counts: [u32; 3],
@@ -321,6 +342,7 @@ fn export(instance: &mut Instance, name: &str) -> Result<u32, Fault> {
 
 fn call(
     instance: &mut Instance,
+    expansions: &mut Expansions,
     buffer: u32,
     function: &str,
     n_streams: u32,
@@ -331,7 +353,10 @@ fn call(
     let at = tri!(instance.call(buffer, &[len as u64], session)) as u32;
     session.tokens.n_in = session.tokens.n_natives() - n_streams;
     tri!(session.tokens.write(instance.memory(), at));
-    let at = tri!(instance.call(func, &[], session)) as u32;
+    let mut at = tri!(expansions.recall(func, instance, session));
+    if at == 0 {
+        at = tri!(instance.call(func, &[], session)) as u32;
+    }
     // The native constructors panic on what the guest should have refused.
     let memory = instance.memory();
     let mut result = Err(Fault::Panic(String::new()));
@@ -339,6 +364,9 @@ fn call(
         let tokens = &mut session.tokens;
         guard(&mut || result = tokens.decode(memory, at))
     };
+    if let Ok(_) = result {
+        tri!(expansions.add(at, instance, session));
+    }
     result
 }
 
@@ -400,6 +428,7 @@ pub struct Module {
     limits: Limits,
     /// The table of its functions' names.
     names: &'static [u8],
+    kept: Kept,
     /// The address of a boxed machine, or 0: there is none, or it is expanding. Whoever finds none makes
     /// one, so nobody ever waits.
     machine: AtomicUsize,
@@ -412,6 +441,7 @@ impl Module {
         name: &'static str,
         limits: Limits,
         names: &'static [u8],
+        kept: Kept,
     ) -> Module {
         Module {
             embedded: embedded,
@@ -419,6 +449,7 @@ impl Module {
             name: name,
             limits: limits,
             names: names,
+            kept: kept,
             machine: AtomicUsize::new(0),
         }
     }
@@ -453,6 +484,16 @@ impl Module {
     #[cfg(not(proc_macro))]
     pub fn take(&self) -> Option<Box<Machine>> {
         self.replace(None)
+    }
+
+    /// Keeps what the macros write to standard error from now on, for who takes the machine.
+    #[cfg(not(proc_macro))]
+    pub fn keep_errors(&self) {
+        // What keeps it from starting, the expansion tells.
+        if let Ok(mut machine) = self.machine() {
+            machine.keep_errors();
+            self.replace(Some(machine));
+        }
     }
 
     /// `Err`: a message for the call site. A panic of the macro goes on as one.
@@ -589,13 +630,10 @@ impl Module {
             Some(factor) => factor,
             None => 1,
         };
-        match Machine::new(self.embedded, self.grants, self.limits.times(factor)) {
-            Ok(mut machine) => {
-                machine.names = self.names;
-                Ok(Box::new(machine))
-            }
-            Err(fault) => Err(fault),
-        }
+        let mut machine = tri!(Machine::new(self.embedded, self.grants, self.limits.times(factor)));
+        machine.names = self.names;
+        tri!(machine.remember(&self.kept));
+        Ok(Box::new(machine))
     }
 
     /// Keeps a machine, and gives the one that was kept.

@@ -2,7 +2,7 @@
 
 use super::names::{of_set, MARK, TABLE};
 use super::original::{included, Original};
-use super::{cargo, parts, sets};
+use super::{cargo, expansions, parts, sets};
 use crate::artifact::manifest::{Capabilities, Kind, Limits, Macro, Manifest};
 use crate::artifact::{includes_out_dir, names, Artifact};
 use crate::base::error::{Class, Context, Error, Result};
@@ -205,7 +205,8 @@ fn module(artifact: &Artifact, original: &Original, capabilities: &Capabilities)
     );
     let (manifest, include) = (&artifact.manifest, core_macro(artifact, original, "include_bytes"));
     if manifest.sets.is_empty() {
-        out += &instance(artifact, &grants, "not(precast_from_source)", &include, 0);
+        let kept = expansions::kept(manifest, &artifact.wasm, capabilities);
+        out += &instance(artifact, &grants, &kept, "not(precast_from_source)", &include, 0);
         return Ok(out);
     }
     out += "\n// The smallest feature set that has all enabled features.";
@@ -213,7 +214,8 @@ fn module(artifact: &Artifact, original: &Original, capabilities: &Capabilities)
         sets::conditions(manifest).iter().zip(artifact.each_set()).enumerate()
     {
         let condition = format!("all(not(precast_from_source), {condition})");
-        out += &instance(&set, &grants, &condition, &include, index);
+        let kept = expansions::kept(manifest, &set.wasm, capabilities);
+        out += &instance(&set, &grants, &kept, &condition, &include, index);
     }
     Ok(out)
 }
@@ -222,6 +224,7 @@ fn module(artifact: &Artifact, original: &Original, capabilities: &Capabilities)
 fn instance(
     artifact: &Artifact,
     grants: &str,
+    kept: &str,
     condition: &str,
     include: &str,
     index: usize,
@@ -241,6 +244,7 @@ static MODULE: precast::Module = precast::Module::new(
     {:?},
     {},
     {table},
+    {kept},
 );
 ",
         format!("{} {}", manifest.package.name, manifest.package.version),

@@ -1,4 +1,4 @@
-//! Room of the builds: cargo compiles packages for wasm, with us in the compiler's place.
+//! Builds: cargo compiles packages for wasm, with precast as its rustc wrapper.
 
 pub mod batch;
 pub(crate) mod build;

@@ -1,5 +1,6 @@
-//! Room of the module: from linked wasm to canonical wasm.
+//! Modules: from linked wasm to canonical wasm.
 
+pub(crate) mod again;
 pub(crate) mod backtrace;
 pub(crate) mod exports;
 pub(crate) mod imports;

@@ -1,4 +1,4 @@
-//! What stands for this program in the keys of what it makes: a program that works otherwise finds nothing there.
+//! The part of cache keys that stands for this program: other versions of the passes do not find its entries.
 
 use super::compiler::guest;
 use super::compiler::toolchain::Toolchain;

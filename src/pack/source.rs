@@ -1,4 +1,4 @@
-//! Room of the sources: from a name to a package that compiles for wasm, with the versions of its dependencies.
+//! Sources: from a name to a package that compiles for wasm, with the versions of its dependencies.
 
 pub(crate) mod assertions;
 pub(crate) mod dependency;

@@ -1,11 +1,12 @@
-//! The macros of libraries, as their shims would run them.
+//! Runs the macros of libraries as their shims would.
 
 use super::find::{self, Found};
 use crate::artifact::manifest::{Kind, Limits, Macro};
 use crate::artifact::names;
 use crate::base::error::{Class, Error, Result};
 use crate::base::files::sha256;
-use crate::runtime::{Grants, Machine, Module};
+use crate::embed::expansions;
+use crate::runtime::{Grants, Kept, Machine, Module};
 use crate::tokens::TokenStream;
 use std::any::Any;
 use std::collections::HashMap;
@@ -35,6 +36,8 @@ struct Library {
     grants: &'static Grants,
     limits: Limits,
     names: &'static [u8],
+    /// Where its expansions are remembered: a file's name, and where its variables begin.
+    kept: (&'static str, u32),
     /// The last used comes last.
     instances: Vec<Instance>,
 }
@@ -80,21 +83,23 @@ impl Macros {
         Ok(place.inside(|| instance.expand(&item, used.input, used.arguments)))
     }
 
-    /// In an instance of its own, of which `look` is shown what it asked the machine for.
+    /// In an instance of its own, of which `look` is shown what it asked the machine for, and what the macro wrote to
+    /// standard error.
     pub fn trace<T>(
         &mut self,
         path: &Path,
         used: Use<'_>,
         place: &Surroundings,
-        look: impl FnOnce(&Machine, &Grants) -> T,
+        look: impl FnOnce(&mut Machine, &Grants) -> T,
     ) -> Result<(Expanded, Option<T>)> {
         let library = self.library(path)?;
         let item = library.find(used.kind, used.name, used.arguments.is_some())?.clone();
         let instance = library.new_instance(place);
         Ok(place.inside(|| {
+            instance.module.keep_errors();
             let expanded = instance.expand(&item, used.input, used.arguments);
             let machine = instance.module.take();
-            (expanded, machine.map(|machine| look(&machine, library.grants)))
+            (expanded, machine.map(|mut machine| look(&mut machine, library.grants)))
         }))
     }
 
@@ -113,12 +118,13 @@ impl Macros {
 
     fn load(&mut self, found: Found, modified: Option<SystemTime>) -> Library {
         let Found { artifact, granted, own } = found;
+        let mut capabilities = artifact.manifest.capabilities.clone();
+        capabilities.extend(&granted);
+        let kept = expansions::place(&artifact.manifest, &artifact.wasm, &capabilities);
         let hash = sha256(&artifact.image);
         let image = self.images.entry(hash).or_insert_with(|| Vec::leak(artifact.image));
         let names = &*Vec::leak(names::of(&artifact.wasm).to_vec());
         let manifest = artifact.manifest;
-        let mut capabilities = manifest.capabilities;
-        capabilities.extend(&granted);
         let package = manifest.package;
         let texts = |texts: Vec<String>| -> &'static [&'static str] {
             Vec::leak(texts.into_iter().map(|text| &*String::leak(text)).collect())
@@ -143,6 +149,7 @@ impl Macros {
             grants,
             limits: manifest.limits,
             names,
+            kept: (String::leak(kept.0), kept.1),
             instances: Vec::new(),
         }
     }
@@ -169,6 +176,7 @@ impl Library {
                 self.label,
                 self.limits.runtime(),
                 self.names,
+                Kept { file: self.kept.0, variables: self.kept.1 },
             ),
         }
     }

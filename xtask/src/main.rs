@@ -1,11 +1,13 @@
 //! The repository's tasks, for people and CI alike. It starts other programs and compares what
 //! they print; it holds no product logic.
 
+mod actions;
 mod apps;
 mod arm;
 mod array;
 mod authors;
 mod bench;
+mod book;
 mod consumer;
 mod corpus;
 mod damage;
@@ -13,6 +15,7 @@ mod demo;
 mod elsewhere;
 mod fuzz;
 mod machine;
+mod msrv;
 mod run;
 mod setup;
 mod strangers;
@@ -43,7 +46,9 @@ Usage: cargo xtask TASK [OPTIONS]
   bench pack      packing against building for the host; ten crates in one call
   bench projects  clean builds of six projects: native, empty store, filled store; takes long
 
+  book            build the book of docs/ into target/book, with mdBook
   consumer        build, run and test an application with shims on every compiler that is here
+  actions         check the workflows of .github with actionlint
   apps [NAME…]    build and test real applications natively and with precast; takes long
   arm [STEP]      the machine code for AArch64 in an emulator: tests, expansion; takes long
   array           200 packages, packed by an array of jobs of a real Slurm, some killed; takes long
@@ -52,7 +57,8 @@ Usage: cargo xtask TASK [OPTIONS]
   corpus          pack the crates of fixtures/corpus; compare each with its original
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
   fuzz [TARGET]   build and run fuzz targets (all but `differential`, which needs wasmtime)
-  machine         compile the runtime's kernel and records to the texts beside them
+  machine         compile the runtime's kernel and records to the texts beside them; tests compare
+  msrv            check the program with the oldest compiler that it supports
   strangers       macro packages drawn at random, their own examples and tests; takes long
   upgrade         use what another version of precast has packed, and the other way round; takes minutes
   whole [NAME@VERSION…]  expand whole packages and what they depend on; build and test them without any
@@ -60,7 +66,6 @@ Usage: cargo xtask TASK [OPTIONS]
   suites          run test suites that crates publish, with their macros and with shims
 
 Options:
-  --check         machine: only compare
   --runs N        bench: how often each side runs
   --save          bench: write docs/bench/NAME.json, the chart of it, docs/benchmarks.md
   --seconds N     fuzz: how long each target runs (default 60)
@@ -102,8 +107,10 @@ fn main() -> ExitCode {
         ["array", rest @ ..] => array::array(rest),
         ["windows", rest @ ..] => windows::windows(rest),
         ["corpus", rest @ ..] => corpus::corpus(rest),
-        ["machine"] => machine::machine(false),
-        ["machine", "--check"] => machine::machine(true),
+        ["actions"] => actions::actions(),
+        ["msrv"] => msrv::msrv(),
+        ["book"] => book::book(),
+        ["machine"] => machine::machine(),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["upgrade"] => upgrade::upgrade(),
         ["damage"] => damage::damage("1"),

@@ -1,4 +1,4 @@
-//! Uses of macros among tokens of which nobody knows what becomes of them.
+//! Uses of macros in token streams whose meaning is unknown, such as arguments of other macros.
 
 use crate::artifact::manifest::Kind;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};

@@ -1,4 +1,4 @@
-//! Puts in the place of every use of a packed macro what the macro makes of it.
+//! Replaces every use of a packed macro by its expansion.
 
 use super::derived::{self, Evaluate};
 use super::load;

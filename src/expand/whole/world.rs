@@ -1,4 +1,4 @@
-//! What is known of the crates that names can lead to.
+//! The crates that names can refer to.
 
 use super::cfg::Cfgs;
 use super::place::Place;

@@ -10,6 +10,7 @@ use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files::{self, hash_of};
 use crate::base::scratch;
 use crate::pack::compile::script;
+#[doc(hidden)]
 pub use crate::pack::compiler::wrapping::program;
 use crate::pack::compiler::wrapping::{
     path_text, program_file, Config, CONFIG, NOTE, READY, UNIT, WRAPPER,

@@ -1,4 +1,4 @@
-//! Compilers: as they are found, with the sources for what they lack, and as they are ready for wasm.
+//! The states of a compiler: found, with the sources for a missing standard library, and ready for wasm.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The target: where its source is, and what the package's manifest says of it.
+//! The target `proc-macro`: its source, and its table in the package's manifest.
 
 use crate::base::error::{Class, Context, Error, Result};
 use std::path::{Path, PathBuf};
