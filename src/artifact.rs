@@ -5,7 +5,6 @@
 
 pub mod manifest;
 pub(crate) mod module;
-#[doc(hidden)]
 pub mod names;
 #[doc(hidden)]
 pub mod stamp;

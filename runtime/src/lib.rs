@@ -160,11 +160,11 @@ pub struct Machine {
     /// The environment that the macro has seen.
     place: Place,
     tokens_max: u32,
+    expansions: Expansions,
     /// The table of its functions' names, which may be empty.
     pub names: &'static [u8],
     /// So many of them are told where a macro stops.
     pub frames_max: usize,
-    expansions: Expansions,
 }
 
 /// Why an expansion failed.
@@ -191,9 +191,9 @@ impl Machine {
             epoch: 1,
             place: Place::now(),
             tokens_max: tokens_max,
+            expansions: Expansions::NONE,
             names: &[],
             frames_max: 5,
-            expansions: Expansions::NONE,
         };
         match machine.start() {
             Ok(()) => Ok(machine),
@@ -426,9 +426,9 @@ pub struct Module {
     /// Name and version, for messages.
     name: &'static str,
     limits: Limits,
+    kept: Kept,
     /// The table of its functions' names.
     names: &'static [u8],
-    kept: Kept,
     /// The address of a boxed machine, or 0: there is none, or it is expanding. Whoever finds none makes
     /// one, so nobody ever waits.
     machine: AtomicUsize,
@@ -440,16 +440,16 @@ impl Module {
         grants: &'static Grants,
         name: &'static str,
         limits: Limits,
-        names: &'static [u8],
         kept: Kept,
+        names: &'static [u8],
     ) -> Module {
         Module {
             embedded: embedded,
             grants: grants,
             name: name,
             limits: limits,
-            names: names,
             kept: kept,
+            names: names,
             machine: AtomicUsize::new(0),
         }
     }

@@ -205,8 +205,7 @@ fn module(artifact: &Artifact, original: &Original, capabilities: &Capabilities)
     );
     let (manifest, include) = (&artifact.manifest, core_macro(artifact, original, "include_bytes"));
     if manifest.sets.is_empty() {
-        let kept = expansions::kept(manifest, &artifact.wasm, capabilities);
-        out += &instance(artifact, &grants, &kept, "not(precast_from_source)", &include, 0);
+        out += &instance(artifact, &grants, capabilities, "not(precast_from_source)", &include, 0);
         return Ok(out);
     }
     out += "\n// The smallest feature set that has all enabled features.";
@@ -214,8 +213,7 @@ fn module(artifact: &Artifact, original: &Original, capabilities: &Capabilities)
         sets::conditions(manifest).iter().zip(artifact.each_set()).enumerate()
     {
         let condition = format!("all(not(precast_from_source), {condition})");
-        let kept = expansions::kept(manifest, &set.wasm, capabilities);
-        out += &instance(&set, &grants, &kept, &condition, &include, index);
+        out += &instance(&set, &grants, capabilities, &condition, &include, index);
     }
     Ok(out)
 }
@@ -224,12 +222,13 @@ fn module(artifact: &Artifact, original: &Original, capabilities: &Capabilities)
 fn instance(
     artifact: &Artifact,
     grants: &str,
-    kept: &str,
+    capabilities: &Capabilities,
     condition: &str,
     include: &str,
     index: usize,
 ) -> String {
     let manifest = &artifact.manifest;
+    let kept = expansions::kept(manifest, &artifact.wasm, capabilities);
     let image = of_set(index, "image.bin");
     let table = match names::of(&artifact.wasm) {
         [] => "&[]".to_owned(),
@@ -243,8 +242,8 @@ static MODULE: precast::Module = precast::Module::new(
     &{grants},
     {:?},
     {},
-    {table},
     {kept},
+    {table},
 );
 ",
         format!("{} {}", manifest.package.name, manifest.package.version),

@@ -35,9 +35,9 @@ struct Library {
     embedded: &'static [u8],
     grants: &'static Grants,
     limits: Limits,
-    names: &'static [u8],
     /// Where its expansions are remembered: a file's name, and where its variables begin.
     kept: (&'static str, u32),
+    names: &'static [u8],
     /// The last used comes last.
     instances: Vec<Instance>,
 }
@@ -148,8 +148,8 @@ impl Macros {
             embedded: image,
             grants,
             limits: manifest.limits,
-            names,
             kept: (String::leak(kept.0), kept.1),
+            names,
             instances: Vec::new(),
         }
     }
@@ -175,8 +175,8 @@ impl Library {
                 self.grants,
                 self.label,
                 self.limits.runtime(),
-                self.names,
                 Kept { file: self.kept.0, variables: self.kept.1 },
+                self.names,
             ),
         }
     }

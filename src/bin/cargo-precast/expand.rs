@@ -63,13 +63,12 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) trace: bool,
 
-    /// If the macro stops (a trap, a limit), show its whole call stack instead of the first five functions
-    #[arg(long)]
-    pub(crate) backtrace: bool,
-
     /// Expand again whenever the artifact, the shim or FILE changes
     #[arg(long, requires = "file", conflicts_with = "root")]
     pub(crate) watch: bool,
+    /// If the macro stops (a trap, a limit), show its whole call stack instead of the first five functions
+    #[arg(long)]
+    pub(crate) backtrace: bool,
 
     /// What stands in the attribute's parentheses
     #[arg(long, value_name = "TOKENS", conflicts_with_all = ["derive", "bang"], allow_hyphen_values = true)]
