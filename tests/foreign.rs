@@ -113,8 +113,8 @@ fn a_macro_in_c() {
         let verdict = precast::verify::verify(&path).unwrap();
         assert_eq!(verdict.n_differences(), 0, "{:?}", verdict.checks);
     }
-    // Only what the macros reach is kept: no names, and no other section.
-    let custom = [".rustc_proc_macro_decls", "precast", "precast.heat"];
+    // Only what the macros reach is kept, and no other section.
+    let custom = [".rustc_proc_macro_decls", "precast", "precast.heat", "precast.names"];
     for payload in wasmparser::Parser::new(0).parse_all(&artifact.wasm) {
         if let wasmparser::Payload::CustomSection(section) = payload.unwrap() {
             assert!(custom.contains(&section.name()), "{}", section.name());

@@ -1,23 +1,14 @@
 //! Reads a crate's files, and notes which names its modules have.
 
 use super::include;
-use super::place::{Place, Trouble, DEPTH_MAX};
+use super::place::{Place, Trouble};
 use super::rules;
-use super::world::{Content, CrateIdx, File, Scope, ScopeIdx, World};
+use super::world::{Content, CrateIdx, File, Folders, Scope, ScopeIdx, World, DEPTH_MAX};
 use crate::base::error::{Class, Context, Error};
 use proc_macro2::TokenStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, ForeignItem, Item, ItemMod, Lit, Meta, Stmt, UseTree};
-
-/// Where the modules of a file are looked for.
-#[derive(Clone, Debug)]
-pub struct Folders {
-    /// Of `mod x;`
-    pub modules: PathBuf,
-    /// Of `#[path = "x.rs"] mod x;`
-    pub paths: PathBuf,
-}
 
 /// Reads a crate from its root file.
 pub fn root(world: &mut World, krate: CrateIdx, file: &Path) -> Trouble<ScopeIdx> {

@@ -2,9 +2,10 @@
 
 use super::include;
 use super::opaque;
-use super::place::{Trouble, DEPTH_MAX};
+use super::place::Trouble;
 use super::rewrite::Rewriter;
 use super::rules;
+use super::world::DEPTH_MAX;
 use crate::artifact::manifest::Kind;
 use proc_macro2::TokenStream;
 use quote::ToTokens;

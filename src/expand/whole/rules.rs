@@ -1,10 +1,11 @@
 //! What a `macro_rules!` writes: its arms matched and transcribed as the compiler does.
 
 mod fragments;
+mod parts;
 mod transcribe;
 
+use parts::{is_punct, repetition, trees_of, Bindings, Bound};
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
-use std::collections::BTreeMap;
 
 /// A part of what an arm matches.
 enum Matcher {
@@ -15,15 +16,6 @@ enum Matcher {
     /// `$( … ) separator operator`
     Repeat(Vec<Matcher>, Vec<TokenTree>, char),
 }
-
-/// What stands for a name.
-#[derive(Clone)]
-enum Bound {
-    One(TokenStream),
-    Many(Vec<Bound>),
-}
-
-type Bindings = BTreeMap<String, Bound>;
 
 /// What the macro writes for an input; none where no arm matches as far as can be told. `krate` stands for `$crate`.
 pub fn expand(
@@ -48,14 +40,6 @@ pub fn expand(
         }
     }
     None
-}
-
-fn trees_of(tokens: TokenStream) -> Vec<TokenTree> {
-    tokens.into_iter().collect()
-}
-
-fn is_punct(tree: &TokenTree, c: char) -> bool {
-    matches!(tree, TokenTree::Punct(punct) if punct.as_char() == c)
 }
 
 fn parse(trees: &[TokenTree]) -> Option<Vec<Matcher>> {
@@ -86,21 +70,6 @@ fn parse(trees: &[TokenTree]) -> Option<Vec<Matcher>> {
         }
     }
     Some(found)
-}
-
-/// The separator and the operator behind `$( … )`, and the rest.
-fn repetition(trees: &[TokenTree]) -> Option<(&[TokenTree], char, &[TokenTree])> {
-    let operator = |tree: &TokenTree| match tree {
-        TokenTree::Punct(punct) if "*+?".contains(punct.as_char()) => Some(punct.as_char()),
-        _ => None,
-    };
-    // `$( … )+*`: the first one separates.
-    let end = match (operator(trees.first()?), trees.get(1).and_then(operator)) {
-        (Some('?'), _) | (Some(_), None) => 0,
-        (Some('*'), Some(_)) => 0,
-        _ => trees.iter().skip(1).position(|tree| operator(tree).is_some())? + 1,
-    };
-    (end <= 3).then(|| (&trees[..end], operator(&trees[end]).unwrap_or('*'), &trees[end + 1..]))
 }
 
 /// Matches all tokens.

@@ -1,7 +1,6 @@
 //! The crates that names can refer to.
 
 use super::cfg::Cfgs;
-use super::load::Folders;
 use super::place::Place;
 use crate::artifact::manifest::Macro;
 use proc_macro2::TokenStream;
@@ -10,6 +9,18 @@ use std::path::PathBuf;
 
 pub type CrateIdx = usize;
 pub type ScopeIdx = usize;
+
+/// As deep as the compiler lets macros write macros.
+pub const DEPTH_MAX: u32 = 128;
+
+/// Where the modules of a file are looked for.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    /// Of `mod x;`
+    pub modules: PathBuf,
+    /// Of `#[path = "x.rs"] mod x;`
+    pub paths: PathBuf,
+}
 
 /// Everything that names can lead to.
 #[derive(Default)]

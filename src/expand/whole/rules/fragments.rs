@@ -1,6 +1,6 @@
 //! What a fragment of a `macro_rules!` takes of the tokens that are left.
 
-use super::is_punct;
+use super::parts::is_punct;
 use proc_macro2::{Delimiter, Group, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream, Parser};

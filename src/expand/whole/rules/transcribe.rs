@@ -1,6 +1,6 @@
 //! What the body of an arm becomes.
 
-use super::{is_punct, repetition, trees_of, Bindings, Bound};
+use super::parts::{is_punct, repetition, trees_of, Bindings, Bound};
 use proc_macro2::{Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use std::collections::BTreeSet;
 
