@@ -259,11 +259,7 @@ pub fn facade(macros: &Side, library: &Side, merged: &Merged) -> DocumentMut {
 type Written<'a> = (Option<&'a str>, &'a dyn TableLike, Option<&'a dyn TableLike>);
 
 /// All tables of one kind.
-fn tables<'a>(
-    written: &'a DocumentMut,
-    meant: &'a DocumentMut,
-    kind: &str,
-) -> Vec<Written<'a>> {
+fn tables<'a>(written: &'a DocumentMut, meant: &'a DocumentMut, kind: &str) -> Vec<Written<'a>> {
     let of = |table: &'a dyn TableLike| table.get(kind).and_then(Item::as_table_like);
     let mut all = Vec::new();
     if let Some(table) = of(written.as_table()) {
