@@ -166,7 +166,7 @@ fn told(change: &Change, target: &Target) -> Vec<Done> {
             path => done.push(Done::Written(path.to_owned())),
         }
     }
-    done.extend(has_packed.then(|| Done::Written(packed)));
+    done.extend(has_packed.then_some(Done::Written(packed)));
     done.extend(change.removed().map(|path| Done::Removed(path.to_owned())));
     done
 }

@@ -255,12 +255,11 @@ pub fn facade(macros: &Side, library: &Side, merged: &Merged) -> DocumentMut {
     document
 }
 
-/// Tables of one kind with the platform they are for, as they are written and as they are meant.
-fn tables<'a>(
-    written: &'a DocumentMut,
-    meant: &'a DocumentMut,
-    kind: &str,
-) -> Vec<(Option<&'a str>, &'a dyn TableLike, Option<&'a dyn TableLike>)> {
+/// A table of dependencies as it is written, for one platform or for all, and as it is meant.
+type Written<'a> = (Option<&'a str>, &'a dyn TableLike, Option<&'a dyn TableLike>);
+
+/// All tables of one kind.
+fn tables<'a>(written: &'a DocumentMut, meant: &'a DocumentMut, kind: &str) -> Vec<Written<'a>> {
     let of = |table: &'a dyn TableLike| table.get(kind).and_then(Item::as_table_like);
     let mut all = Vec::new();
     if let Some(table) = of(written.as_table()) {

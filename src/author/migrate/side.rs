@@ -114,7 +114,7 @@ pub fn check(library: &Side, macros: &Side) -> Result<()> {
             error.help("--from names the directory of the package with `proc-macro = true`")
         );
     }
-    if !library.library().is_some_and(|target| !is_macros(target)) {
+    if library.library().is_none_or(is_macros) {
         let error = unfit(library, "has no library that could have macros of its own");
         return Err(error.help("run this for the package whose users use the macros"));
     }

@@ -189,9 +189,7 @@ impl Crates {
             let is_member = macros.is_none() && metadata.workspace_members.contains(&package.id);
             for target in &package.targets {
                 let is_library = target.is_lib() || target.is_rlib() || is_macros(target);
-                if !is_library && !is_member
-                    || target.kind.contains(&TargetKind::CustomBuild) && !is_member
-                {
+                if !is_library && !is_member {
                     continue;
                 }
                 let at = self.list.len();
