@@ -8,6 +8,7 @@ pub(crate) mod module;
 pub mod stamp;
 pub(crate) mod tree;
 
+pub use module::variables;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files::sha256;
 use manifest::{Manifest, Set, Source};
