@@ -8,10 +8,10 @@ pub(crate) mod module;
 pub mod stamp;
 pub(crate) mod tree;
 
-pub use module::variables;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files::sha256;
 use manifest::{Manifest, Set, Source};
+pub use module::variables;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 

@@ -138,8 +138,8 @@ use std::time::Instant;
 
 use self::api::{Literal, TokenStream};
 use self::expansions::Expansions;
-use self::host::Session;
 pub use self::expansions::Kept;
+use self::host::Session;
 pub use self::instance::Limits;
 use self::instance::{formatted, guard, holds, joined, shown, Fault, Instance};
 use self::place::Place;
@@ -597,8 +597,7 @@ impl Module {
             Some(factor) => factor,
             None => 1,
         };
-        let mut machine =
-            tri!(Machine::new(self.embedded, self.grants, self.limits.times(factor)));
+        let mut machine = tri!(Machine::new(self.embedded, self.grants, self.limits.times(factor)));
         tri!(machine.remember(&self.kept));
         Ok(Box::new(machine))
     }
