@@ -5,6 +5,8 @@
 
 pub mod manifest;
 pub(crate) mod module;
+pub mod names;
+#[doc(hidden)]
 pub mod stamp;
 pub(crate) mod tree;
 
@@ -16,6 +18,7 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
 pub use crate::base::files::Tree;
+#[doc(hidden)]
 pub use tree::check_path;
 pub(crate) use tree::includes_out_dir;
 
@@ -49,6 +52,7 @@ const MEMBER_BYTES_MAX: u64 = 256 << 20;
 /// Everything `embed` needs and `verify` checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
+    /// What the artifact says of itself.
     pub manifest: Manifest,
     /// The canonical wasm module.
     pub wasm: Vec<u8>,
@@ -67,7 +71,9 @@ pub struct Artifact {
 /// The module of one more feature set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {
+    /// Canonical wasm.
     pub wasm: Vec<u8>,
+    /// The module lowered and compressed.
     pub image: Vec<u8>,
 }
 
@@ -252,6 +258,7 @@ pub(crate) fn manifest_text(bytes: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The modules in `sets.tar.zst` or below `precast/sets/`; nothing else may be there.
+#[doc(hidden)]
 pub fn read_sets(files: &Tree) -> Result<Vec<Module>> {
     let mut sets = Vec::new();
     let file = |number: usize, name: &str| files.get(&format!("{number}/{name}")).cloned();

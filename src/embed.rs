@@ -3,31 +3,37 @@
 //! A pure function of the artifact and of this program's runtime sources; the layout is in
 //! docs/artifact.md. Only [`write_dir`] touches the machine.
 
+#[doc(hidden)]
 pub mod beside;
 mod cargo;
 pub(crate) mod expansions;
 mod facade;
+#[doc(hidden)]
 pub mod input;
 mod library;
 mod names;
 mod original;
 mod parts;
+mod readme;
 mod runtime;
 mod sets;
 mod write;
 
 use crate::artifact::manifest::{self, Capabilities};
-use crate::artifact::{self, Artifact, Tree};
+use crate::artifact::{self, names as table, Artifact, Tree};
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
 use crate::lower;
 use std::sync::LazyLock;
 
+#[doc(hidden)]
 pub use facade::{facade, facade_name};
 pub(crate) use names::PLACE;
-pub use write::{name, write_dir, write_files};
+#[doc(hidden)]
+pub use write::write_files;
+pub use write::{name, write_dir};
 
-use names::{is_manifest, stored_path};
+use names::{is_manifest, of_set, stored_path, TABLE};
 
 /// A hash of everything in this program that decides what a shim contains beside its artifact.
 pub(crate) fn recipe() -> &'static str {
@@ -40,6 +46,8 @@ pub(crate) fn recipe() -> &'static str {
             include_str!("embed/names.rs"),
             include_str!("embed/original.rs"),
             include_str!("embed/parts.rs"),
+            include_str!("embed/readme.rs"),
+            include_str!("embed/readme.md.txt"),
             include_str!("embed/sets.rs"),
         ];
         let vendored: String = runtime::FILES.iter().map(|(_, text)| *text).collect();
@@ -70,6 +78,7 @@ pub fn embed_with(artifact: &Artifact, granted: &Capabilities) -> Result<Tree> {
     let mut files = Tree::from([
         ("Cargo.toml".into(), manifest.into_bytes()),
         ("src/lib.rs".into(), library.into_bytes()),
+        (readme::PATH.into(), readme::write(artifact).into_bytes()),
         ("precast/manifest.json".into(), manifest::write(&artifact.manifest)),
         ("precast/module.wasm".into(), artifact.wasm.clone()),
         ("precast/image.bin".into(), artifact.image.clone()),
@@ -87,9 +96,13 @@ pub fn embed_with(artifact: &Artifact, granted: &Capabilities) -> Result<Tree> {
         .iter()
         .map(|(path, body)| (format!("precast/licenses/{path}"), body.clone()));
     let source = artifact.source.iter().map(|(path, body)| (stored_path(path), body.clone()));
+    let names = artifact.each_set().enumerate().filter_map(|(index, set)| {
+        let table = table::of(&set.wasm).to_vec();
+        (!table.is_empty()).then(|| (format!("precast/{}", of_set(index, TABLE)), table))
+    });
     let sets = artifact.sets_tree();
     let sets = sets.into_iter().map(|(path, body)| (format!("precast/sets/{path}"), body));
-    for (path, body) in runtime.chain(licenses).chain(source).chain(sets) {
+    for (path, body) in runtime.chain(licenses).chain(source).chain(sets).chain(names) {
         if files.insert(path.clone(), body).is_some() {
             let message = format!("two files of the shim have the path {path}");
             return Err(context(Error::new(Class::Package, message)));
@@ -100,6 +113,7 @@ pub fn embed_with(artifact: &Artifact, granted: &Capabilities) -> Result<Tree> {
 
 /// The artifact which these files of a shim were made from, as far as they tell. The opposite of
 /// [`embed`]; what does not belong to a shim is left out.
+#[doc(hidden)]
 pub fn extract(files: &Tree) -> Result<Artifact> {
     let file = |path: &str| {
         let missing = || Error::new(Class::Verify, format!("{path} is missing"));
@@ -117,7 +131,8 @@ pub fn extract(files: &Tree) -> Result<Artifact> {
     if let Ok(root) = original::root_path(&source) {
         source.remove(&original::generated_path(&root));
     }
-    let sets = below("precast/sets/").map(|(path, body)| (path.into(), body)).collect();
+    let sets = below("precast/sets/").filter(|(path, _)| !path.ends_with(TABLE));
+    let sets = sets.map(|(path, body)| (path.into(), body)).collect();
     let sets = artifact::read_sets(&sets).map_err(|error| error.context("precast/sets"))?;
     if sets.len() != manifest.sets.len() {
         let message = "the manifest names other feature sets than precast/sets has";
@@ -136,6 +151,7 @@ pub fn extract(files: &Tree) -> Result<Artifact> {
 
 /// The sources that a shim's own files name, which is all that a compiler reads of them unless it builds the
 /// original.
+#[doc(hidden)]
 pub fn named(artifact: &Artifact) -> Result<Tree> {
     let artifact = &*lower::renewed(artifact)?;
     let original = original::read(artifact)?;
@@ -150,6 +166,7 @@ pub fn named(artifact: &Artifact) -> Result<Tree> {
 }
 
 /// What the consumer has granted these files of a shim, as [`embed_with`] wrote it.
+#[doc(hidden)]
 pub fn granted(files: &Tree) -> Result<Capabilities> {
     match files.get(GRANTS) {
         None => Ok(Capabilities::default()),

@@ -1,11 +1,14 @@
 //! Expands one item through a packed module, without rustc: the runtime that is in every shim, over
 //! proc-macro2's tokens.
 
+pub mod records;
+mod stack;
 mod view;
+#[doc(hidden)]
 pub mod whole;
 
 use crate::artifact::manifest::{is_own, parts_of, Kind, Macro};
-use crate::artifact::Artifact;
+use crate::artifact::{names, Artifact};
 use crate::base::error::{Class, Context, Error, Result};
 use crate::embed::input;
 use crate::lower::renewed;
@@ -17,22 +20,57 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub(crate) use view::diff;
 pub use view::{Change, Token, Verdict};
 
+/// The macro that `precast-macro`'s `fingerprint!` declares: it expands to a number.
+pub const FINGERPRINT: &str = "__precast_fingerprint";
+
 /// One use of a macro; the texts are Rust tokens.
 #[derive(Clone, Copy, Debug)]
 pub enum Call<'a> {
-    Derive { name: &'a str, item: &'a str },
-    Attribute { name: &'a str, args: &'a str, item: &'a str },
-    Bang { name: &'a str, tokens: &'a str },
+    /// A derive.
+    Derive {
+        /// The trait.
+        name: &'a str,
+        /// The item below it.
+        item: &'a str,
+    },
+    /// An attribute.
+    Attribute {
+        /// Its name.
+        name: &'a str,
+        /// What stands in its parentheses.
+        args: &'a str,
+        /// The item below it.
+        item: &'a str,
+    },
+    /// A function-like macro.
+    Bang {
+        /// Its name.
+        name: &'a str,
+        /// What stands in its parentheses.
+        tokens: &'a str,
+    },
+}
+
+/// How a macro is chosen and run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings<'a> {
+    /// Of an artifact with several feature sets: the one with exactly these. Without, the first that has the macro.
+    pub features: Option<&'a [String]>,
+    /// Tell the whole call stack of a macro that stops.
+    pub backtrace: bool,
 }
 
 /// What a macro made of its input.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Expansion {
+    /// How the macro is used.
     pub kind: Kind,
     /// The macro's name.
     pub name: String,
@@ -42,6 +80,7 @@ pub struct Expansion {
     pub item: Option<TokenStream>,
     /// Names the text that the macro's input came from, as spans do.
     source: String,
+    /// The expansion as formatted code.
     pub text: String,
     /// The tokens themselves.
     pub stream: TokenStream,
@@ -55,6 +94,7 @@ pub struct Expansion {
 
 /// Everything that an expansion wanted of the machine, refused or not.
 #[derive(Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Trace {
     /// Files and directories that were read.
     pub read: Vec<PathBuf>,
@@ -68,33 +108,45 @@ pub struct Trace {
 
 /// An environment variable that the macro asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Variable {
+    /// The variable.
     pub name: String,
+    /// What the macro was told.
     pub answer: Answer,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+/// What a macro is told of a variable.
 pub enum Answer {
+    /// Its value.
     Read,
     /// It is set, and not granted.
     Refused,
+    /// That it is not set.
     Unset,
 }
 
 /// Expands, and formats what comes out. The macro sees the environment of this process, as far as
 /// its capabilities go.
 pub fn expand(path: &Path, call: &Call<'_>) -> Result<Expansion> {
-    expand_with(path, None, call)
+    expand_with(path, &Settings::default(), call)
 }
 
-/// The same with the macros of one feature set; without, that of the first set that has the macro.
-pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) -> Result<Expansion> {
-    expand_in(&choose(input::artifact(path)?, features, call)?, call)
+/// The same as the settings say.
+pub fn expand_with(path: &Path, settings: &Settings<'_>, call: &Call<'_>) -> Result<Expansion> {
+    let artifact = choose(input::artifact(path)?, settings.features, call)?;
+    expand_first(&artifact, call, settings.backtrace)
 }
 
 /// The same with the macros of an artifact's first feature set.
+#[doc(hidden)]
 pub fn expand_in(artifact: &Artifact, call: &Call<'_>) -> Result<Expansion> {
+    expand_first(artifact, call, false)
+}
+
+fn expand_first(artifact: &Artifact, call: &Call<'_>, backtrace: bool) -> Result<Expansion> {
     let found = find(artifact, call)?;
     let (first, second) = match call {
         Call::Derive { item, .. } => (tokens("the item", item)?, None),
@@ -103,13 +155,13 @@ pub fn expand_in(artifact: &Artifact, call: &Call<'_>) -> Result<Expansion> {
         }
         Call::Bang { tokens: input, .. } => (tokens("the input", input)?, None),
     };
-    one(artifact, found, first, second)
+    one(artifact, found, first, second, backtrace)
 }
 
 /// Expands every use of the macros in a Rust file, in their order.
-pub fn expand_all(path: &Path, features: Option<&[String]>, text: &str) -> Result<Vec<Expansion>> {
+pub fn expand_all(path: &Path, settings: &Settings<'_>, text: &str) -> Result<Vec<Expansion>> {
     let artifact = input::artifact(path)?;
-    let artifact = match features {
+    let artifact = match settings.features {
         Some(features) => set(artifact, features)?,
         None => artifact,
     };
@@ -124,9 +176,33 @@ pub fn expand_all(path: &Path, features: Option<&[String]>, text: &str) -> Resul
     let macros = &artifact.manifest.macros;
     let each = uses.into_iter().map(|sample| {
         let found = macros.iter().find(|item| item.function == sample.function);
-        one(&artifact, found.expect("uses are those of its macros"), sample.input, sample.item)
+        let found = found.expect("uses are those of its macros");
+        one(&artifact, found, sample.input, sample.item, settings.backtrace)
     });
     each.collect()
+}
+
+/// A function-like macro's name, its input, and what it makes of that; none if it fails.
+pub(crate) type Used = (String, TokenStream, Option<Expansion>);
+
+/// Different uses of an artifact's function-like macros in Rust files, of each macro the first `n_max`.
+pub(crate) fn bangs(path: &Path, texts: &[String], n_max: usize) -> Result<Vec<Used>> {
+    let artifact = input::artifact(path)?;
+    let all = artifact.manifest.macros.iter().filter(|item| item.kind == Kind::Bang);
+    let macros: Vec<Macro> = all.cloned().collect();
+    let mut seen: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut used = Vec::new();
+    for sample in texts.iter().flat_map(|text| profile::uses(text, &macros)) {
+        let Some(found) = macros.iter().find(|item| item.function == sample.function) else {
+            continue;
+        };
+        let inputs = seen.entry(&found.name).or_default();
+        if inputs.len() < n_max && inputs.insert(sample.input.to_string()) {
+            let expansion = one(&artifact, found, sample.input.clone(), None, false).ok();
+            used.push((found.name.clone(), sample.input, expansion));
+        }
+    }
+    Ok(used)
 }
 
 fn one(
@@ -134,8 +210,12 @@ fn one(
     found: &Macro,
     first: TokenStream,
     second: Option<TokenStream>,
+    backtrace: bool,
 ) -> Result<Expansion> {
     let mut machine = machine(artifact)?;
+    if backtrace {
+        machine.frames_max = usize::MAX;
+    }
     machine.keep_errors();
     let item = match found.kind {
         Kind::Derive => Some(first.clone()),
@@ -166,7 +246,7 @@ fn one(
 }
 
 /// The diagnostics among what a macro wrote to standard error; all else goes there.
-fn told(written: &[u8]) -> Vec<Value> {
+pub(crate) fn told(written: &[u8]) -> Vec<Value> {
     let mut diagnostics = Vec::new();
     for line in written.split_inclusive(|byte| *byte == b'\n') {
         let value = serde_json::from_slice::<Value>(line).ok();
@@ -269,8 +349,11 @@ fn machine(artifact: &Artifact) -> Result<Machine> {
         own: None,
     };
     let embedded = Vec::leak(artifact.image.clone());
-    Machine::new(embedded, Box::leak(Box::new(grants)), artifact.manifest.limits.runtime())
-        .class(Class::Macro, "cannot start the module")
+    let limits = artifact.manifest.limits.runtime();
+    let mut machine = Machine::new(embedded, Box::leak(Box::new(grants)), limits)
+        .class(Class::Macro, "cannot start the module")?;
+    machine.names = Vec::leak(names::of(&artifact.wasm).to_vec());
+    Ok(machine)
 }
 
 fn find<'a>(artifact: &'a Artifact, call: &Call<'_>) -> Result<&'a Macro> {
@@ -308,7 +391,7 @@ fn failed(package: &str, item: &Macro, failure: Failure, denied: Vec<String>) ->
             format!("`{name}` panicked: {}", text.unwrap_or("without a message"))
         }
         (Fault::Panic(text), None) => format!("`{name}` panicked: {text}"),
-        (fault, None) => format!("`{name}`: {fault}"),
+        (fault, None) => format!("`{name}`: {fault}{}", stack::folded(&failure.trace)),
     };
     let help = unsupported(package, &message);
     let error = Error::new(Class::Macro, message);
@@ -320,6 +403,7 @@ fn failed(package: &str, item: &Macro, failure: Failure, denied: Vec<String>) ->
 }
 
 /// How to permit what was refused.
+#[doc(hidden)]
 pub fn refused(denied: &[String]) -> String {
     format!("to let it use what it was refused, pack it with the grant: {}", denied.join(", "))
 }

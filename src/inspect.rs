@@ -1,8 +1,11 @@
 //! What is inside an artifact, a shim, a wasm module or a compiler's own file. It reports; it does
 //! not judge (`verify` does).
 
+#[doc(hidden)]
 pub mod native;
+#[doc(hidden)]
 pub mod sbom;
+#[doc(hidden)]
 pub mod upstream;
 
 use crate::artifact::manifest::{identity, Capabilities, Kind, Macro, Manifest, Source, Toolchain};
@@ -22,9 +25,12 @@ use wasmparser::{Parser, Payload};
 const LARGEST: usize = 10;
 
 #[derive(Debug, Serialize)]
+/// What is inside an artifact or a shim.
+#[non_exhaustive]
 pub struct Facts {
     /// `artifact` or `shim`.
     pub kind: &'static str,
+    /// What it says of itself.
     pub manifest: Manifest,
     /// What the consumer has granted a shim beside that.
     #[serde(skip_serializing_if = "Capabilities::is_empty")]
@@ -34,6 +40,7 @@ pub struct Facts {
     /// Bytes of each part.
     pub parts: Vec<Size>,
     #[serde(flatten)]
+    /// Its module.
     pub module: Module,
     /// Packages in the lock file the module was built with, as `NAME VERSION`.
     pub locked: Vec<String>,
@@ -41,29 +48,40 @@ pub struct Facts {
 
 /// A wasm module.
 #[derive(Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Module {
     /// Bytes of each section, in its order.
     pub sections: Vec<Size>,
+    /// Functions that the module defines.
     pub n_functions: u32,
     /// The largest functions, by index, largest first.
     pub largest_functions: Vec<Function>,
+    /// What it imports.
     pub imports: Vec<Import>,
+    /// What it exports.
     pub exports: Vec<String>,
 }
 
 /// What was found.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum Found {
+    /// An artifact or a shim.
     Packed(Box<Facts>),
+    /// A module.
     Wasm(Wasm),
+    /// A file of a compiler's.
     Native(native::Facts),
 }
 
 /// A `.wasm` file on its own.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Wasm {
+    /// `module`.
     pub kind: &'static str,
+    /// Its size.
     pub bytes: usize,
     /// Why precast would not run it; empty for a module of ours.
     pub refused: Vec<String>,
@@ -73,24 +91,37 @@ pub struct Wasm {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Upstream>,
     #[serde(flatten)]
+    /// What is in it.
     pub module: Module,
 }
 
 #[derive(Debug, Serialize)]
+/// A part and its size.
+#[non_exhaustive]
 pub struct Size {
+    /// The part.
     pub name: String,
+    /// Its size.
     pub bytes: usize,
 }
 
 #[derive(Debug, Serialize)]
+/// A function and its size.
+#[non_exhaustive]
 pub struct Function {
+    /// Its index in the module.
     pub index: u32,
+    /// The size of its body.
     pub bytes: usize,
 }
 
 #[derive(Debug, Serialize)]
+/// An imported function.
+#[non_exhaustive]
 pub struct Import {
+    /// The module that it is imported from.
     pub module: String,
+    /// Its name there.
     pub name: String,
 }
 

@@ -29,6 +29,7 @@
 //! `made` says, by the keys in `recipe`; `rebuild` does it all again for an artifact.
 
 mod collect;
+#[doc(hidden)]
 pub mod compile;
 pub(crate) mod compiler;
 mod finish;
@@ -36,19 +37,23 @@ mod foreign;
 mod made;
 mod module;
 mod options;
+#[doc(hidden)]
 pub mod profile;
 mod rebuild;
 pub(crate) mod recipe;
 pub(crate) mod source;
 
 pub(crate) use collect::{ENVIRONMENT, READABLE};
+#[doc(hidden)]
 pub use compile::batch::{pack_wanted, Project};
 pub(crate) use compile::environment::Variables;
 pub use compile::wrapper;
 pub(crate) use foreign::of_module;
+#[doc(hidden)]
 pub use foreign::{pack_module, ModuleOptions};
 pub use options::{Features, Outcome, PackOptions, Packed};
 pub(crate) use rebuild::{published, rebuild, Rebuilt};
+#[doc(hidden)]
 pub use recipe::artifact_recipe;
 
 use crate::base::cargo;

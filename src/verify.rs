@@ -7,7 +7,10 @@ mod built;
 mod check;
 mod image;
 mod licenses;
+#[doc(hidden)]
+pub mod machine;
 mod rebuild;
+mod remembered;
 mod shim;
 
 use crate::artifact::{module, Artifact, Tree};
@@ -17,15 +20,19 @@ use crate::base::scratch::Scratch;
 use crate::embed;
 use crate::embed::input::{self, Input};
 pub use check::Check;
+pub use remembered::{rebuilt, Rebuilt};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// The outcome of all checks.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Verdict {
+    /// What was checked.
     pub path: PathBuf,
     /// The version of precast that packed it.
     pub precast: String,
+    /// Every check, in the order in which they were made.
     pub checks: Vec<Check>,
 }
 
@@ -38,6 +45,8 @@ pub struct Options {
     pub offline: bool,
     /// Compile the shim with the active rustc, and read which macros the library exports.
     pub built: bool,
+    /// Make the runtime's compiled files again from its sources, with the rustc that they name.
+    pub runtime: bool,
 }
 
 impl Verdict {
@@ -46,6 +55,7 @@ impl Verdict {
         Verdict { path, precast: env!("CARGO_PKG_VERSION").to_owned(), checks }
     }
 
+    /// How many differences all checks found; none means that all holds.
     pub fn n_differences(&self) -> usize {
         self.checks.iter().map(|check| check.differences.len()).sum()
     }
@@ -70,6 +80,7 @@ pub fn each(paths: &[PathBuf], options: Options, report: &dyn Report) -> Result<
     let mut verdicts = Vec::new();
     // An artifact and its shim stand side by side: one rebuild is for both.
     let mut last: Option<(Artifact, Vec<Check>)> = None;
+    let mut runtime = Runtime::default();
     let mut inside = Vec::new();
     for path in paths {
         inside.extend(found(path)?);
@@ -90,12 +101,18 @@ pub fn each(paths: &[PathBuf], options: Options, report: &dyn Report) -> Result<
                 _ => rebuild::checks(&artifact, shared.path(), options.offline, report)
                     .context(format!("cannot rebuild {}", path.display()))?,
             };
+            remembered::note(&artifact, &checks)?;
             verdict.checks.extend(checks.clone());
             last = Some((artifact.clone(), checks));
         }
         if options.built {
             report.step(&format!("compiling {}", path.display()));
             verdict.checks.push(built::check(&artifact, files.as_ref())?);
+        }
+        if options.runtime {
+            report
+                .step(&format!("making the runtime's compiled files of {} again", path.display()));
+            verdict.checks.push(runtime.check(&artifact, files.as_ref())?);
         }
         verdicts.push(verdict);
     }
@@ -119,6 +136,27 @@ fn found(path: &Path) -> Result<Vec<PathBuf>> {
     match inside.is_empty() {
         false => Ok(inside),
         true => Err(input::unknown(path)),
+    }
+}
+
+/// The runtime's compiled files; most shims have the same, which are made once.
+#[derive(Default)]
+struct Runtime(Option<(Tree, Check)>);
+
+impl Runtime {
+    fn check(&mut self, artifact: &Artifact, files: Option<&Tree>) -> Result<Check> {
+        let files = match files {
+            Some(files) => files.clone(),
+            None => embed::embed(artifact)?,
+        };
+        let is_ours = |path: &String| path.starts_with(machine::FOLDER);
+        let files: Tree = files.into_iter().filter(|(path, _)| is_ours(path)).collect();
+        if let Some((_, check)) = self.0.as_ref().filter(|(known, _)| *known == files) {
+            return Ok(check.clone());
+        }
+        let check = machine::check(&files)?;
+        self.0 = Some((files, check.clone()));
+        Ok(check)
     }
 }
 

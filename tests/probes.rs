@@ -1,6 +1,6 @@
 //! A macro that asks everything of its world, natively and packed: fixtures/probes.
 //!
-//! The answers that differ are those that docs/guide.md explains, line by line, and no others.
+//! The answers that differ are those that docs/differences.md explains, line by line, and no others.
 
 // The answers in the table are those of this system.
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
@@ -79,10 +79,10 @@ struct Row {
     packed: String,
 }
 
-/// The guide's table of differences: question, native, packed, why.
+/// The book's table of differences: question, native, packed, why.
 fn explained() -> BTreeMap<String, Row> {
-    let guide = fs::read_to_string(root().join("docs/guide.md")).unwrap();
-    let (_, rest) = guide.split_once("### Every difference that is known").expect("the section");
+    let page = fs::read_to_string(root().join("docs/differences.md")).unwrap();
+    let (_, rest) = page.split_once("## Every difference that is known").expect("the section");
     let (table, _) = rest.split_once("\n## ").unwrap_or((rest, ""));
     let mut rows = BTreeMap::new();
     for line in table.lines().filter(|line| line.starts_with("| `")) {

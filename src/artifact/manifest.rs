@@ -3,6 +3,7 @@
 //! What it says is here, how that is written in `statement`; docs/artifact.md explains both. Maps are
 //! ordered, so that equal manifests are equal bytes.
 
+mod documentation;
 mod statement;
 mod text;
 
@@ -48,15 +49,20 @@ pub(crate) fn parts_of(set: &[String]) -> (Vec<&str>, bool) {
 /// Serialized as reports show it; the file is what [`write`] makes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Manifest {
+    /// Version of the manifest's own form.
     pub schema: u32,
     /// Version of precast that packed this.
     pub precast: String,
+    /// The packed package.
     pub package: Package,
+    /// The macros that the module exports.
     pub macros: Vec<Macro>,
     /// Features of the package that were enabled, sorted, `default` included where it was, with those of
     /// dependencies that were enabled besides (`syn/full`), and perhaps [`ASSERTIONS`].
     pub features: Vec<String>,
+    /// What compiled the module.
     pub toolchain: Toolchain,
+    /// What the macros may use.
     pub capabilities: Capabilities,
     /// What the macro may use, where that is less than the runtime's defaults.
     #[serde(skip_serializing_if = "Limits::is_default")]
@@ -84,38 +90,58 @@ pub struct Manifest {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// The packed package.
 pub struct Package {
+    /// As in its `Cargo.toml`.
     pub name: String,
+    /// As in its `Cargo.toml`.
     pub version: String,
     /// Name of the library target: the crate name consumers write, e.g. `serde_derive`.
     pub crate_name: String,
+    /// Where it comes from.
     pub source: Source,
 }
 
 /// Where the packed sources come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
+#[non_exhaustive]
 pub enum Source {
     /// A package of the default registry; `checksum` is the SHA-256 of its `.crate` file.
-    Registry { checksum: String },
+    Registry {
+        /// SHA-256 in lower-case hex.
+        checksum: String,
+    },
     /// A directory; `checksum` is that of `source.tar`, filled in as the hashes are.
-    Path { checksum: String },
+    Path {
+        /// SHA-256 in lower-case hex.
+        checksum: String,
+    },
     /// A module that was built elsewhere; `checksum` is the SHA-256 of its file. There is no source to
     /// rebuild it from, and nothing is known of its toolchain.
-    Module { checksum: String },
+    Module {
+        /// SHA-256 in lower-case hex.
+        checksum: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+/// How a macro is used.
 pub enum Kind {
+    /// `#[derive(Name)]`
     Derive,
+    /// `#[name]`
     Attribute,
+    /// `name!()`
     Bang,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+/// A macro of the package.
 pub struct Macro {
+    /// How it is used.
     pub kind: Kind,
     /// The name users write: `Serialize`, `main`, `paste`.
     pub name: String,
@@ -132,6 +158,7 @@ pub struct Macro {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+/// What compiled a module.
 pub struct Toolchain {
     /// `1.96.0`
     pub rustc: String,
@@ -177,12 +204,16 @@ pub struct Limits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Calls and backward branches.
     pub fuel: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Nested calls.
     pub depth: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Tokens of the output.
     pub tokens: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Files open at one time.
     pub files: Option<u64>,
 }
 
@@ -192,6 +223,7 @@ impl Limits {
     }
 
     /// Name, value if there is one, field of the runtime's struct, and its default.
+    #[doc(hidden)]
     pub fn all(&self) -> [(&'static str, Option<u64>, &'static str, u64); 5] {
         let max = instance::Limits::DEFAULT;
         [
@@ -215,6 +247,7 @@ impl Limits {
     }
 
     /// As the runtime takes them.
+    #[doc(hidden)]
     pub fn runtime(&self) -> instance::Limits {
         let max = instance::Limits::DEFAULT;
         let word = |value: Option<u64>, max: u32| {
@@ -233,14 +266,18 @@ impl Limits {
 /// What is told of one more feature set, as of the first one in [`Manifest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Set {
+    /// Features of the package, as in [`Manifest::features`].
     pub features: Vec<String>,
+    /// The macros that this set's module exports.
     pub macros: Vec<Macro>,
+    /// Every package linked into it.
     pub linked: Vec<Linked>,
 }
 
 impl Manifest {
     /// Whether the variables that went into the modules have the same values now: else the original
     /// would be compiled again, and to something else.
+    #[doc(hidden)]
     pub fn environment_holds(&self, value: impl Fn(&str) -> Option<String>) -> bool {
         self.environment.iter().all(|(name, recorded)| value(name) == *recorded)
     }
@@ -252,6 +289,7 @@ impl Manifest {
     }
 
     /// Names become Rust code in a shim, and versions comments: each must be what it says it is.
+    #[doc(hidden)]
     pub fn check(&self) -> Result<()> {
         let package = &self.package;
         let is_name = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
@@ -278,6 +316,7 @@ impl Manifest {
 }
 
 impl Source {
+    /// Whether it was packed from a module that was built elsewhere.
     pub fn is_module(&self) -> bool {
         matches!(self, Source::Module { .. })
     }
@@ -319,12 +358,14 @@ impl Capabilities {
         }
     }
 
+    /// Whether nothing is permitted.
     pub fn is_empty(&self) -> bool {
         self.env.is_empty() && self.read.is_empty() && self.write.is_empty()
     }
 
     /// What a workspace grants the macros of the package `name`. `settings` is the value of
     /// `workspace.metadata.precast`, as `cargo metadata` shows it.
+    #[doc(hidden)]
     pub fn granted(settings: &Value, name: &str) -> Result<Capabilities> {
         let bad = |key: &str, what: &str| {
             let message = format!("workspace.metadata.precast.{key} {what}");
@@ -379,12 +420,17 @@ impl Capabilities {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A package that is linked into a module.
 pub struct Linked {
+    /// As in the lock file.
     pub name: String,
+    /// As in the lock file.
     pub version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// SHA-256 of its `.crate` file; none for a directory.
     pub checksum: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its SPDX expression.
     pub license: Option<String>,
     /// All that were enabled, sorted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -392,17 +438,23 @@ pub struct Linked {
 }
 
 /// What is linked into every module beside the packages of its lock file.
+#[doc(hidden)]
 pub struct Base {
+    /// Name of the part.
     pub name: &'static str,
+    /// Its version.
     pub version: Option<String>,
     /// Its address, as other programs write it.
     pub uri: String,
+    /// Its hash, where it is known.
     pub sha256: Option<String>,
+    /// Its SPDX expression.
     pub license: &'static str,
 }
 
 impl Manifest {
     /// Precast's own `proc_macro`, the standard library, and the C library below that.
+    #[doc(hidden)]
     pub fn base(&self) -> Vec<Base> {
         if self.package.source.is_module() {
             return Vec::new();

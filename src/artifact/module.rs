@@ -1,4 +1,4 @@
-//! What the wasm module itself says: is it valid, what does it import and export.
+//! Reads facts from the wasm module: validity, imports, exports.
 
 use crate::artifact::manifest::{decls, read_decls, Macro, DECLS_SECTION};
 use crate::base::error::{Class, Context, Result};

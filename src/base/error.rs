@@ -9,6 +9,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Classes of failure. Each is an exit code of the command line; the table is part of `--help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Class {
     /// Something else went wrong (a file cannot be written, a bug of ours).
     Other = 1,
@@ -89,6 +90,7 @@ impl Error {
 
     /// The same once more, for another who has it in common.
     #[must_use]
+    #[doc(hidden)]
     pub fn again(&self) -> Error {
         let Inner { class, messages, help } = &*self.0;
         Error(Box::new(Inner { class: *class, messages: messages.clone(), help: help.clone() }))

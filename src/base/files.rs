@@ -1,4 +1,4 @@
-//! A tree of files in memory, and what stands for its content.
+//! A tree of files in memory, and hashes of its content.
 
 use super::error::{Context, Result};
 use sha2::{Digest, Sha256};

@@ -1,4 +1,4 @@
-//! Files that this process has locked.
+//! Locks on files, held by this process.
 
 use fs4::FileExt;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! Who hears what goes on.
+//! Progress reports of long operations.
 
 /// Hears what takes long. Called only for what may take a second or more.
 pub trait Report {

@@ -1,4 +1,4 @@
-//! Words for people.
+//! Small helpers for texts that people read.
 
 /// `1 package`, `2 packages`.
 pub fn counted(n: usize, noun: &str) -> String {

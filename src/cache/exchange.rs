@@ -1,4 +1,4 @@
-//! What is asked of shared stores, and what comes back.
+//! Requests to shared stores, and their answers.
 
 use super::key::Key;
 use super::lean::Lean;

@@ -1,4 +1,4 @@
-//! What an artifact was made of: the name of its entry.
+//! The key of a store entry: everything that an artifact was made of.
 
 use crate::base::error::{Class, Context, Result};
 use crate::base::files;

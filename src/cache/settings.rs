@@ -1,4 +1,4 @@
-//! The user's settings of stores: variables first, then the user's configuration. A project has no say in them.
+//! The user's settings for stores: environment variables, then the user's configuration. A project cannot set them.
 
 use crate::base::error::{Class, Context, Error, Result};
 use serde::Deserialize;

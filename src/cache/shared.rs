@@ -1,4 +1,4 @@
-//! What the user's store has from stores that several machines share, and what it gives them.
+//! Between the user's store and the stores that several machines share: look-ups and uploads.
 //!
 //! Whoever looks something up here never fails for it. An entry that was fetched keeps its signatures, and is used as
 //! long as they are those of keys that this machine trusts.
@@ -16,6 +16,15 @@ use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+/// Who vouches for an entry that was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The store that it came from.
+    pub store: String,
+    /// Names of the keys that this machine trusts and that have signed it.
+    pub signers: BTreeSet<String>,
+}
 
 impl Store {
     /// The user's shared stores, if there are any.
@@ -106,20 +115,32 @@ impl Store {
 
     fn trusts(&self, id: &str, digests: &Digests, signatures: usize) -> bool {
         // While nobody knows what is trusted, nothing is used, and nothing removed.
-        let trusted = self.settings().and_then(|settings| self.trust(settings));
-        let Ok(trust) = trusted else { return false };
-        let file = self.cache().path(ARTIFACT, id).join(entry::KEY_FILE);
-        let key = std::fs::read(file).ok().and_then(|text| Key::read(&text).ok());
-        let n = key.map_or(0, |key| {
-            let payload = statement::write(&key, digests);
-            trust.signers(id, &payload, &self.signatures(id)).len()
-        });
-        if n >= signatures.max(1) {
+        let Ok(signers) = self.signers(id, digests) else { return false };
+        if signers.len() >= signatures.max(1) {
             return self.has_entry(id);
         }
         // Where it cannot be removed, it is not used either.
         let _ = self.cache().remove(ARTIFACT, id);
         false
+    }
+
+    /// The names of the trusted keys that have signed the entry.
+    fn signers(&self, id: &str, digests: &Digests) -> Result<BTreeSet<String>> {
+        let trust = self.trust(self.settings()?)?;
+        let file = self.cache().path(ARTIFACT, id).join(entry::KEY_FILE);
+        let key = std::fs::read(file).ok().and_then(|text| Key::read(&text).ok());
+        Ok(key.map_or(BTreeSet::new(), |key| {
+            let payload = statement::write(&key, digests);
+            trust.signers(id, &payload, &self.signatures(id))
+        }))
+    }
+
+    /// Who has signed the entry; none for one that this machine has made, or its user vouched for.
+    pub fn signed(&self, id: &str) -> Option<Signed> {
+        let about = self.about(id)?;
+        let digests = about.digests()?;
+        let signers = self.signers(id, &digests).unwrap_or_default();
+        Some(Signed { store: about.origin?.store, signers })
     }
 
     /// The whole artifact: what is missing of it is fetched.

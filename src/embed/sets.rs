@@ -1,4 +1,4 @@
-//! Which of several feature sets a shim takes: conditions over the consumer's features.
+//! Chooses one of several feature sets: conditions over the consumer's features.
 //!
 //! The smallest set that contains the consumer's features is taken, so the equal one where it is
 //! there. `default` is a name for others and counts for nothing.

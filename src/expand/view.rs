@@ -1,4 +1,4 @@
-//! What people look at of an expansion: the difference to what stood there, and its tokens with their spans.
+//! Views of an expansion: its difference to the input, and its tokens with their spans.
 
 use super::{format, Expansion};
 use crate::artifact::manifest::Kind;
@@ -13,12 +13,17 @@ pub enum Verdict {
     Unchanged,
     /// It is there, and more.
     Extended,
+    /// It is there, and otherwise.
     Changed,
+    /// It is gone.
     Removed,
 }
 
 #[derive(Debug, Serialize)]
+/// What an expansion changes.
+#[non_exhaustive]
 pub struct Change {
+    /// In one word.
     pub verdict: Verdict,
     /// A unified diff of the formatted code.
     pub diff: String,
@@ -26,9 +31,13 @@ pub struct Change {
 
 /// One token, or the start of a group.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Token {
+    /// How many groups it is in.
     pub depth: usize,
+    /// `group`, `ident`, `punct` or `literal`.
     pub kind: &'static str,
+    /// The token, of a group its delimiters.
     pub text: String,
     /// Line and column of its start and its end in the input, both from 1; none for the call site.
     pub span: Option<[usize; 4]>,

@@ -6,16 +6,20 @@
 //! an error with its place.
 
 mod cfg;
+mod declared;
 mod derived;
 mod imports;
+mod include;
 mod load;
 mod machines;
 mod names;
 mod nodes;
 mod opaque;
+mod others;
 mod place;
 mod print;
 mod rewrite;
+mod rules;
 mod world;
 
 use crate::artifact::Artifact;
@@ -23,9 +27,11 @@ use crate::base::error::{Class, Context, Error, Result};
 use crate::embed::input;
 use crate::pack;
 use cfg::Cfgs;
+pub use declared::declared;
 use machines::Machines;
 use quote::ToTokens;
 use rewrite::Rewriter;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -39,6 +45,8 @@ pub struct Library {
     pub edition: String,
     /// Those that are enabled.
     pub features: BTreeSet<String>,
+    /// What its build script told the compiler.
+    pub cfgs: Vec<String>,
     /// The crates that it names, by their indexes among all.
     pub externs: BTreeMap<String, usize>,
 }
@@ -73,8 +81,10 @@ impl Options {
         }
         let edition = "2021".to_owned();
         let externs = BTreeMap::new();
-        self.libraries.push(Library { name: name.into(), content, edition, features, externs });
-        self.externs.insert(name.to_owned(), self.libraries.len() - 1);
+        let cfgs = Vec::new();
+        let name = name.to_owned();
+        self.externs.insert(name.clone(), self.libraries.len());
+        self.libraries.push(Library { name, content, edition, features, cfgs, externs });
         for library in &mut self.libraries {
             library.externs.clone_from(&self.externs);
         }
@@ -89,6 +99,8 @@ pub struct Whole {
     pub files: BTreeMap<PathBuf, String>,
     pub n_expansions: usize,
     pub notes: Vec<String>,
+    /// What `precast-macro` tells: each as the compiler's JSON has it.
+    pub diagnostics: Vec<Value>,
 }
 
 /// Expands all packed macros of a crate.
@@ -105,7 +117,8 @@ pub fn expand(options: &Options) -> Result<Whole> {
             }
             Origin::Source(path) => Content::File(path.clone()),
         };
-        let cfgs = cfgs.with_features(library.features.iter().map(String::as_str));
+        let features = library.features.iter().map(String::as_str);
+        let cfgs = cfgs.with_features(features).with(&library.cfgs);
         world.crates.push(new_crate(content, cfgs, &library.edition, &library.externs));
     }
     let root = Content::File(options.root.clone());
@@ -114,14 +127,37 @@ pub fn expand(options: &Options) -> Result<Whole> {
     let scope = world.root(krate)?;
     let root = world.scopes[scope].file.expect("the root has a file");
     let mut rewriter = Rewriter::new(&mut world, &mut machines, krate, scope);
-    rewriter.file(root);
+    rewriter.all(root);
     if let Some(error) = rewriter.error.take() {
         return Err(error);
     }
     let own = world.files.iter().filter(|file| file.krate == krate);
     let files = own.map(|file| (file.place.file.clone(), printed(file))).collect();
     let notes = machines.notes.into_iter().collect();
-    Ok(Whole { files, n_expansions: machines.n_expansions, notes })
+    let mut diagnostics = machines.told;
+    let names: Vec<(&str, String)> = world
+        .files
+        .iter()
+        .map(|file| (file.place.id.as_str(), file.place.file.display().to_string()))
+        .collect();
+    diagnostics.iter_mut().for_each(|value| name_files(value, &names));
+    Ok(Whole { files, n_expansions: machines.n_expansions, notes, diagnostics })
+}
+
+/// Puts the names of files where spans have those of texts.
+fn name_files(value: &mut Value, names: &[(&str, String)]) {
+    match value {
+        Value::String(text) => {
+            for (id, name) in names.iter().filter(|(id, _)| !id.is_empty()) {
+                if text.contains(id) {
+                    *text = text.replace(id, name);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| name_files(item, names)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| name_files(field, names)),
+        _ => {}
+    }
 }
 
 /// An artifact, a shim, or a module that only the command line names.

@@ -1,4 +1,4 @@
-//! The compiler that runs: which it is, what it is made of, and how it ends.
+//! The compiler that runs: which file it is, its version, and how it ends.
 
 use super::arguments::Arguments;
 use crate::base::error::{Class, Context, Error, Result};

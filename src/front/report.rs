@@ -1,4 +1,4 @@
-//! Errors of ours, in the form that was asked of the compiler.
+//! Our own errors, in the format that the compiler was asked for.
 
 use crate::base::error::Error;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What lowered functions consist of, and what they share.
+//! The parts of lowered functions, and what functions share.
 
 use crate::base::error::{Class, Error, Result};
 use crate::runtime::image::Insn;

@@ -1,4 +1,4 @@
-//! Room of the compiler: a rustc for wasm, its standard library, and the `proc_macro` that macros link against.
+//! Compilers: a rustc for wasm, its standard library, and the `proc_macro` that macros link against.
 
 pub(crate) mod candidate;
 pub(crate) mod guest;

@@ -21,6 +21,7 @@ use toml_edit::{value, DocumentMut};
 pub struct ModuleOptions {
     /// The package's name.
     pub name: String,
+    /// The package's version.
     pub version: String,
     /// An SPDX expression.
     pub license: Option<String>,

@@ -1,4 +1,4 @@
-//! Room of the module: from linked wasm to canonical wasm.
+//! Modules: from linked wasm to canonical wasm.
 
 pub(crate) mod again;
 pub(crate) mod backtrace;

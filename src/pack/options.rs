@@ -1,4 +1,4 @@
-//! What to pack, and what comes of it.
+//! Options of packing, and its results.
 
 use super::source::resolve::Package;
 use crate::artifact::manifest::{self, Capabilities, Manifest};
@@ -31,8 +31,11 @@ pub struct PackOptions {
 /// Which features of the package to enable, as cargo's options say it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Features {
+    /// `--features`.
     pub names: Vec<String>,
+    /// `--no-default-features`.
     pub no_default: bool,
+    /// `--all-features`.
     pub all: bool,
     /// Packages, as `name@version`, that are compiled with debug assertions; cargo knows no such option.
     pub asserted: Vec<String>,
@@ -40,15 +43,19 @@ pub struct Features {
 
 /// A package that was packed.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outcome {
     /// The artifact's file.
     pub artifact: PathBuf,
     /// The shim crate's directory.
     pub shim: PathBuf,
+    /// What the artifact says of itself.
     pub manifest: Manifest,
     /// SHA-256 of the artifact's file.
     pub sha256: String,
+    /// Size of the artifact's file.
     pub artifact_bytes: usize,
+    /// Size of its module.
     pub wasm_bytes: usize,
     /// Size of the compressed image, which consumers embed.
     pub image_bytes: usize,
@@ -56,6 +63,7 @@ pub struct Outcome {
     pub cached: bool,
     /// No lock file chose the versions of its dependencies: they are the newest.
     pub is_newest: bool,
+    /// How long it took.
     pub time: Duration,
     /// What the author should know.
     pub notes: Vec<String>,
@@ -89,10 +97,14 @@ impl Features {
 
 /// An artifact in memory, and its file's bytes.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Packed {
+    /// The artifact.
     pub artifact: Artifact,
+    /// Its file.
     pub bytes: Vec<u8>,
     /// Its modules came from the cache.
     pub cached: bool,
+    /// What the author should know.
     pub notes: Vec<String>,
 }

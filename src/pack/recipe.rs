@@ -1,4 +1,4 @@
-//! What stands for this program in the keys of what it makes: a program that works otherwise finds nothing there.
+//! The part of cache keys that stands for this program: other versions of the passes do not find its entries.
 
 use super::compiler::guest;
 use super::compiler::toolchain::Toolchain;
@@ -13,16 +13,18 @@ use std::sync::LazyLock;
 
 /// Whatever decides what cargo builds, besides its inputs. Part of the cache's keys, as text: a
 /// program that works otherwise finds nothing there.
-const BUILD_RECIPE: [&str; 13] = [
+const BUILD_RECIPE: [&str; 15] = [
     include_str!("source/assertions.rs"),
     include_str!("compile/batch.rs"),
     include_str!("compile/build.rs"),
     include_str!("source/exact.rs"),
     include_str!("source/lock.rs"),
+    include_str!("source/native.rs"),
     include_str!("source/rewrite.rs"),
     include_str!("source/rewrite/hashing.rs"),
     include_str!("source/rewrite/surroundings.rs"),
     include_str!("compile/script.rs"),
+    include_str!("compile/unified.rs"),
     include_str!("compile/wrapper.rs"),
     include_str!("compiler/wrapping.rs"),
     include_str!("source/dependency.rs"),
@@ -30,12 +32,14 @@ const BUILD_RECIPE: [&str; 13] = [
 ];
 
 /// The same for what is made of the built module.
-const MODULE_RECIPE: [&str; 10] = [
+const MODULE_RECIPE: [&str; 11] = [
     env!("CARGO_PKG_VERSION"),
     include_str!("../artifact/manifest/statement.rs"),
+    include_str!("../artifact/names.rs"),
     include_str!("module/backtrace.rs"),
     include_str!("collect.rs"),
     include_str!("compile/environment.rs"),
+    include_str!("source/differing.rs"),
     include_str!("module/exports.rs"),
     include_str!("module/parts.rs"),
     include_str!("module/shrink.rs"),

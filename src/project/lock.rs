@@ -1,4 +1,4 @@
-//! What a `Cargo.lock` says of packages.
+//! Reads packages from a `Cargo.lock`.
 
 use crate::base::error::{Class, Context, Result};
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What to do with macros that no store has.
+//! The setting `missing`: what to do with macros that no store has.
 
 use crate::base::error::{Class, Error, Result};
 use serde::{Deserialize, Serialize};

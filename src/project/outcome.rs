@@ -1,4 +1,4 @@
-//! What was done with each macro package of a build, in words.
+//! The outcome for each macro package of a build, in words.
 
 use crate::base::error::Error;
 use crate::base::text::counted;

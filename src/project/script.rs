@@ -1,4 +1,4 @@
-//! What cargo and a build script say to one crate alone, read from the environment of its compiler.
+//! Variables that cargo and a build script set for one crate, read from the environment of its compiler.
 
 use std::path::PathBuf;
 

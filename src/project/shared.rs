@@ -1,4 +1,4 @@
-//! What a project asks shared stores for: all that its build misses, in one round.
+//! Fetches from shared stores what the build of a project misses, in one round.
 
 use super::{Graph, Request};
 use crate::artifact;
@@ -171,7 +171,7 @@ pub fn attest(
     let scratch = Scratch::new()?;
     let file = scratch.path().join(format!("{}.precast", key.label().replace(' ', "-")));
     scratch::replace(&file, &artifact::write(&artifact)?)?;
-    let options = verify::Options { rebuild: true, offline, built: false };
+    let options = verify::Options { rebuild: true, offline, ..Default::default() };
     let verdicts = verify::all(&file, options, report)?;
     let mut checks = verdicts.iter().flat_map(|verdict| &verdict.checks);
     if let Some(difference) = checks.find_map(|check| check.differences.first()) {

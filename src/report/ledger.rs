@@ -1,4 +1,4 @@
-//! What shims have noted, summed up.
+//! Sums up the notes of shims.
 
 use crate::base::error::{Context, Result};
 use crate::project::lazy::ledger::ENDING;

@@ -2,7 +2,7 @@
 
 use super::content::Report;
 use super::measure::{Measured, PackageTime};
-use super::table::told;
+use super::table::{costs, hints, told};
 use crate::project::Outcome;
 use std::fmt::Write;
 
@@ -32,6 +32,7 @@ pub fn write(report: &Report) -> String {
     expansions(report, &mut out);
     packages(report, &mut out);
     syn(report, &mut out);
+    advice(report, &mut out);
     out + "</html>\n"
 }
 
@@ -151,6 +152,20 @@ fn syn(report: &Report, out: &mut String) {
         .iter()
         .map(|syn| vec![escaped(&syn.version), listed(&syn.compiled_for), listed(&syn.used_by)]);
     table(&["version", "compiled for", "used by"], 3, rows, out);
+}
+
+fn advice(report: &Report, out: &mut String) {
+    if report.advice.native_costs.is_empty() {
+        return;
+    }
+    *out += "<h2>What they cost natively</h2>\n<ul>\n";
+    for cost in &report.advice.native_costs {
+        let _ = writeln!(out, "<li>{}</li>", escaped(&costs(cost)));
+    }
+    for text in hints(report) {
+        let _ = writeln!(out, "<li>{}</li>", escaped(&text));
+    }
+    *out += "</ul>\n";
 }
 
 /// Rows of cells in HTML; the first columns are words, the others figures.

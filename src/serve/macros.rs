@@ -1,7 +1,8 @@
-//! The macros of libraries, as their shims would run them.
+//! Runs the macros of libraries as their shims would.
 
 use super::find::{self, Found};
 use crate::artifact::manifest::{Kind, Limits, Macro};
+use crate::artifact::names;
 use crate::base::error::{Class, Error, Result};
 use crate::base::files::sha256;
 use crate::embed::expansions;
@@ -36,6 +37,7 @@ struct Library {
     limits: Limits,
     /// Where its expansions are remembered: a file's name, and where its variables begin.
     kept: (&'static str, u32),
+    names: &'static [u8],
     /// The last used comes last.
     instances: Vec<Instance>,
 }
@@ -81,21 +83,23 @@ impl Macros {
         Ok(place.inside(|| instance.expand(&item, used.input, used.arguments)))
     }
 
-    /// In an instance of its own, of which `look` is shown what it asked the machine for.
+    /// In an instance of its own, of which `look` is shown what it asked the machine for, and what the macro wrote to
+    /// standard error.
     pub fn trace<T>(
         &mut self,
         path: &Path,
         used: Use<'_>,
         place: &Surroundings,
-        look: impl FnOnce(&Machine, &Grants) -> T,
+        look: impl FnOnce(&mut Machine, &Grants) -> T,
     ) -> Result<(Expanded, Option<T>)> {
         let library = self.library(path)?;
         let item = library.find(used.kind, used.name, used.arguments.is_some())?.clone();
         let instance = library.new_instance(place);
         Ok(place.inside(|| {
+            instance.module.keep_errors();
             let expanded = instance.expand(&item, used.input, used.arguments);
             let machine = instance.module.take();
-            (expanded, machine.map(|machine| look(&machine, library.grants)))
+            (expanded, machine.map(|mut machine| look(&mut machine, library.grants)))
         }))
     }
 
@@ -119,6 +123,7 @@ impl Macros {
         let kept = expansions::place(&artifact.manifest, &artifact.wasm, &capabilities);
         let hash = sha256(&artifact.image);
         let image = self.images.entry(hash).or_insert_with(|| Vec::leak(artifact.image));
+        let names = &*Vec::leak(names::of(&artifact.wasm).to_vec());
         let manifest = artifact.manifest;
         let package = manifest.package;
         let texts = |texts: Vec<String>| -> &'static [&'static str] {
@@ -144,6 +149,7 @@ impl Macros {
             grants,
             limits: manifest.limits,
             kept: (String::leak(kept.0), kept.1),
+            names,
             instances: Vec::new(),
         }
     }
@@ -170,6 +176,7 @@ impl Library {
                 self.label,
                 self.limits.runtime(),
                 Kept { file: self.kept.0, variables: self.kept.1 },
+                self.names,
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! Tokens without others inside.
+//! Tokens that contain no others: identifiers, punctuation, literals.
 
 use super::span::{self, Span};
 use proc_macro2::{LexError, Spacing};

@@ -4,8 +4,11 @@ use serde::Serialize;
 
 /// One check; it holds where there is no difference.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Check {
+    /// What must hold.
     pub what: &'static str,
+    /// Each difference by its name.
     pub differences: Vec<String>,
     /// What is worth knowing although the check holds.
     #[serde(skip_serializing_if = "Vec::is_empty")]

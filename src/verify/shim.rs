@@ -74,7 +74,8 @@ pub(super) fn notes(granted: &Capabilities) -> Vec<String> {
         .collect()
 }
 
-fn file(path: &str, fresh: &[u8], found: &[u8]) -> Option<String> {
+/// Where a file differs first.
+pub(super) fn file(path: &str, fresh: &[u8], found: &[u8]) -> Option<String> {
     if fresh == found {
         return None;
     }

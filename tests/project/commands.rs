@@ -32,7 +32,7 @@ fn every_command() {
     fs::create_dir(work.join("target")).unwrap();
     let before = files(&work);
     let commands = listed(&work);
-    assert_eq!(commands.len(), 23, "{commands:?}");
+    assert_eq!(commands.len(), 24, "{commands:?}");
     for command in &commands {
         one(&work, command);
         assert!(before == files(&work), "{command} has changed a file of the project");
@@ -65,7 +65,13 @@ fn one(work: &Path, command: &str) {
         "build" => cargo_says(&["--locked"], "Compiling app v0.1.0"),
         "check" => cargo_says(&["--all-targets"], "Checking app v0.1.0"),
         "test" => cargo_says(&["succeeds"], "1 passed"),
-        "run" => cargo_says(&[], "foreign 1.0.0 wasm\n"),
+        "run" => {
+            cargo_says(&[], "foreign 1.0.0 wasm\n");
+            // The program's own, with the names of ours.
+            let own =
+                ["--json", "--report", "--native", "--members", "--from-source", "--only", "a"];
+            cargo_says(&[&["--bin", "app", "0"], &own[..]].concat(), "foreign 1.0.0 wasm\n");
+        }
         "bench" => cargo_says(&["--bench", "speed"], "tiny 1.0.0 wasm\n"),
         "clippy" => cargo_says(&["--lib"], "clippy::needless_return"),
         "doc" => {
@@ -102,6 +108,7 @@ fn one(work: &Path, command: &str) {
             run(&["build", "--report"]);
             assert!(run(&["report"]).0.contains("foreign 1.0.0"));
         }
+        "metadata" => assert!(run(&["metadata"]).0.contains("\"name\": \"foreign\"")),
         // Its input has an end.
         "serve" => assert_eq!(run(&["serve"]).0, ""),
         "status" => assert_eq!(run(&["status", "--wait"]).0, "Nothing is left to pack.\n"),
@@ -565,7 +572,8 @@ fn changes_of_the_lock_file() {
     assert_eq!(said(&ok(&mut precast(&work, &["check", "--quiet"])).1), [""; 0]);
 }
 
-/// A member that nobody publishes may depend on a package in a directory without naming a version.
+/// A member that nobody publishes may depend on a package in a directory without naming a version. Its build
+/// script hands on a variable under the same name.
 #[test]
 fn a_member_that_nobody_publishes() {
     let work = workspace("unpublished-member");
@@ -574,20 +582,23 @@ fn a_member_that_nobody_publishes() {
     let code = "use proc_macro::TokenStream;\n#[proc_macro]\n\
         pub fn member(_: TokenStream) -> TokenStream {\n\
         let world = if cfg!(target_family = \"wasm\") { \"wasm\" } else { \"native\" };\n\
-        format!(\"\\\"{} {world}\\\"\", helper::TEXT).parse().unwrap()\n}\n";
+        format!(\"\\\"{} {} {world}\\\"\", helper::TEXT, env!(\"SAID\")).parse().unwrap()\n}\n";
+    let script = "fn main() {\nlet said = std::env::var(\"SAID\").unwrap_or(\"nothing\".into());\n\
+        println!(\"cargo:rerun-if-env-changed=SAID\\ncargo:rustc-env=SAID={said}\");\n}\n";
     let helper = "[package]\nname = \"helper\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
     put(
         &work,
         &[
             ("member/Cargo.toml", &manifest),
             ("member/src/lib.rs", code),
+            ("member/build.rs", script),
             ("member/helper/Cargo.toml", helper),
             ("member/helper/src/lib.rs", "pub const TEXT: &str = \"one\";\n"),
             ("app/src/main.rs", "fn main() { println!(\"{}\", member::member!()); }\n"),
         ],
     );
-    let run = || ok(&mut precast(&work, &["run", "--members", "--only", "member"])).0;
-    assert_eq!(run(), "one wasm\n");
+    let command = || precast(&work, &["run", "--members", "--only", "member"]);
+    assert_eq!(ok(command().env_remove("SAID")).0, "one nothing wasm\n");
     put(&work, &[("member/helper/src/lib.rs", "pub const TEXT: &str = \"two\";\n")]);
-    assert_eq!(run(), "two wasm\n");
+    assert_eq!(ok(command().env("SAID", "more")).0, "two more wasm\n");
 }

@@ -1,11 +1,13 @@
 //! The repository's tasks, for people and CI alike. It starts other programs and compares what
 //! they print; it holds no product logic.
 
+mod actions;
 mod apps;
 mod arm;
 mod array;
 mod authors;
 mod bench;
+mod book;
 mod consumer;
 mod corpus;
 mod damage;
@@ -13,12 +15,15 @@ mod demo;
 mod elsewhere;
 mod fuzz;
 mod machine;
+mod migrate;
+mod msrv;
 mod run;
 mod setup;
 mod strangers;
 mod suites;
 mod test;
 mod upgrade;
+mod whole;
 mod windows;
 
 use std::process::ExitCode;
@@ -40,9 +45,12 @@ Usage: cargo xtask TASK [OPTIONS]
   bench engines   the same wasm in our engine, wasmi, Winch and Cranelift; takes minutes to build
   bench heap      the guest's allocator against dlmalloc; takes minutes to build
   bench pack      packing against building for the host; ten crates in one call
+  bench same-package  a library with macros of its own against the same macros in a package of their own
   bench projects  clean builds of six projects: native, empty store, filled store; takes long
 
+  book            build the book of docs/ into target/book, with mdBook
   consumer        build, run and test an application with shims on every compiler that is here
+  actions         check the workflows of .github with actionlint
   apps [NAME…]    build and test real applications natively and with precast; takes long
   arm [STEP]      the machine code for AArch64 in an emulator: tests, expansion; takes long
   array           200 packages, packed by an array of jobs of a real Slurm, some killed; takes long
@@ -51,13 +59,16 @@ Usage: cargo xtask TASK [OPTIONS]
   corpus          pack the crates of fixtures/corpus; compare each with its original
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
   fuzz [TARGET]   build and run fuzz targets (all but `differential`, which needs wasmtime)
-  machine         compile the runtime's kernel and records to the texts beside them
+  machine         compile the runtime's kernel and records to the texts beside them; tests compare
+  migrate [NAME…] pairs of a library and its macros become one package each; their tests before and after
+  msrv            check the program with the oldest compiler that it supports
   strangers       macro packages drawn at random, their own examples and tests; takes long
   upgrade         use what another version of precast has packed, and the other way round; takes minutes
+  whole [NAME@VERSION…]  expand whole packages and what they depend on; build and test them without any
+                  macro crate; takes minutes
   suites          run test suites that crates publish, with their macros and with shims
 
 Options:
-  --check         machine: only compare
   --runs N        bench: how often each side runs
   --save          bench: write docs/bench/NAME.json, the chart of it, docs/benchmarks.md
   --seconds N     fuzz: how long each target runs (default 60)
@@ -93,13 +104,17 @@ fn main() -> ExitCode {
         ["strangers", rest @ ..] => strangers::strangers(rest),
         ["suites", rest @ ..] => suites::suites(rest),
         ["authors", rest @ ..] => authors::authors(rest),
+        ["whole", rest @ ..] => whole::whole(rest),
+        ["migrate", rest @ ..] => migrate::migrate(rest),
         ["apps", rest @ ..] => apps::apps(rest),
         ["arm", rest @ ..] => arm::arm(rest),
         ["array", rest @ ..] => array::array(rest),
         ["windows", rest @ ..] => windows::windows(rest),
         ["corpus", rest @ ..] => corpus::corpus(rest),
-        ["machine"] => machine::machine(false),
-        ["machine", "--check"] => machine::machine(true),
+        ["actions"] => actions::actions(),
+        ["msrv"] => msrv::msrv(),
+        ["book"] => book::book(),
+        ["machine"] => machine::machine(),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["upgrade"] => upgrade::upgrade(),
         ["damage"] => damage::damage("1"),

@@ -2,7 +2,7 @@
 
 use crate::run::{capture, cargo, clear, command, root, run, scratch, Result};
 use crate::setup;
-use crate::{bench, consumer, corpus, machine, suites};
+use crate::{actions, bench, consumer, corpus, suites};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -10,8 +10,8 @@ type Step = (&'static str, fn() -> Result);
 
 const STEPS: &[Step] = &[
     ("format", format),
+    ("workflows", actions::if_possible),
     ("lints", lints),
-    ("machine code", || machine::machine(true)),
     ("tests", tests),
     ("another folder", elsewhere),
     ("portable tier", portable),

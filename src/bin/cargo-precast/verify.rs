@@ -24,6 +24,10 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) built: bool,
 
+    /// Also make the runtime's two compiled files again from its sources, with the rustc that they name
+    #[arg(long)]
+    pub(crate) runtime: bool,
+
     /// With --rebuild, use only what cargo has downloaded before
     #[arg(long, requires = "rebuild")]
     pub(crate) offline: bool,
@@ -34,6 +38,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         rebuild: options.rebuild,
         offline: options.offline,
         built: options.built,
+        runtime: options.runtime,
     };
     let verdicts = verify::each(&options.paths, checks, &|text: &str| console.step(text))?;
     let failed: Vec<&Verdict> = verdicts.iter().filter(|v| v.n_differences() > 0).collect();

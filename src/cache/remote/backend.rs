@@ -1,4 +1,4 @@
-//! One shared store: objects by name, whatever keeps them.
+//! One shared store: objects by name, over any of the supported protocols.
 
 use super::credentials;
 use crate::base::error::{Class, Error, Result};

@@ -1,5 +1,4 @@
-//! What is pushed, signed and revoked. Objects are written once: who finds another one in the place of theirs is
-//! told of both.
+//! Pushes, signs and revokes. Objects are written once: a conflict is an error that names both objects.
 
 use super::backend::{Backend, Created};
 use super::object::{self, Object};

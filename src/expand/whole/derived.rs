@@ -1,4 +1,4 @@
-//! What derives see of an item, and what is taken off it when they are gone.
+//! The item as derives see it, and the attributes that are removed after the derives are expanded.
 
 use super::cfg::Cfgs;
 use super::nodes::Node;

@@ -1,4 +1,4 @@
-//! Takes out of a crate's imports what is nothing but packed macros: when they are expanded, nobody has them.
+//! Removes imports of packed macros: after the expansion they no longer exist.
 
 use super::place::Trouble;
 use super::rewrite::Rewriter;

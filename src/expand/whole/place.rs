@@ -1,4 +1,4 @@
-//! Where something is in the sources, for errors.
+//! Positions in the sources, for errors.
 
 use crate::base::error::{Class, Error};
 use proc_macro2::Span;

@@ -10,6 +10,7 @@ use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files::{self, hash_of};
 use crate::base::scratch;
 use crate::pack::compile::script;
+#[doc(hidden)]
 pub use crate::pack::compiler::wrapping::program;
 use crate::pack::compiler::wrapping::{
     path_text, program_file, Config, CONFIG, NOTE, READY, UNIT, WRAPPER,
@@ -69,6 +70,8 @@ fn wrap(args: &[OsString]) -> Result<i32> {
 fn compiler(rustc: &Path) -> Command {
     let mut command = Command::new(rustc);
     command.env_remove(WRAPPER).env_remove(CONFIG);
+    // Here macros are what cargo was asked for; natively they are what others need.
+    command.env_remove("CARGO_PRIMARY_PACKAGE");
     command
 }
 

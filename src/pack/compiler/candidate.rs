@@ -1,4 +1,4 @@
-//! Compilers: as they are found, with the sources for what they lack, and as they are ready for wasm.
+//! The states of a compiler: found, with the sources for a missing standard library, and ready for wasm.
 
 use std::path::PathBuf;
 
@@ -41,6 +41,8 @@ pub struct Toolchain {
     pub remap: Vec<(PathBuf, String)>,
     /// Stands for all that above in the keys of the cache.
     pub key: String,
+    /// This machine, as the compiler names it.
+    pub host: String,
 }
 
 #[derive(Clone, Debug)]

@@ -90,6 +90,27 @@ pub fn recorded(
     candidate.toolchain(linker, Some((sysroot, &sources)))
 }
 
+/// The compiler of that release, with the standard library for a target. Rustup's own come before a
+/// distribution's, which may have been built with another LLVM.
+pub fn released(release: &str, target: &str, directory: &Path) -> Result<PathBuf> {
+    let mut found = candidates(directory, None)?;
+    found.extend(installed(directory, None));
+    let has_std = |candidate: &&Candidate| {
+        has_std(&candidate.sysroot.join("lib/rustlib").join(target).join("lib"))
+    };
+    let same = found.iter().filter(|candidate| candidate.release.to_string() == release);
+    let best = same.filter(has_std).min_by_key(|candidate| candidate.commit().is_none());
+    best.map(|candidate| candidate.rustc.clone()).ok_or_else(|| {
+        let message = format!(
+            "this needs rustc {release} for {target}, which this machine does not have; it has {}",
+            releases(&found)
+        );
+        Error::new(Class::Toolchain, message).help(format!(
+            "run `rustup toolchain install {release} --target {target}`, or name the compiler with {VARIABLE}"
+        ))
+    })
+}
+
 /// The compilers to choose from: where neither the active one nor the system's has the target, all
 /// that rustup has installed.
 fn usable(directory: &Path, kept: Option<&Cache>) -> Result<Vec<Candidate>> {
@@ -124,11 +145,15 @@ fn installed(directory: &Path, kept: Option<&Cache>) -> Vec<Candidate> {
         .collect()
 }
 
+fn releases(found: &[Candidate]) -> String {
+    let mut here: Vec<String> = found.iter().map(|c| c.release.to_string()).collect();
+    here.dedup();
+    here.join(", ")
+}
+
 /// The recorded compiler is not here: which it is, and how to get it.
 fn gone(wanted: &manifest::Toolchain, found: &[Candidate]) -> Error {
     let commit = wanted.commit.as_deref().map_or(String::new(), |commit| format!(" ({commit})"));
-    let mut here: Vec<String> = found.iter().map(|c| c.release.to_string()).collect();
-    here.dedup();
     let release = &wanted.rustc;
     let shipped = wanted.std == STD_SHIPPED;
     let with = if shipped { "" } else { ", its library sources and wasi-libc" };
@@ -137,7 +162,7 @@ fn gone(wanted: &manifest::Toolchain, found: &[Candidate]) -> Error {
         format!(
             "the module was compiled with rustc {release}{commit} for {TARGET}{with}, which this \
              machine does not have; it has {}",
-            here.join(", ")
+            releases(found)
         ),
     );
     error.help(match shipped {
@@ -280,6 +305,7 @@ impl Candidate {
             linker,
             remap: vec![(sources, format!("/rustc/{commit}"))],
             key,
+            host: self.host(),
         })
     }
 }

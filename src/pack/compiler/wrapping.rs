@@ -1,4 +1,4 @@
-//! How this program becomes cargo's wrapper of the compiler, and what it is told then.
+//! How this program runs as cargo's rustc wrapper, and the variables that configure it.
 
 use super::guest::Guest;
 use crate::base::error::{Class, Context, Error, Result};

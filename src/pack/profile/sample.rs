@@ -1,4 +1,4 @@
-//! A use of a macro that is run to see what it runs.
+//! A sample: a use of a macro that is expanded to record which code runs.
 
 use proc_macro2::TokenStream;
 

@@ -1,4 +1,4 @@
-//! Libraries that are compiled when somebody needs them: until then cargo has empty files.
+//! Lazy libraries: cargo gets empty files, and the library is compiled when somebody needs it.
 
 use super::invocation::Invocation;
 use super::record::{self, Command, Record};

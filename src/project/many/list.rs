@@ -1,4 +1,4 @@
-//! The list of packages, and which part of it a job begins with.
+//! The list of packages, and the part of it that a job begins with.
 
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files::{put, sha256};

@@ -1,4 +1,4 @@
-//! What came of a list of packages, for programs and for people.
+//! The results of a list of packages, as JSON and HTML.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

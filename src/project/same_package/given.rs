@@ -1,4 +1,4 @@
-//! What a compiler, or rustdoc, is given so that it knows the macros of the package that it compiles.
+//! The arguments by which rustc and rustdoc know the macros of the package that they compile.
 
 use super::native::{self, Library};
 use super::target::Target;

@@ -1,4 +1,4 @@
-//! Questions about tokens that are side by side.
+//! Predicates on neighbouring tokens.
 
 use proc_macro2::{Group, TokenTree};
 use std::ops::Range;
