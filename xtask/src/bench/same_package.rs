@@ -77,8 +77,7 @@ fn prepare(subject: &Subject, place: &Path) -> Result {
         "[dependencies]\n{0} = {{ path = \"../{0}\" }}\n[features]\nstd = []\n",
         subject.macros
     );
-    let exported =
-        format!("pub use {}::*;\n", subject.macros.replace('-', "_"));
+    let exported = format!("pub use {}::*;\n", subject.macros.replace('-', "_"));
     package(&apart, "library", &library, &exported)?;
     package(
         &apart,
