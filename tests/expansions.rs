@@ -245,7 +245,8 @@ fn a_changed_file_is_seen() {
     put(&folder, "pub const F: [&str; 2] = [expansions::found!(\"data/text\"), expansions::found!(\"data\")];\n");
     let one = expand(&folder, Some(&memory)).0;
     assert!(one.contains("Some(\\\"one\\\")") && one.contains("[\\\"text\\\"]"), "{one}");
-    assert_eq!(expand(&folder, Some(&memory)).0, one);
+    let again = expand(&folder, Some(&memory));
+    assert_eq!((again.0, again.1["found"][1] > 0), (one.clone(), true), "{:?}", again.1);
     fs::write(folder.join("data/text"), "two").unwrap();
     let two = expand(&folder, Some(&memory)).0;
     assert_eq!(two, one.replace("one", "two"));

@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use precast::artifact::{self, module};
+use precast::artifact;
 use precast::runtime::instance::{Fault, Limits};
 use precast::runtime::{Grants, Kept, Machine};
 use proc_macro2::TokenStream;
@@ -33,7 +33,7 @@ fn packed() -> &'static Packed {
         std::fs::create_dir_all(&folder).expect("a folder can be made");
         std::env::set_var("PRECAST_EXPANSIONS", &folder);
         std::panic::set_hook(Box::new(|_| ()));
-        let variables = module::variables(&artifact.wasm);
+        let variables = artifact::variables(&artifact.wasm);
         let kept = Kept { file: "mirror", variables };
         Packed { image: artifact.image, kept, file: folder.join("mirror") }
     })

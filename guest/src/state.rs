@@ -116,6 +116,7 @@ pub fn find(data: usize) -> bool {
 pub fn begin() {
     // Whoever makes an error with syn asks for it.
     drop(std::thread::current());
+    crate::trace::precast_again_path_open__begin();
     let s = state();
     let bytes = s.ranges[..s.n_ranges].iter().map(|(from, to)| to - from).sum();
     s.shadow.zeros(bytes);

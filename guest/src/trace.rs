@@ -431,6 +431,13 @@ unsafe extern "C" fn precast_again_path_open(path: *const u8, len: u32) -> u64 {
     host::real_path(path, len)
 }
 
+/// Has the C library make its list of directories, which it does when it is first asked for a path.
+#[no_mangle]
+#[inline(never)]
+pub extern "C" fn precast_again_path_open__begin() -> u32 {
+    std::fs::metadata("/").is_ok() as u32
+}
+
 /// `getenv`, untraced.
 #[no_mangle]
 #[inline(never)]

@@ -32,10 +32,11 @@ const BUILD_RECIPE: [&str; 15] = [
 ];
 
 /// The same for what is made of the built module.
-const MODULE_RECIPE: [&str; 12] = [
+const MODULE_RECIPE: [&str; 13] = [
     env!("CARGO_PKG_VERSION"),
     include_str!("../artifact/manifest/statement.rs"),
     include_str!("../artifact/names.rs"),
+    include_str!("module/again.rs"),
     include_str!("module/backtrace.rs"),
     include_str!("collect.rs"),
     include_str!("compile/environment.rs"),

@@ -23,6 +23,8 @@ pub fn drop_unused(module: &mut Module, exports: &Exports) -> Result<()> {
     let mut unused = Vec::new();
     for export in &module.exports {
         let Some(call) = export.name.strip_prefix(PREFIX) else { continue };
+        // Behind it may stand what else is done where the call is imported.
+        let call = call.split("__").next().unwrap_or(call);
         if export.kind == ExternalKind::Func && !is_called(call) {
             unused.push(export.index);
         }
