@@ -21,6 +21,7 @@ mod setup;
 mod strangers;
 mod suites;
 mod test;
+mod tools;
 mod upgrade;
 mod windows;
 
