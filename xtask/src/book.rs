@@ -56,7 +56,8 @@ fn broken_links(page: &Path) -> Result<Vec<String>> {
             let known = std::fs::read_to_string(&target).unwrap_or_default();
             place.is_empty() || known.contains(&format!("id=\"{place}\""))
         };
-        if !is_outside && !(target.is_file() && has_place()) {
+        let leads_somewhere = is_outside || target.is_file() && has_place();
+        if !leads_somewhere {
             broken.push(format!("{}: {link}", page.display()));
         }
     }
