@@ -49,6 +49,7 @@ pub use without_remote as remote;
 pub use archive::Carried;
 pub use clean::{limit, Cleaned, LIMIT_VARIABLE};
 pub use key::{Environment, Key, Locked, Wanted};
+pub use shared::Signed;
 
 fn key_in(workspace: &Path, (name, version): (&str, &str), settings: &Value) -> String {
     let workspace = workspace.to_string_lossy();

@@ -6,6 +6,7 @@
 #[doc(hidden)]
 pub mod beside;
 mod cargo;
+pub(crate) mod expansions;
 mod facade;
 #[doc(hidden)]
 pub mod input;
@@ -40,6 +41,7 @@ pub(crate) fn recipe() -> &'static str {
         let ours = [
             include_str!("embed.rs"),
             include_str!("embed/cargo.rs"),
+            include_str!("embed/expansions.rs"),
             include_str!("embed/library.rs"),
             include_str!("embed/names.rs"),
             include_str!("embed/original.rs"),

@@ -1,6 +1,7 @@
 //! Expands one item through a packed module, without rustc: the runtime that is in every shim, over
 //! proc-macro2's tokens.
 
+pub mod records;
 mod view;
 #[doc(hidden)]
 pub mod whole;
@@ -18,10 +19,14 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 pub(crate) use view::diff;
 pub use view::{Change, Token, Verdict};
+
+/// The macro that `precast-macro`'s `fingerprint!` declares: it expands to a number.
+pub const FINGERPRINT: &str = "__precast_fingerprint";
 
 /// One use of a macro; the texts are Rust tokens.
 #[derive(Clone, Copy, Debug)]
@@ -161,6 +166,29 @@ pub fn expand_all(path: &Path, features: Option<&[String]>, text: &str) -> Resul
     each.collect()
 }
 
+/// A function-like macro's name, its input, and what it makes of that; none if it fails.
+pub(crate) type Used = (String, TokenStream, Option<Expansion>);
+
+/// Different uses of an artifact's function-like macros in Rust files, of each macro the first `n_max`.
+pub(crate) fn bangs(path: &Path, texts: &[String], n_max: usize) -> Result<Vec<Used>> {
+    let artifact = input::artifact(path)?;
+    let all = artifact.manifest.macros.iter().filter(|item| item.kind == Kind::Bang);
+    let macros: Vec<Macro> = all.cloned().collect();
+    let mut seen: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let mut used = Vec::new();
+    for sample in texts.iter().flat_map(|text| profile::uses(text, &macros)) {
+        let Some(found) = macros.iter().find(|item| item.function == sample.function) else {
+            continue;
+        };
+        let inputs = seen.entry(&found.name).or_default();
+        if inputs.len() < n_max && inputs.insert(sample.input.to_string()) {
+            let expansion = one(&artifact, found, sample.input.clone(), None).ok();
+            used.push((found.name.clone(), sample.input, expansion));
+        }
+    }
+    Ok(used)
+}
+
 fn one(
     artifact: &Artifact,
     found: &Macro,
@@ -198,7 +226,7 @@ fn one(
 }
 
 /// The diagnostics among what a macro wrote to standard error; all else goes there.
-fn told(written: &[u8]) -> Vec<Value> {
+pub(crate) fn told(written: &[u8]) -> Vec<Value> {
     let mut diagnostics = Vec::new();
     for line in written.split_inclusive(|byte| *byte == b'\n') {
         let value = serde_json::from_slice::<Value>(line).ok();

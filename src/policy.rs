@@ -5,8 +5,9 @@
 
 mod judge;
 mod rules;
+pub mod subtree;
 
-pub(crate) use judge::problems;
+pub(crate) use judge::{problems, problems_with};
 pub use rules::{Policy, Rule, Unlisted};
 
 use crate::artifact::manifest::{identity, Package};
@@ -16,6 +17,7 @@ use crate::verify;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use subtree::Dependencies;
 
 /// The policy's file in the root of the workspace.
 pub const FILE: &str = "precast.toml";
@@ -48,10 +50,18 @@ pub struct Workspace<'a> {
     pub settings: &'a Value,
     /// Directories of all shims in its graph.
     pub shims: Vec<&'a Path>,
+    /// All packages of its graph.
+    pub packages: Dependencies<'a>,
 }
 
-/// The workspace's policy with the name of its place.
+/// The workspace's policy with the name of its place. Its rules are for single packages.
 pub fn of(workspace: &Workspace) -> Result<Option<(Policy, String)>> {
+    let Some((mut policy, place)) = written(workspace)? else { return Ok(None) };
+    policy.packages = subtree::spread(policy.packages, &workspace.packages);
+    Ok(Some((policy, place)))
+}
+
+fn written(workspace: &Workspace) -> Result<Option<(Policy, String)>> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct File {
@@ -94,8 +104,7 @@ pub fn check(
         let (artifact, granted) = crate::embed::input::granted(path)?;
         let manifest = artifact.manifest;
         let Package { name, version, .. } = &manifest.package;
-        let rule = policy.packages.get(name);
-        let wanted = rule.and_then(|rule| rule.rebuild).unwrap_or(policy.rebuild);
+        let wanted = policy.rebuilds(name);
         let options = verify::Options { rebuild: rebuild && wanted, offline, ..Default::default() };
         let verdicts = verify::all(path, options, report)?;
         let mut problems = judge::problems_with(&policy, name, &manifest, &granted);
@@ -125,6 +134,11 @@ impl Policy {
     pub(crate) fn most_signatures(&self) -> usize {
         let rules = self.packages.values().map(|rule| rule.signatures);
         rules.max().unwrap_or(0).max(self.signatures).max(1)
+    }
+
+    /// Whether a package's artifact must be what its sources compile to.
+    pub(crate) fn rebuilds(&self, name: &str) -> bool {
+        self.packages.get(name).and_then(|rule| rule.rebuild).unwrap_or(self.rebuild)
     }
 
     /// Why the policy has no artifact of this package at all.

@@ -13,6 +13,7 @@ pub mod later;
 pub mod lazy;
 mod lock;
 pub mod many;
+pub mod metadata;
 mod missing;
 mod outcome;
 mod plan;
@@ -40,7 +41,7 @@ pub use graph::{
 pub use missing::Missing;
 pub use outcome::{summary, Outcome, Treated};
 pub use plan::{Options, Plan};
-pub use request::{take, Request};
+pub use request::{n_options, take, Request};
 
 /// A command of cargo's that is ready to run.
 pub struct Prepared {

@@ -3,9 +3,11 @@
 //! The figures are those of the project's last build with a report: what shims have noted (`ledger`), which macros
 //! are precompiled, and, if both ways were measured, how long cargo took for each package (`timings`).
 
+mod advice;
 mod content;
 mod ledger;
 mod measure;
+mod moves;
 mod page;
 mod syn;
 mod table;
@@ -17,6 +19,7 @@ use crate::cache::Store;
 use crate::project::{Graph, Plan, Request};
 use std::path::{Path, PathBuf};
 
+pub use advice::{Advice, Cost, Replaceable};
 pub use content::Report;
 pub use ledger::{Crate, Expansion, MacroUse};
 pub use measure::{measure, Measured, PackageTime, Side};
@@ -56,6 +59,7 @@ impl Report {
     ) -> Result<Report> {
         let graph = Graph::load(request, store.cache())?;
         let expansions = ledger::read(&ledger(target))?;
+        let advice = advice::of(&graph, request, store, &expansions, measured.as_ref())?;
         let name = plan.root.file_name().unwrap_or_default().to_string_lossy();
         Ok(Report {
             version: VERSION,
@@ -66,6 +70,7 @@ impl Report {
             crates: ledger::by_crate(&expansions),
             largest: ledger::largest(expansions),
             syn: syn::versions(&graph, &plan.macros),
+            advice,
             measured,
         })
     }

@@ -8,6 +8,7 @@ mod analyzer;
 mod find;
 mod macros;
 mod rpc;
+mod told;
 mod workers;
 
 use std::ffi::OsString;

@@ -10,6 +10,7 @@ mod licenses;
 #[doc(hidden)]
 pub mod machine;
 mod rebuild;
+mod remembered;
 mod shim;
 
 use crate::artifact::{module, Artifact, Tree};
@@ -19,6 +20,7 @@ use crate::base::scratch::Scratch;
 use crate::embed;
 use crate::embed::input::{self, Input};
 pub use check::Check;
+pub use remembered::{rebuilt, Rebuilt};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -99,6 +101,7 @@ pub fn each(paths: &[PathBuf], options: Options, report: &dyn Report) -> Result<
                 _ => rebuild::checks(&artifact, shared.path(), options.offline, report)
                     .context(format!("cannot rebuild {}", path.display()))?,
             };
+            remembered::note(&artifact, &checks)?;
             verdict.checks.extend(checks.clone());
             last = Some((artifact.clone(), checks));
         }

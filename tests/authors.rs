@@ -2,6 +2,8 @@
 
 #[path = "authors/after.rs"]
 mod after;
+#[path = "authors/documented.rs"]
+mod documented;
 #[path = "authors/golden.rs"]
 mod golden;
 #[path = "authors/hostile.rs"]
@@ -107,4 +109,27 @@ fn told(text: &str) -> String {
     ];
     let is_work = |line: &&str| WORK.iter().any(|word| line.trim_start().starts_with(word));
     text.lines().filter(|line| !is_work(line)).map(|line| line.to_owned() + "\n").collect()
+}
+
+/// docs/authors.md names a test in each row of its table, and each is there.
+#[test]
+fn every_row_names_its_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/authors.md")).unwrap();
+    let (_, table) = text.split_once("| # | Scarb |").unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).filter(|line| line.starts_with("| ")).collect();
+    assert_eq!(rows.len(), 45);
+    for (at, row) in rows.iter().enumerate() {
+        assert!(row.starts_with(&format!("| {} |", at + 1)), "{row}");
+        let column = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let tests: Vec<&str> =
+            column.split('`').filter(|name| name.starts_with("tests/")).collect();
+        assert!(!tests.is_empty(), "{row}");
+        for test in tests {
+            let (file, name) = test.split_once(": ").unwrap_or((test, ""));
+            let text = fs::read_to_string(root.join(file)).unwrap_or_else(|_| panic!("{row}"));
+            let head = format!("fn {name}");
+            assert!(text.contains("#[test]") && text.contains(&head), "{test} in {row}");
+        }
+    }
 }

@@ -19,10 +19,14 @@ mod fuzz;
 mod known;
 #[path = "project/lazy.rs"]
 mod lazy;
+#[path = "project/metadata.rs"]
+mod metadata;
 #[path = "project/refuse.rs"]
 mod refuse;
 #[path = "project/report.rs"]
 mod report;
+#[path = "schema/metadata.rs"]
+mod schema;
 #[path = "project/store.rs"]
 mod store;
 #[path = "project/switch.rs"]

@@ -70,31 +70,150 @@ pub fn stale(what: &str) -> ! {
     panic!("{}", what)
 }
 
-/// The host calls, in modules of their own names.
+/// The host calls. What answers depend on more than the expansion's input is traced, should the expansion be
+/// remembered (`trace.rs`).
 pub mod host {
-    #[link(wasm_import_module = "precast")]
-    extern "C" {
-        pub fn panic(text: *const u8, len: u32) -> !;
-        pub fn panic_any() -> !;
-        pub fn answer(to: *mut u8);
-        pub fn parse_stream(text: *const u8, len: u32) -> u64;
-        pub fn parse_literal(text: *const u8, len: u32) -> u64;
-        pub fn read_stream(id: u32) -> u32;
-        pub fn ident(text: *const u8, len: u32, raw: u32) -> u32;
-        pub fn display(stream: *const u8) -> u32;
-        pub fn literal_text(record: *const u8) -> u32;
-        pub fn debug(at: *const u8, stream: u32, alternate: u32) -> u32;
-        pub fn span_text(span: u32, what: u32) -> u64;
-        pub fn span_number(span: u32, what: u32) -> u32;
-        pub fn span_derive(span: u32, other: u32, what: u32) -> u32;
-        pub fn attempt(at: *mut u8, function: extern "C" fn(*mut u8)) -> u32;
-        pub fn caught() -> u64;
-        pub fn unstable(what: u32, a: u32, b: u32, c: u32) -> u64;
-        pub fn variable(name: *const u8, len: u32);
-        pub fn real_path(path: *const u8, len: u32) -> u64;
-        pub fn about(what: u32) -> u64;
-        pub fn refused(what: *const u8, len: u32);
-        pub fn libm(op: u32, x: u64, y: u64) -> u64;
+    use crate::trace;
+
+    mod imported {
+        #[link(wasm_import_module = "precast")]
+        extern "C" {
+            pub fn panic(text: *const u8, len: u32) -> !;
+            pub fn panic_any() -> !;
+            pub fn answer(to: *mut u8);
+            pub fn parse_stream(text: *const u8, len: u32) -> u64;
+            pub fn parse_literal(text: *const u8, len: u32) -> u64;
+            pub fn read_stream(id: u32) -> u32;
+            pub fn ident(text: *const u8, len: u32, raw: u32) -> u32;
+            pub fn display(stream: *const u8) -> u32;
+            pub fn literal_text(record: *const u8) -> u32;
+            pub fn debug(at: *const u8, stream: u32, alternate: u32) -> u32;
+            pub fn span_text(span: u32, what: u32) -> u64;
+            pub fn span_number(span: u32, what: u32) -> u32;
+            pub fn span_derive(span: u32, other: u32, what: u32) -> u32;
+            pub fn attempt(at: *mut u8, function: extern "C" fn(*mut u8)) -> u32;
+            pub fn caught() -> u64;
+            pub fn unstable(what: u32, a: u32, b: u32, c: u32) -> u64;
+            pub fn variable(name: *const u8, len: u32);
+            pub fn real_path(path: *const u8, len: u32) -> u64;
+            pub fn about(what: u32) -> u64;
+            pub fn refused(what: *const u8, len: u32);
+            pub fn libm(op: u32, x: u64, y: u64) -> u64;
+        }
+    }
+
+    pub use imported::{libm, panic, panic_any};
+
+    pub unsafe fn answer(to: *mut u8) {
+        imported::answer(to);
+        trace::answered(to);
+    }
+
+    pub unsafe fn parse_stream(text: *const u8, len: u32) -> u64 {
+        let result = imported::parse_stream(text, len);
+        trace::parsed(trace::PARSE_STREAM, text, len, result);
+        result
+    }
+
+    pub unsafe fn parse_literal(text: *const u8, len: u32) -> u64 {
+        let result = imported::parse_literal(text, len);
+        trace::parsed(trace::PARSE_LITERAL, text, len, result);
+        result
+    }
+
+    pub unsafe fn read_stream(id: u32) -> u32 {
+        let len = imported::read_stream(id);
+        trace::read_stream(id, len);
+        len
+    }
+
+    pub unsafe fn ident(text: *const u8, len: u32, raw: u32) -> u32 {
+        let result = imported::ident(text, len, raw);
+        trace::ident(text, len, raw, result);
+        result
+    }
+
+    pub unsafe fn display(stream: *const u8) -> u32 {
+        let len = imported::display(stream);
+        trace::printed(trace::DISPLAY, stream, len);
+        len
+    }
+
+    pub unsafe fn literal_text(record: *const u8) -> u32 {
+        let len = imported::literal_text(record);
+        trace::printed(trace::LITERAL_TEXT, record, len);
+        len
+    }
+
+    pub unsafe fn debug(at: *const u8, stream: u32, alternate: u32) -> u32 {
+        let len = imported::debug(at, stream, alternate);
+        trace::printed(trace::DEBUG + 2 * stream as u8 + alternate as u8, at, len);
+        len
+    }
+
+    pub unsafe fn span_text(span: u32, what: u32) -> u64 {
+        let result = imported::span_text(span, what);
+        trace::span_text(span, what, result);
+        result
+    }
+
+    pub unsafe fn span_number(span: u32, what: u32) -> u32 {
+        let result = imported::span_number(span, what);
+        trace::span_number(span, what, result);
+        result
+    }
+
+    pub unsafe fn span_derive(span: u32, other: u32, what: u32) -> u32 {
+        let result = imported::span_derive(span, other, what);
+        trace::span_made(trace::SPAN_DERIVE, span, other, what, result);
+        result
+    }
+
+    pub unsafe fn attempt(at: *mut u8, function: extern "C" fn(*mut u8)) -> u32 {
+        let result = imported::attempt(at, function);
+        if result != 0 {
+            trace::give_up();
+        }
+        result
+    }
+
+    pub unsafe fn caught() -> u64 {
+        trace::give_up();
+        imported::caught()
+    }
+
+    pub unsafe fn unstable(what: u32, a: u32, b: u32, c: u32) -> u64 {
+        let result = imported::unstable(what, a, b, c);
+        match what {
+            0 => trace::span_made(trace::JOIN, a, b, 0, result as u32),
+            _ => trace::give_up(),
+        }
+        result
+    }
+
+    /// `getenv` traces what is found.
+    pub unsafe fn variable(name: *const u8, len: u32) {
+        if len == 0 {
+            trace::give_up();
+        }
+        imported::variable(name, len);
+    }
+
+    pub unsafe fn real_path(path: *const u8, len: u32) -> u64 {
+        let result = imported::real_path(path, len);
+        trace::real_path(path, len, result);
+        result
+    }
+
+    pub unsafe fn about(what: u32) -> u64 {
+        let result = imported::about(what);
+        trace::about(what, result);
+        result
+    }
+
+    pub unsafe fn refused(what: *const u8, len: u32) {
+        trace::give_up();
+        imported::refused(what, len);
     }
 }
 

@@ -124,6 +124,20 @@ fn take_chunk(bytes: usize) -> *mut u8 {
     at as *mut u8
 }
 
+pub fn own() -> (usize, usize) {
+    crate::state::range(&raw const ARENA)
+}
+
+/// Tells of every block of the heap that this file has: its address and size.
+pub fn each_own(tell: &mut dyn FnMut(usize, usize)) {
+    let a = arena();
+    for &(at, bytes) in &a.chunks {
+        tell(at, bytes);
+    }
+    tell(a.chunks.as_ptr() as usize, a.chunks.capacity() * std::mem::size_of::<(usize, usize)>());
+    tell(a.blocks.as_ptr() as usize, a.blocks.capacity() * std::mem::size_of::<Block>());
+}
+
 /// A copy of `bytes` in the form that records point to: their length for the record, and where.
 pub fn keep(bytes: &[u8]) -> (u32, *const u8) {
     let long = bytes.len() >= crate::abi::LONG as usize;

@@ -18,7 +18,32 @@ extern "C" fn start() -> u32 {
     ABI
 }
 
-static mut INPUT: *mut u8 = std::ptr::null_mut();
+/// Of the expansion that runs.
+struct Current {
+    input: *mut u8,
+    bytes: usize,
+    output: TokenStream,
+}
+
+static mut CURRENT: Current = Current {
+    input: std::ptr::null_mut(),
+    bytes: 0,
+    output: TokenStream { at: std::ptr::null(), len: 0, id: 0 },
+};
+
+fn current() -> &'static mut Current {
+    // SAFETY: there is one thread.
+    unsafe { &mut *(&raw mut CURRENT) }
+}
+
+pub fn own() -> (usize, usize) {
+    crate::state::range(&raw const CURRENT)
+}
+
+/// What the host has written, and its length.
+pub fn written() -> (*const u8, usize) {
+    (current().input, current().bytes)
+}
 
 /// Starts an expansion; where the host writes `len` bytes of input.
 #[export_name = "precast_buffer"]
@@ -26,36 +51,31 @@ extern "C" fn buffer(len: u32) -> *mut u8 {
     arena::reset();
     // 16 more, because the arena aligns to 8.
     let at = arena::take(len as usize + 16);
-    // SAFETY: there is one thread.
-    unsafe {
-        INPUT = (at as usize).next_multiple_of(16) as *mut u8;
-        INPUT
-    }
+    let input = (at as usize).next_multiple_of(16) as *mut u8;
+    (current().input, current().bytes) = (input, len as usize);
+    input
 }
 
 /// Input stream `i`.
 fn input(i: usize) -> TokenStream {
-    // SAFETY: the host has written the input.
-    unsafe {
-        if i == 0 {
-            let words = INPUT.cast::<u32>();
-            if words.read() != ABI {
-                panic!("precast: the shim speaks another version of the token ABI");
-            }
-            arena::start_epoch(words.add(1).read());
+    let input = current().input;
+    if i == 0 {
+        // SAFETY: the host has written the input.
+        let (abi, epoch) =
+            unsafe { (input.cast::<u32>().read(), input.cast::<u32>().add(1).read()) };
+        if abi != ABI {
+            panic!("precast: the shim speaks another version of the token ABI");
         }
-        adopt(INPUT, i)
+        arena::start_epoch(epoch);
     }
+    adopt(input, i)
 }
 
-fn output(stream: TokenStream) -> *const TokenStream {
-    static mut OUTPUT: TokenStream = TokenStream { at: std::ptr::null(), len: 0, id: 0 };
+/// Where the host finds the stream.
+pub fn output(stream: TokenStream) -> *const TokenStream {
     stream.check();
-    // SAFETY: there is one thread.
-    unsafe {
-        OUTPUT = stream;
-        &raw const OUTPUT
-    }
+    current().output = stream;
+    &raw const current().output
 }
 
 pub fn derive(function: fn(TokenStream) -> TokenStream) -> i32 {

@@ -2,7 +2,8 @@
 //!
 //! An allocation and its release are about ten instructions each. Blocks never change their class, so
 //! memory is bounded by the largest need of each class; the address of every block depends on the
-//! sequence of calls alone. The C library has its own heap and shares nothing with this one.
+//! sequence of calls alone. The C library has its own heap and shares nothing with this one, and so has
+//! what remembers expansions.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::arch::wasm32::{memory_grow, memory_size};
@@ -14,13 +15,36 @@ const SMALL_BYTES: usize = 1024;
 const N_SMALL: usize = SMALL_BYTES / 16 + 1;
 const N_CLASSES: usize = N_SMALL + 22;
 
+const N_REGIONS: usize = 64;
+
 struct State {
     next: usize,
     end: usize,
     free: [*mut u8; N_CLASSES],
+    /// Who has which pages, in the order of their addresses. Those between are the C library's.
+    regions: [Region; N_REGIONS],
+    n_regions: usize,
 }
 
-static mut STATE: State = State { next: 0, end: 0, free: [ptr::null_mut(); N_CLASSES] };
+#[derive(Clone, Copy)]
+pub struct Region {
+    pub start: usize,
+    pub end: usize,
+    /// Ours, and not the macro's.
+    pub is_own: bool,
+    /// What was not handed out when the next one came; of the last one it is behind `next`.
+    pub used: usize,
+}
+
+const NONE: Region = Region { start: 0, end: 0, is_own: false, used: 0 };
+
+static mut STATE: State = State {
+    next: 0,
+    end: 0,
+    free: [ptr::null_mut(); N_CLASSES],
+    regions: [NONE; N_REGIONS],
+    n_regions: 0,
+};
 
 fn state() -> &'static mut State {
     // SAFETY: there is one thread, and nothing here calls out.
@@ -102,6 +126,7 @@ unsafe fn grow(bytes: usize) -> *mut u8 {
     let s = state();
     let top = memory_size(0) * PAGE_BYTES;
     if top != s.end {
+        add_region(false, top, top);
         s.next = top;
         s.end = top;
     }
@@ -115,9 +140,72 @@ unsafe fn grow(bytes: usize) -> *mut u8 {
         }
     }
     s.end += pages * PAGE_BYTES;
+    for i in (0..s.n_regions).rev() {
+        if !s.regions[i].is_own {
+            s.regions[i].end = s.end;
+            break;
+        }
+    }
     let at = s.next;
     s.next += bytes;
     at as *mut u8
+}
+
+/// What does not fit is the C library's for those who ask, whose heap is looked through as a whole.
+fn add_region(is_own: bool, start: usize, end: usize) {
+    let s = state();
+    if !is_own {
+        // What is left of the one before is never handed out.
+        if let Some(last) = s.regions[..s.n_regions].iter_mut().rev().find(|r| !r.is_own) {
+            last.used = s.next;
+        }
+    }
+    if s.n_regions < N_REGIONS {
+        s.regions[s.n_regions] = Region { start, end, is_own, used: end };
+        s.n_regions += 1;
+    }
+}
+
+/// Pages that are not the macro's, for at least so many bytes; 0 if there are none.
+pub fn own_pages(bytes: usize) -> (usize, usize) {
+    let pages = bytes.div_ceil(PAGE_BYTES);
+    let top = memory_grow(0, pages);
+    if top == usize::MAX || state().n_regions + 1 >= N_REGIONS {
+        return (0, 0);
+    }
+    let at = top * PAGE_BYTES;
+    add_region(true, at, at + pages * PAGE_BYTES);
+    (at, pages * PAGE_BYTES)
+}
+
+/// Who has which pages, and whether all are told. Of the macro's heap what is behind `used` was never handed out.
+pub fn regions() -> (&'static [Region], bool) {
+    let s = state();
+    let next = s.next;
+    if let Some(last) = s.regions[..s.n_regions].iter_mut().rev().find(|r| !r.is_own) {
+        last.used = next;
+    }
+    (&s.regions[..s.n_regions], s.n_regions < N_REGIONS)
+}
+
+/// Tells of every block that is free: its address and size.
+pub fn each_free(tell: &mut dyn FnMut(usize, usize)) {
+    for class in 1..N_CLASSES {
+        let bytes = match class {
+            0..N_SMALL => class * 16,
+            _ => 1usize.wrapping_shl((class - N_SMALL) as u32 + 11),
+        };
+        let mut at = state().free[class];
+        while !at.is_null() {
+            tell(at as usize, bytes);
+            // SAFETY: a free block begins with the address of the next one.
+            at = unsafe { at.cast::<*mut u8>().read() };
+        }
+    }
+}
+
+pub fn own() -> (usize, usize) {
+    crate::state::range(&raw const STATE)
 }
 
 /// Large alignments: no free list keeps them apart, so such a block is always fresh.

@@ -24,10 +24,16 @@ mod libc;
 mod libm;
 mod literal;
 mod locate;
+mod own;
 mod process;
+mod random;
+mod remember;
 mod span;
+mod state;
+mod stored;
 mod stream;
 mod surroundings;
+mod trace;
 mod tree;
 mod unwind;
 

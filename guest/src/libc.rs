@@ -52,6 +52,40 @@ extern "C" {
     static mut errno: c_int;
 }
 
+extern "C" {
+    /// The C library's table of variables; before anybody has asked it for that, no address.
+    static mut __wasilibc_environ: *const *mut c_char;
+    fn __wasi_environ_sizes_get(number: *mut usize, bytes: *mut usize) -> u16;
+    fn __wasi_environ_get(table: *mut *mut c_char, text: *mut c_char) -> u16;
+}
+
+/// The variables, as long as the macro cannot have changed any. It is no state of the macro's: the host gives
+/// the same ones each time.
+static mut VARIABLES: *const *mut c_char = std::ptr::null();
+
+pub fn own() -> (usize, usize) {
+    crate::state::range(&raw const VARIABLES)
+}
+
+unsafe fn variables() -> *const *mut c_char {
+    if __wasilibc_environ as usize != usize::MAX {
+        return __wasilibc_get_environ();
+    }
+    if VARIABLES.is_null() {
+        let (mut number, mut bytes) = (0, 0);
+        if __wasi_environ_sizes_get(&mut number, &mut bytes) != 0 {
+            return std::ptr::null();
+        }
+        let table_bytes = (number + 1) * std::mem::size_of::<*mut c_char>();
+        let (at, _) = crate::heap::own_pages(table_bytes + bytes);
+        if at == 0 || __wasi_environ_get(at as *mut _, (at + table_bytes) as *mut c_char) != 0 {
+            return std::ptr::null();
+        }
+        VARIABLES = at as *const *mut c_char;
+    }
+    VARIABLES
+}
+
 /// The host hears which variables a macro asks for; it has given all that the macro may see.
 #[no_mangle]
 unsafe extern "C" fn getenv(name: *const c_char) -> *mut c_char {
@@ -59,7 +93,13 @@ unsafe extern "C" fn getenv(name: *const c_char) -> *mut c_char {
     if std::str::from_utf8(name).is_ok() {
         host::variable(name.as_ptr(), name.len() as u32);
     }
-    let mut entries = __wasilibc_get_environ();
+    let value = variable(name);
+    crate::trace::variable(name, value);
+    value
+}
+
+pub unsafe fn variable(name: &[u8]) -> *mut c_char {
+    let mut entries = variables();
     while !entries.is_null() && !(*entries).is_null() {
         let entry = CStr::from_ptr(*entries).to_bytes();
         if entry.get(name.len()) == Some(&b'=') && entry.starts_with(name) {

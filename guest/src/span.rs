@@ -4,10 +4,17 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::abi::{answer, host};
 use crate::arena::call_site;
+
+/// Whether the compiler offers `join`, as far as is known.
+static OFFERED: AtomicU32 = AtomicU32::new(1);
+
+pub(crate) fn own() -> (usize, usize) {
+    crate::state::range(&raw const OFFERED)
+}
 
 /// A region of source code, along with macro expansion information.
 #[derive(Copy, Clone)]
@@ -83,15 +90,15 @@ impl Span {
     /// Creates a new span encompassing `self` and `other`. `None` where the compiler does not offer
     /// it, or would say so itself.
     pub fn join(&self, other: Span) -> Option<Span> {
-        static OFFERED: AtomicBool = AtomicBool::new(true);
-        if !OFFERED.load(Ordering::Relaxed) {
+        if OFFERED.load(Ordering::Relaxed) == 0 {
+            crate::trace::not_offered(self.0, other.0);
             return None;
         }
         // SAFETY: the call takes numbers and gives one.
         match unsafe { host::unstable(0, self.0, other.0, 0) } as u32 {
             0 => None,
             1 => {
-                OFFERED.store(false, Ordering::Relaxed);
+                OFFERED.store(0, Ordering::Relaxed);
                 None
             }
             handle => Some(Span::from_handle(handle)),

@@ -322,6 +322,10 @@ const N_KNOWN: usize = 512;
 /// Constants that are known to be identifiers, by address: address and length.
 static mut KNOWN: [(usize, usize); N_KNOWN] = [(0, 0); N_KNOWN];
 
+pub(crate) fn own() -> (usize, usize) {
+    crate::state::range(&raw const KNOWN)
+}
+
 /// `is_ascii_ident`, once for each constant: most names that a macro makes are some.
 fn is_known(string: &str) -> bool {
     extern "C" {

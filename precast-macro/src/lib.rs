@@ -26,6 +26,8 @@
 //! ```
 
 #![cfg_attr(precast_nightly, feature(proc_macro_diagnostic, proc_macro_span))]
+// The compiler's own diagnostics take the place of what tells them on stable.
+#![cfg_attr(precast_nightly, allow(dead_code))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -33,7 +33,11 @@ pub fn note(
     let (mut counts, mut how) = ([0; 3], "failed");
     if let Ok(ref output) = *result {
         counts = output.counts;
-        how = if output.has_error { "error" } else { "ok" };
+        how = match output.is_remembered {
+            true => "remembered",
+            _ if output.has_error => "error",
+            _ => "ok",
+        };
     }
     let mut line = String::new();
     print(

@@ -54,6 +54,7 @@ pub mod instance;
 pub mod kernel;
 pub mod memory;
 
+mod expansions;
 pub mod host;
 #[cfg(all(proc_macro, target_os = "linux"))]
 mod ledger;
@@ -136,7 +137,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use self::api::{Literal, TokenStream};
+use self::expansions::Expansions;
 use self::host::Session;
+pub use self::expansions::Kept;
 pub use self::instance::Limits;
 use self::instance::{formatted, guard, holds, joined, shown, Fault, Instance};
 use self::place::Place;
@@ -157,6 +160,7 @@ pub struct Machine {
     /// The environment that the macro has seen.
     place: Place,
     tokens_max: u32,
+    expansions: Expansions,
 }
 
 /// Why an expansion failed.
@@ -181,6 +185,7 @@ impl Machine {
             epoch: 1,
             place: Place::now(),
             tokens_max: tokens_max,
+            expansions: Expansions::NONE,
         };
         match machine.start() {
             Ok(()) => Ok(machine),
@@ -203,6 +208,12 @@ impl Machine {
         Ok(())
     }
 
+    /// Uses the expansions of a file, if there is one, and adds to them.
+    pub fn remember(&mut self, kept: &Kept) -> Result<(), Fault> {
+        let mut session = Session::new(Tokens::new(1), &mut self.wasi);
+        self.expansions.open(kept, &mut self.instance, &mut session)
+    }
+
     /// Calls a macro. After a failure other than a panic the machine is not to be used again.
     pub fn expand(
         &mut self,
@@ -220,12 +231,20 @@ impl Machine {
             n_streams = 2;
         }
         session.wasi.begin();
-        let result = call(&mut self.instance, self.buffer, function, n_streams, &mut session);
+        let result = call(
+            &mut self.instance,
+            &mut self.expansions,
+            self.buffer,
+            function,
+            n_streams,
+            &mut session,
+        );
         self.epoch = session.tokens.next_epoch();
         match result {
             Ok(stream) => Ok(Output {
                 stream: stream,
                 has_error: session.tokens.has_error,
+                is_remembered: self.expansions.is_remembered,
                 counts: [session.tokens.n_in, session.tokens.n_out(), session.tokens.n_lines],
             }),
             Err(fault) => Err(Failure { fault: fault, payload: session.payload.take() }),
@@ -292,6 +311,8 @@ pub struct Output {
     pub stream: TokenStream,
     /// Whether the macro has made a `compile_error`.
     pub has_error: bool,
+    /// Whether the macro did not run.
+    pub is_remembered: bool,
     /// Tokens that went in; those that the macro made or gave back; its semicolons and braces, which are about as many
     /// lines.
     pub counts: [u32; 3],
@@ -306,6 +327,7 @@ fn export(instance: &mut Instance, name: &str) -> Result<u32, Fault> {
 
 fn call(
     instance: &mut Instance,
+    expansions: &mut Expansions,
     buffer: u32,
     function: &str,
     n_streams: u32,
@@ -316,7 +338,10 @@ fn call(
     let at = tri!(instance.call(buffer, &[len as u64], session)) as u32;
     session.tokens.n_in = session.tokens.n_natives() - n_streams;
     tri!(session.tokens.write(instance.memory(), at));
-    let at = tri!(instance.call(func, &[], session)) as u32;
+    let mut at = tri!(expansions.recall(func, instance, session));
+    if at == 0 {
+        at = tri!(instance.call(func, &[], session)) as u32;
+    }
     // The native constructors panic on what the guest should have refused.
     let memory = instance.memory();
     let mut result = Err(Fault::Panic(String::new()));
@@ -324,6 +349,9 @@ fn call(
         let tokens = &mut session.tokens;
         guard(&mut || result = tokens.decode(memory, at))
     };
+    if let Ok(_) = result {
+        tri!(expansions.add(at, instance, session));
+    }
     result
 }
 
@@ -383,6 +411,7 @@ pub struct Module {
     /// Name and version, for messages.
     name: &'static str,
     limits: Limits,
+    kept: Kept,
     /// The address of a boxed machine, or 0: there is none, or it is expanding. Whoever finds none makes
     /// one, so nobody ever waits.
     machine: AtomicUsize,
@@ -394,12 +423,14 @@ impl Module {
         grants: &'static Grants,
         name: &'static str,
         limits: Limits,
+        kept: Kept,
     ) -> Module {
         Module {
             embedded: embedded,
             grants: grants,
             name: name,
             limits: limits,
+            kept: kept,
             machine: AtomicUsize::new(0),
         }
     }
@@ -434,6 +465,16 @@ impl Module {
     #[cfg(not(proc_macro))]
     pub fn take(&self) -> Option<Box<Machine>> {
         self.replace(None)
+    }
+
+    /// Keeps what the macros write to standard error from now on, for who takes the machine.
+    #[cfg(not(proc_macro))]
+    pub fn keep_errors(&self) {
+        // What keeps it from starting, the expansion tells.
+        if let Ok(mut machine) = self.machine() {
+            machine.keep_errors();
+            self.replace(Some(machine));
+        }
     }
 
     /// `Err`: a message for the call site. A panic of the macro goes on as one.
@@ -566,10 +607,10 @@ impl Module {
             Some(factor) => factor,
             None => 1,
         };
-        match Machine::new(self.embedded, self.grants, self.limits.times(factor)) {
-            Ok(machine) => Ok(Box::new(machine)),
-            Err(fault) => Err(fault),
-        }
+        let mut machine =
+            tri!(Machine::new(self.embedded, self.grants, self.limits.times(factor)));
+        tri!(machine.remember(&self.kept));
+        Ok(Box::new(machine))
     }
 
     /// Keeps a machine, and gives the one that was kept.

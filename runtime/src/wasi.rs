@@ -60,6 +60,16 @@ part! {
 
             fn begin(&mut self) {}
 
+            pub fn trace(&mut self) {}
+
+            pub fn is_traced(&self) -> bool {
+                false
+            }
+
+            pub fn is_told(&mut self) -> bool {
+                true
+            }
+
             fn refused(&self) -> &[Refused] {
                 &[]
             }
@@ -214,6 +224,9 @@ pub struct Wasi {
     pub environ: Environ,
     pub files: Files,
     random: u64,
+    /// Whether the macro has asked for more than arguments, variables, the time and files that are traced, since this
+    /// was false.
+    pub asked: bool,
     /// What no macro may have, and this one asked for in this expansion.
     pub refused: Vec<Refused>,
     /// What users were told of.
@@ -232,6 +245,7 @@ impl Wasi {
             environ: Environ::new(grants.env),
             files: Files::new(grants, limits),
             random: 0,
+            asked: false,
             refused: Vec::new(),
             told: Vec::new(),
             own: grants.own,
@@ -304,6 +318,10 @@ pub fn keep_output() {
 impl Host for Wasi {
     fn call(&mut self, call: u32, args: &[u64], memory: &mut Memory) -> Result<u64, Fault> {
         let a = &Args(args);
+        let is_traced = is_file(call) && a.word(0) > 2 && self.files.is_traced();
+        if call > calls::CLOCK_TIME_GET as u32 && !is_traced {
+            self.asked = true;
+        }
         match calls::number(call) {
             calls::FD_WRITE if a.word(0) < 3 => self.fd_write(a, memory),
             calls::RANDOM_GET => self.random_get(a, memory),

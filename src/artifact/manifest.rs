@@ -3,6 +3,7 @@
 //! What it says is here, how that is written in `statement`; docs/artifact.md explains both. Maps are
 //! ordered, so that equal manifests are equal bytes.
 
+mod documentation;
 mod statement;
 mod text;
 

@@ -4,7 +4,7 @@ use crate::artifact::manifest::{decls, read_decls, Macro, DECLS_SECTION};
 use crate::base::error::{Class, Context, Result};
 use crate::runtime::calls::CALLS;
 use std::collections::{BTreeMap, BTreeSet};
-use wasmparser::{ExternalKind, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures};
+use wasmparser::{DataKind, ExternalKind, Operator, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures};
 
 pub const TARGET: &str = "wasm32-wasip1";
 
@@ -34,6 +34,9 @@ pub fn type_byte(ty: &ValType) -> u8 {
 
 /// Exports of every module, beside one for each macro.
 const EXPORTS: [&str; 3] = ["memory", "precast_buffer", "precast_start"];
+
+/// Those of a module whose expansions can be remembered.
+const MEMORY: [&str; 2] = ["precast_memory", "precast_recall"];
 
 /// Imports and exports of a valid module.
 #[derive(Default)]
@@ -146,7 +149,10 @@ impl Facts {
             .map(|name| format!("the module does not export the function `{name}`"))
             .collect();
         let expected =
-            |name: &&String| declared.contains(name.as_str()) || EXPORTS.contains(&name.as_str());
+            |name: &&String| {
+                let name = name.as_str();
+                declared.contains(name) || EXPORTS.contains(&name) || MEMORY.contains(&name)
+            };
         let extra = self.exports.keys().filter(|name| !expected(name));
         differences.extend(extra.map(|name| format!("the module also exports `{name}`")));
         let sections = self.wrong_sections();
@@ -162,6 +168,22 @@ impl Facts {
         differences.extend(sections);
         differences
     }
+}
+
+/// Where in the module's memory its variables begin, behind what is constant: with what the linker puts second. 0
+/// if the module says nothing of it.
+pub fn variables(wasm: &[u8]) -> u32 {
+    let mut starts = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let Ok(Payload::DataSection(section)) = payload else { continue };
+        for data in section.into_iter().flatten() {
+            let DataKind::Active { offset_expr, .. } = data.kind else { continue };
+            if let Ok(Operator::I32Const { value }) = offset_expr.get_operators_reader().read() {
+                starts.push(value as u32);
+            }
+        }
+    }
+    starts.get(1).or(starts.first()).copied().unwrap_or(0)
 }
 
 fn encode(types: &[ValType]) -> Vec<u8> {

@@ -35,6 +35,8 @@ pub struct Options {
     pub only: Vec<String>,
     /// Uses only what cargo has downloaded before.
     pub offline: bool,
+    /// The shim that is tested; without, the package is packed.
+    pub shim: Option<PathBuf>,
 }
 
 /// One file's outcome.
@@ -63,8 +65,11 @@ pub fn run(options: &Options, report: &dyn Report) -> Result<Vec<Tested>> {
     let scratch = Scratch::new()?;
     report.step("compiling the macros from source");
     let (package, source) = native(options)?;
-    report.step("packing them");
-    let packed = packed(options, &package, &scratch, report)?;
+    let shim = match &options.shim {
+        Some(shim) => shim.clone(),
+        None => packed(options, &scratch, report)?,
+    };
+    let packed = compiled(options, &package, &shim, &scratch)?;
     let compiler = |library| Compiler { package: &package, library, scratch: scratch.path() };
     let (source, packed) = (compiler(source), compiler(packed));
     let mut tested = Vec::new();
@@ -118,15 +123,24 @@ fn one(
     Ok(tested)
 }
 
+/// Whether a package has tests.
+pub fn has_tests(directory: &Path) -> bool {
+    let entries = std::fs::read_dir(directory.join(FOLDER)).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name()).any(|name| is_test(&name.to_string_lossy()))
+}
+
+fn is_test(name: &str) -> bool {
+    name.ends_with(".rs") && !name.ends_with(".expanded.rs")
+}
+
 /// The tests, by their paths in the package's directory.
 fn files(options: &Options) -> Result<Vec<PathBuf>> {
     let folder = options.directory.join(FOLDER);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_test = name.ends_with(".rs") && !name.ends_with(".expanded.rs");
         let is_wanted = options.only.is_empty() || options.only.iter().any(|o| name.contains(o));
-        if is_test && is_wanted {
+        if is_test(&name) && is_wanted {
             files.push(Path::new(FOLDER).join(name));
         }
     }
@@ -176,13 +190,9 @@ fn native(options: &Options) -> Result<(Package, PathBuf)> {
     Ok((package, files.into_iter().next().unwrap_or_default().into()))
 }
 
-/// Packs the macros with the same features, and compiles their shim; the library.
-fn packed(
-    options: &Options,
-    package: &Package,
-    scratch: &Scratch,
-    report: &dyn Report,
-) -> Result<PathBuf> {
+/// Packs the macros with the same features; their shim.
+fn packed(options: &Options, scratch: &Scratch, report: &dyn Report) -> Result<PathBuf> {
+    report.step("packing them");
     let directory = options.directory.display().to_string();
     let spec = match directory.contains(['/', '\\']) || directory.starts_with('.') {
         true => directory,
@@ -197,9 +207,19 @@ fn packed(
     };
     let outcome = pack::pack(&pack, report)?.pop();
     let outcome = outcome.ok_or_else(|| Error::new(Class::Usage, "there is nothing to pack"))?;
+    Ok(outcome.shim)
+}
+
+/// The library of a shim.
+fn compiled(
+    options: &Options,
+    package: &Package,
+    shim: &Path,
+    scratch: &Scratch,
+) -> Result<PathBuf> {
     let mut command = cargo::compiler(&options.directory);
     command.args(["--crate-type", "proc-macro", "--edition", &package.edition]);
-    command.args(["--crate-name", &package.crate_name]).arg(outcome.shim.join("src/lib.rs"));
+    command.args(["--crate-name", &package.crate_name]).arg(shim.join("src/lib.rs"));
     let features = package.features.iter();
     command.args(features.flat_map(|name| ["--cfg".to_owned(), format!("feature={name:?}")]));
     command.arg("--out-dir").arg(scratch.path());

@@ -1,10 +1,12 @@
 //! A macro author's release: the shim, in the place of the package that it was packed from.
 
+use super::golden::{self, Difference};
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::report::Report;
 use crate::base::scratch::Scratch;
 use crate::pack::{self, Outcome, PackOptions};
+use crate::verify;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -18,12 +20,15 @@ pub struct Published {
     pub files: Vec<(String, u64)>,
     /// Of the compressed `.crate` file.
     pub crate_bytes: u64,
+    /// Checks that the file has passed, and tests of its expansions.
+    pub checks: Vec<String>,
+    pub tests: Vec<String>,
     /// Whether it went up.
     pub is_sent: bool,
 }
 
-/// Packs one package, makes the `.crate` of its shim, builds that as cargo does before publishing,
-/// and, unless `is_dry`, publishes it with `cargo publish` and the given arguments.
+/// Packs one package, makes the `.crate` of its shim, unpacks and builds that as cargo does before publishing,
+/// compares what is in it and how it expands, and, unless `is_dry`, publishes it with `cargo publish` and the given arguments.
 pub fn publish(
     options: &PackOptions,
     is_dry: bool,
@@ -57,6 +62,8 @@ pub fn publish(
             "leave large files out of the original with `include` or `exclude` in its Cargo.toml",
         ));
     }
+    let checks = checked(&file)?;
+    let tests = tested(&options, &file.with_extension(""), report)?;
     if !is_dry {
         report.step("publishing");
         let mut publish = cargo::command(&outcome.shim);
@@ -67,7 +74,49 @@ pub fn publish(
             return Err(cargo::failure("cargo cannot publish the shim", &output.stderr));
         }
     }
-    Ok(Published { outcome, files, crate_bytes, is_sent: !is_dry })
+    Ok(Published { outcome, files, crate_bytes, checks, tests, is_sent: !is_dry })
+}
+
+/// What goes up is what was packed, to the byte.
+fn checked(file: &Path) -> Result<Vec<String>> {
+    let verdict = verify::verify(file)?;
+    let mut differences = verdict.checks.iter().flat_map(|check| &check.differences);
+    if let Some(first) = differences.next() {
+        let message = format!("the packaged shim is not what was packed: {first}");
+        return Err(Error::new(Class::Verify, message).help(
+            "nothing was published; does the package's `include` leave a file of the shim out?",
+        ));
+    }
+    Ok(verdict.checks.iter().map(|check| check.what.to_owned()).collect())
+}
+
+/// Expands the package's golden tests with the shim as cargo has unpacked it, and with the macros from source.
+fn tested(options: &PackOptions, unpacked: &Path, report: &dyn Report) -> Result<Vec<String>> {
+    let Some(directory) = options.specs.first().map(PathBuf::from) else { return Ok(Vec::new()) };
+    if !golden::has_tests(&directory) {
+        return Ok(Vec::new());
+    }
+    let options = golden::Options {
+        directory,
+        features: options.features.clone(),
+        bless: false,
+        only: Vec::new(),
+        offline: options.offline,
+        shim: Some(unpacked.to_owned()),
+    };
+    let tested = golden::run(&options, report)?;
+    if let Some(failed) = tested.iter().find(|tested| !tested.differences.is_empty()) {
+        let Difference { file, side, diff } = &failed.differences[0];
+        let made = match *side {
+            "source" => "the macros compiled from source make",
+            "packed" => "the packaged shim makes",
+            _ => "the macros make",
+        };
+        let message = format!("{made} something else than {file}:\n{}", diff.trim_end());
+        return Err(Error::new(Class::Verify, message)
+            .help("nothing was published; `cargo precast test-macro` shows all differences"));
+    }
+    Ok(tested.into_iter().map(|tested| tested.file).collect())
 }
 
 fn listed(shim: &Path) -> Result<Vec<(String, u64)>> {

@@ -15,6 +15,9 @@ pub(crate) const READ: &str = "read";
 /// Why a package cannot be packed.
 pub(crate) const REFUSED: &str = "refused";
 
+/// What came of building an artifact's sources again.
+pub(crate) const REBUILT: &str = "rebuilt";
+
 /// Shims, written out for the compiler.
 pub(crate) const SHIM: &str = "shim";
 
@@ -40,8 +43,10 @@ pub(crate) const SYSROOT: &str = "sysroot";
 pub(crate) const PROGRAM: &str = "program";
 
 /// All others: what may be removed when the cache is larger than its limit.
-pub(crate) const ALL: [&str; 12] =
-    [ARTIFACT, SIGNED, READ, REFUSED, SHIM, COMPILED, PLAN, MODULE, BUILD, GUEST, SYSROOT, PROGRAM];
+pub(crate) const ALL: [&str; 13] = [
+    ARTIFACT, SIGNED, READ, REFUSED, REBUILT, SHIM, COMPILED, PLAN, MODULE, BUILD, GUEST, SYSROOT,
+    PROGRAM,
+];
 
 /// What builds of projects add, and can make again at any time.
 pub(crate) const OF_BUILDS: [&str; 2] = [COMPILED, PLAN];

@@ -17,6 +17,15 @@ use crate::base::files;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// Who vouches for an entry that was fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// The store that it came from.
+    pub store: String,
+    /// Names of the keys that this machine trusts and that have signed it.
+    pub signers: BTreeSet<String>,
+}
+
 impl Store {
     /// The user's shared stores, if there are any.
     pub fn remotes(&self) -> Result<Option<&Remotes>> {
@@ -106,20 +115,32 @@ impl Store {
 
     fn trusts(&self, id: &str, digests: &Digests, signatures: usize) -> bool {
         // While nobody knows what is trusted, nothing is used, and nothing removed.
-        let trusted = self.settings().and_then(|settings| self.trust(settings));
-        let Ok(trust) = trusted else { return false };
-        let file = self.cache().path(ARTIFACT, id).join(entry::KEY_FILE);
-        let key = std::fs::read(file).ok().and_then(|text| Key::read(&text).ok());
-        let n = key.map_or(0, |key| {
-            let payload = statement::write(&key, digests);
-            trust.signers(id, &payload, &self.signatures(id)).len()
-        });
-        if n >= signatures.max(1) {
+        let Ok(signers) = self.signers(id, digests) else { return false };
+        if signers.len() >= signatures.max(1) {
             return self.has_entry(id);
         }
         // Where it cannot be removed, it is not used either.
         let _ = self.cache().remove(ARTIFACT, id);
         false
+    }
+
+    /// The names of the trusted keys that have signed the entry.
+    fn signers(&self, id: &str, digests: &Digests) -> Result<BTreeSet<String>> {
+        let trust = self.trust(self.settings()?)?;
+        let file = self.cache().path(ARTIFACT, id).join(entry::KEY_FILE);
+        let key = std::fs::read(file).ok().and_then(|text| Key::read(&text).ok());
+        Ok(key.map_or(BTreeSet::new(), |key| {
+            let payload = statement::write(&key, digests);
+            trust.signers(id, &payload, &self.signatures(id))
+        }))
+    }
+
+    /// Who has signed the entry; none for one that this machine has made, or its user vouched for.
+    pub fn signed(&self, id: &str) -> Option<Signed> {
+        let about = self.about(id)?;
+        let digests = about.digests()?;
+        let signers = self.signers(id, &digests).unwrap_or_default();
+        Some(Signed { store: about.origin?.store, signers })
     }
 
     /// The whole artifact: what is missing of it is fetched.

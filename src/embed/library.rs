@@ -2,7 +2,7 @@
 
 use super::names::MARK;
 use super::original::{included, Original};
-use super::{cargo, parts, sets};
+use super::{cargo, expansions, parts, sets};
 use crate::artifact::manifest::{Capabilities, Kind, Limits, Macro, Manifest};
 use crate::artifact::{includes_out_dir, Artifact};
 use crate::base::error::{Class, Context, Error, Result};
@@ -205,7 +205,9 @@ fn module(artifact: &Artifact, original: &Original, capabilities: &Capabilities)
     );
     let (manifest, include) = (&artifact.manifest, core_macro(artifact, original, "include_bytes"));
     if manifest.sets.is_empty() {
-        out += &instance(manifest, &grants, "not(precast_from_source)", &include, "image.bin");
+        let kept = expansions::kept(manifest, &artifact.wasm, capabilities);
+        out +=
+            &instance(manifest, &grants, &kept, "not(precast_from_source)", &include, "image.bin");
         return Ok(out);
     }
     out += "\n// The smallest feature set that has all enabled features.";
@@ -215,7 +217,12 @@ fn module(artifact: &Artifact, original: &Original, capabilities: &Capabilities)
             _ => format!("sets/{}/image.bin", index + 1),
         };
         let condition = format!("all(not(precast_from_source), {condition})");
-        out += &instance(manifest, &grants, &condition, &include, &image);
+        let wasm = match index {
+            0 => &artifact.wasm,
+            _ => &artifact.sets[index - 1].wasm,
+        };
+        let kept = expansions::kept(manifest, wasm, capabilities);
+        out += &instance(manifest, &grants, &kept, &condition, &include, &image);
     }
     Ok(out)
 }
@@ -224,6 +231,7 @@ fn module(artifact: &Artifact, original: &Original, capabilities: &Capabilities)
 fn instance(
     manifest: &Manifest,
     grants: &str,
+    kept: &str,
     condition: &str,
     include: &str,
     image: &str,
@@ -236,6 +244,7 @@ static MODULE: precast::Module = precast::Module::new(
     &{grants},
     {:?},
     {},
+    {kept},
 );
 ",
         format!("{} {}", manifest.package.name, manifest.package.version),

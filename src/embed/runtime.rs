@@ -16,6 +16,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("engine/math.rs", include_str!("../../runtime/src/engine/math.rs")),
     ("engine/portable.rs", include_str!("../../runtime/src/engine/portable.rs")),
     ("engine/unwind.rs", include_str!("../../runtime/src/engine/unwind.rs")),
+    ("expansions.rs", include_str!("../../runtime/src/expansions.rs")),
     ("host.rs", include_str!("../../runtime/src/host.rs")),
     ("image.rs", include_str!("../../runtime/src/image.rs")),
     ("instance.rs", include_str!("../../runtime/src/instance.rs")),

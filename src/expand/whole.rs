@@ -6,6 +6,7 @@
 //! an error with its place.
 
 mod cfg;
+mod declared;
 mod derived;
 mod imports;
 mod load;
@@ -23,9 +24,11 @@ use crate::base::error::{Class, Context, Error, Result};
 use crate::embed::input;
 use crate::pack;
 use cfg::Cfgs;
+pub use declared::declared;
 use machines::Machines;
 use quote::ToTokens;
 use rewrite::Rewriter;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -89,6 +92,8 @@ pub struct Whole {
     pub files: BTreeMap<PathBuf, String>,
     pub n_expansions: usize,
     pub notes: Vec<String>,
+    /// What `precast-macro` tells: each as the compiler's JSON has it.
+    pub diagnostics: Vec<Value>,
 }
 
 /// Expands all packed macros of a crate.
@@ -121,7 +126,30 @@ pub fn expand(options: &Options) -> Result<Whole> {
     let own = world.files.iter().filter(|file| file.krate == krate);
     let files = own.map(|file| (file.place.file.clone(), printed(file))).collect();
     let notes = machines.notes.into_iter().collect();
-    Ok(Whole { files, n_expansions: machines.n_expansions, notes })
+    let mut diagnostics = machines.told;
+    let names: Vec<(&str, String)> = world
+        .files
+        .iter()
+        .map(|file| (file.place.id.as_str(), file.place.file.display().to_string()))
+        .collect();
+    diagnostics.iter_mut().for_each(|value| name_files(value, &names));
+    Ok(Whole { files, n_expansions: machines.n_expansions, notes, diagnostics })
+}
+
+/// Puts the names of files where spans have those of texts.
+fn name_files(value: &mut Value, names: &[(&str, String)]) {
+    match value {
+        Value::String(text) => {
+            for (id, name) in names.iter().filter(|(id, _)| !id.is_empty()) {
+                if text.contains(id) {
+                    *text = text.replace(id, name);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| name_files(item, names)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| name_files(field, names)),
+        _ => {}
+    }
 }
 
 /// An artifact, a shim, or a module that only the command line names.

@@ -5,7 +5,7 @@ use super::compile::build::Built;
 use super::compile::environment;
 use super::compiler::toolchain::Toolchain;
 use super::made::{Compiled, Made};
-use super::module::{backtrace, exports, imports, parts, shrink};
+use super::module::{again, backtrace, exports, imports, parts, shrink};
 use super::options::{Features, PackOptions, Packed};
 use super::profile::{self, Profile};
 use super::source::resolve::Package;
@@ -30,6 +30,7 @@ pub(crate) fn finish(
     backtrace::drop_printer(&mut module);
     imports::check(&module)?;
     let exports = exports::read(&module, &stage::declared(package))?;
+    again::drop_unused(&mut module, &exports)?;
     let mut manifest = collect::manifest(package, built, &exports, toolchain, lockfile)?;
     // Cargo tells the package's own.
     let others = features.names.iter().flat_map(|names| names.split([',', ' ']));

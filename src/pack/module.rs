@@ -1,5 +1,6 @@
 //! Modules: from linked wasm to canonical wasm.
 
+pub(crate) mod again;
 pub(crate) mod backtrace;
 pub(crate) mod exports;
 pub(crate) mod imports;

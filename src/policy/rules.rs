@@ -20,6 +20,7 @@ pub struct Policy {
     pub read: Vec<String>,
     /// Directories below the target directory that any macro may write.
     pub write: Vec<String>,
+    /// By names; `NAME/` is the package and all that it depends on, as far as it is not named itself.
     pub packages: BTreeMap<String, Rule>,
 }
 
@@ -45,4 +46,27 @@ pub struct Rule {
     pub rebuild: Option<bool>,
     /// More than the policy asks for all.
     pub signatures: usize,
+}
+
+impl Rule {
+    /// Adds what another rule for the same package says.
+    pub(super) fn add(&mut self, other: &Rule) {
+        self.allow = match (self.allow, other.allow) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (one, other) => one.or(other),
+        };
+        for (list, more) in [
+            (&mut self.sha256, &other.sha256),
+            (&mut self.env, &other.env),
+            (&mut self.read, &other.read),
+            (&mut self.write, &other.write),
+        ] {
+            list.extend(more.iter().cloned());
+        }
+        self.rebuild = match (self.rebuild, other.rebuild) {
+            (Some(one), Some(other)) => Some(one || other),
+            (one, other) => one.or(other),
+        };
+        self.signatures = self.signatures.max(other.signatures);
+    }
 }

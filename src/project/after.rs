@@ -9,9 +9,9 @@ use super::authors::Author;
 use super::graph::UNREADABLE;
 use super::outcome::Outcome;
 use super::plan::Plan;
-use super::records::{self, decode, encode, Record};
+use super::records::{self, Record};
 use super::{later, provide};
-use crate::artifact::manifest::Capabilities;
+use crate::artifact::manifest::{Capabilities, Package};
 use crate::artifact::{self, Artifact};
 use crate::base::error::{Class, Error, Result};
 use crate::base::files as trees;
@@ -19,8 +19,11 @@ use crate::base::report::Report;
 use crate::base::text::counted;
 use crate::cache::{Store, Wanted};
 use crate::embed::input;
+use crate::expand::records::{decode, encode};
 use crate::expand::{self, Call};
 use proc_macro2::{TokenStream, TokenTree};
+use semver::Version;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
@@ -68,11 +71,13 @@ pub fn run(
         return Ok(());
     }
     let records = records::collect(cargo, command, arguments, plan.targets())?;
+    let newest = newest(&artifacts);
     let (mut n_errors, mut failed) = (0, Vec::new());
     for artifact in artifacts {
         let about = &artifact.manifest.package;
         let package = format!("{} {}", about.name, about.version);
-        let done = match one(&artifact, &records, plan) {
+        let is_newest = newest.get(&about.name) == Some(&about.version);
+        let done = match one(&artifact, &records, plan, is_newest) {
             Ok(done) => Done { package, ..done },
             Err(error) => failure(package, &error),
         };
@@ -89,6 +94,18 @@ pub fn run(
     let message =
         format!("{} after the build, of {}", counted(n_errors, "error"), failed.join(", "));
     Err(Error::new(Class::Macro, message))
+}
+
+/// The greatest version of each package.
+fn newest(artifacts: &[Artifact]) -> BTreeMap<String, String> {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for Package { name, version, .. } in artifacts.iter().map(|one| &one.manifest.package) {
+        let known = found.entry(name.clone()).or_insert_with(|| version.clone());
+        if Version::parse(known).ok() < Version::parse(version).ok() {
+            known.clone_from(version);
+        }
+    }
+    found
 }
 
 /// A package whose functions could not do their work.
@@ -146,7 +163,7 @@ fn packed(wanted: &Wanted, plan: &Plan, store: &Store, report: &dyn Report) -> R
     }
 }
 
-fn one(artifact: &Artifact, records: &[Record], plan: &Plan) -> Result<Done> {
+fn one(artifact: &Artifact, records: &[Record], plan: &Plan, is_newest: bool) -> Result<Done> {
     let about = &artifact.manifest.package;
     let by = format!("{}@{}", about.name, about.version);
     let own: Vec<&Record> = records.iter().filter(|record| record.by == by).collect();
@@ -154,7 +171,7 @@ fn one(artifact: &Artifact, records: &[Record], plan: &Plan) -> Result<Done> {
     let call = Call::Bang { name: FUNCTION, tokens: &input.join(" ") };
     let expansion = expand::expand_in(artifact, &call)?;
     let (wanted, told) = read(expansion.stream)?;
-    let place = files::place(plan, &about.name)?;
+    let place = files::place(plan, (&about.name, &about.version), is_newest)?;
     let changes = match told.iter().any(|told| told.level == "error") {
         true => files::Changes::default(),
         false => files::write(&place, &wanted)?,
@@ -178,7 +195,7 @@ fn fields(record: &Record) -> [String; 9] {
 }
 
 /// Files by their paths.
-type Wished = std::collections::BTreeMap<String, Vec<u8>>;
+type Wished = BTreeMap<String, Vec<u8>>;
 
 /// What comes back: words, each with its texts.
 fn read(stream: TokenStream) -> Result<(Wished, Vec<Told>)> {

@@ -1,11 +1,13 @@
 //! Which macro packages are to be precompiled: the command line's word, then the workspace's.
 
-use super::{Graph, Package};
+use super::Graph;
 use crate::base::error::{Class, Error, Result};
+use crate::policy::subtree;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Names of packages. With `only`, all others are built from source; without, those in `except`.
+/// Names of packages. With `only`, all others are built from source; without, those in `except`. `NAME/` names the
+/// macro packages in the subtree of a dependency.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     pub only: Vec<String>,
@@ -13,23 +15,22 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// This choice where it says something, else that of `[workspace.metadata.precast]`. A name on
-    /// the command line that no macro package of the graph has is an error.
+    /// This choice where it says something, else that of `[workspace.metadata.precast]`, with the names of macro
+    /// packages alone. A name on the command line that the graph has not is an error.
     pub(crate) fn with(&self, graph: &Graph) -> Result<Choice> {
-        for name in self.only.iter().chain(&self.except) {
-            let is_known = |package: &Package| package.is_macro && package.name == *name;
-            if !graph.packages.iter().any(is_known) {
-                let message = format!("no macro package of this workspace is called {name}");
-                let error = Error::new(Class::Usage, message);
-                return Err(error.help(format!("there are: {}", known(graph))));
-            }
-        }
+        let resolved = |listed: &[String], is_required| -> Result<Vec<String>> {
+            let each = listed.iter().map(|name| resolve(name, graph, is_required));
+            Ok(each.collect::<Result<Vec<_>>>()?.concat())
+        };
         if self.is_made() {
-            return Ok(self.clone());
+            return Ok(Choice {
+                only: resolved(&self.only, true)?,
+                except: resolved(&self.except, true)?,
+            });
         }
         Ok(Choice {
-            only: names(&graph.settings, "only")?,
-            except: names(&graph.settings, "except")?,
+            only: resolved(&names(&graph.settings, "only")?, false)?,
+            except: resolved(&names(&graph.settings, "except")?, false)?,
         })
     }
 
@@ -45,6 +46,32 @@ impl Choice {
         }
         named(&self.except).then_some("`except` names it")
     }
+}
+
+/// The macro packages that a name stands for.
+fn resolve(listed: &str, graph: &Graph, is_required: bool) -> Result<Vec<String>> {
+    let is_macro = |name: &str| graph.packages.iter().any(|p| p.is_macro && p.name == name);
+    let Some(top) = subtree::top(listed) else {
+        if is_required && !is_macro(listed) {
+            let message = format!("no macro package of this workspace is called {listed}");
+            let error = Error::new(Class::Usage, message);
+            return Err(error.help(format!("there are: {}", known(graph))));
+        }
+        return Ok(vec![listed.to_owned()]);
+    };
+    let below = subtree::below(&graph.dependencies(), top);
+    let found: Vec<String> =
+        below.into_iter().filter(|name| is_macro(name)).map(str::to_owned).collect();
+    if found.is_empty() {
+        if is_required {
+            let message = format!("no macro package is in the subtree of {top}");
+            let error = Error::new(Class::Usage, message);
+            return Err(error.help(format!("`cargo tree -p {top}` shows it")));
+        }
+        // An empty list would mean all of them.
+        return Ok(vec![listed.to_owned()]);
+    }
+    Ok(found)
 }
 
 fn known(graph: &Graph) -> String {

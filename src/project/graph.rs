@@ -9,7 +9,7 @@ use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::cache::Cache;
 use crate::cache::{Locked, Wanted};
-use crate::policy;
+use crate::policy::{self, subtree::Dependencies};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -95,7 +95,19 @@ impl Graph {
     pub fn policed(&self) -> policy::Workspace<'_> {
         let shims = self.packages.iter().filter(|package| package.is_shim);
         let shims = shims.map(|package| package.directory.as_path()).collect();
-        policy::Workspace { root: &self.root, settings: &self.settings, shims }
+        let packages = self.dependencies();
+        policy::Workspace { root: &self.root, settings: &self.settings, shims, packages }
+    }
+
+    /// Each package with those that it depends on.
+    pub fn dependencies(&self) -> Dependencies<'_> {
+        let mut all: Dependencies<'_> =
+            self.packages.iter().map(|package| (package.name.as_str(), BTreeSet::new())).collect();
+        for unit in &self.units {
+            let used = unit.dependencies.iter().map(|at| self.units[*at].package);
+            all[unit.package].1.extend(used.filter(|package| *package != unit.package));
+        }
+        all
     }
 
     /// Asks cargo.

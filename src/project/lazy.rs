@@ -7,6 +7,7 @@
 //! costs time, never correctness.
 
 pub(super) mod ahead;
+pub(crate) mod expansions;
 pub(crate) mod invocation;
 pub(crate) mod kept;
 pub(crate) mod ledger;
@@ -160,6 +161,9 @@ fn run_to_end(invocation: &Invocation, words: &[OsString], context: &Context) ->
 /// Runs the compiler of a crate that uses shims, and hears what it says of them. None if it uses none.
 fn listen(invocation: &Invocation, words: &[OsString], context: &Context) -> Result<Option<i32>> {
     ledger::open(invocation);
+    if context.active.is_some() {
+        expansions::open(invocation);
+    }
     let shims = refusal::shims(invocation);
     match &context.active {
         Some((plan, store)) if !shims.is_empty() => {

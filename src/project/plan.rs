@@ -38,6 +38,10 @@ pub const VARIABLE: &str = "PRECAST_PLAN";
 /// Starts of names of variables that cargo, rustc or we read.
 const VARIABLES: [&str; 4] = ["CARGO", "RUST", "PRECAST", "CI"];
 
+/// Why macros are compiled from source of which no build tells.
+pub(super) const FROM_SOURCE: &str = "`--from-source`";
+pub(super) const IN_DIRECTORY: &str = "it is in a directory; `--members` packs it";
+
 /// Files that cargo locks while it builds, in the directory of a profile.
 const LOCKS: [&str; 2] = [".cargo-lock", ".cargo-build-lock"];
 
@@ -104,7 +108,7 @@ pub type Origin = (Option<String>, Option<String>);
 
 /// What is done with the macro of one unit.
 #[derive(Clone, Debug)]
-enum Decision {
+pub(super) enum Decision {
     /// It is a shim already.
     Shim,
     Stored(Key),
@@ -113,6 +117,13 @@ enum Decision {
     Missing(Box<Wanted>, Key),
     /// Compiled from source; the reason, if the user should know.
     Source(Option<String>),
+}
+
+impl Decision {
+    /// A packed macro is there.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self, Decision::Shim | Decision::Stored(_) | Decision::Similar(..))
+    }
 }
 
 impl Plan {
@@ -183,15 +194,7 @@ impl Plan {
         };
         // Shims that the workspace has already are judged as they are.
         policy::require(&graph.policed(), report)?;
-        let decider = Decider {
-            choice: options.choice.with(&graph)?,
-            policy: policy::of(&graph.policed())?.map(|(policy, _)| policy),
-            graph: &graph,
-            options,
-            store,
-            variables: Variables::of(&request.directory),
-            similar: Cell::new(false),
-        };
+        let decider = Decider::new(&graph, request, options, store)?;
         let mut decided = decider.all()?;
         let asked = wanted(&graph, &decided);
         let (offline, signatures) = (request.is_offline(), decider.signatures());
@@ -263,13 +266,13 @@ impl Plan {
     /// Why the package's macros are compiled from source, whatever the store has.
     pub fn refusal(&self, package: &Locked) -> Option<&str> {
         if self.options.from_source {
-            return Some("`--from-source`");
+            return Some(FROM_SOURCE);
         }
         if let Some(reason) = self.denied.get(&package.name) {
             return Some(reason);
         }
         if package.source.is_none() && !self.options.members {
-            return Some("it is in a directory; `--members` packs it");
+            return Some(IN_DIRECTORY);
         }
         self.options.choice.refusal(&package.name)
     }
@@ -410,7 +413,7 @@ fn locks(target: &Path) -> Option<Vec<Lock>> {
 }
 
 /// Directories of a target directory in which libraries lie.
-fn folders(target: &Path) -> Vec<PathBuf> {
+pub(super) fn folders(target: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for folder in below(target) {
         let nested = below(&folder);
@@ -443,6 +446,38 @@ struct Decider<'a> {
 }
 
 type Decided = BTreeMap<UnitIdx, Decision>;
+
+/// What a build would do now with the macro of each unit, as far as this machine's store goes. Nobody is asked,
+/// nothing is packed.
+pub(super) fn survey(
+    graph: &Graph,
+    request: &Request,
+    options: &Options,
+    store: &Store,
+) -> Result<Decided> {
+    let decider = Decider::new(graph, request, options, store)?;
+    decider.similar.set(store.takes_similar());
+    decider.all()
+}
+
+impl<'a> Decider<'a> {
+    fn new(
+        graph: &'a Graph,
+        request: &Request,
+        options: &'a Options,
+        store: &'a Store,
+    ) -> Result<Decider<'a>> {
+        Ok(Decider {
+            choice: options.choice.with(graph)?,
+            policy: policy::of(&graph.policed())?.map(|(policy, _)| policy),
+            graph,
+            options,
+            store,
+            variables: Variables::of(&request.directory),
+            similar: Cell::new(false),
+        })
+    }
+}
 
 impl Decider<'_> {
     fn all(&self) -> Result<Decided> {
@@ -535,13 +570,7 @@ impl Decider<'_> {
         (packed, fetched): (&BTreeSet<String>, &BTreeSet<String>),
     ) -> Plan {
         let graph = self.graph;
-        let is_ready = |at| {
-            matches!(
-                decided.get(&at),
-                Some(Decision::Shim | Decision::Stored(_) | Decision::Similar(..))
-            )
-        };
-        let needed = graph.needed(is_ready);
+        let needed = graph.needed(|at| decided.get(&at).is_some_and(Decision::is_ready));
         let labels = |units: &mut dyn Iterator<Item = &Unit>| -> BTreeSet<String> {
             units.map(|unit| self.label(unit)).collect()
         };

@@ -7,15 +7,16 @@
 use super::graph;
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
+use crate::expand::records::{decode, START};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// How a record's line begins: `precast-macro` writes it. The number is that of the form.
-const START: &str = "# env-dep:precast.record.1|";
+/// What stands before a record in a dep-info file.
+const BEFORE: &str = "# env-dep:";
 
 /// Fields behind that.
 const N_FIELDS: usize = 8;
@@ -230,8 +231,35 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 /// The records of a dep-info file.
 fn parse(text: &str, unit: &Unit) -> Result<Vec<Record>> {
-    let lines = text.lines().filter_map(|line| line.strip_prefix(START));
-    lines.map(|line| record(&unescaped(line), unit)).collect()
+    lines(text).map(|line| record(&line, unit)).collect()
+}
+
+/// What stands behind the start of each record in a dep-info file.
+fn lines(text: &str) -> impl Iterator<Item = String> + '_ {
+    let each = text.lines().filter_map(|line| line.strip_prefix(BEFORE)?.strip_prefix(START));
+    each.map(unescaped)
+}
+
+/// The keys of records in these folders of target directories, whatever build has left them, by the macro package
+/// (`NAME@VERSION`).
+pub fn keys(folders: &[PathBuf]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let entries = folders.iter().flat_map(std::fs::read_dir).flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        if path.extension().is_none_or(|end| end != "d") {
+            continue;
+        }
+        // One that is being written is read the next time.
+        let text = std::fs::read(&path).unwrap_or_default();
+        for line in lines(&String::from_utf8_lossy(&text)) {
+            if let Some((by, key)) = line.split_once('|') {
+                let key = decode(key.split('|').next().unwrap_or_default());
+                let key = String::from_utf8_lossy(&key).into_owned();
+                found.entry(by.to_owned()).or_default().insert(key);
+            }
+        }
+    }
+    found
 }
 
 fn record(line: &str, unit: &Unit) -> Result<Record> {
@@ -276,40 +304,6 @@ fn unescaped(line: &str) -> String {
     out
 }
 
-/// Bytes as `precast-macro` writes them: all but letters, digits and some punctuation is `%` and two digits.
-pub(super) fn decode(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let digits = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    out
-}
-
-/// The other way round.
-pub(super) fn encode(bytes: &[u8]) -> String {
-    const PLAIN: &[u8] = b" _-.,:/{}[]()<>@'*+!?;&";
-    let mut text = String::with_capacity(bytes.len());
-    for byte in bytes {
-        match byte.is_ascii_alphanumeric() || PLAIN.contains(byte) {
-            true => text.push(char::from(*byte)),
-            false => text += &format!("%{byte:02x}"),
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,13 +328,6 @@ mod tests {
         assert_eq!((record.file.as_str(), record.line, record.column), ("c:/d|e.rs", 3, 4));
         assert_eq!(record.by, "m@0.1.0");
         assert!(parse("# env-dep:precast.record.1|m@0.1.0|k\n", &unit()).is_err());
-    }
-
-    #[test]
-    fn encoding() {
-        let all: Vec<u8> = (0..=255).collect();
-        assert_eq!(decode(&encode(&all)), all);
-        assert_eq!(decode("%zz%"), b"%zz%");
     }
 
     #[test]

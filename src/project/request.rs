@@ -31,6 +31,8 @@ const FLAGS_OF_TARGETS: [&str; 10] = [
     "-r",
     "--no-deps",
 ];
+/// Our own options with a value.
+const OWN: [&str; 3] = ["--only", "--except", "--missing"];
 /// Commands whose unit graph cargo prints, and what is built for some others.
 const PRINTED: [(&str, &str); 11] = [
     ("build", "build"),
@@ -72,12 +74,9 @@ impl Request {
             directory: directory.to_owned(),
             ..Request::default()
         };
-        let mut rest = arguments.iter();
+        let mut rest = arguments[..n_options(command, arguments)].iter();
         while let Some(word) = rest.next() {
             let text = word.to_string_lossy();
-            if text == "--" || command == "run" && !text.starts_with('-') {
-                break;
-            }
             let (name, attached) = split(&text);
             request.is_quiet |= name == "-q" || name == "--quiet";
             if FLAGS_OF_TARGETS.contains(&name) {
@@ -219,6 +218,22 @@ fn split(word: &str) -> (&str, Option<&str>) {
     (name, is_valued.then(|| value.strip_prefix('=').unwrap_or(value)))
 }
 
+/// How many of the arguments are for cargo and us: behind `--`, and behind the first argument of `cargo run` that
+/// is no option, all is for another program.
+pub fn n_options(command: &str, arguments: &[OsString]) -> usize {
+    let mut at = 0;
+    while let Some(word) = arguments.get(at) {
+        let text = word.to_string_lossy();
+        if text == "--" || command == "run" && !text.starts_with('-') {
+            break;
+        }
+        let (name, attached) = split(&text);
+        let is_valued = kind(name).is_some() || OWN.contains(&name);
+        at += if is_valued && attached.is_none() { 2 } else { 1 };
+    }
+    at.min(arguments.len())
+}
+
 /// Takes `--NAME VALUE` and `--NAME=VALUE` out of cargo's arguments: the values, and what is left.
 /// Nothing behind `--` is touched.
 pub fn take(arguments: &[OsString], name: &str) -> (Vec<String>, Vec<OsString>) {
@@ -277,6 +292,20 @@ mod tests {
             "-vv -j4 --profile bench -Zunstable-options",
             "-Z unstable-options||--profile bench",
         );
+    }
+
+    #[test]
+    fn where_a_program_s_own_arguments_begin() {
+        let check = |command: &str, line: &str, expected: usize| {
+            let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            assert_eq!(n_options(command, &words), expected, "{command} {line}");
+        };
+        check("run", "--bin a --report --json one --report", 4);
+        check("run", "--only a,b --missing=pack -pa one", 4);
+        check("run", "-- --json", 0);
+        check("test", "name --json -- --report", 2);
+        check("run", "--release --bin", 2);
+        check("run", "", 0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The content of a report.
 
+use super::advice::Advice;
 use super::ledger::{Crate, Expansion, MacroUse};
 use super::measure::Measured;
 use super::syn::Syn;
@@ -23,6 +24,8 @@ pub struct Report {
     pub largest: Vec<Expansion>,
     /// Each version of `syn` in the graph.
     pub syn: Vec<Syn>,
+    #[serde(default)]
+    pub advice: Advice,
     pub measured: Option<Measured>,
 }
 

@@ -18,7 +18,7 @@ pub struct Expansion {
     pub function: String,
     /// The crate that is compiled.
     pub used_in: String,
-    /// `ok`, `error` with a `compile_error!`, or `failed`
+    /// `ok`, `remembered` if the macro did not run, `error` with a `compile_error!`, or `failed`
     pub result: String,
     pub seconds: f64,
     pub tokens_in: u64,
@@ -36,6 +36,9 @@ pub struct MacroUse {
     pub package: String,
     pub function: String,
     pub calls: u64,
+    /// Of these, the macro did not run.
+    #[serde(default)]
+    pub remembered: u64,
     pub failed: u64,
     pub seconds: f64,
     pub tokens_in: u64,
@@ -96,6 +99,7 @@ pub fn by_macro(expansions: &[Expansion]) -> Vec<MacroUse> {
             package: one.package.clone(),
             function: one.function.clone(),
             calls: 0,
+            remembered: 0,
             failed: 0,
             seconds: 0.0,
             tokens_in: 0,
@@ -103,7 +107,8 @@ pub fn by_macro(expansions: &[Expansion]) -> Vec<MacroUse> {
             lines: 0,
         });
         sum.calls += 1;
-        sum.failed += u64::from(one.result != "ok");
+        sum.remembered += u64::from(one.result == "remembered");
+        sum.failed += u64::from(one.result != "ok" && one.result != "remembered");
         sum.seconds += one.seconds;
         sum.tokens_in += one.tokens_in;
         sum.tokens_out += one.tokens_out;

@@ -2,7 +2,7 @@
 
 use super::content::Report;
 use super::measure::{Measured, PackageTime};
-use super::table::told;
+use super::table::{costs, hints, told};
 use crate::project::Outcome;
 use std::fmt::Write;
 
@@ -32,6 +32,7 @@ pub fn write(report: &Report) -> String {
     expansions(report, &mut out);
     packages(report, &mut out);
     syn(report, &mut out);
+    advice(report, &mut out);
     out + "</html>\n"
 }
 
@@ -81,6 +82,7 @@ fn expansions(report: &Report, out: &mut String) {
             code(&one.function),
             escaped(&one.package),
             one.calls.to_string(),
+            one.remembered.to_string(),
             one.failed.to_string(),
             format!("{:.4}", one.seconds),
             one.tokens_in.to_string(),
@@ -89,7 +91,7 @@ fn expansions(report: &Report, out: &mut String) {
         ]
     });
     let heads =
-        ["macro", "package", "calls", "failed", "seconds", "tokens in", "tokens out", "lines"];
+        ["macro", "package", "calls", "remembered", "failed", "seconds", "tokens in", "tokens out", "lines"];
     table(&heads, 2, rows, out);
     *out += "<p class=\"note\">Tokens out are those that a macro made or gave back one by one. Lines are its semicolons \
         and braces.</p>\n<h2>Expansion time by crate</h2>\n";
@@ -141,6 +143,20 @@ fn syn(report: &Report, out: &mut String) {
         .iter()
         .map(|syn| vec![escaped(&syn.version), listed(&syn.compiled_for), listed(&syn.used_by)]);
     table(&["version", "compiled for", "used by"], 3, rows, out);
+}
+
+fn advice(report: &Report, out: &mut String) {
+    if report.advice.native_costs.is_empty() {
+        return;
+    }
+    *out += "<h2>What they cost natively</h2>\n<ul>\n";
+    for cost in &report.advice.native_costs {
+        let _ = writeln!(out, "<li>{}</li>", escaped(&costs(cost)));
+    }
+    for text in hints(report) {
+        let _ = writeln!(out, "<li>{}</li>", escaped(&text));
+    }
+    *out += "</ul>\n";
 }
 
 /// Rows of cells in HTML; the first columns are words, the others figures.

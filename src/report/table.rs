@@ -1,5 +1,6 @@
 //! The report as a table for terminals.
 
+use super::advice::Cost;
 use super::content::Report;
 use crate::base::text::counted;
 use crate::project::Outcome;
@@ -45,7 +46,48 @@ pub fn write(report: &Report) -> String {
             false => writeln!(out, "syn {} is compiled for {}.", syn.version, users.join(", ")),
         };
     }
+    advice(report, &mut out);
     out
+}
+
+fn advice(report: &Report, out: &mut String) {
+    if !report.advice.native_costs.is_empty() {
+        *out += "\nWhat they cost natively\n";
+    }
+    for cost in report.advice.native_costs.iter().take(N_SHOWN) {
+        let _ = writeln!(out, "  {}", costs(cost));
+    }
+    for text in hints(report) {
+        let _ = writeln!(out, "{text}");
+    }
+}
+
+/// A package, its time, and what is compiled for it alone.
+pub fn costs(cost: &Cost) -> String {
+    let seconds = cost.seconds.map_or(String::new(), |seconds| format!("{seconds:.1} s, "));
+    let others = match cost.only_for_it.len() {
+        0 => "no other package is compiled for it alone".to_owned(),
+        n => format!(
+            "with {} for it alone: {}",
+            counted(n, "package"),
+            cost.only_for_it.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    format!("{}: {seconds}{others}", cost.package)
+}
+
+/// What could be otherwise.
+pub fn hints(report: &Report) -> Vec<String> {
+    let replaceable = report.advice.replaceable.iter().map(|one| {
+        format!(
+            "`{}!` of {} only moves tokens about in its {} different uses here: a `macro_rules!` could do that.",
+            one.name, one.package, one.uses
+        )
+    });
+    let duplicates = report.advice.duplicates.iter().map(|one| {
+        format!("Several packages have a {} `{}`: {}.", one.kind, one.name, one.packages.join(", "))
+    });
+    replaceable.chain(duplicates).collect()
 }
 
 fn macros(report: &Report, out: &mut String) {

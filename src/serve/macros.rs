@@ -4,7 +4,8 @@ use super::find::{self, Found};
 use crate::artifact::manifest::{Kind, Limits, Macro};
 use crate::base::error::{Class, Error, Result};
 use crate::base::files::sha256;
-use crate::runtime::{Grants, Machine, Module};
+use crate::embed::expansions;
+use crate::runtime::{Grants, Kept, Machine, Module};
 use crate::tokens::TokenStream;
 use std::any::Any;
 use std::collections::HashMap;
@@ -33,6 +34,8 @@ struct Library {
     embedded: &'static [u8],
     grants: &'static Grants,
     limits: Limits,
+    /// Where its expansions are remembered: a file's name, and where its variables begin.
+    kept: (&'static str, u32),
     /// The last used comes last.
     instances: Vec<Instance>,
 }
@@ -78,21 +81,23 @@ impl Macros {
         Ok(place.inside(|| instance.expand(&item, used.input, used.arguments)))
     }
 
-    /// In an instance of its own, of which `look` is shown what it asked the machine for.
+    /// In an instance of its own, of which `look` is shown what it asked the machine for, and what the macro wrote to
+    /// standard error.
     pub fn trace<T>(
         &mut self,
         path: &Path,
         used: Use<'_>,
         place: &Surroundings,
-        look: impl FnOnce(&Machine, &Grants) -> T,
+        look: impl FnOnce(&mut Machine, &Grants) -> T,
     ) -> Result<(Expanded, Option<T>)> {
         let library = self.library(path)?;
         let item = library.find(used.kind, used.name, used.arguments.is_some())?.clone();
         let instance = library.new_instance(place);
         Ok(place.inside(|| {
+            instance.module.keep_errors();
             let expanded = instance.expand(&item, used.input, used.arguments);
             let machine = instance.module.take();
-            (expanded, machine.map(|machine| look(&machine, library.grants)))
+            (expanded, machine.map(|mut machine| look(&mut machine, library.grants)))
         }))
     }
 
@@ -111,11 +116,12 @@ impl Macros {
 
     fn load(&mut self, found: Found, modified: Option<SystemTime>) -> Library {
         let Found { artifact, granted, own } = found;
+        let mut capabilities = artifact.manifest.capabilities.clone();
+        capabilities.extend(&granted);
+        let kept = expansions::place(&artifact.manifest, &artifact.wasm, &capabilities);
         let hash = sha256(&artifact.image);
         let image = self.images.entry(hash).or_insert_with(|| Vec::leak(artifact.image));
         let manifest = artifact.manifest;
-        let mut capabilities = manifest.capabilities;
-        capabilities.extend(&granted);
         let package = manifest.package;
         let texts = |texts: Vec<String>| -> &'static [&'static str] {
             Vec::leak(texts.into_iter().map(|text| &*String::leak(text)).collect())
@@ -139,6 +145,7 @@ impl Macros {
             embedded: image,
             grants,
             limits: manifest.limits,
+            kept: (String::leak(kept.0), kept.1),
             instances: Vec::new(),
         }
     }
@@ -159,7 +166,13 @@ impl Library {
     fn new_instance(&self, place: &Surroundings) -> Instance {
         Instance {
             surroundings: place.clone(),
-            module: Module::new(self.embedded, self.grants, self.label, self.limits.runtime()),
+            module: Module::new(
+                self.embedded,
+                self.grants,
+                self.label,
+                self.limits.runtime(),
+                Kept { file: self.kept.0, variables: self.kept.1 },
+            ),
         }
     }
 

@@ -1,10 +1,12 @@
 //! JSON-RPC 2.0, a line for each message (docs/serve.md).
 
 use super::macros::{Expanded, Macros, Surroundings, Use};
-use crate::artifact::manifest::Kind;
+use super::told::{self, Diagnostic, Texts};
+use crate::artifact::manifest::{Kind, Macro};
 use crate::base::error::{Class, Error, Result};
+use crate::expand::records::{self, Emitted};
 use crate::expand::{self, Trace};
-use crate::tokens::{Span, TokenStream, TokenTree};
+use crate::tokens::{Span, TokenStream};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
@@ -62,30 +64,10 @@ struct Expansion {
     expansion: Option<String>,
     tokens: Option<String>,
     diagnostics: Vec<Diagnostic>,
+    /// What the macro leaves for after a build.
+    records: Vec<Emitted>,
     /// None if the instance had to be thrown away.
     trace: Option<Trace>,
-}
-
-#[derive(Debug, PartialEq, Serialize)]
-struct Diagnostic {
-    message: String,
-    /// None where it is the whole use of the macro.
-    at: Option<At>,
-}
-
-#[derive(Debug, PartialEq, Serialize)]
-struct At {
-    /// `input` or `arguments`
-    text: &'static str,
-    start: Position,
-    end: Position,
-}
-
-/// Both count from 1; columns are characters.
-#[derive(Debug, PartialEq, Serialize)]
-struct Position {
-    line: usize,
-    column: usize,
 }
 
 /// Answers until the other side closes the channel.
@@ -169,7 +151,10 @@ fn dispatch(macros: &mut Macros, request: &Request) -> std::result::Result<Value
         "list" => {
             let params: ListParams = serde_json::from_value(params).map_err(Refusal::Params)?;
             let (name, version, all) = macros.list(&params.path).map_err(Refusal::Failed)?;
-            let described = |item: &crate::artifact::manifest::Macro| json!({ "name": item.name, "kind": item.kind, "helpers": item.helpers });
+            let described = |item: &Macro| {
+                json!({ "name": item.name, "kind": item.kind, "helpers": item.helpers,
+                "documentation": item.documentation() })
+            };
             let all: Vec<Value> = all.iter().map(described).collect();
             Ok(json!({ "package": { "name": name, "version": version }, "macros": all }))
         }
@@ -200,9 +185,14 @@ fn expand(macros: &mut Macros, params: ExpandParams) -> Result<Expansion> {
         variables: params.environment.into_iter().collect(),
         directory: params.directory,
     };
-    let (expanded, trace) = macros
-        .trace(&params.path, used, &place, |machine, grants| expand::trace(machine, grants.env))?;
-    Ok(told(&params.name, expanded, trace, &texts))
+    let (expanded, seen) = macros.trace(&params.path, used, &place, |machine, grants| {
+        (expand::trace(machine, grants.env), machine.keep_errors())
+    })?;
+    let (trace, written) = match seen {
+        Some((trace, written)) => (Some(trace), written),
+        None => (None, Vec::new()),
+    };
+    Ok(answered(&params.name, expanded, (trace, &expand::told(&written)), &texts))
 }
 
 /// A text that was lexed, and the name that its spans give for its file.
@@ -216,64 +206,36 @@ impl Text {
     fn read(name: &'static str, text: &str) -> Result<Text> {
         let tokens = TokenStream::from(expand::tokens(&format!("the {name}"), text)?);
         let file = tokens.trees().first().and_then(|tree| match tree.span() {
-            Span::Text(span) => Some(span.file()),
+            Span::Text(span) | Span::After(span) => Some(span.file()),
             Span::Place(_) => None,
         });
         Ok(Text { name, tokens, file })
     }
 }
 
-type Texts = [(&'static str, Option<String>); 2];
-
-fn told(name: &str, expanded: Expanded, trace: Option<Trace>, texts: &Texts) -> Expansion {
+fn answered(
+    name: &str,
+    expanded: Expanded,
+    (trace, told): (Option<Trace>, &[Value]),
+    texts: &Texts,
+) -> Expansion {
     match expanded {
         Ok(stream) => {
-            let mut diagnostics = Vec::new();
-            errors(&stream, texts, &mut diagnostics);
+            let (diagnostics, tokens) = (told::all(&stream, told, texts), stream.to_string());
+            let stream = stream.into();
             Expansion {
-                tokens: Some(stream.to_string()),
-                expansion: Some(expand::format(stream.into())),
+                tokens: Some(tokens),
+                records: records::of(&stream),
+                expansion: Some(expand::format(stream)),
                 diagnostics,
                 trace,
             }
         }
         Err(message) => {
-            let message = format!("`{name}` panicked: {message}");
-            let diagnostics = vec![Diagnostic { message, at: None }];
-            Expansion { expansion: None, tokens: None, diagnostics, trace }
+            let mut diagnostics: Vec<Diagnostic> =
+                told.iter().map(|value| told::read(value, texts)).collect();
+            diagnostics.push(told::error(format!("`{name}` panicked: {message}")));
+            Expansion { expansion: None, tokens: None, diagnostics, records: Vec::new(), trace }
         }
     }
-}
-
-/// What `compile_error!` says in an expansion.
-fn errors(stream: &TokenStream, texts: &Texts, found: &mut Vec<Diagnostic>) {
-    let trees = stream.trees();
-    for (at, tree) in trees.iter().enumerate() {
-        let TokenTree::Group(group) = tree else { continue };
-        let is_error = match at.checked_sub(2).map(|start| &trees[start..at]) {
-            Some([TokenTree::Ident(name), TokenTree::Punct(bang)]) => {
-                name.name() == "compile_error" && bang.as_char() == '!'
-            }
-            _ => false,
-        };
-        match group.trees() {
-            [TokenTree::Literal(literal), ..] if is_error => {
-                let text = syn::parse_str::<syn::LitStr>(literal.text());
-                let message = text.map_or_else(|_| literal.text().to_owned(), |text| text.value());
-                found.push(Diagnostic {
-                    message,
-                    at: place(trees[at - 2].span(), tree.span(), texts),
-                });
-            }
-            _ => errors(&group.stream(), texts, found),
-        }
-    }
-}
-
-fn place(start: Span, end: Span, texts: &Texts) -> Option<At> {
-    let (Span::Text(start), Span::Text(end)) = (start, end) else { return None };
-    let (text, _) = texts.iter().find(|(_, file)| file.as_ref() == Some(&start.file()))?;
-    let position = |at: proc_macro2::LineColumn| Position { line: at.line, column: at.column + 1 };
-    let end = if end.file() == start.file() { end } else { start };
-    Some(At { text, start: position(start.start()), end: position(end.end()) })
 }

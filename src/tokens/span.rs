@@ -8,6 +8,8 @@ use std::rc::Rc;
 #[derive(Clone, Copy)]
 pub enum Span {
     Text(proc_macro2::Span),
+    /// The empty span at the end of that one, which proc-macro2 cannot make.
+    After(proc_macro2::Span),
     Place(Place),
 }
 
@@ -84,14 +86,17 @@ impl Span {
     pub(super) fn to(self, other: Span) -> Span {
         match (self, other) {
             (Span::Place(from), Span::Place(to)) => Span::Place(from.to(to)),
-            (Span::Text(from), Span::Text(to)) => Span::Text(from.join(to).unwrap_or(to)),
-            _ => other,
+            (Span::Place(_), _) | (_, Span::Place(_)) => other,
+            (from, to) => {
+                let (from, to) = (from.given(), to.given());
+                Span::Text(from.join(to).unwrap_or(to))
+            }
         }
     }
 
     pub(super) fn given(self) -> proc_macro2::Span {
         match self {
-            Span::Text(span) => span,
+            Span::Text(span) | Span::After(span) => span,
             Span::Place(_) => proc_macro2::Span::call_site(),
         }
     }
@@ -120,7 +125,7 @@ impl Place {
 impl Debug for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Span::Text(span) => Debug::fmt(span, f),
+            Span::Text(span) | Span::After(span) => Debug::fmt(span, f),
             Span::Place(place) => {
                 write!(f, "#{} bytes({}..{})", place.context, place.start, place.end)
             }
@@ -141,8 +146,11 @@ pub fn text(span: Span, what: u32) -> Option<String> {
     match (span, what) {
         (span, 0) => Some(format!("{span:?}")),
         (Span::Text(span), 1) => span.source_text(),
-        (Span::Text(span), 2) => Some(span.file()),
-        (Span::Text(span), _) => span.local_file()?.into_os_string().into_string().ok(),
+        (Span::After(_), 1) => Some(String::new()),
+        (Span::Text(span) | Span::After(span), 2) => Some(span.file()),
+        (Span::Text(span) | Span::After(span), _) => {
+            span.local_file()?.into_os_string().into_string().ok()
+        }
         (Span::Place(place), 1) => ask(|editor| editor.source_text(place)).flatten(),
         (Span::Place(place), 2) => Some(ask(|editor| editor.file(place)).unwrap_or_default()),
         (Span::Place(place), _) => ask(|editor| editor.local_file(place)).flatten(),
@@ -152,7 +160,8 @@ pub fn text(span: Span, what: u32) -> Option<String> {
 /// `span_number`
 pub fn number(span: Span, what: u32) -> u32 {
     let (line, column) = match span {
-        Span::Text(span) => (span.start().line as u32, span.start().column as u32 + 1),
+        Span::Text(span) => counted(span.start()),
+        Span::After(span) => counted(span.end()),
         Span::Place(place) => ask(|editor| editor.line_column(place)).unwrap_or((1, 1)),
     };
     if what == 0 {
@@ -162,7 +171,11 @@ pub fn number(span: Span, what: u32) -> u32 {
     }
 }
 
-/// `span_derive`. Empty spans of a text cannot be made, so `start` and `end` are there the span itself.
+fn counted(at: proc_macro2::LineColumn) -> (u32, u32) {
+    (at.line as u32, at.column as u32 + 1)
+}
+
+/// `span_derive`. Of a text, the empty span at the start is the span itself: both begin there.
 pub fn derive(span: Span, other: Span, what: u32) -> Span {
     match (span, other, what) {
         (Span::Place(place), _, 0) => Span::Place(place.empty_at(place.start)),
@@ -170,7 +183,8 @@ pub fn derive(span: Span, other: Span, what: u32) -> Span {
         (Span::Place(place), Span::Place(at), _) => {
             Span::Place(Place { context: at.context, ..place })
         }
-        (Span::Text(span), Span::Text(at), 2) => Span::Text(span.resolved_at(at)),
+        (Span::Text(span), _, 1) => Span::After(span),
+        (Span::Text(span), Span::Text(at) | Span::After(at), 2) => Span::Text(span.resolved_at(at)),
         (span, _, _) => span,
     }
 }

@@ -79,6 +79,13 @@ fn records_follow_the_source() {
         assert_eq!(read(&work, "typescript/types.ts"), HEAD.to_owned() + &parts.concat());
     };
     types(&[ORDER, STATE, USER]);
+    let (out, _) = ok(precast(&work, &["metadata", "--offline"]));
+    let metadata: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let routes = &metadata["packages"][0];
+    assert_eq!((&routes["name"], &routes["macros_from"]), (&"routes".into(), &"source".into()));
+    let records =
+        serde_json::json!({ "keys": ["route"], "post_process": true, "fingerprint": false });
+    assert_eq!(routes["records"], records);
 
     // Fresh: the same, and no file is touched.
     let age = |file: &str| {
@@ -185,4 +192,39 @@ fn where_the_workspace_lets_them_write() {
     edit(&work, "users/src/lib.rs", "pub struct User ", "pub struct Buyer ");
     check(&work);
     assert!(fs::read_to_string(work.join("web/types/types.ts")).unwrap().contains("Buyer"));
+}
+
+/// Two versions of one macro package do not take each other's files away.
+#[test]
+fn several_versions() {
+    let work = directory("versions");
+    let code = "use precast_macro::{Output, Records};\nuse proc_macro::TokenStream;\n#[proc_macro]\n\
+        pub fn leave(_: TokenStream) -> TokenStream {\n\
+        precast_macro::expand!(items => { precast_macro::aux::emit(\"here\", \"1\"); TokenStream::new() })\n}\n\
+        precast_macro::post_process!(after);\nfn after(records: &Records, out: &mut Output) {\n\
+        let paths: Vec<&str> = records.iter().map(|record| record.path.as_str()).collect();\n\
+        out.write(\"all.txt\", paths.join(\" \"));\n}\n";
+    let old = macro_manifest("leave") + "[workspace]\n";
+    let new = old.replacen("0.1.0", "0.10.0", 1);
+    let app = "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n\
+        [dependencies]\nleave = { path = \"../new\" }\nold = { package = \"leave\", path = \"../old\" }\n";
+    put(
+        &work,
+        &[
+            ("old/Cargo.toml", &old),
+            ("old/src/lib.rs", code),
+            ("new/Cargo.toml", &new),
+            ("new/src/lib.rs", code),
+            ("app/Cargo.toml", app),
+            ("app/src/lib.rs", "mod a { leave::leave!(); }\nmod b { old::leave!(); }\n"),
+        ],
+    );
+    let app = work.join("app");
+    for is_first in [true, false] {
+        let (_, err) = check(&app);
+        assert_eq!(err.contains("wrote"), is_first, "{err}");
+        assert!(!err.contains("removed"), "{err}");
+        assert_eq!(read(&app, "leave/all.txt"), "app::a");
+        assert_eq!(read(&app, "leave-0.1.0/all.txt"), "app::b");
+    }
 }

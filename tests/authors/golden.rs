@@ -1,7 +1,9 @@
 //! Golden tests for authors, and what `expand` shows of an expansion.
 
 use super::*;
-use serde_json::Value;
+use serde_json::{json, Value};
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
 
 const MACROS: &str = r#"
 use precast_macro::{aux, Diagnostic};
@@ -14,6 +16,7 @@ pub fn mark(arguments: TokenStream, item: TokenStream) -> TokenStream {
             "gone" => return TokenStream::new(),
             "told" => Diagnostic::warning(&item, "told").emit(),
             "kept" => aux::emit("kept", "1"),
+            "wrong" => Diagnostic::error(&item, "wrong").help("a way out").emit(),
             "side" if std::mem::size_of::<usize>() == 4 => return TokenStream::new(),
             _ => {}
         }
@@ -97,4 +100,69 @@ fn what_an_expansion_changes() {
     assert!(out.starts_with(head) && out.contains(" 1:15-1:21\n"), "{out}");
     assert!(out.contains("ident   const ") && out.contains(" call site\n"), "{out}");
     assert!(err.contains("warning: told"), "{err}");
+    let kept = json!({ "key": "kept", "item": null, "data": "1", "macro": "mark@0.1.0" });
+    assert_eq!(all[2]["records"], json!([kept]));
+
+    let fingerprint = ["expand", artifact, "none.rs", "--bang", "__precast_fingerprint"];
+    put(&work, &[("none.rs", "")]);
+    assert_eq!(ok(precast(&work, &fingerprint)).0.trim(), "7u64");
+
+    // A whole crate: with the names of its files.
+    put(&work, &[("whole.rs", "\n#[mark::mark(told)]\nstruct A;\n")]);
+    let whole = ["expand", "--crate", "whole.rs", "--extern", &format!("mark={artifact}")];
+    let (out, err) = ok(precast(&work, &whole));
+    assert_eq!(out, "\n\nstruct A;\n");
+    assert!(err.contains("warning: told\n --> whole.rs:3:1\n"), "{err}");
+
+    // The same over JSON-RPC.
+    let expanded = |name: &str, arguments: &str, input: &str| -> Value {
+        let params = json!({ "path": artifact, "kind": "attribute", "name": name,
+            "arguments": arguments, "input": input });
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "expand", "params": params });
+        let mut server = precast(&work, &["serve", "--jobs", "1"]);
+        let mut server =
+            server.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        writeln!(server.stdin.take().unwrap(), "{request}").unwrap();
+        let output = server.wait_with_output().unwrap();
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        answer["result"].clone()
+    };
+    let at = |line: u32, from: u32, to: u32| {
+        json!({ "text": "input", "start": { "line": line, "column": from },
+            "end": { "line": line, "column": to } })
+    };
+    let told = expanded("mark", "told", "\nstruct A;");
+    let warning = json!({ "level": "warning", "message": "told", "at": at(2, 1, 10) });
+    assert_eq!(told["diagnostics"], json!([warning]));
+    assert_eq!((&told["expansion"], &told["records"]), (&json!("struct A;\n"), &json!([])));
+    let help = json!({ "level": "help", "message": "a way out", "at": null });
+    let wrong =
+        json!({ "level": "error", "message": "wrong", "at": at(1, 1, 10), "children": [help] });
+    assert_eq!(expanded("mark", "wrong", "struct A;")["diagnostics"], json!([wrong]));
+    let record =
+        json!({ "key": "executable:bench", "item": "f", "data": "1", "macro": "mark@0.1.0" });
+    assert_eq!(expanded("bench", "1", "fn f() {}")["records"], json!([record]));
+}
+
+/// Whoever writes a macro sees what each change makes of a use.
+#[test]
+fn what_is_watched() {
+    let work = package("watch", "");
+    ok(precast(&work, &["pack", ".", "--offline", "-o", "target/packed"]));
+    put(&work, &[("uses.rs", "#[mark(same)] struct A;\n")]);
+    let artifact = "target/packed/mark-0.1.0.precast";
+    let mut watching = precast(&work, &["expand", artifact, "uses.rs", "--watch"]);
+    let mut watching = watching.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "struct A;"));
+    put(&work, &[("uses.rs", "#[mark(same)] struct Changed {")]);
+    put(&work, &[("uses.rs", "#[mark(same)] struct Changed;\n")]);
+    assert!(lines.any(|line| line == "struct Changed;"));
+    put(&work, &[("src/lib.rs", &MACROS.replace("\"gone\" =>", "\"same\" =>"))]);
+    ok(precast(&work, &["pack", ".", "--offline", "-o", "target/packed"]));
+    // Nothing is left of the item.
+    let head = "// #[mark] in line 1";
+    assert!(lines.any(|line| line == head));
+    watching.kill().unwrap();
+    watching.wait().unwrap();
 }

@@ -270,7 +270,8 @@ fn requests_of_our_own() {
     for path in [artifact(), consumable(&built().packed)] {
         let answer = server.ask(&call(2, "list", &json!({ "path": path })));
         assert_eq!(answer["result"]["package"], json!({ "name": "guest-api", "version": "0.1.0" }));
-        let told = json!({ "name": "Told", "kind": "derive", "helpers": ["helper", "r#other"] });
+        let told = json!({ "name": "Told", "kind": "derive", "helpers": ["helper", "r#other"],
+            "documentation": "What a derive is given." });
         let macros = answer["result"]["macros"].as_array().unwrap();
         assert!(macros.contains(&told), "{answer}");
         let params = expansion(&path, "bang", "anew", "a { b }");

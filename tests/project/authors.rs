@@ -1,7 +1,7 @@
 //! What macro authors run in their own repositories.
 
 use super::fixture::{directory, files, ok, precast, put, texts, workspace};
-use serde_json::Value;
+use serde_json::{json, Value};
 use std::fs;
 use std::path::Path;
 
@@ -73,10 +73,30 @@ fn a_release_that_is_not_sent() {
     assert_eq!(value["published"], false);
     assert!(value["crate_bytes"].as_u64().unwrap() < value["crate_bytes_max"].as_u64().unwrap());
     let listed = value["files"].as_array().unwrap();
-    for name in ["Cargo.toml", "src/lib.rs", "precast/image.bin", "source/src/lib.rs"] {
-        assert!(listed.iter().any(|file| file[0] == name), "{listed:?}");
+    // The shim's manifest and the author's.
+    let manifests = ["Cargo.toml", "source/Cargo.toml_"];
+    for name in manifests.iter().chain(&["src/lib.rs", "precast/image.bin", "source/src/lib.rs"]) {
+        assert!(listed.iter().any(|file| file[0] == *name), "{listed:?}");
     }
     assert!(before == files(&place));
+    assert!(
+        value["checks"].as_array().unwrap().len() > 3 && value["tests"] == json!([]),
+        "{value}"
+    );
+
+    // What is packaged is unpacked, compiled and used.
+    put(&place, &[("tests/expand/one.rs", "authored::same! { pub struct A; }\n")]);
+    ok(&mut precast(&place, &["test-macro", "--bless", "--offline"]));
+    let (out, _) = ok(&mut precast(&place, &["publish", "--dry-run", "--json"]));
+    let value: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["tests"], json!(["tests/expand/one.rs"]));
+    let blessed = place.join("tests/expand/one.expanded.rs");
+    let text = fs::read_to_string(&blessed).unwrap();
+    fs::write(&blessed, text.replace("struct A", "struct B")).unwrap();
+    let output = precast(&place, &["publish", "--dry-run"]).output().unwrap();
+    let (_, err) = texts(&output, false);
+    assert!(err.contains("the macros make something else than tests/expand/one.expanded"), "{err}");
+    assert!(output.status.code() == Some(3) && err.contains("nothing was published"), "{err}");
 
     // Too large for a registry: bytes that cannot be compressed.
     let mut state = 1u64;

@@ -32,7 +32,7 @@ fn every_command() {
     fs::create_dir(work.join("target")).unwrap();
     let before = files(&work);
     let commands = listed(&work);
-    assert_eq!(commands.len(), 23, "{commands:?}");
+    assert_eq!(commands.len(), 24, "{commands:?}");
     for command in &commands {
         one(&work, command);
         assert!(before == files(&work), "{command} has changed a file of the project");
@@ -65,7 +65,13 @@ fn one(work: &Path, command: &str) {
         "build" => cargo_says(&["--locked"], "Compiling app v0.1.0"),
         "check" => cargo_says(&["--all-targets"], "Checking app v0.1.0"),
         "test" => cargo_says(&["succeeds"], "1 passed"),
-        "run" => cargo_says(&[], "foreign 1.0.0 wasm\n"),
+        "run" => {
+            cargo_says(&[], "foreign 1.0.0 wasm\n");
+            // The program's own, with the names of ours.
+            let own =
+                ["--json", "--report", "--native", "--members", "--from-source", "--only", "a"];
+            cargo_says(&[&["--bin", "app", "0"], &own[..]].concat(), "foreign 1.0.0 wasm\n");
+        }
         "bench" => cargo_says(&["--bench", "speed"], "tiny 1.0.0 wasm\n"),
         "clippy" => cargo_says(&["--lib"], "clippy::needless_return"),
         "doc" => {
@@ -102,6 +108,7 @@ fn one(work: &Path, command: &str) {
             run(&["build", "--report"]);
             assert!(run(&["report"]).0.contains("foreign 1.0.0"));
         }
+        "metadata" => assert!(run(&["metadata"]).0.contains("\"name\": \"foreign\"")),
         // Its input has an end.
         "serve" => assert_eq!(run(&["serve"]).0, ""),
         "status" => assert_eq!(run(&["status", "--wait"]).0, "Nothing is left to pack.\n"),

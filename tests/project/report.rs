@@ -1,7 +1,9 @@
 //! What the macros of a build cost: the table, the JSON and the page say the same.
 
-use super::fixture::{forget, ok, precast, texts, workspace};
-use serde_json::Value;
+use super::fixture::{
+    depend, forget, ok, precast, put, registry_library, registry_macro, texts, workspace,
+};
+use serde_json::{json, Value};
 use std::fs;
 use std::path::Path;
 
@@ -97,4 +99,47 @@ fn both_ways_are_measured() {
         names.filter(|name| name.to_string_lossy().ends_with(".precast")).count()
     };
     assert_eq!((records("native"), records("precast") > 0), (0, true));
+}
+
+/// Two macros: one that only moves tokens about, and one that counts.
+const SWAPPER: &str = "use proc_macro::{Literal, TokenStream, TokenTree};\n#[proc_macro]\n\
+    pub fn swap(input: TokenStream) -> TokenStream {\n\
+    let mut tokens: Vec<TokenTree> = input.into_iter().collect();\ntokens.reverse();\n\
+    tokens.into_iter().collect()\n}\n#[proc_macro]\n\
+    pub fn length(input: TokenStream) -> TokenStream {\n\
+    TokenTree::Literal(Literal::usize_unsuffixed(input.to_string().len())).into()\n}\n\
+    #[proc_macro]\npub fn tiny(input: TokenStream) -> TokenStream { input }\n";
+
+const MAIN: &str = "fn main() {\n    let all = [swapper::swap!(1 + 2), swapper::swap!(3 + 5), \
+    swapper::length!(a), swapper::length!(bcd), swapper::tiny!(1)];\n    println!(\"{all:?}\");\n}\n";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_could_be_otherwise() {
+    let work = workspace("advice");
+    let registry = work.join("../registry");
+    registry_library(&registry, "helper", "", "");
+    registry_macro(&registry, "swapper", "1.0.0", "[dependencies]\nhelper = \"1\"\n");
+    put(&registry, &[("swapper-1.0.0/src/lib.rs", SWAPPER)]);
+    depend(&work, "swapper = \"1\"\n");
+    put(&work, &[("app/src/main.rs", MAIN)]);
+    ok(&mut precast(&work, &["build", "--report"]));
+    let report = told(&work);
+    let swap = json!({ "package": "swapper 1.0.0", "name": "swap", "uses": 2 });
+    assert_eq!(report["advice"]["replaceable"], json!([swap]));
+    let costs = &report["advice"]["native_costs"];
+    let helped =
+        json!({ "package": "swapper 1.0.0", "only_for_it": ["helper 1.0.0"], "seconds": null });
+    assert!(costs.as_array().unwrap().contains(&helped), "{costs}");
+    let (table, _) = ok(&mut precast(&work, &["report"]));
+    for line in [
+        "  swapper 1.0.0: with 1 package for it alone: helper 1.0.0\n",
+        "`swap!` of swapper 1.0.0 only moves tokens about in its 2 different uses here",
+        "Several packages have a bang `tiny`: swapper, tiny.",
+    ] {
+        assert!(table.contains(line), "{table}");
+    }
+    assert!(
+        page(&work).contains("<li>swapper 1.0.0: with 1 package for it alone: helper 1.0.0</li>")
+    );
 }

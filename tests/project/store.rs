@@ -1,6 +1,6 @@
 //! The store: many processes at once, some killed; damage, eviction and transport.
 
-use super::fixture::{directory, ok, precast, put, registry_macro, store, texts};
+use super::fixture::{cargo, directory, ok, precast, put, registry_macro, store, texts, workspace};
 use precast::cache::entries::Cache;
 use precast::cache::{Key, Store};
 use serde_json::Value;
@@ -278,4 +278,23 @@ fn sizes() {
     assert_eq!(out, "removed 0 entries, 0.0 MB; 0.0 MB left\n");
     let output = command(&place, &place, &["store", "gc", "--limit", "much"]).output().unwrap();
     assert!(texts(&output, false).1.contains("`much` is not a size"));
+}
+
+/// Packing needs nothing that cargo has not fetched for the build: what the packages come from is gone.
+#[test]
+fn fetched_before_the_build() {
+    let work = workspace("fetched");
+    let (own, cold) = (directory("fetched-home"), cold("fetched-store"));
+    let with = |mut command: Command| {
+        command.env("CARGO_HOME", &own).env("PRECAST_CACHE_DIR", &cold);
+        command
+    };
+    let build = || with(precast(&work, &["build", "--locked", "--offline"]));
+    let (_, err) = texts(&build().output().unwrap(), false);
+    assert!(err.contains("offline"), "{err}");
+    let mut fetch = with(cargo(&work, &own));
+    ok(fetch.args(["fetch", "--locked"]));
+    fs::rename(work.join("../repository"), work.join("../gone")).unwrap();
+    let (_, err) = ok(&mut build());
+    assert!(err.contains("4 macro packages precompiled (4 packed now)"), "{err}");
 }

@@ -4,6 +4,7 @@ use super::fixture::{self, directory, ok, put, texts};
 use super::prepared::{
     consumer, copy, keygen, packer, prepared, project, public, push, warnings, NATIVE, PACKED,
 };
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -56,6 +57,12 @@ fn keys_of_the_machine() {
     }
     // Whoever is trusted no more, is not for what was fetched before either.
     check(&mut run(&work, &url, &[&prepared().public()]), PACKED, 0);
+    let (out, _) = ok(consumer(&work, &["metadata"]).env("PRECAST_STORE_URL", &url));
+    let metadata: Value = serde_json::from_str(&out).unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let signed = packages.filter(|package| package["signature"]["state"] == "signed");
+    let signers = signed.map(|package| package["signature"]["signers"].as_array().unwrap().len());
+    assert_eq!(signers.collect::<Vec<_>>(), [1, 1, 1], "{metadata:#}");
     check(&mut run(&work, &url, &[&stranger]), NATIVE, 1);
 }
 

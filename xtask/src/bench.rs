@@ -6,6 +6,7 @@
 pub mod build;
 pub mod chart;
 pub mod cold;
+mod edit;
 pub mod engines;
 pub mod expand;
 pub mod heap;
@@ -44,7 +45,7 @@ enum Run {
     Parts(fn(usize, &[&str], bool) -> Result),
 }
 
-const BENCHMARKS: [Benchmark; 9] = [
+const BENCHMARKS: [Benchmark; 10] = [
     Benchmark { name: "build", runs: 5, run: Run::Whole(build::bench) },
     Benchmark { name: "expand", runs: 5, run: Run::Whole(expand::bench) },
     Benchmark { name: "cold", runs: 21, run: Run::Whole(cold::bench) },
@@ -53,6 +54,7 @@ const BENCHMARKS: [Benchmark; 9] = [
     Benchmark { name: "pack", runs: 3, run: Run::Whole(pack::bench) },
     Benchmark { name: "engines", runs: 21, run: Run::Whole(engines::bench) },
     Benchmark { name: "heap", runs: 1, run: Run::Whole(heap::bench) },
+    Benchmark { name: "edit", runs: 5, run: Run::Whole(edit::bench) },
     Benchmark { name: "projects", runs: 3, run: Run::Parts(projects::bench) },
 ];
 

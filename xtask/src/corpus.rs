@@ -14,7 +14,7 @@ mod work;
 
 pub use record::record_if_wrapping;
 
-use crate::run::{capture, cargo_precast, command, scratch, Result};
+use crate::run::{capture, cargo_precast, clear, command, scratch, Result};
 use compare::Outcome;
 use fixture::Fixture;
 use std::collections::BTreeMap;
@@ -37,6 +37,8 @@ struct Options {
     bless: bool,
     from_source: bool,
     rebuild: bool,
+    /// Twice, with an empty memory of expansions and with a full one.
+    remembered: bool,
     /// Into how many parts the runtime's limits are divided.
     limits: Option<String>,
 }
@@ -65,6 +67,23 @@ pub fn corpus(args: &[&str]) -> Result {
     if let Some(by) = &options.limits {
         return limits::check(&all, &chosen, &shims, by);
     }
+    if options.remembered {
+        let memory = scratch("corpus").join("expansions");
+        clear(&memory)?;
+        let failed = |e: std::io::Error| format!("cannot make {}: {e}", memory.display());
+        std::fs::create_dir_all(&memory).map_err(failed)?;
+        // Every compiler that is started has it.
+        std::env::set_var("PRECAST_EXPANSIONS", &memory);
+        report::verdict(&outcomes(&all, &chosen, &shims)?)?;
+        let n_files = std::fs::read_dir(&memory).map_err(failed)?.count();
+        eprintln!(
+            "== the macros of {n_files} modules are remembered, {:.0} s",
+            start.elapsed().as_secs_f64()
+        );
+        if n_files == 0 {
+            return Err("no expansion was remembered".into());
+        }
+    }
     let outcomes = outcomes(&all, &chosen, &shims)?;
     report::print(&outcomes, options.json);
     eprintln!("== {:.0} s in all", start.elapsed().as_secs_f64());
@@ -85,6 +104,7 @@ fn parse(args: &[&str]) -> Result<Options> {
             "--bless" => options.bless = true,
             "--from-source" => options.from_source = true,
             "--rebuild" => options.rebuild = true,
+            "--remembered" => options.remembered = true,
             "--limits" => {
                 let by = words.next().ok_or("--limits takes a number")?;
                 options.limits = Some((*by).to_owned());

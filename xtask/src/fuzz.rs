@@ -5,7 +5,8 @@ use crate::run::{capture, cargo, cargo_precast, command, root, run, scratch, Res
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-const TARGETS: [&str; 5] = ["artifact", "image", "tokens", "expansion", "differential"];
+const TARGETS: [&str; 6] =
+    ["artifact", "image", "tokens", "expansion", "remembered", "differential"];
 
 /// It needs wasmtime, which takes minutes to build.
 const LONG: &str = "differential";

@@ -116,6 +116,14 @@ pub struct Files {
     denied: Vec<Refused>,
     /// Every file or directory that was read.
     pub reads: Vec<PathBuf>,
+    /// Whether the expansion is to be remembered.
+    is_traced: bool,
+    /// Paths that the expansion has asked for, and what was there.
+    seen: Vec<(PathBuf, Vec<u8>)>,
+    /// It has done what is not in `seen`.
+    untold: bool,
+    /// Descriptors of the granted directories.
+    n_first: usize,
 }
 
 impl Files {
@@ -131,12 +139,116 @@ impl Files {
             file_bytes_max: limits.memory_bytes_max,
             denied: Vec::new(),
             reads: Vec::new(),
+            is_traced: false,
+            seen: Vec::new(),
+            untold: false,
+            n_first: 0,
         }
     }
 
     /// An expansion begins.
     pub fn begin(&mut self) {
         self.denied.clear();
+        self.seen.clear();
+        self.untold = self.n_open() != self.n_first;
+    }
+
+    pub fn trace(&mut self) {
+        self.is_traced = true;
+    }
+
+    pub fn is_traced(&self) -> bool {
+        self.is_traced
+    }
+
+    fn n_open(&self) -> usize {
+        let mut n = 0;
+        for file in &self.files {
+            match *file {
+                File::Closed => (),
+                _ => n += 1,
+            }
+        }
+        n
+    }
+
+    /// Whether `seen` is all that the expansion depends on, and still so: what it read in between was that.
+    pub fn is_told(&mut self) -> bool {
+        if self.untold || !self.denied.is_empty() || self.n_open() != self.n_first {
+            return false;
+        }
+        for &(ref path, ref before) in &self.seen {
+            if path.to_str().is_none() || self.state(path) != *before {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The path with this number, or what was there; what is there now, of a path.
+    pub fn seen(&mut self, question: &str) -> Option<Vec<u8>> {
+        let (what, rest) = question.split_at(1);
+        if what.as_bytes()[0] == 2 {
+            let path = Path::new(rest).to_path_buf();
+            self.open_first();
+            let state = self.state(&path);
+            self.reads.push(path);
+            return Some(state);
+        }
+        let i: usize = rest.parse().ok()?;
+        let &(ref path, ref state) = self.seen.get(i)?;
+        Some(if what.as_bytes()[0] == 1 { state.clone() } else { bytes(path.as_os_str()) })
+    }
+
+    /// Notes what is at a path before the macro hears it.
+    fn see(&mut self, path: &Path) {
+        if !self.is_traced || self.untold {
+            return;
+        }
+        for &(ref known, _) in &self.seen {
+            if known == path {
+                return;
+            }
+        }
+        // Of a link a macro may ask other things than of what it leads to.
+        if fs::read_link(path).is_ok() {
+            self.untold = true;
+            return;
+        }
+        let state = self.state(path);
+        self.seen.push((path.to_path_buf(), state));
+    }
+
+    /// All that a macro can learn of a path, but for when it was last read.
+    fn state(&self, path: &Path) -> Vec<u8> {
+        let mut state = Vec::new();
+        let real = match path.canonicalize() {
+            Ok(real) => real,
+            Err(error) => {
+                state.extend_from_slice(&errno(&error).to_le_bytes());
+                return state;
+            }
+        };
+        if !self.is_readable(&real) {
+            state.push(self.is_above_root(&real) as u8);
+            return state;
+        }
+        state.extend_from_slice(&bytes(real.as_os_str()));
+        if let Ok(stat) = stat(&real, true) {
+            state.extend_from_slice(&[0, stat.kind]);
+            for number in &[stat.len, stat.times[1], stat.times[2]] {
+                state.extend_from_slice(&number.to_le_bytes());
+            }
+        }
+        if real.is_dir() {
+            for (name, kind) in list(self.grants.own, &real).unwrap_or_default() {
+                state.extend_from_slice(&name);
+                state.extend_from_slice(&[0, kind]);
+            }
+        } else if let Ok(content) = fs::read(&real) {
+            state.extend_from_slice(&content);
+        }
+        state
     }
 
     pub fn refused(&self) -> &[Refused] {
@@ -145,6 +257,7 @@ impl Files {
 
     pub fn call(&mut self, call: u32, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
         if let Some(done) = self.write(call, a, memory)? {
+            self.untold = true;
             return Ok(done);
         }
         match calls::number(call) {
@@ -199,6 +312,7 @@ impl Files {
             name: ".".to_string(),
             entries: None,
         });
+        self.n_first = 1;
         let grants = self.grants;
         if grants.read.is_empty() && grants.write.is_empty() {
             return;
@@ -221,6 +335,7 @@ impl Files {
             }
         }
         self.open_own();
+        self.n_first = self.files.len();
         for grant in grants.write {
             if let Some(path) = self.expand(grant) {
                 self.writable.push(settled(path));
@@ -290,6 +405,7 @@ impl Files {
             return Err(ACCES);
         }
         let wanted = self.wanted(fd, path)?;
+        self.see(&wanted);
         let found = match real(&wanted, follow || path.ends_with(b"/")) {
             Ok(real) => match real.symlink_metadata() {
                 Ok(_) => Ok(real),
@@ -301,7 +417,10 @@ impl Files {
             Ok(real) => real,
             Err(error) => {
                 return match (errno(&error), self.manifest(&wanted)) {
-                    (_, Some(manifest)) => Ok(manifest),
+                    (_, Some(manifest)) => {
+                        self.untold = true;
+                        Ok(manifest)
+                    }
                     (NOENT, _) => Err(self.missing(fd, path)),
                     (error, _) => Err(error),
                 };
@@ -477,6 +596,7 @@ impl Files {
 
     fn refuse(&mut self, fd: u32, path: &[u8], creates: bool, is_new: bool) -> Result<u64, Fault> {
         self.open_first();
+        self.untold = true;
         if self.grants.read.is_empty() {
             return Ok(ACCES);
         }

@@ -1,8 +1,8 @@
 //! The command line's grammar and help.
 
 use crate::{
-    build, embed, expand, init, inspect, pack, publish, report, serve, stamp, status, store,
-    switch, test_macro, vendor, verify,
+    build, embed, expand, init, inspect, metadata, pack, publish, report, serve, stamp, status,
+    store, switch, test_macro, vendor, verify,
 };
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -64,6 +64,7 @@ pub(crate) enum Command {
     Clippy(build::Options),
     /// `cargo doc` with the macros precompiled
     Doc(build::Options),
+    Metadata(metadata::Options),
     Status(status::Options),
     /// Use precompiled macros in every cargo command of this workspace
     On(switch::Options),

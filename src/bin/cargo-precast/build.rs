@@ -35,8 +35,12 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         return Ok(ExitCode::SUCCESS);
     }
     check_is_known(command)?;
+    // What stands behind is the program's own.
+    let behind = arguments.split_off(project::n_options(command, &arguments));
     let reported = [flag(&mut arguments, "--report"), flag(&mut arguments, "--native")];
+    let is_json = flag(&mut arguments, "--json");
     let (wanted, mut arguments) = options(&arguments)?;
+    arguments.extend(behind);
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let mut request = Request::of(command, &arguments, &directory);
     request.toolchain = crate::arguments::toolchain();
@@ -65,7 +69,7 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         Err(error) => return Err(error),
     };
     console.clear();
-    let json = console.json() || flag_before(command, &mut arguments, "--json");
+    let json = console.json() || is_json;
     if json {
         let plan = &prepared.plan;
         let wanted = plan.wanted.iter().map(|wanted| &wanted.package.name).collect::<Vec<_>>();
@@ -197,16 +201,6 @@ pub(crate) fn flag(arguments: &mut Vec<OsString>, name: &str) -> bool {
     let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
     let found = arguments[..end].iter().position(|word| word == name);
     found.map(|at| arguments.remove(at)).is_some()
-}
-
-/// The same, where a program's own arguments may follow.
-fn flag_before(command: &str, arguments: &mut Vec<OsString>, name: &str) -> bool {
-    let is_program = |word: &OsString| command == "run" && !word.to_string_lossy().starts_with('-');
-    let end = arguments.iter().position(is_program).unwrap_or(arguments.len());
-    let rest = arguments.split_off(end);
-    let found = flag(arguments, name);
-    arguments.extend(rest);
-    found
 }
 
 /// What is ours of the arguments.

@@ -3,6 +3,7 @@
 mod whole;
 
 use crate::console::Console;
+use crate::watch;
 use clap::Args;
 use precast::artifact::manifest::Kind;
 use precast::base::error::{Context, Result};
@@ -10,6 +11,7 @@ use precast::expand::{self, Answer, Call, Expansion, Token, Trace, Variable, Ver
 use serde_json::{json, Value};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Expand one item through a packed macro, every use of its macros in a file, or a whole crate, without rustc
 #[derive(Args, Debug)]
@@ -56,6 +58,10 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) trace: bool,
 
+    /// Expand again whenever the artifact, the shim or FILE changes
+    #[arg(long, requires = "file", conflicts_with = "root")]
+    pub(crate) watch: bool,
+
     /// What stands in the attribute's parentheses
     #[arg(long, value_name = "TOKENS", conflicts_with_all = ["derive", "bang"], allow_hyphen_values = true)]
     pub(crate) args: Option<String>,
@@ -69,6 +75,27 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         (Some(root), _) => return whole::run(root, &options.whole, console),
         (None, path) => path.clone().unwrap_or_default(),
     };
+    if !options.watch {
+        return once(&path, options, console);
+    }
+    let now = || Ok([Some(&path), options.file.as_ref()].map(|path| path.map(|path| mark(path))));
+    loop {
+        let seen = now()?;
+        if let Err(error) = once(&path, options, console) {
+            console.error(&error);
+        }
+        watch::until_changed(&seen, now)?;
+    }
+}
+
+/// What tells of a file, or of a shim's directory, whether it has changed.
+fn mark(path: &Path) -> Option<(SystemTime, u64)> {
+    let file = if path.is_dir() { path.join("precast/manifest.json") } else { path.to_owned() };
+    let metadata = file.metadata().ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn once(path: &Path, options: &Options, console: &Console) -> Result<()> {
     let text = read(options.file.as_deref())?;
     let args = options.args.as_deref().unwrap_or_default();
     let call = match (&options.derive, &options.attr, &options.bang) {
@@ -81,7 +108,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<String>>()
     });
     let Some(call) = call else {
-        let all = expand::expand_all(&path, features.as_deref(), &text)?;
+        let all = expand::expand_all(path, features.as_deref(), &text)?;
         let values: Vec<Value> = all.iter().map(|expansion| value(expansion, options)).collect();
         console.result(&json!({ "expansions": values }), || {
             all.iter().map(|expansion| head(expansion) + &shown(expansion, options)).collect()
@@ -89,7 +116,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         all.iter().for_each(|expansion| told(expansion, options, console));
         return Ok(());
     };
-    let expansion = expand::expand_with(&path, features.as_deref(), &call)?;
+    let expansion = expand::expand_with(path, features.as_deref(), &call)?;
     console.result(&value(&expansion, options), || shown(&expansion, options));
     told(&expansion, options, console);
     Ok(())
@@ -128,6 +155,10 @@ fn value(expansion: &Expansion, options: &Options) -> Value {
     if !expansion.diagnostics.is_empty() {
         value["diagnostics"] = json!(expansion.diagnostics);
     }
+    let records = expand::records::of(&expansion.stream);
+    if !records.is_empty() {
+        value["records"] = json!(records);
+    }
     if !(options.derive.is_some() || options.attr.is_some() || options.bang.is_some()) {
         value["macro"] = json!({ "kind": expansion.kind, "name": expansion.name });
         value["line"] = json!(expansion.line);
@@ -149,11 +180,16 @@ fn told(expansion: &Expansion, options: &Options, console: &Console) {
     if options.trace {
         traced(&expansion.trace).iter().for_each(|line| console.note(line));
     }
-    for diagnostic in expansion.diagnostics.iter().filter(|_| !console.json()) {
-        eprintln!("{}", diagnostic["rendered"].as_str().unwrap_or_default().trim_end());
-    }
+    rendered(&expansion.diagnostics, console);
     if !expansion.denied.is_empty() {
         console.note(&expand::refused(&expansion.denied));
+    }
+}
+
+/// Diagnostics for people; with `--json` they are in the result.
+fn rendered(diagnostics: &[Value], console: &Console) {
+    for diagnostic in diagnostics.iter().filter(|_| !console.json()) {
+        eprintln!("{}", diagnostic["rendered"].as_str().unwrap_or_default().trim_end());
     }
 }
 

@@ -5,8 +5,10 @@ mod build;
 mod console;
 mod embed;
 mod expand;
+mod features;
 mod init;
 mod inspect;
+mod metadata;
 mod pack;
 mod policy;
 mod publish;
@@ -21,6 +23,7 @@ mod switch;
 mod test_macro;
 mod vendor;
 mod verify;
+mod watch;
 mod workspace;
 
 use arguments::{Arguments, Command};
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::TestMacro(options) => test_macro::run(options, &console),
         Command::Init(options) => init::run(options, &console),
         Command::Off(options) => switch::off(options, &console),
+        Command::Metadata(options) => metadata::run(options, &console),
         Command::Status(options) => status::run(options, &console),
         Command::Report(options) => report::run(options, &console),
         Command::Serve(options) => serve::run(options, &console),

@@ -1,12 +1,15 @@
 //! `cargo precast publish`.
 
 use crate::console::Console;
+use crate::features::FeatureOptions;
 use clap::Args;
 use precast::artifact::manifest::Capabilities;
+use precast::author::golden::FOLDER;
 use precast::author::publish::{self, CRATE_BYTES_MAX};
 use precast::author::same_package;
 use precast::base::error::Result;
-use precast::pack::{Features, PackOptions};
+use precast::base::text::counted;
+use precast::pack::PackOptions;
 use precast::project::same_package::Target;
 use serde_json::json;
 use std::ffi::OsString;
@@ -23,17 +26,8 @@ pub(crate) struct Options {
     #[arg(long)]
     dry_run: bool,
 
-    /// Features to enable, separated by commas
-    #[arg(long, short = 'F', value_name = "FEATURES", value_delimiter = ',')]
-    features: Vec<String>,
-
-    /// Enable all features: users may enable any of them
-    #[arg(long)]
-    all_features: bool,
-
-    /// Leave the default features out
-    #[arg(long)]
-    no_default_features: bool,
+    #[command(flatten)]
+    features: FeatureOptions,
 
     /// Arguments of `cargo publish`, such as `--registry NAME`
     #[arg(value_name = "ARGUMENTS", last = true)]
@@ -57,12 +51,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
             true => options.directory.clone(),
             false => format!("./{}", options.directory),
         }],
-        features: Features {
-            names: options.features.clone(),
-            no_default: options.no_default_features,
-            all: options.all_features,
-            ..Features::default()
-        },
+        features: options.features.chosen(),
         grants: Capabilities::default(),
         ..PackOptions::default()
     };
@@ -76,6 +65,8 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         "crate_bytes": published.crate_bytes,
         "crate_bytes_max": CRATE_BYTES_MAX,
         "files": published.files,
+        "checks": published.checks,
+        "tests": published.tests,
         "published": published.is_sent,
     });
     console.result(&value, || {
@@ -84,16 +75,23 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
             out += &format!("  {:>9.1} kB  {name}\n", *bytes as f64 / 1000.0);
         }
         out += &format!(
-            "{} {}: {} files, {:.2} of {} MB packaged; {}\n",
+            "{} {}: {} files, {:.2} of {} MB packaged; {}, {}; {}\n",
             package.name,
             package.version,
             published.files.len(),
             published.crate_bytes as f64 / (1 << 20) as f64,
             CRATE_BYTES_MAX >> 20,
+            counted(published.checks.len(), "check"),
+            counted(published.tests.len(), "golden test"),
             if published.is_sent { "published" } else { "nothing was published" }
         );
         out
     });
+    if published.tests.is_empty() {
+        console.news(&format!(
+            "{FOLDER} has no tests of expansions: the packaged shim was built, and not used"
+        ));
+    }
     Ok(())
 }
 

@@ -1,14 +1,14 @@
 //! `cargo precast test-macro`.
 
 use crate::console::Console;
+use crate::features::FeatureOptions;
+use crate::watch;
 use clap::Args;
 use precast::author::golden::{self, Options as Golden, Tested, FOLDER};
 use precast::base::error::{Class, Error, Result};
 use precast::base::files;
-use precast::pack::Features;
 use serde_json::json;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Test the macros of a package: expand tests/expand/*.rs natively and packed, and compare with the
 /// files beside them
@@ -30,38 +30,22 @@ pub(crate) struct Options {
     #[arg(long)]
     watch: bool,
 
-    /// Features to enable, separated by commas
-    #[arg(long, short = 'F', value_name = "FEATURES", value_delimiter = ',')]
-    features: Vec<String>,
-
-    /// Enable all features
-    #[arg(long)]
-    all_features: bool,
-
-    /// Leave the default features out
-    #[arg(long)]
-    no_default_features: bool,
+    #[command(flatten)]
+    features: FeatureOptions,
 
     /// Use only what cargo has downloaded before
     #[arg(long)]
     offline: bool,
 }
 
-/// How often a watched package is looked at.
-const PAUSE: Duration = Duration::from_millis(300);
-
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
     let golden = Golden {
         directory: options.directory.clone(),
-        features: Features {
-            names: options.features.clone(),
-            no_default: options.no_default_features,
-            all: options.all_features,
-            ..Features::default()
-        },
+        features: options.features.chosen(),
         bless: options.bless,
         only: options.only.clone(),
         offline: options.offline,
+        shim: None,
     };
     loop {
         let seen = files::read(&options.directory)?;
@@ -75,9 +59,7 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
         // Blessed files are no change of the author's.
         let after = files::read(&options.directory)?;
         let seen = if options.bless { after } else { seen };
-        while files::read(&options.directory)? == seen {
-            std::thread::sleep(PAUSE);
-        }
+        watch::until_changed(&seen, || files::read(&options.directory))?;
     }
 }
 

@@ -13,6 +13,8 @@ use wasmparser::{Export, ExternalKind, FuncType, ValType};
 
 const PREFIX: &str = "precast:";
 const NO_MACRO: &str = "the package exports no macro";
+/// With their numbers of parameters.
+const MEMORY: [(&str, usize); 2] = [("precast_memory", 2), ("precast_recall", 2)];
 const START: &str = "precast_start";
 const BUFFER: &str = "precast_buffer";
 
@@ -22,6 +24,8 @@ pub struct Exports {
     indexes: Vec<u32>,
     start: u32,
     buffer: u32,
+    /// Those by which expansions are remembered, if the module has all of them.
+    memory: Vec<(&'static str, u32)>,
 }
 
 /// Reads the exports. `declared` is what the package's sources declare, in their order.
@@ -50,8 +54,9 @@ pub fn read(module: &Module, declared: &[Declared]) -> Result<Exports> {
         })
     };
     let (start, buffer) = (own(START)?, own(BUFFER)?);
+    let memory = remembering(module);
     let (macros, indexes) = found.into_iter().unzip();
-    Ok(Exports { macros, indexes, start, buffer })
+    Ok(Exports { macros, indexes, start, buffer, memory })
 }
 
 /// The same of a module that somebody else built: the functions are named as the macros say.
@@ -79,7 +84,20 @@ pub fn declared(module: &Module, macros: Vec<Macro>) -> Result<Exports> {
     let (start, buffer) = (function(START, &expands)?, function(BUFFER, &makes_room)?);
     let indexes = macros.iter().map(|item| function(&item.function, &expands));
     let indexes = indexes.collect::<Result<_>>()?;
-    Ok(Exports { macros, indexes, start, buffer })
+    Ok(Exports { macros, indexes, start, buffer, memory: remembering(module) })
+}
+
+/// A module of another making may do without.
+fn remembering(module: &Module) -> Vec<(&'static str, u32)> {
+    let found = MEMORY.into_iter().filter_map(|(name, n)| {
+        let is_it = |export: &&Export| export.kind == ExternalKind::Func && export.name == name;
+        let index = module.exports.iter().find(is_it)?.index;
+        let ty = &module.types[module.functions[index as usize] as usize];
+        let is_fit = *ty == FuncType::new(vec![ValType::I32; n], [ValType::I32]);
+        is_fit.then_some((name, index))
+    });
+    let found: Vec<_> = found.collect();
+    if found.len() == MEMORY.len() { found } else { Vec::new() }
 }
 
 impl Exports {
@@ -88,7 +106,13 @@ impl Exports {
         let macros = self.macros.iter().map(|item| item.function.as_str());
         [(START, self.start), (BUFFER, self.buffer)]
             .into_iter()
+            .chain(self.memory.iter().copied())
             .chain(macros.zip(self.indexes.iter().copied()))
+    }
+
+    /// The functions that expand, without those that remember.
+    pub fn of_macros(&self) -> impl Iterator<Item = u32> + '_ {
+        [self.start, self.buffer].into_iter().chain(self.indexes.iter().copied())
     }
 
     /// One line per macro: `derive:Trait:function:helper,helper`, `attr:name:function`.

@@ -30,7 +30,8 @@ pub fn shrink(
     profile: &Profile,
 ) -> Result<Vec<u8>> {
     let mut reached = Reached::from(module);
-    reached.follow(exports).class(Class::Package, "cannot follow the module's calls")?;
+    let roots = exports.functions().map(|(_, function)| function);
+    reached.follow(roots).class(Class::Package, "cannot follow the module's calls")?;
     let mut writer = Writer::new(module, &reached, &profile.order);
     let heat =
         profile.heat.iter().map(|(func, ran)| (writer.renumbered(&reached, *func), ran.clone()));
@@ -40,6 +41,13 @@ pub fn shrink(
     let checked = validate(&wasm);
     checked.map_err(|error| Error::new(Class::Other, format!("shrunk wrongly: {error}")))?;
     Ok(wasm)
+}
+
+/// The functions that these lead to.
+pub fn reached(module: &Module, roots: impl Iterator<Item = u32>) -> Result<BTreeSet<u32>> {
+    let mut reached = Reached::from(module);
+    reached.follow(roots).class(Class::Package, "cannot follow the module's calls")?;
+    Ok(reached.functions)
 }
 
 type Encoding<T> = std::result::Result<T, reencode::Error<Infallible>>;
@@ -66,9 +74,9 @@ impl<'m, 'a> Reached<'m, 'a> {
         }
     }
 
-    fn follow(&mut self, exports: &Exports) -> Encoding<()> {
+    fn follow(&mut self, roots: impl Iterator<Item = u32>) -> Encoding<()> {
         let module = self.module;
-        for (_, function) in exports.functions() {
+        for function in roots {
             self.function_index(function)?;
         }
         if let Some(start) = module.start {

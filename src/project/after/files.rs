@@ -27,14 +27,23 @@ pub(super) struct Changes {
     pub(super) removed: Vec<PathBuf>,
 }
 
-/// `target/precast/out/PACKAGE`, or what `[workspace.metadata.precast.out]` says.
-pub(super) fn place(plan: &Plan, package: &str) -> Result<Place> {
+/// `target/precast/out/PACKAGE`, or what `[workspace.metadata.precast.out]` says. Of a package with several versions
+/// in the build, the greatest has that; others have `PACKAGE-VERSION`, and are `PACKAGE@VERSION` there.
+pub(super) fn place(
+    plan: &Plan,
+    (package, version): (&str, &str),
+    is_newest: bool,
+) -> Result<Place> {
     let target = plan.targets().first().cloned().unwrap_or_else(|| plan.root.join("target"));
     let own = target.join("precast");
-    let Some(granted) = plan.out(package) else {
-        return Ok(Place { folder: own.join("out").join(package), root: own });
+    let (folder, key) = match is_newest {
+        true => (package.to_owned(), package.to_owned()),
+        false => (format!("{package}-{version}"), format!("{package}@{version}")),
     };
-    let message = format!("workspace.metadata.precast.out.{package}");
+    let Some(granted) = plan.out(&key) else {
+        return Ok(Place { folder: own.join("out").join(folder), root: own });
+    };
+    let message = format!("workspace.metadata.precast.out.{key}");
     let path = granted
         .as_str()
         .ok_or_else(|| Error::new(Class::Usage, format!("{message} is no text")))?;

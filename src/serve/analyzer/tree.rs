@@ -224,7 +224,7 @@ impl Writer<'_> {
     fn span(&mut self, span: Span) -> u32 {
         match span {
             Span::Place(place) => self.table.id(place),
-            Span::Text(_) => self.table.id(self.call_site),
+            Span::Text(_) | Span::After(_) => self.table.id(self.call_site),
         }
     }
 

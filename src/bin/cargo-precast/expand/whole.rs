@@ -74,6 +74,9 @@ pub(crate) fn run(root: &Path, options: &WholeOptions, console: &Console) -> Res
     let folder = root.parent().unwrap_or(Path::new(""));
     let files = whole::placed(&whole, folder)?;
     let mut value = json!({ "expansions": whole.n_expansions, "notes": whole.notes });
+    if !whole.diagnostics.is_empty() {
+        value["diagnostics"] = json!(whole.diagnostics);
+    }
     let mut text = String::new();
     match &options.out {
         Some(out) => {
@@ -99,6 +102,7 @@ pub(crate) fn run(root: &Path, options: &WholeOptions, console: &Console) -> Res
         }
     }
     console.result(&value, || text);
+    super::rendered(&whole.diagnostics, console);
     whole.notes.iter().for_each(|note| console.note(note));
     Ok(())
 }
