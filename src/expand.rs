@@ -1,6 +1,7 @@
 //! Expands one item through a packed module, without rustc: the runtime that is in every shim, over
 //! proc-macro2's tokens.
 
+#[doc(hidden)]
 pub mod records;
 mod view;
 #[doc(hidden)]
@@ -26,6 +27,7 @@ pub(crate) use view::diff;
 pub use view::{Change, Token, Verdict};
 
 /// The macro that `precast-macro`'s `fingerprint!` declares: it expands to a number.
+#[doc(hidden)]
 pub const FINGERPRINT: &str = "__precast_fingerprint";
 
 /// One use of a macro; the texts are Rust tokens.
