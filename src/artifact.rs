@@ -5,6 +5,7 @@
 
 pub mod manifest;
 pub(crate) mod module;
+pub mod names;
 #[doc(hidden)]
 pub mod stamp;
 pub(crate) mod tree;

@@ -20,7 +20,7 @@ mod sets;
 mod write;
 
 use crate::artifact::manifest::{self, Capabilities};
-use crate::artifact::{self, Artifact, Tree};
+use crate::artifact::{self, names as table, Artifact, Tree};
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files;
 use crate::lower;
@@ -33,7 +33,7 @@ pub(crate) use names::PLACE;
 pub use write::write_files;
 pub use write::{name, write_dir};
 
-use names::{is_manifest, stored_path};
+use names::{is_manifest, of_set, stored_path, TABLE};
 
 /// A hash of everything in this program that decides what a shim contains beside its artifact.
 pub(crate) fn recipe() -> &'static str {
@@ -96,9 +96,13 @@ pub fn embed_with(artifact: &Artifact, granted: &Capabilities) -> Result<Tree> {
         .iter()
         .map(|(path, body)| (format!("precast/licenses/{path}"), body.clone()));
     let source = artifact.source.iter().map(|(path, body)| (stored_path(path), body.clone()));
+    let names = artifact.each_set().enumerate().filter_map(|(index, set)| {
+        let table = table::of(&set.wasm).to_vec();
+        (!table.is_empty()).then(|| (format!("precast/{}", of_set(index, TABLE)), table))
+    });
     let sets = artifact.sets_tree();
     let sets = sets.into_iter().map(|(path, body)| (format!("precast/sets/{path}"), body));
-    for (path, body) in runtime.chain(licenses).chain(source).chain(sets) {
+    for (path, body) in runtime.chain(licenses).chain(source).chain(sets).chain(names) {
         if files.insert(path.clone(), body).is_some() {
             let message = format!("two files of the shim have the path {path}");
             return Err(context(Error::new(Class::Package, message)));
@@ -127,7 +131,8 @@ pub fn extract(files: &Tree) -> Result<Artifact> {
     if let Ok(root) = original::root_path(&source) {
         source.remove(&original::generated_path(&root));
     }
-    let sets = below("precast/sets/").map(|(path, body)| (path.into(), body)).collect();
+    let sets = below("precast/sets/").filter(|(path, _)| !path.ends_with(TABLE));
+    let sets = sets.map(|(path, body)| (path.into(), body)).collect();
     let sets = artifact::read_sets(&sets).map_err(|error| error.context("precast/sets"))?;
     if sets.len() != manifest.sets.len() {
         let message = "the manifest names other feature sets than precast/sets has";

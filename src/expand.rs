@@ -3,12 +3,13 @@
 
 #[doc(hidden)]
 pub mod records;
+mod stack;
 mod view;
 #[doc(hidden)]
 pub mod whole;
 
 use crate::artifact::manifest::{is_own, parts_of, Kind, Macro};
-use crate::artifact::Artifact;
+use crate::artifact::{names, Artifact};
 use crate::base::error::{Class, Context, Error, Result};
 use crate::embed::input;
 use crate::lower::renewed;
@@ -56,6 +57,15 @@ pub enum Call<'a> {
         /// What stands in its parentheses.
         tokens: &'a str,
     },
+}
+
+/// How a macro is chosen and run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings<'a> {
+    /// Of an artifact with several feature sets: the one with exactly these. Without, the first that has the macro.
+    pub features: Option<&'a [String]>,
+    /// Tell the whole call stack of a macro that stops.
+    pub backtrace: bool,
 }
 
 /// What a macro made of its input.
@@ -123,17 +133,22 @@ pub enum Answer {
 /// Expands, and formats what comes out. The macro sees the environment of this process, as far as
 /// its capabilities go.
 pub fn expand(path: &Path, call: &Call<'_>) -> Result<Expansion> {
-    expand_with(path, None, call)
+    expand_with(path, &Settings::default(), call)
 }
 
-/// The same with the macros of one feature set; without, that of the first set that has the macro.
-pub fn expand_with(path: &Path, features: Option<&[String]>, call: &Call<'_>) -> Result<Expansion> {
-    expand_in(&choose(input::artifact(path)?, features, call)?, call)
+/// The same as the settings say.
+pub fn expand_with(path: &Path, settings: &Settings<'_>, call: &Call<'_>) -> Result<Expansion> {
+    let artifact = choose(input::artifact(path)?, settings.features, call)?;
+    expand_first(&artifact, call, settings.backtrace)
 }
 
 /// The same with the macros of an artifact's first feature set.
 #[doc(hidden)]
 pub fn expand_in(artifact: &Artifact, call: &Call<'_>) -> Result<Expansion> {
+    expand_first(artifact, call, false)
+}
+
+fn expand_first(artifact: &Artifact, call: &Call<'_>, backtrace: bool) -> Result<Expansion> {
     let found = find(artifact, call)?;
     let (first, second) = match call {
         Call::Derive { item, .. } => (tokens("the item", item)?, None),
@@ -142,13 +157,13 @@ pub fn expand_in(artifact: &Artifact, call: &Call<'_>) -> Result<Expansion> {
         }
         Call::Bang { tokens: input, .. } => (tokens("the input", input)?, None),
     };
-    one(artifact, found, first, second)
+    one(artifact, found, first, second, backtrace)
 }
 
 /// Expands every use of the macros in a Rust file, in their order.
-pub fn expand_all(path: &Path, features: Option<&[String]>, text: &str) -> Result<Vec<Expansion>> {
+pub fn expand_all(path: &Path, settings: &Settings<'_>, text: &str) -> Result<Vec<Expansion>> {
     let artifact = input::artifact(path)?;
-    let artifact = match features {
+    let artifact = match settings.features {
         Some(features) => set(artifact, features)?,
         None => artifact,
     };
@@ -163,7 +178,8 @@ pub fn expand_all(path: &Path, features: Option<&[String]>, text: &str) -> Resul
     let macros = &artifact.manifest.macros;
     let each = uses.into_iter().map(|sample| {
         let found = macros.iter().find(|item| item.function == sample.function);
-        one(&artifact, found.expect("uses are those of its macros"), sample.input, sample.item)
+        let found = found.expect("uses are those of its macros");
+        one(&artifact, found, sample.input, sample.item, settings.backtrace)
     });
     each.collect()
 }
@@ -184,7 +200,7 @@ pub(crate) fn bangs(path: &Path, texts: &[String], n_max: usize) -> Result<Vec<U
         };
         let inputs = seen.entry(&found.name).or_default();
         if inputs.len() < n_max && inputs.insert(sample.input.to_string()) {
-            let expansion = one(&artifact, found, sample.input.clone(), None).ok();
+            let expansion = one(&artifact, found, sample.input.clone(), None, false).ok();
             used.push((found.name.clone(), sample.input, expansion));
         }
     }
@@ -196,8 +212,12 @@ fn one(
     found: &Macro,
     first: TokenStream,
     second: Option<TokenStream>,
+    backtrace: bool,
 ) -> Result<Expansion> {
     let mut machine = machine(artifact)?;
+    if backtrace {
+        machine.frames_max = usize::MAX;
+    }
     machine.keep_errors();
     let item = match found.kind {
         Kind::Derive => Some(first.clone()),
@@ -331,8 +351,11 @@ fn machine(artifact: &Artifact) -> Result<Machine> {
         own: None,
     };
     let embedded = Vec::leak(artifact.image.clone());
-    Machine::new(embedded, Box::leak(Box::new(grants)), artifact.manifest.limits.runtime())
-        .class(Class::Macro, "cannot start the module")
+    let limits = artifact.manifest.limits.runtime();
+    let mut machine = Machine::new(embedded, Box::leak(Box::new(grants)), limits)
+        .class(Class::Macro, "cannot start the module")?;
+    machine.names = Vec::leak(names::of(&artifact.wasm).to_vec());
+    Ok(machine)
 }
 
 fn find<'a>(artifact: &'a Artifact, call: &Call<'_>) -> Result<&'a Macro> {
@@ -370,7 +393,7 @@ fn failed(package: &str, item: &Macro, failure: Failure, denied: Vec<String>) ->
             format!("`{name}` panicked: {}", text.unwrap_or("without a message"))
         }
         (Fault::Panic(text), None) => format!("`{name}` panicked: {text}"),
-        (fault, None) => format!("`{name}`: {fault}"),
+        (fault, None) => format!("`{name}`: {fault}{}", stack::folded(&failure.trace)),
     };
     let help = unsupported(package, &message);
     let error = Error::new(Class::Macro, message);

@@ -9,6 +9,7 @@ mod editor;
 mod graph;
 
 use precast::artifact::{self, Artifact};
+use precast::expand::{self, Call, Settings};
 use precast::runtime::instance::Limits;
 use precast::runtime::{Grants, Machine};
 use precast::tokens::TokenStream;
@@ -238,7 +239,11 @@ fn other_faults_are_compile_errors() {
     };
     check("abort", "the macro trapped: unreachable");
     check("exit", "the macro exited with status 3");
-    check("recurse", "the macro trapped: out of bounds memory access: its stack may be exhausted");
+    check(
+        "recurse",
+        "the macro trapped: out of bounds memory access: its stack may be exhausted\n         \
+         at guest_api::faults::recurse\n         at guest_api::faults::recurse\n",
+    );
     check("nest", "the macro's output is nested too deeply");
     check("allocate", "the macro uses more memory than its limit `memory`");
     // The item survives, so that `f` is found.
@@ -249,6 +254,45 @@ fn other_faults_are_compile_errors() {
     // std's error would be ignored.
     let stderr = error("process", "guest_api::fail!{ process }");
     assert!(stderr.contains("this macro starts a process, \"git\", which it cannot"), "{stderr}");
+}
+
+/// Where a macro stopped: five functions for the compiler, all for `expand --backtrace`; on both tiers.
+#[test]
+fn traps_name_functions() {
+    let file = uses("where", &["guest_api::fail!{ abort }".to_string()]);
+    let told = |dylib| text(&consume(dylib, &file, &["--emit=metadata"]).stderr);
+    let (packed, portable) = (told(&built().packed), told(&built().portable));
+    assert_eq!(packed, portable);
+    let lines: Vec<&str> = packed.lines().map(str::trim).collect();
+    assert_eq!(lines[0], "error: guest-api 0.1.0: the macro trapped: unreachable");
+    assert_eq!(
+        lines[3..6],
+        ["at std::process::abort", "at guest_api::faults::fail", "at guest_api::fail"]
+    );
+    assert_eq!(lines[6], "… (`cargo precast expand --backtrace` shows more)");
+    let all = |way| {
+        let call = Call::Bang { name: "fail", tokens: way };
+        let settings = Settings { backtrace: true, ..Settings::default() };
+        let error = expand::expand_with(&artifact(), &settings, &call).unwrap_err().to_string();
+        error.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let found = all("abort");
+    let at = found.iter().position(|line| line == "at guest_api::fail").unwrap();
+    assert!(found.len() > at + 1 && !found.last().unwrap().contains('…'), "{found:?}");
+    // What catches runs inside the run.
+    let caught = all("abort_caught");
+    let order = [
+        "at std::process::abort",
+        "at proc_macro::unwind::catch_unwind",
+        "at guest_api::faults::fail",
+    ];
+    let order = order.map(|name| caught.iter().position(|line| line == name));
+    assert!(order.is_sorted() && order[0].is_some(), "{caught:?}");
+    // A recursion is told once.
+    let deep = all("abort_deep");
+    let at = deep.iter().position(|line| line == "at guest_api::faults::deep").unwrap();
+    assert_eq!(deep[at + 1], "(this function 100 times more)");
+    assert_eq!(deep[at + 2], "at guest_api::faults::fail");
 }
 
 #[test]

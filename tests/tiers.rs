@@ -15,6 +15,8 @@ use precast::runtime::image::{bulk, math, op, shape, SHAPES};
 struct Outcome {
     result: Result<Vec<u64>, String>,
     pages: u32,
+    /// The functions that had not returned.
+    trace: String,
 }
 
 macro_rules! tier {
@@ -61,7 +63,11 @@ macro_rules! tier {
                         Ok(Err(fault)) => Err(fault.to_string()),
                         Err(panic) => Err(format!("panic: {:?}", panic.downcast_ref::<&str>())),
                     };
-                    Outcome { result, pages: self.0.memory().pages() }
+                    let mut trace = String::new();
+                    if result.as_ref().is_err_and(|text| !text.starts_with("panic")) {
+                        self.0.trace(&[], 1000, &mut trace);
+                    }
+                    Outcome { result, pages: self.0.memory().pages(), trace }
                 }
 
                 pub fn bytes(&mut self) -> &[u8] {
@@ -356,6 +362,56 @@ fn damaged_code_does_the_same_in_both() {
 
 fn wasm(wat: &str) -> &'static [u8] {
     embed(&precast::lower::lower(&wat::parse_str(wat).unwrap()).unwrap())
+}
+
+/// Each way to stop, in a function that another one calls through a table after it has called a third: both name
+/// the three that have not returned.
+#[test]
+fn both_tell_where_a_run_stopped() {
+    let wat = r#"(module
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory 1)
+        (type $t (func (param i32)))
+        (table 4 funcref)
+        (elem (i32.const 1) func $stop $other)
+        (func $other)
+        (func $stop (param i32) (local i32)
+            (call $other)
+            (block (block (block (block (block (block (block (block (block
+                (br_table 0 1 2 3 4 5 6 7 8 (local.get 0)))
+                unreachable)
+                (local.set 1 (i32.load (i32.const -1))))
+                (memory.copy (i32.const -1) (i32.const 0) (i32.const 20)))
+                (memory.fill (i32.const 0) (i32.const 0) (i32.const -1)))
+                (local.set 1 (i32.div_u (i32.const 1) (local.get 1))))
+                (call_indirect (type $t) (i32.const 0) (local.get 1)))
+                (call $exit (i32.const CODE)))
+            (call $stop (i32.const 8)))
+            (loop (br 0)))
+        (func $middle (param i32)
+            (call $other)
+            (call_indirect (type $t) (local.get 0) (i32.const 1))
+            (call $other))
+        (func (export "start") (param i32)
+            (call $middle (local.get 0))))"#;
+    // The host answers with a fault if the sum of the call's number and this leaves 3.
+    let number = native::calls::CALLS.iter().position(|call| call.name == "proc_exit").unwrap();
+    let wat = wat.replace("CODE", &((10 - number % 7) % 7).to_string());
+    let lines = |funcs: &[u32]| -> String {
+        funcs.iter().map(|func| format!("\n  at function {func}")).collect()
+    };
+    let (stop, middle, start) = (2, 3, 4);
+    for way in 0..9 {
+        let (mut zero, mut one) = both(wasm(&wat), 100_000, 20);
+        let outcome = zero.call(start, &[way]);
+        assert!(outcome.result.is_err(), "{way}");
+        assert_eq!(outcome, one.call(start, &[way]), "{way}");
+        let expected = match way {
+            7 => lines(&[stop, stop, middle, start]),
+            _ => lines(&[stop, middle, start]),
+        };
+        assert_eq!(outcome.trace, expected, "{way}: {:?}", outcome.result);
+    }
 }
 
 /// A loop in a recursion: each level costs calls and backward branches, and grows nothing.

@@ -223,8 +223,8 @@ fn what_cannot_be_told() {
         "--extern-feature",
     );
     check(
-        "use inc::sum;\nmacro_rules! m { () => { sum!(1) } }\n",
-        ":2:26: the packed macro `sum` stands in the tokens of another macro",
+        "use inc::sum;\nmod a { macro_rules! m { ($x:expr) => {} } }\nmod b { macro_rules! m { ($x:expr) => { $x } } }\nfn f() { m!(sum!(1)) }\n",
+        ":4:13: the packed macro `sum` stands in the tokens of another macro",
         "",
     );
     check("use inc::sum;\nfn f() { m!(a, sum!(1)); }\n", ":2:16: the packed macro `sum`", "");
@@ -249,6 +249,70 @@ fn what_cannot_be_told() {
     // Text is text, and a library that nobody asks for macros need not be known.
     let root = "use unknown::other;\nuse inc::sum;\nfn f() { other!(1); stringify!(sum!(1)); }\n";
     expand(&folder("text", &[("lib.rs", root)]), &[]).unwrap();
+}
+
+/// What `macro_rules!` writes is told by its rules: packed macros in them and in what they are given, items and
+/// modules that they declare, of this crate and of others; their own names stay apart.
+#[test]
+fn macros_by_example() {
+    let choose = "
+        #[macro_export] macro_rules! choose {
+            ($(if #[cfg($m:meta)] { $($t:tt)* }) else+) => { $crate::choose! { @each $( [$m] { $($t)* } )* } };
+            (@each [$m:meta] { $($t:tt)* } $($rest:tt)*) => {
+                #[cfg($m)] $crate::choose! { @same $($t)* }
+                $crate::choose! { @each $($rest)* }
+            };
+            (@each) => {};
+            (@same $($t:tt)*) => { $($t)* };
+        }
+    ";
+    let root = "
+        use inc::{sum, Answer};
+        macro_rules! answers { ($($(#[$m:meta])* $name:ident = $n:literal),* $(,)?) => {
+            $( #[derive(Answer)] #[answer($n)] $(#[$m])* pub struct $name; )*
+        } }
+        answers! { #[allow(dead_code)] A = 4, B = 5, }
+        macro_rules! modules { ($($vis:vis $name:ident),*) => { $( $vis mod $name; )* } }
+        modules!(pub one, two);
+        choice::choose! {
+            if #[cfg(test)] { mod three; } else if #[cfg(all())] { mod four { use crate::Answer; #[derive(Answer)] #[answer(1)] struct X; } }
+        }
+        macro_rules! twice { ($e:expr) => { { let x = 2; x * $e } } }
+        macro_rules! outer { ($($t:tt)*) => { inner!($($t)* 1) } }
+        macro_rules! inner { ($($t:tt)*) => { sum!($($t)*) } }
+        include!(concat!(\"parts\", \"/named.rs\"));
+        include!(\"parts/plain.rs\");
+        macro_rules! untouched { ($e:expr) => { $e + 1 } }
+        #[test] fn test() {
+            let x = 10;
+            assert_eq!(twice!(x + sum!(1 1)), 24);
+            assert_eq!(outer!(5 5), 11);
+            assert_eq!(A::ANSWER + B::ANSWER + one::ONE::ANSWER + two::two() + three::three(), 4 + 5 + 6 + 7 + 8);
+            assert_eq!(untouched!(x) + Named::ANSWER + PLAIN, 11 + 9 + 1);
+            assert_eq!(include!(\"parts/sum.rs\"), 3);
+        }
+    ";
+    let files = [
+        ("lib.rs", root),
+        ("one.rs", "#[derive(crate::Answer)] #[answer(6)] pub struct ONE;"),
+        ("two.rs", "pub fn two() -> i32 { inc::sum!(3 4) }"),
+        ("three.rs", "pub fn three() -> i32 { use inc::sum as s; s!(8) }"),
+        ("parts/named.rs", "/// Text.\n#[derive(Answer)] #[answer(9)] pub struct Named;"),
+        ("parts/plain.rs", "pub const PLAIN: i32 = 1;"),
+        ("parts/sum.rs", "sum!(1 2)"),
+        ("choice/lib.rs", choose),
+    ];
+    let folder = folder("rules", &files);
+    let whole = written(&folder, &["choice"]);
+    assert_eq!(whole.files.len(), 4);
+    let text = fs::read_to_string(folder.join("out/lib.rs")).unwrap();
+    fs::create_dir(folder.join("out/parts")).unwrap();
+    fs::copy(folder.join("parts/plain.rs"), folder.join("out/parts/plain.rs")).unwrap();
+    assert!(text.contains("modules!(pub one, two);") && text.contains("untouched!(x)"), "{text}");
+    let mut rustc = Command::new("rustc");
+    rustc.current_dir(&folder).args(["--crate-type=lib", "--crate-name=choice", "choice/lib.rs"]);
+    assert!(rustc.status().unwrap().success());
+    passes(&folder, &["--extern", "choice=libchoice.rlib"]);
 }
 
 /// In a package, cargo says which crates there are, with which features.

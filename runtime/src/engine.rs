@@ -61,10 +61,11 @@ tier! {
 use std::any::Any;
 use std::panic::resume_unwind;
 use std::slice;
+use std::str;
 
 use super::calls::ATTEMPT;
-use super::instance::{guard, owned, Fault, Host, Limits, Trap};
-use super::kernel::{Image, CALLER, EXPORT, LOAD, RESTORE, SAVE};
+use super::instance::{guard, owned, show, Fault, Host, Limits, Trap};
+use super::kernel::{Image, CALLER, EXPORT, FRAME as NEXT, LOAD, RESTORE, SAVE};
 use super::memory::Memory;
 
 use self::tier::Tier;
@@ -122,6 +123,7 @@ impl Engine {
         self.image.engine = self as *mut Engine as usize;
         self.image.fuel = limits.fuel;
         self.image.level = 0;
+        self.image.left = 0;
         self.rewind();
         self.guarded(func, 0)
     }
@@ -151,6 +153,35 @@ impl Engine {
                 }
             }
             status => Err(self.image.fault(status)),
+        }
+    }
+
+    /// Adds where a run that stopped was: the functions that had not returned, the innermost first, as the table has
+    /// their names. At most so many, and a word if there are more.
+    pub fn trace(&mut self, names: &[u8], most: usize, text: &mut String) {
+        let table = [names.as_ptr() as usize, names.len()];
+        let mut n = 0;
+        loop {
+            let image = &mut self.image as *mut Image as usize;
+            // SAFETY: the table is there.
+            if unsafe { Image::run(NEXT, image, table.as_ptr() as usize) } != 0 {
+                return;
+            }
+            if n == most {
+                text.push_str("\n  … (`cargo precast expand --backtrace` shows more)");
+                return;
+            }
+            text.push_str("\n  at ");
+            if self.image.first == 0 {
+                text.push_str("function ");
+                show(text, &self.image.detail);
+            } else {
+                // SAFETY: the kernel found a line of the table there.
+                let name =
+                    unsafe { slice::from_raw_parts(self.image.first as *const u8, self.image.end) };
+                text.push_str(str::from_utf8(name).unwrap_or("?"));
+            }
+            n += 1;
         }
     }
 

@@ -285,6 +285,11 @@ impl Instance {
         &self.engine.slots()[..n]
     }
 
+    /// Adds where a call that failed was.
+    pub fn trace(&mut self, names: &[u8], most: usize, text: &mut String) {
+        self.engine.trace(names, most, text);
+    }
+
     pub fn memory(&mut self) -> &mut Memory {
         self.engine.memory()
     }

@@ -138,8 +138,8 @@ use std::time::Instant;
 
 use self::api::{Literal, TokenStream};
 use self::expansions::Expansions;
-use self::host::Session;
 pub use self::expansions::Kept;
+use self::host::Session;
 pub use self::instance::Limits;
 use self::instance::{formatted, guard, holds, joined, shown, Fault, Instance};
 use self::place::Place;
@@ -161,6 +161,10 @@ pub struct Machine {
     place: Place,
     tokens_max: u32,
     expansions: Expansions,
+    /// The table of its functions' names, which may be empty.
+    pub names: &'static [u8],
+    /// So many of them are told where a macro stops.
+    pub frames_max: usize,
 }
 
 /// Why an expansion failed.
@@ -168,6 +172,8 @@ pub struct Failure {
     pub fault: Fault,
     /// The payload of a panic that is no text.
     pub payload: Option<Box<dyn Any + Send>>,
+    /// Where the macro was, each function on a line of its own; nothing after a panic.
+    pub trace: String,
 }
 
 impl Machine {
@@ -186,6 +192,8 @@ impl Machine {
             place: Place::now(),
             tokens_max: tokens_max,
             expansions: Expansions::NONE,
+            names: &[],
+            frames_max: 5,
         };
         match machine.start() {
             Ok(()) => Ok(machine),
@@ -247,7 +255,14 @@ impl Machine {
                 is_remembered: self.expansions.is_remembered,
                 counts: [session.tokens.n_in, session.tokens.n_out(), session.tokens.n_lines],
             }),
-            Err(fault) => Err(Failure { fault: fault, payload: session.payload.take() }),
+            Err(fault) => {
+                let mut trace = String::new();
+                match fault {
+                    Fault::Panic(_) => (),
+                    _ => self.instance.trace(self.names, self.frames_max, &mut trace),
+                }
+                Err(Failure { fault: fault, payload: session.payload.take(), trace: trace })
+            }
         }
     }
 
@@ -412,6 +427,8 @@ pub struct Module {
     name: &'static str,
     limits: Limits,
     kept: Kept,
+    /// The table of its functions' names.
+    names: &'static [u8],
     /// The address of a boxed machine, or 0: there is none, or it is expanding. Whoever finds none makes
     /// one, so nobody ever waits.
     machine: AtomicUsize,
@@ -424,6 +441,7 @@ impl Module {
         name: &'static str,
         limits: Limits,
         kept: Kept,
+        names: &'static [u8],
     ) -> Module {
         Module {
             embedded: embedded,
@@ -431,6 +449,7 @@ impl Module {
             name: name,
             limits: limits,
             kept: kept,
+            names: names,
             machine: AtomicUsize::new(0),
         }
     }
@@ -501,7 +520,7 @@ impl Module {
             resume_unwind(payload);
         }
         let mut message = String::new();
-        self.tell(&failure.fault, &mut help, &mut message);
+        self.tell(&failure, &mut help, &mut message);
         if let Fault::Panic(_) = failure.fault {
             resume_unwind(Box::new(message));
         }
@@ -529,7 +548,8 @@ impl Module {
     }
 
     /// What to say of a fault. Into a text of the caller's: one's own would be dropped at each call that may panic.
-    fn tell(&self, fault: &Fault, help: &mut Option<String>, message: &mut String) {
+    fn tell(&self, failure: &Failure, help: &mut Option<String>, message: &mut String) {
+        let fault = &failure.fault;
         match *fault {
             Fault::Panic(_) => (),
             _ => {
@@ -547,6 +567,7 @@ impl Module {
         if let None = *help {
             *help = unsupported(self.name, message);
         }
+        message.push_str(&failure.trace);
         if let Some(ref help) = *help {
             message.push_str("\n");
             message.push_str(help);
@@ -570,7 +591,9 @@ impl Module {
         };
         let mut machine = match self.machine() {
             Ok(machine) => machine,
-            Err(fault) => return Err(Failure { fault: fault, payload: None }),
+            Err(fault) => {
+                return Err(Failure { fault: fault, payload: None, trace: String::new() })
+            }
         };
         #[cfg(precast_track)]
         let n_reads = machine.wasi.files.reads.len();
@@ -607,8 +630,8 @@ impl Module {
             Some(factor) => factor,
             None => 1,
         };
-        let mut machine =
-            tri!(Machine::new(self.embedded, self.grants, self.limits.times(factor)));
+        let mut machine = tri!(Machine::new(self.embedded, self.grants, self.limits.times(factor)));
+        machine.names = self.names;
         tri!(machine.remember(&self.kept));
         Ok(Box::new(machine))
     }

@@ -4,7 +4,9 @@ use crate::artifact::manifest::{decls, read_decls, Macro, DECLS_SECTION};
 use crate::base::error::{Class, Context, Result};
 use crate::runtime::calls::CALLS;
 use std::collections::{BTreeMap, BTreeSet};
-use wasmparser::{DataKind, ExternalKind, Operator, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures};
+use wasmparser::{
+    DataKind, ExternalKind, Operator, Parser, Payload, TypeRef, ValType, Validator, WasmFeatures,
+};
 
 pub const TARGET: &str = "wasm32-wasip1";
 
@@ -148,11 +150,10 @@ impl Facts {
         let mut differences: Vec<String> = missing
             .map(|name| format!("the module does not export the function `{name}`"))
             .collect();
-        let expected =
-            |name: &&String| {
-                let name = name.as_str();
-                declared.contains(name) || EXPORTS.contains(&name) || MEMORY.contains(&name)
-            };
+        let expected = |name: &&String| {
+            let name = name.as_str();
+            declared.contains(name) || EXPORTS.contains(&name) || MEMORY.contains(&name)
+        };
         let extra = self.exports.keys().filter(|name| !expected(name));
         differences.extend(extra.map(|name| format!("the module also exports `{name}`")));
         let sections = self.wrong_sections();

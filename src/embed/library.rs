@@ -1,10 +1,10 @@
 //! The shim's `src/lib.rs`: one documented function for each macro, meant to be read.
 
-use super::names::MARK;
+use super::names::{of_set, MARK, TABLE};
 use super::original::{included, Original};
 use super::{cargo, expansions, parts, sets};
 use crate::artifact::manifest::{Capabilities, Kind, Limits, Macro, Manifest};
-use crate::artifact::{includes_out_dir, Artifact};
+use crate::artifact::{includes_out_dir, names, Artifact};
 use crate::base::error::{Class, Context, Error, Result};
 use quote::ToTokens;
 use std::fmt::Write;
@@ -205,37 +205,35 @@ fn module(artifact: &Artifact, original: &Original, capabilities: &Capabilities)
     );
     let (manifest, include) = (&artifact.manifest, core_macro(artifact, original, "include_bytes"));
     if manifest.sets.is_empty() {
-        let kept = expansions::kept(manifest, &artifact.wasm, capabilities);
-        out +=
-            &instance(manifest, &grants, &kept, "not(precast_from_source)", &include, "image.bin");
+        out += &instance(artifact, &grants, capabilities, "not(precast_from_source)", &include, 0);
         return Ok(out);
     }
     out += "\n// The smallest feature set that has all enabled features.";
-    for (index, condition) in sets::conditions(manifest).iter().enumerate() {
-        let image = match index {
-            0 => "image.bin".to_owned(),
-            _ => format!("sets/{}/image.bin", index + 1),
-        };
+    for (index, (condition, set)) in
+        sets::conditions(manifest).iter().zip(artifact.each_set()).enumerate()
+    {
         let condition = format!("all(not(precast_from_source), {condition})");
-        let wasm = match index {
-            0 => &artifact.wasm,
-            _ => &artifact.sets[index - 1].wasm,
-        };
-        let kept = expansions::kept(manifest, wasm, capabilities);
-        out += &instance(manifest, &grants, &kept, &condition, &include, &image);
+        out += &instance(&set, &grants, capabilities, &condition, &include, index);
     }
     Ok(out)
 }
 
-/// The module's declaration with the image to embed.
+/// The module's declaration with the image to embed, of the feature set that has the number.
 fn instance(
-    manifest: &Manifest,
+    artifact: &Artifact,
     grants: &str,
-    kept: &str,
+    capabilities: &Capabilities,
     condition: &str,
     include: &str,
-    image: &str,
+    index: usize,
 ) -> String {
+    let manifest = &artifact.manifest;
+    let kept = expansions::kept(manifest, &artifact.wasm, capabilities);
+    let image = of_set(index, "image.bin");
+    let table = match names::of(&artifact.wasm) {
+        [] => "&[]".to_owned(),
+        _ => format!("{include}!(\"../precast/{}\")", of_set(index, TABLE)),
+    };
     format!(
         "
 #[cfg({condition})]
@@ -245,6 +243,7 @@ static MODULE: precast::Module = precast::Module::new(
     {:?},
     {},
     {kept},
+    {table},
 );
 ",
         format!("{} {}", manifest.package.name, manifest.package.version),

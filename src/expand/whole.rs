@@ -9,14 +9,17 @@ mod cfg;
 mod declared;
 mod derived;
 mod imports;
+mod include;
 mod load;
 mod machines;
 mod names;
 mod nodes;
 mod opaque;
+mod others;
 mod place;
 mod print;
 mod rewrite;
+mod rules;
 mod world;
 
 use crate::artifact::Artifact;
@@ -42,6 +45,8 @@ pub struct Library {
     pub edition: String,
     /// Those that are enabled.
     pub features: BTreeSet<String>,
+    /// What its build script told the compiler.
+    pub cfgs: Vec<String>,
     /// The crates that it names, by their indexes among all.
     pub externs: BTreeMap<String, usize>,
 }
@@ -76,8 +81,10 @@ impl Options {
         }
         let edition = "2021".to_owned();
         let externs = BTreeMap::new();
-        self.libraries.push(Library { name: name.into(), content, edition, features, externs });
-        self.externs.insert(name.to_owned(), self.libraries.len() - 1);
+        let cfgs = Vec::new();
+        let name = name.to_owned();
+        self.externs.insert(name.clone(), self.libraries.len());
+        self.libraries.push(Library { name, content, edition, features, cfgs, externs });
         for library in &mut self.libraries {
             library.externs.clone_from(&self.externs);
         }
@@ -110,7 +117,8 @@ pub fn expand(options: &Options) -> Result<Whole> {
             }
             Origin::Source(path) => Content::File(path.clone()),
         };
-        let cfgs = cfgs.with_features(library.features.iter().map(String::as_str));
+        let features = library.features.iter().map(String::as_str);
+        let cfgs = cfgs.with_features(features).with(&library.cfgs);
         world.crates.push(new_crate(content, cfgs, &library.edition, &library.externs));
     }
     let root = Content::File(options.root.clone());
@@ -119,7 +127,7 @@ pub fn expand(options: &Options) -> Result<Whole> {
     let scope = world.root(krate)?;
     let root = world.scopes[scope].file.expect("the root has a file");
     let mut rewriter = Rewriter::new(&mut world, &mut machines, krate, scope);
-    rewriter.file(root);
+    rewriter.all(root);
     if let Some(error) = rewriter.error.take() {
         return Err(error);
     }

@@ -30,9 +30,10 @@ const BUILD_RECIPE: [&str; 13] = [
 ];
 
 /// The same for what is made of the built module.
-const MODULE_RECIPE: [&str; 10] = [
+const MODULE_RECIPE: [&str; 11] = [
     env!("CARGO_PKG_VERSION"),
     include_str!("../artifact/manifest/statement.rs"),
+    include_str!("../artifact/names.rs"),
     include_str!("module/backtrace.rs"),
     include_str!("collect.rs"),
     include_str!("compile/environment.rs"),

@@ -90,8 +90,17 @@ fn expansions(report: &Report, out: &mut String) {
             one.lines.to_string(),
         ]
     });
-    let heads =
-        ["macro", "package", "calls", "remembered", "failed", "seconds", "tokens in", "tokens out", "lines"];
+    let heads = [
+        "macro",
+        "package",
+        "calls",
+        "remembered",
+        "failed",
+        "seconds",
+        "tokens in",
+        "tokens out",
+        "lines",
+    ];
     table(&heads, 2, rows, out);
     *out += "<p class=\"note\">Tokens out are those that a macro made or gave back one by one. Lines are its semicolons \
         and braces.</p>\n<h2>Expansion time by crate</h2>\n";

@@ -2,6 +2,7 @@
 
 use super::find::{self, Found};
 use crate::artifact::manifest::{Kind, Limits, Macro};
+use crate::artifact::names;
 use crate::base::error::{Class, Error, Result};
 use crate::base::files::sha256;
 use crate::embed::expansions;
@@ -36,6 +37,7 @@ struct Library {
     limits: Limits,
     /// Where its expansions are remembered: a file's name, and where its variables begin.
     kept: (&'static str, u32),
+    names: &'static [u8],
     /// The last used comes last.
     instances: Vec<Instance>,
 }
@@ -121,6 +123,7 @@ impl Macros {
         let kept = expansions::place(&artifact.manifest, &artifact.wasm, &capabilities);
         let hash = sha256(&artifact.image);
         let image = self.images.entry(hash).or_insert_with(|| Vec::leak(artifact.image));
+        let names = &*Vec::leak(names::of(&artifact.wasm).to_vec());
         let manifest = artifact.manifest;
         let package = manifest.package;
         let texts = |texts: Vec<String>| -> &'static [&'static str] {
@@ -146,6 +149,7 @@ impl Macros {
             grants,
             limits: manifest.limits,
             kept: (String::leak(kept.0), kept.1),
+            names,
             instances: Vec::new(),
         }
     }
@@ -172,6 +176,7 @@ impl Library {
                 self.label,
                 self.limits.runtime(),
                 Kept { file: self.kept.0, variables: self.kept.1 },
+                self.names,
             ),
         }
     }

@@ -23,6 +23,7 @@ mod suites;
 mod test;
 mod tools;
 mod upgrade;
+mod whole;
 mod windows;
 
 use std::process::ExitCode;
@@ -61,6 +62,8 @@ Usage: cargo xtask TASK [OPTIONS]
   msrv            check the program with the oldest compiler that it supports
   strangers       macro packages drawn at random, their own examples and tests; takes long
   upgrade         use what another version of precast has packed, and the other way round; takes minutes
+  whole [NAME@VERSION…]  expand whole packages and what they depend on; build and test them without any
+                  macro crate; takes minutes
   suites          run test suites that crates publish, with their macros and with shims
 
 Options:
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
         ["strangers", rest @ ..] => strangers::strangers(rest),
         ["suites", rest @ ..] => suites::suites(rest),
         ["authors", rest @ ..] => authors::authors(rest),
+        ["whole", rest @ ..] => whole::whole(rest),
         ["apps", rest @ ..] => apps::apps(rest),
         ["arm", rest @ ..] => arm::arm(rest),
         ["array", rest @ ..] => array::array(rest),

@@ -12,7 +12,7 @@ use std::slice;
 use super::super::image::{op, shape, Insn, Wide, SHAPES, SLOTS, STACK_SLOTS_MAX};
 use super::super::instance::{Fault, Trap};
 use super::super::kernel::code::{call_host, rare, DEPTH, FUEL, RULES};
-use super::super::kernel::{Image, BULK, LOCATE};
+use super::super::kernel::{Image, BULK, LEVELS, LOCATE};
 use super::{Engine, FRAME};
 
 /// The entry of a function that was not checked yet.
@@ -71,7 +71,7 @@ impl Engine {
     /// Runs function `func` in the frame at slot `base`: arguments and results are its first slots.
     pub fn run_at(&mut self, func: u32, base: usize) -> Result<(), Fault> {
         if self.tier.returns.is_empty() {
-            self.tier.returns = vec![0; self.image.depth_max];
+            self.tier.returns = vec![0; self.image.depth_max + 2 * LEVELS];
         }
         tri!(self.prepare(func));
         let mut pc = self.tier.entries[func as usize] as usize;
@@ -412,7 +412,9 @@ impl Engine {
                             op::CALL => break 'call wide!().imm as usize,
                             op::CALL_HOST => {
                                 self.image.fuel = fuel;
-                                self.tier.depth = depth;
+                                // For whoever asks where a run inside this one was.
+                                returns[depth] = pc as u64;
+                                self.tier.depth = depth + 1;
                                 let (number, window) = (wide!().imm, i.a as usize);
                                 // SAFETY: the frame is the running function's. The views are taken
                                 // again, for the call may have run functions.
@@ -532,22 +534,24 @@ impl Engine {
                     code = unsafe { self.insns() };
                     entries = unsafe { self.entries() };
                 }
+                returns[depth] = pc as u64 | (fp as u64) << 32;
+                depth += 1;
+                fp += code[pc - 1].a as usize;
+                // Whatever is wrong now is so in the function that is called.
+                pc = entries[callee] as usize + 1;
                 if fuel == 0 {
                     break 'run self.image.fault(FUEL);
                 }
                 fuel -= 1;
-                if depth >= returns.len() {
+                if depth > self.image.depth_max {
                     break 'run self.image.fault(DEPTH);
                 }
-                returns[depth] = pc as u64 | (fp as u64) << 32;
-                depth += 1;
-                fp += code[pc - 1].a as usize;
                 if fp + funcs[callee].frame as usize > STACK_SLOTS_MAX as usize {
                     break 'run self.image.fault(DEPTH);
                 }
                 // SAFETY: `fp` is below STACK_SLOTS_MAX.
                 frame = unsafe { mem::transmute((stack + (fp << 3)) as *mut [u64; FRAME]) };
-                pc = entries[callee] as usize;
+                pc -= 1;
                 continue 'run;
             };
             if target < 0 {
@@ -558,6 +562,11 @@ impl Engine {
             }
             pc = (pc as isize + target) as usize;
         };
+        if self.image.left == 0 {
+            returns[depth] = pc as u64;
+            self.image.returns = returns.as_ptr() as usize;
+            self.image.left = depth + 1;
+        }
         Err(fault)
     }
 

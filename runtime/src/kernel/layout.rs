@@ -107,6 +107,14 @@ pub struct Image {
     pub returns: usize,
     pub returns_bytes: usize,
     pub top: usize,
+
+    /// Where the functions that had not returned are found when a run has stopped, or 0. It moves with `FRAME`.
+    pub left: usize,
+    /// The table of names, decoded, and its block.
+    pub names: usize,
+    pub names_bytes: usize,
+    pub names_block: usize,
+    pub names_block_bytes: usize,
 }
 
 /// For the decoder and the literals of a block, with what wide reads touch beside them.
@@ -143,6 +151,13 @@ pub const PRINT: usize = 11;
 
 /// Copies bytes: from where, to where, and how many, whose address is given.
 pub const COPY: usize = 12;
+
+/// The next function that had not returned when the run stopped, the innermost first: `detail` becomes its number,
+/// `first` and `end` the address and the length of its name, or 0. Given is the address of a table's address and
+/// length, or of zeros.
+pub const FRAME: usize = 13;
+/// A table of names is not longer.
+pub const NAMES_BYTES_MAX: usize = 1 << 24;
 
 /// What the kernel answers: 0 if all is well, the number of a trap, one of `FAULTS` from `FIRST` on, or that the one who
 /// answers host calls knows more.

@@ -466,7 +466,41 @@ pub unsafe fn run(image: *mut Image, func: usize) -> u32 {
     let left = enter(&mut context, func as u32);
     (*image).fuel = context.fuel;
     (*image).top = top;
+    if left != 0 && (*image).left == 0 {
+        (*image).left = context.stack - 8;
+    }
     left
+}
+
+/// The next function that had not returned, or as many as there are. In the words of the stack are return addresses; the
+/// one below the last of them belongs to the function that has stopped, and may also be its number.
+pub unsafe fn frame(image: &mut Image) -> usize {
+    let end = returns_end(image);
+    while image.left != 0 && image.left < end {
+        let word = *(image.left as *const usize);
+        image.left += 8;
+        if word < image.n_funcs {
+            return word;
+        }
+        let code = image.executable + image.stubs;
+        if word <= code || word > image.executable + image.used {
+            continue;
+        }
+        // The last one that begins before it; those that are not compiled yet begin in the stubs.
+        let (mut found, mut begin, mut func) = (image.n_funcs, code, 0);
+        while func < image.n_funcs {
+            let entry = *(image.entries as *const usize).add(func);
+            if entry >= begin && entry < word {
+                begin = entry;
+                found = func;
+            }
+            func += 1;
+        }
+        if found < image.n_funcs {
+            return found;
+        }
+    }
+    image.n_funcs
 }
 
 /// Takes over what a rare instruction may have changed.
@@ -486,6 +520,8 @@ unsafe extern "C" fn slow(context: *mut Context, at: u32, frame: *mut u64) -> u3
     let image = (*context).image;
     (*image).fuel = (*context).fuel;
     (*image).top = (*context).stack & !15;
+    // What is there is no function: it may be a gap before the stack of a run inside this one.
+    *(((*context).stack - 8) as *mut usize) = !0;
     // It was checked when its function was compiled.
     let i = &*((*image).code as *const Insn).add(at as usize);
     let status = if i.op == op::CALL_HOST {
@@ -508,5 +544,6 @@ unsafe extern "C" fn slow(context: *mut Context, at: u32, frame: *mut u64) -> u3
 
 /// Called by the stubs: compiles function `func`.
 unsafe extern "C" fn compile(context: *mut Context, func: u32) -> u32 {
+    *(((*context).stack - 8) as *mut usize) = !0;
     prepare(&mut *(*context).image, func as usize)
 }

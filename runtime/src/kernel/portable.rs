@@ -32,6 +32,24 @@ tier! {
             0
         }
 
+        /// As in `machine.rs`; `left` is the number of return addresses, which are instructions' indexes.
+        pub unsafe fn frame(image: &mut Image) -> usize {
+            let mut func = image.n_funcs;
+            if image.left != 0 {
+                image.left -= 1;
+                let at = super::word(image.returns, image.left * 2).wrapping_sub(1);
+                func = 0;
+                while func < image.n_funcs {
+                    let record = image.funcs + func * super::FUNC_WORDS * 4;
+                    if at.wrapping_sub(super::word(record, 0)) < super::word(record, 1) {
+                        break;
+                    }
+                    func += 1;
+                }
+            }
+            func
+        }
+
         pub unsafe fn close(_: &mut Image) {}
     }
 }
@@ -143,6 +161,7 @@ pub unsafe fn run(what: usize, image: usize, value: usize) -> u32 {
             state::run(image, &*(parts[0] as *const Insn), parts[1] as *mut u64)
         }
         PREPARE => machine::prepare(image, value),
+        FRAME => frame(image, &*(value as *const [usize; 2])),
         _ => {
             let range = &*(value as *const [usize; 2]);
             image.detail = checksum(range[0], range[1]) as usize;
@@ -200,6 +219,7 @@ unsafe fn close(image: &mut Image) -> u32 {
     pages::give(image, image.memory, image.memory_block);
     pages::give(image, image.stack, STACK_BYTES);
     pages::give(image, image.side, image.side_bytes);
+    pages::give(image, image.names_block, image.names_block_bytes);
     0
 }
 
@@ -218,8 +238,67 @@ unsafe fn restore(image: &mut Image, wanted: usize) -> u32 {
     image.level -= 1;
     if wanted != 0 {
         copy(image.saved + image.level * bytes, image.globals, bytes);
+        image.left = 0;
     }
     0
+}
+
+/// The next function that had not returned. Parts of functions have no line in a table of names, and are passed over: who
+/// called them is the rest of it.
+unsafe fn frame(image: &mut Image, table: &[usize; 2]) -> u32 {
+    if image.names_block == 0 && table[1] > 4 {
+        open_names(image, table[0], table[1]);
+    }
+    loop {
+        let func = machine::frame(image);
+        if func >= image.n_funcs {
+            return NO_FUNCTION;
+        }
+        image.detail = func;
+        image.first = 0;
+        image.end = 0;
+        let (mut at, end) = (image.names, image.names + image.names_bytes);
+        let mut line = 0;
+        while line < func && at < end {
+            if byte(at) == b'\n' as usize {
+                line += 1;
+            }
+            at += 1;
+        }
+        if at < end {
+            image.first = at;
+            while byte(at) != b'\n' as usize {
+                at += 1;
+            }
+            image.end = at - image.first;
+        }
+        if image.first != 0 || image.names == 0 {
+            return 0;
+        }
+    }
+}
+
+/// Decodes a table of names: the length of its text, and a frame. What does not decode, or does not end with a line,
+/// is none.
+unsafe fn open_names(image: &mut Image, at: usize, bytes: usize) {
+    let raw = word(at, 0);
+    if raw == 0 || raw > NAMES_BYTES_MAX {
+        return;
+    }
+    image.names_block_bytes = whole(raw) + whole(SCRATCH_BYTES + bytes);
+    let block = pages::take(image, image.names_block_bytes);
+    if block == 0 {
+        return;
+    }
+    image.names_block = block;
+    let scratch = block + whole(raw);
+    let frame = surround(scratch, at + 4, bytes - 4);
+    if inflate(scratch, frame, bytes - 4, block, raw) == 0
+        && byte(block + raw - 1) == b'\n' as usize
+    {
+        image.names = block;
+        image.names_bytes = raw;
+    }
 }
 
 /// Word `index` of the little-endian words from `at` on.

@@ -21,472 +21,113 @@ jmp 33f
 .p2align 4
 22:
 102:
-pushq %rbp
 pushq %r15
 pushq %r14
-pushq %r13
 pushq %r12
 pushq %rbx
-subq $200, %rsp
-movq %rdx, %r15
+subq $184, %rsp
+movq %rdx, %r14
 movq %rsi, %rbx
 leaq -8(%rdi), %rax
 cmpq $4, %rax
-ja 108f
-leaq 487f(%rip), %rcx
+ja 107f
+leaq 521f(%rip), %rcx
 movslq (%rcx,%rax,4), %rax
 addq %rcx, %rax
 jmpq *%rax
 103:
 movq %rbx, %rdi
-movq %r15, %rsi
-callq 396f
+movq %r14, %rsi
+callq 422f
 testl %eax, %eax
-je 133f
+jne 132f
+cmpq $2, 368(%rbx)
+jae 119f
+movq 584(%rbx), %rax
+addq 576(%rbx), %rax
+andq $-16, %rax
+movq %rax, 592(%rbx)
+movq %rax, %r12
+jmp 120f
 104:
-movl %eax, %r14d
-jmp 162f
-105:
-movq 24(%r15), %rax
-movq (%r15), %rdi
-movq 8(%r15), %rbx
-movq 16(%r15), %r14
+movq 24(%r14), %rax
+movq (%r14), %rdi
+movq 8(%r14), %rbx
+movq 16(%r14), %r14
 testq %rax, %rax
-je 129f
+je 115f
 movq %rbx, %rsi
 movq %r14, %rdx
 callq *40(%rax)
-movq %rax, %r14
-jmp 162f
-106:
-movq (%r15), %rdi
-movq 8(%r15), %rsi
-movq 16(%r15), %rdx
-callq 470f
-movq (%r15), %rdi
-movq 16(%r15), %rdx
-movq 24(%r15), %rcx
-movq 32(%r15), %r8
+jmp 132f
+105:
+movq (%r14), %rdi
+movq 8(%r14), %rsi
+movq 16(%r14), %rdx
+callq 504f
+movq (%r14), %rdi
+movq 16(%r14), %rdx
+movq 24(%r14), %rcx
+movq 32(%r14), %r8
 movq %rax, %rsi
-addq $200, %rsp
+addq $184, %rsp
 popq %rbx
 popq %r12
-popq %r13
 popq %r14
 popq %r15
-popq %rbp
-jmp 263f
+jmp 289f
+106:
+movq (%r14), %rcx
+movq 8(%r14), %rdx
+movq 16(%r14), %rsi
+xorl %eax, %eax
+cmpq $8, %rsi
+jae 109f
+xorl %edi, %edi
+jmp 113f
 107:
-movq (%r15), %rax
-movq 8(%r15), %rcx
-movq 16(%r15), %rdx
-xorl %r14d, %r14d
-cmpq $8, %rdx
-jae 125f
-xorl %esi, %esi
-jmp 127f
-108:
-cmpq $7, %rdi
-ja 150f
-leaq 488f(%rip), %rax
+cmpq $13, %rdi
+ja 130f
+leaq 522f(%rip), %rax
 movslq (%rax,%rdi,4), %rcx
 addq %rax, %rcx
 jmpq *%rcx
+108:
+movq %rbx, %rdi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r14
+popq %r15
+jmp 135f
 109:
-movq 8(%rbx), %r12
-movl $19, %r14d
-cmpq $24, %r12
-jb 162f
-movq (%rbx), %rbp
-cmpl $1296384848, (%rbp)
-jne 162f
-movl 4(%rbp), %eax
-movq %rax, 480(%rbx)
-movl $20, %r14d
-cmpq $1, %rax
-jne 162f
-movl 12(%rbp), %r13d
-movq %r12, %rax
-shrq $4, %rax
-movl $21, %r14d
-cmpq %r13, %rax
-jb 162f
-cmpl $2, %r13d
-jb 162f
-movl 8(%rbp), %eax
-cmpq %rax, %r12
-jne 162f
-movq %r13, %rsi
-shlq $4, %rsi
-leaq 24(%rsi), %rax
-movl $22, %r14d
-cmpq %r12, %rax
-ja 162f
-cmpl $0, 20(%rbp)
-jne 162f
-movl 16(%rbp), %eax
-movl %eax, 8(%rsp)
-leaq 24(%rbp), %r15
-movq %r15, %rdi
-callq 463f
-cmpl %eax, 8(%rsp)
-jne 162f
-movl 24(%rbp), %esi
-movq %rsi, 96(%rbx)
-movl 40(%rbp), %ecx
-movq %rcx, 104(%rbx)
-movq $0, 112(%rbx)
-xorl %eax, %eax
-xorl %edi, %edi
-xorl %edx, %edx
+xorl %r8d, %r8d
 112:
-cmpq $1, %rdi
-jbe 113f
-movl (%r15), %r8d
-movl $536870912, %r9d
-subq %rdx, %r9
-cmpq %r8, %r9
-jb 163f
-addq %r8, %rdx
-movq %rdx, 112(%rbx)
+movq (%rcx,%r8), %rdi
+movq %rdi, (%rdx,%r8)
+leaq 8(%r8), %rdi
+addq $16, %r8
+cmpq %rsi, %r8
+movq %rdi, %r8
+jbe 112b
 113:
-movl 4(%r15), %r8d
-cmpq %r8, %rax
-cmovbeq %r8, %rax
-incq %rdi
-addq $16, %r15
-cmpq %rdi, %r13
-jne 112b
-movl $23, %r14d
-cmpl $134217728, %esi
-ja 162f
-cmpl $536870912, %ecx
-ja 162f
-movl $24, %r14d
-cmpq %r12, %rax
-ja 162f
-addl $71, %esi
-andl $536870848, %esi
-addl $71, %ecx
-andl $2147483584, %ecx
-addq %rsi, %rcx
-addq $71, %rdx
-andq $-64, %rdx
-addq %rcx, %rdx
-addq $147655, %rax
-movabsq $8589934528, %rsi
-andq %rax, %rsi
-addq %rdx, %rsi
-movq %rsi, 88(%rbx)
-movq %rbx, %rdi
-callq 178f
-movq %rax, 80(%rbx)
-testq %rax, %rax
-je 164f
-movq %rax, %r15
-movq (%rbx), %rax
-movq 96(%rbx), %rcx
-addq $71, %rcx
-andq $-64, %rcx
-addq %r15, %rcx
-movq %rcx, 280(%rbx)
-movq 104(%rbx), %rdx
-addq $71, %rdx
-andq $-64, %rdx
-addq %rcx, %rdx
-movq %rdx, 288(%rbx)
-movq 112(%rbx), %rcx
-addq $71, %rcx
-andq $-64, %rcx
-addq %rdx, %rcx
-movq %rcx, 312(%rbx)
-movl 12(%rax), %edx
-shlq $4, %rdx
-addq $24, %rdx
-movq %rbx, %rdi
-xorl %esi, %esi
-movq %r15, %rcx
-callq 253f
-testl %eax, %eax
-jne 104b
-movq 96(%rbx), %r12
-movl $27, %r14d
-cmpq $72, %r12
-jb 162f
-movl $28, %r14d
-cmpl $1296646992, (%r15)
-jne 162f
-cmpl $1, 4(%r15)
-jne 162f
-movl 8(%r15), %eax
-cmpq %rax, %r12
-jne 162f
-movl 16(%r15), %ecx
-cmpl $67108864, %ecx
-ja 162f
-movl 12(%r15), %esi
-cmpq %rsi, 104(%rbx)
-jne 162f
-movl 36(%r15), %eax
-cmpq $256, %rax
-ja 162f
-movl 24(%r15), %edi
-cmpq $65535, %rdi
-ja 162f
-movl 20(%r15), %r9d
-movl 64(%r15), %edx
-cmpl %r9d, %edx
-ja 162f
-movq 480(%rbx), %r8
-movq %r8, 8(%rsp)
-movq %rcx, 296(%rbx)
-movq %rdi, 248(%rbx)
-movl 52(%r15), %edi
-movq %rdi, 232(%rbx)
-movl 56(%r15), %edi
-movq %rdi, 256(%rbx)
-movl 60(%r15), %edi
-movq %rdi, 264(%rbx)
-movq %rdx, 272(%rbx)
-movl 28(%r15), %edx
-movq %rdx, 128(%rbx)
-movl 32(%r15), %r10d
-movq %r10, 144(%rbx)
-movq %r9, 160(%rbx)
-movq %rax, 176(%rbx)
-movl 40(%r15), %edi
-movq %rdi, 192(%rbx)
-movl 48(%r15), %r8d
-movq %r8, 200(%rbx)
-movl 44(%r15), %r13d
-movq %r13, 216(%rbx)
-addq %rdx, %r10
-leaq (%r10,%rax), %r14
-movq %r8, 16(%rsp)
-addq %rdi, %r8
-leaq (%r8,%r9), %rbp
-leaq (,%r14,2), %r14
-addq %r13, %r14
-leaq (%r14,%rbp,4), %rbp
-addq $18, %rbp
-movq %r12, %r11
-shrq $2, %r11
-movl $29, %r14d
-cmpq %r11, %rbp
-ja 162f
-addq %r15, %r12
-movq %r12, 240(%rbx)
-leaq 72(%r15), %r11
-movq %r11, 120(%rbx)
-leaq (%r15,%rdx,8), %rdx
-addq $72, %rdx
-movq %rdx, 136(%rbx)
-leaq (%r15,%r10,8), %rbp
-addq $72, %rbp
-movq %rbp, 152(%rbx)
-movq %r9, %r12
-shlq $4, %r12
-addq %r12, %rbp
-movq %rbp, 168(%rbx)
-leaq (,%rax,8), %rdx
-addq %rbp, %rdx
-movq %rdx, 184(%rbx)
-movq %r8, %r11
-shlq $4, %r11
-addq %rdx, %r11
-movq %r11, 208(%rbx)
-leaq (%r11,%r13,4), %rdx
-movq %rdx, 224(%rbx)
-leaq (,%rcx,8), %r11
-movq 112(%rbx), %rdx
-movl $32, %r14d
-cmpq %rdx, %r11
-ja 162f
-xorl %r13d, %r13d
-testq %rax, %rax
-je 115f
-movq %rax, %r14
+subq %rdi, %rsi
+jbe 132f
+addq %rdi, %rdx
+addq %rdi, %rcx
 114:
-movl (%rbp), %r11d
-addq %r11, %r13
-addq $8, %rbp
-decq %r14
-jne 114b
-movl $30, %r14d
-cmpq $10000000, %r13
-ja 162f
-115:
-shlq $3, %r10
-movq %r13, 352(%rbx)
-testq %r9, %r9
-je 118f
-movq 320(%rbx), %r13
-leaq (%r15,%r10), %r14
-addq $76, %r14
-116:
-movl (%r14), %ebp
-cmpl %ecx, %ebp
-ja 117f
-cmpq %rbp, %r13
-jae 117f
-movq %rbp, 320(%rbx)
-movq %rbp, %r13
-117:
-addq $16, %r14
-decq %r9
-jne 116b
-118:
-movq 280(%rbx), %r9
-movq %r9, %rcx
-cmpq %rsi, %rdx
-jb 119f
-movq 288(%rbx), %rcx
-119:
-cmpl $0, 16(%rsp)
-je 121f
-shlq $3, %rax
-movq %rdi, %rdx
-shlq $4, %rdx
-addq %rdx, %r15
-addq %r10, %r12
-addq %r15, %r12
-addq %r12, %rax
-addq $72, %rax
-120:
-cmpl $0, (%rax)
-cmoveq %r9, %rcx
-incq %rdi
-addq $16, %rax
-cmpq %r8, %rdi
-jb 120b
-121:
-movq %rcx, 280(%rbx)
-movl $1, %esi
-movq %rbx, %rdi
-movq 8(%rsp), %rdx
-callq 253f
-testl %eax, %eax
-jne 104b
-movq 256(%rbx), %rsi
-movq 480(%rbx), %rax
-movq %rax, 304(%rbx)
-shlq $16, %rsi
-movl $13, %r14d
-cmpq 16(%rbx), %rsi
-ja 162f
-movq %rsi, %rax
-shrq $62, %rax
-movl $17, %r14d
-jne 162f
-movabsq $4611686018427387903, %r15
-movq %rsi, 400(%rbx)
-orq $64, %rsi
-movq %rsi, 408(%rbx)
-movq %rbx, %rdi
-callq 178f
-movq %rax, 392(%rbx)
-movl $8912896, %esi
-movq %rbx, %rdi
-callq 178f
-movq %rax, 416(%rbx)
-imulq $528, 144(%rbx), %rax
-movq 160(%rbx), %rcx
-movq 176(%rbx), %rdx
-shlq $4, %rdx
-addq %rax, %rdx
-movq 352(%rbx), %rax
-leaq (%rdx,%rcx,4), %rcx
-leaq (%rcx,%rax,8), %rsi
-addq $64, %rsi
-cmpq %r15, %rsi
-ja 162f
-movq %rsi, 336(%rbx)
-movq %rbx, %rdi
-callq 178f
-movq %rax, 328(%rbx)
-testq %rax, %rax
-je 164f
-cmpq $0, 392(%rbx)
-je 164f
-cmpq $0, 416(%rbx)
-movl $12, %r14d
-je 162f
-movq %rax, 360(%rbx)
-imulq $528, 144(%rbx), %rcx
-addq %rax, %rcx
-movq %rcx, 344(%rbx)
-movq 176(%rbx), %rdx
-movq %rdx, %rax
-shlq $4, %rax
-addq %rcx, %rax
-movq %rax, 376(%rbx)
-testq %rdx, %rdx
-je 123f
-movq 160(%rbx), %rcx
-leaq (%rax,%rcx,4), %rax
-addq $7, %rax
-andq $-8, %rax
-xorl %ecx, %ecx
-xorl %edx, %edx
-122:
-movq 168(%rbx), %rsi
-movq 344(%rbx), %rdi
-movl (%rcx,%rsi), %esi
-movq %rax, (%rdi,%rcx,2)
-movq %rsi, 8(%rdi,%rcx,2)
-leaq (%rax,%rsi,8), %rax
+movb (%rcx), %dil
+movb %dil, (%rdx)
 incq %rdx
-addq $8, %rcx
-cmpq 176(%rbx), %rdx
-jb 122b
-123:
-movq %rbx, %rdi
-callq 166f
-testl %eax, %eax
-jne 104b
-movq 280(%rbx), %rax
-xorl %r14d, %r14d
-cmpq 288(%rbx), %rax
-jne 162f
-movq 104(%rbx), %rcx
-testq %rcx, %rcx
-je 162f
-xorl %r14d, %r14d
-xorl %edx, %edx
-124:
-movq $0, (%rax,%rdx)
-addq $8, %rdx
-cmpq %rcx, %rdx
-jb 124b
-jmp 162f
-125:
-xorl %edi, %edi
-126:
-movq (%rax,%rdi), %rsi
-movq %rsi, (%rcx,%rdi)
-leaq 8(%rdi), %rsi
-addq $16, %rdi
-cmpq %rdx, %rdi
-movq %rsi, %rdi
-jbe 126b
-127:
-subq %rsi, %rdx
-jbe 162f
-addq %rsi, %rcx
-addq %rsi, %rax
-128:
-movb (%rax), %sil
-movb %sil, (%rcx)
 incq %rcx
-incq %rax
-decq %rdx
-jne 128b
-jmp 162f
-129:
+decq %rsi
+jne 114b
+jmp 132f
+115:
 testq %r14, %r14
-je 161f
+je 131f
 xorl %r15d, %r15d
-130:
+116:
 leaq (%r15,%rbx), %rsi
 movq %r14, %rdx
 subq %r15, %rdx
@@ -496,31 +137,22 @@ xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
 testq %rax, %rax
-jle 131f
+jle 117f
 addq %rax, %r15
-jmp 132f
-131:
+jmp 118f
+117:
 cmpq $-4, %rax
-jne 151f
-132:
+jne 133f
+118:
 cmpq %r14, %r15
-jae 161f
-jmp 130b
-133:
-cmpq $2, 368(%rbx)
-jae 134f
+jae 131f
+jmp 116b
+119:
 movq 584(%rbx), %rax
+movq 592(%rbx), %r12
 addq 576(%rbx), %rax
 andq $-16, %rax
-movq %rax, 592(%rbx)
-movq %rax, %r13
-jmp 135f
-134:
-movq 584(%rbx), %rax
-movq 592(%rbx), %r13
-addq 576(%rbx), %rax
-andq $-16, %rax
-135:
+120:
 movq 424(%rbx), %rcx
 incq %rcx
 movq $-1, %rdx
@@ -540,267 +172,273 @@ movq 152(%rbx), %r9
 movq 560(%rbx), %r10
 movq 160(%rbx), %r11
 xorps %xmm0, %xmm0
-movups %xmm0, 24(%rsp)
-movq %rdx, 40(%rsp)
-movq %rsi, 48(%rsp)
-movq %r13, 56(%rsp)
-movq %rax, 64(%rsp)
-movq %rcx, 72(%rsp)
-movq %rdi, 120(%rsp)
-movq %r8, 128(%rsp)
-movq %r9, 136(%rsp)
-movq %r10, 152(%rsp)
-movq %r11, 160(%rsp)
-movq $0, 168(%rsp)
-leaq 376f(%rip), %rax
-movq %rax, 176(%rsp)
-leaq 394f(%rip), %rax
-movq %rax, 184(%rsp)
-movq %rbx, 192(%rsp)
+movups %xmm0, 8(%rsp)
+movq %rdx, 24(%rsp)
+movq %rsi, 32(%rsp)
+movq %r12, 40(%rsp)
+movq %rax, 48(%rsp)
+movq %rcx, 56(%rsp)
+movq %rdi, 104(%rsp)
+movq %r8, 112(%rsp)
+movq %r9, 120(%rsp)
+movq %r10, 136(%rsp)
+movq %r11, 144(%rsp)
+movq $0, 152(%rsp)
+leaq 402f(%rip), %rax
+movq %rax, 160(%rsp)
+leaq 420f(%rip), %rax
+movq %rax, 168(%rsp)
+movq %rbx, 176(%rsp)
 movq 344(%rbx), %rax
-movq %rax, 144(%rsp)
+movq %rax, 128(%rsp)
 movq 392(%rbx), %rax
-movq %rax, 80(%rsp)
+movq %rax, 64(%rsp)
 movq 400(%rbx), %rax
-movups %xmm0, 104(%rsp)
 movups %xmm0, 88(%rsp)
+movups %xmm0, 72(%rsp)
 testq %rax, %rax
-je 136f
+je 121f
 leaq -1(%rax), %rcx
 leaq -3(%rax), %rdx
-movq %rax, 88(%rsp)
+movq %rax, 72(%rsp)
 addq $-7, %rax
-movq %rcx, 96(%rsp)
-movq %rdx, 104(%rsp)
-movq %rax, 112(%rsp)
-136:
+movq %rcx, 80(%rsp)
+movq %rdx, 88(%rsp)
+movq %rax, 96(%rsp)
+121:
 movq 32(%rbx), %rax
 movl (%rax), %eax
 addq 512(%rbx), %rax
-leaq 24(%rsp), %r12
-movq %r12, %rdi
-movl %r15d, %esi
+leaq 8(%rsp), %r15
+movq %r15, %rdi
+movl %r14d, %esi
 callq *%rax
-movl %eax, %r14d
-movq 16(%r12), %rax
-movq %rax, 424(%rbx)
-movq %r13, 592(%rbx)
-jmp 162f
-137:
-movq 368(%rbx), %rax
-movl $11, %r14d
-cmpq $64, %rax
-ja 162f
-movq 136(%rbx), %rcx
-movq 144(%rbx), %rdi
-shlq $3, %rdi
-movq 360(%rbx), %rdx
-movq %rdi, %rsi
-imulq %rax, %rsi
-testq %rdi, %rdi
-je 157f
-leaq (%rdx,%rsi), %r8
-xorl %r10d, %r10d
-138:
-movq (%rcx,%r10), %r9
-movq %r9, (%r8,%r10)
-leaq 8(%r10), %r9
-addq $16, %r10
-cmpq %rdi, %r10
-movq %r9, %r10
-jbe 138b
-jmp 158f
-139:
+movq 16(%r15), %rcx
+movq %rcx, 424(%rbx)
+movq %r12, 592(%rbx)
+testl %eax, %eax
+je 132f
+cmpq $0, 600(%rbx)
+jne 132f
+movq 16(%rsp), %rcx
+addq $-8, %rcx
+movq %rcx, 600(%rbx)
+jmp 132f
+122:
 movq %rbx, %rdi
-movq %r15, %rsi
-addq $200, %rsp
+movq %r14, %rsi
+addq $184, %rsp
 popq %rbx
 popq %r12
-popq %r13
 popq %r14
 popq %r15
-popq %rbp
-jmp 244f
-140:
-movq 232(%rbx), %rax
-movl $36, %r14d
-testq %rax, %rax
-je 162f
-movabsq $8589934528, %rcx
-movq 224(%rbx), %r9
-movq 240(%rbx), %rdx
-leaq -8(%rdx), %rsi
-movq (%r15), %rdi
-movq 8(%r15), %r8
-addq $60, %rcx
-141:
-leaq 8(%r9), %r10
-cmpq %rdx, %r10
-ja 162f
-movl 4(%r9), %r11d
-movq %rsi, %r15
-subq %r9, %r15
-cmpq %r11, %r15
-jb 162f
-cmpq %r11, %r8
-jne 144f
-xorl %r15d, %r15d
-testq %r11, %r11
-je 143f
-142:
-movb (%r10,%r15), %bpl
-cmpb (%rdi,%r15), %bpl
-jne 143f
-incq %r15
-cmpq %r15, %r8
-jne 142b
-jmp 152f
-143:
-cmpq %r8, %r15
-je 152f
-144:
-addq $3, %r11
-andq %rcx, %r11
-addq %r10, %r11
-movq %r11, %r9
-decq %rax
-je 162f
-jmp 141b
-145:
+jmp 270f
+123:
 movq %rbx, %rdi
-movq %r15, %rsi
-addq $200, %rsp
+movq %r14, %rsi
+callq 489f
+jmp 131f
+124:
+movq %rbx, %rdi
+callq 171f
+jmp 131f
+125:
+movq (%r14), %rsi
+movq 8(%r14), %rdx
+movq %rbx, %rdi
+addq $184, %rsp
 popq %rbx
 popq %r12
-popq %r13
 popq %r14
 popq %r15
-popq %rbp
-jmp 396f
-146:
-movq 504(%rbx), %rsi
+jmp 198f
+126:
 movq %rbx, %rdi
-callq 390f
-movq 512(%rbx), %rsi
+movq %r14, %rsi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r14
+popq %r15
+jmp 422f
+127:
 movq %rbx, %rdi
-callq 390f
-movq 544(%rbx), %rsi
-movq 552(%rbx), %rdx
+movq %r14, %rsi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r14
+popq %r15
+jmp 261f
+128:
 movq %rbx, %rdi
-callq 174f
-movq 576(%rbx), %rsi
-movq 584(%rbx), %rdx
-movq %rbx, %rdi
-callq 174f
-movq 80(%rbx), %rsi
-movq 88(%rbx), %rdx
-movq %rbx, %rdi
-callq 174f
-movq 392(%rbx), %rsi
-movq 408(%rbx), %rdx
-movq %rbx, %rdi
-callq 174f
-movq 416(%rbx), %rsi
-movl $8912896, %edx
-movq %rbx, %rdi
-callq 174f
-movq 328(%rbx), %rsi
-movq 336(%rbx), %rdx
-movq %rbx, %rdi
-callq 174f
-jmp 161f
-147:
-movq 144(%rbx), %rsi
-movq 368(%rbx), %rdx
-decq %rdx
-movq %rdx, 368(%rbx)
-testq %r15, %r15
-je 161f
-shlq $3, %rsi
-movq 136(%rbx), %rax
-movq 360(%rbx), %rcx
-imulq %rsi, %rdx
-xorl %r14d, %r14d
-testq %rsi, %rsi
-je 154f
-leaq (%rcx,%rdx), %rdi
-xorl %r9d, %r9d
-148:
-movq (%rdi,%r9), %r8
-movq %r8, (%rax,%r9)
-leaq 8(%r9), %r8
-addq $16, %r9
-cmpq %rsi, %r9
-movq %r8, %r9
-jbe 148b
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r14
+popq %r15
 jmp 155f
-149:
-movq (%r15), %rsi
-movq 8(%r15), %rdx
+129:
 movq %rbx, %rdi
-addq $200, %rsp
+movq %r14, %rsi
+addq $184, %rsp
 popq %rbx
 popq %r12
-popq %r13
 popq %r14
 popq %r15
-popq %rbp
-jmp 181f
-150:
-movq (%r15), %rdi
-movq 8(%r15), %rsi
-callq 463f
+jmp 173f
+130:
+movq (%r14), %rdi
+movq 8(%r14), %rsi
+callq 497f
 movl %eax, %eax
-jmp 153f
-151:
-movl $1, %r14d
-jmp 162f
-152:
-movl (%r9), %eax
-153:
 movq %rax, 480(%rbx)
-jmp 161f
-154:
-xorl %r8d, %r8d
-155:
-movq %r8, %rdi
-subq %rsi, %rdi
-jae 162f
-addq %r8, %rax
-addq %r8, %rcx
-addq %rdx, %rcx
-156:
-movb (%rcx), %dl
-movb %dl, (%rax)
-incq %rax
-incq %rcx
+131:
+xorl %eax, %eax
+132:
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r14
+popq %r15
+retq
+133:
+movl $1, %eax
+jmp 132b
+134:
+135:
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r13
+pushq %r12
+pushq %rbx
+subq $24, %rsp
+movq 8(%rdi), %r12
+movl $19, %r15d
+cmpq $24, %r12
+jb 140f
+movq %rdi, %rbx
+movq (%rdi), %rbp
+cmpl $1296384848, (%rbp)
+jne 140f
+movl 4(%rbp), %eax
+movq %rax, 480(%rbx)
+movl $20, %r15d
+cmpq $1, %rax
+jne 140f
+movl 12(%rbp), %r13d
+movq %r12, %rax
+shrq $4, %rax
+movl $21, %r15d
+cmpq %r13, %rax
+jb 140f
+cmpl $2, %r13d
+jb 140f
+movl 8(%rbp), %eax
+cmpq %rax, %r12
+jne 140f
+movq %r13, %rsi
+shlq $4, %rsi
+leaq 24(%rsi), %rax
+movl $22, %r15d
+cmpq %r12, %rax
+ja 140f
+cmpl $0, 20(%rbp)
+jne 140f
+movl 16(%rbp), %eax
+movl %eax, 8(%rsp)
+leaq 24(%rbp), %r14
+movq %r14, %rdi
+callq 497f
+cmpl %eax, 8(%rsp)
+jne 140f
+movl 24(%rbp), %esi
+movq %rsi, 96(%rbx)
+movl 40(%rbp), %ecx
+movq %rcx, 104(%rbx)
+movq $0, 112(%rbx)
+xorl %eax, %eax
+xorl %edi, %edi
+xorl %edx, %edx
+136:
+cmpq $1, %rdi
+jbe 137f
+movl (%r14), %r8d
+movl $536870912, %r9d
+subq %rdx, %r9
+cmpq %r8, %r9
+jb 139f
+addq %r8, %rdx
+movq %rdx, 112(%rbx)
+137:
+movl 4(%r14), %r8d
+cmpq %r8, %rax
+cmovbeq %r8, %rax
 incq %rdi
-jne 156b
-jmp 162f
-157:
-xorl %r9d, %r9d
-158:
-movq %r9, %r8
-subq %rdi, %r8
-jae 160f
-addq %r9, %rdx
-addq %rsi, %rdx
-addq %r9, %rcx
-159:
-movb (%rcx), %sil
-movb %sil, (%rdx)
-incq %rdx
-incq %rcx
-incq %r8
-jne 159b
-160:
-incq %rax
-movq %rax, 368(%rbx)
-161:
-xorl %r14d, %r14d
-162:
-movl %r14d, %eax
-addq $200, %rsp
+addq $16, %r14
+cmpq %rdi, %r13
+jne 136b
+movl $23, %r15d
+cmpl $134217728, %esi
+ja 140f
+cmpl $536870912, %ecx
+ja 140f
+movl $24, %r15d
+cmpq %r12, %rax
+ja 140f
+addl $71, %esi
+andl $536870848, %esi
+addl $71, %ecx
+andl $2147483584, %ecx
+addq %rsi, %rcx
+addq $71, %rdx
+andq $-64, %rdx
+addq %rcx, %rdx
+addq $147655, %rax
+movabsq $8589934528, %rsi
+andq %rax, %rsi
+addq %rdx, %rsi
+movq %rsi, 88(%rbx)
+movq %rbx, %rdi
+callq 195f
+movq %rax, 80(%rbx)
+testq %rax, %rax
+je 153f
+movq %rax, %r14
+movq (%rbx), %rax
+movq 96(%rbx), %rcx
+addq $71, %rcx
+andq $-64, %rcx
+addq %r14, %rcx
+movq %rcx, 280(%rbx)
+movq 104(%rbx), %rdx
+addq $71, %rdx
+andq $-64, %rdx
+addq %rcx, %rdx
+movq %rdx, 288(%rbx)
+movq 112(%rbx), %rcx
+addq $71, %rcx
+andq $-64, %rcx
+addq %rdx, %rcx
+movq %rcx, 312(%rbx)
+movl 12(%rax), %edx
+shlq $4, %rdx
+addq $24, %rdx
+movq %rbx, %rdi
+xorl %esi, %esi
+movq %r14, %rcx
+callq 279f
+testl %eax, %eax
+je 141f
+138:
+movl %eax, %r15d
+jmp 140f
+139:
+movl $23, %r15d
+140:
+movl %r15d, %eax
+addq $24, %rsp
 popq %rbx
 popq %r12
 popq %r13
@@ -808,14 +446,309 @@ popq %r14
 popq %r15
 popq %rbp
 retq
+141:
+movq 96(%rbx), %r12
+movl $27, %r15d
+cmpq $72, %r12
+jb 140b
+movl $28, %r15d
+cmpl $1296646992, (%r14)
+jne 140b
+cmpl $1, 4(%r14)
+jne 140b
+movl 8(%r14), %eax
+cmpq %rax, %r12
+jne 140b
+movl 16(%r14), %ecx
+cmpl $67108864, %ecx
+ja 140b
+movl 12(%r14), %esi
+cmpq %rsi, 104(%rbx)
+jne 140b
+movl 36(%r14), %eax
+cmpq $256, %rax
+ja 140b
+movl 24(%r14), %edi
+cmpq $65535, %rdi
+ja 140b
+movl 20(%r14), %r9d
+movl 64(%r14), %edx
+cmpl %r9d, %edx
+ja 140b
+movq 480(%rbx), %r8
+movq %r8, 8(%rsp)
+movq %rcx, 296(%rbx)
+movq %rdi, 248(%rbx)
+movl 52(%r14), %edi
+movq %rdi, 232(%rbx)
+movl 56(%r14), %edi
+movq %rdi, 256(%rbx)
+movl 60(%r14), %edi
+movq %rdi, 264(%rbx)
+movq %rdx, 272(%rbx)
+movl 28(%r14), %edx
+movq %rdx, 128(%rbx)
+movl 32(%r14), %r10d
+movq %r10, 144(%rbx)
+movq %r9, 160(%rbx)
+movq %rax, 176(%rbx)
+movl 40(%r14), %edi
+movq %rdi, 192(%rbx)
+movl 48(%r14), %r8d
+movq %r8, 200(%rbx)
+movl 44(%r14), %r13d
+movq %r13, 216(%rbx)
+addq %rdx, %r10
+leaq (%r10,%rax), %r15
+movq %r8, 16(%rsp)
+addq %rdi, %r8
+leaq (%r8,%r9), %rbp
+leaq (,%r15,2), %r15
+addq %r13, %r15
+leaq (%r15,%rbp,4), %rbp
+addq $18, %rbp
+movq %r12, %r11
+shrq $2, %r11
+movl $29, %r15d
+cmpq %r11, %rbp
+ja 140b
+addq %r14, %r12
+movq %r12, 240(%rbx)
+leaq 72(%r14), %r11
+movq %r11, 120(%rbx)
+leaq (%r14,%rdx,8), %rdx
+addq $72, %rdx
+movq %rdx, 136(%rbx)
+leaq (%r14,%r10,8), %rbp
+addq $72, %rbp
+movq %rbp, 152(%rbx)
+movq %r9, %r12
+shlq $4, %r12
+addq %r12, %rbp
+movq %rbp, 168(%rbx)
+leaq (,%rax,8), %rdx
+addq %rbp, %rdx
+movq %rdx, 184(%rbx)
+movq %r8, %r11
+shlq $4, %r11
+addq %rdx, %r11
+movq %r11, 208(%rbx)
+leaq (%r11,%r13,4), %rdx
+movq %rdx, 224(%rbx)
+leaq (,%rcx,8), %r11
+movq 112(%rbx), %rdx
+movl $32, %r15d
+cmpq %rdx, %r11
+ja 140b
+xorl %r13d, %r13d
+testq %rax, %rax
+je 143f
+movq %rax, %r15
+142:
+movl (%rbp), %r11d
+addq %r11, %r13
+addq $8, %rbp
+decq %r15
+jne 142b
+movl $30, %r15d
+cmpq $10000000, %r13
+ja 140b
+143:
+shlq $3, %r10
+movq %r13, 352(%rbx)
+testq %r9, %r9
+je 146f
+movq 320(%rbx), %r13
+leaq (%r14,%r10), %r15
+addq $76, %r15
+144:
+movl (%r15), %ebp
+cmpl %ecx, %ebp
+ja 145f
+cmpq %rbp, %r13
+jae 145f
+movq %rbp, 320(%rbx)
+movq %rbp, %r13
+145:
+addq $16, %r15
+decq %r9
+jne 144b
+146:
+movq 280(%rbx), %r9
+movq %r9, %rcx
+cmpq %rsi, %rdx
+jb 147f
+movq 288(%rbx), %rcx
+147:
+cmpl $0, 16(%rsp)
+je 149f
+shlq $3, %rax
+movq %rdi, %rdx
+shlq $4, %rdx
+addq %rdx, %r14
+addq %r10, %r12
+addq %r14, %r12
+addq %r12, %rax
+addq $72, %rax
+148:
+cmpl $0, (%rax)
+cmoveq %r9, %rcx
+incq %rdi
+addq $16, %rax
+cmpq %r8, %rdi
+jb 148b
+149:
+movq %rcx, 280(%rbx)
+movl $1, %esi
+movq %rbx, %rdi
+movq 8(%rsp), %rdx
+callq 279f
+testl %eax, %eax
+jne 138b
+movq 256(%rbx), %rsi
+movq 480(%rbx), %rax
+movq %rax, 304(%rbx)
+shlq $16, %rsi
+movl $13, %r15d
+cmpq 16(%rbx), %rsi
+ja 140b
+movq %rsi, %rax
+shrq $62, %rax
+movl $17, %r15d
+jne 140b
+movabsq $4611686018427387903, %r14
+movq %rsi, 400(%rbx)
+orq $64, %rsi
+movq %rsi, 408(%rbx)
+movq %rbx, %rdi
+callq 195f
+movq %rax, 392(%rbx)
+movl $8912896, %esi
+movq %rbx, %rdi
+callq 195f
+movq %rax, 416(%rbx)
+imulq $528, 144(%rbx), %rax
+movq 160(%rbx), %rcx
+movq 176(%rbx), %rdx
+shlq $4, %rdx
+addq %rax, %rdx
+movq 352(%rbx), %rax
+leaq (%rdx,%rcx,4), %rcx
+leaq (%rcx,%rax,8), %rsi
+addq $64, %rsi
+cmpq %r14, %rsi
+ja 140b
+movq %rsi, 336(%rbx)
+movq %rbx, %rdi
+callq 195f
+movq %rax, 328(%rbx)
+testq %rax, %rax
+je 153f
+cmpq $0, 392(%rbx)
+je 153f
+cmpq $0, 416(%rbx)
+movl $12, %r15d
+je 140b
+movq %rax, 360(%rbx)
+imulq $528, 144(%rbx), %rcx
+addq %rax, %rcx
+movq %rcx, 344(%rbx)
+movq 176(%rbx), %rdx
+movq %rdx, %rax
+shlq $4, %rax
+addq %rcx, %rax
+movq %rax, 376(%rbx)
+testq %rdx, %rdx
+je 151f
+movq 160(%rbx), %rcx
+leaq (%rax,%rcx,4), %rax
+addq $7, %rax
+andq $-8, %rax
+xorl %ecx, %ecx
+xorl %edx, %edx
+150:
+movq 168(%rbx), %rsi
+movq 344(%rbx), %rdi
+movl (%rcx,%rsi), %esi
+movq %rax, (%rdi,%rcx,2)
+movq %rsi, 8(%rdi,%rcx,2)
+leaq (%rax,%rsi,8), %rax
+incq %rdx
+addq $8, %rcx
+cmpq 176(%rbx), %rdx
+jb 150b
+151:
+movq %rbx, %rdi
+callq 163f
+testl %eax, %eax
+jne 138b
+movq 280(%rbx), %rax
+xorl %r15d, %r15d
+cmpq 288(%rbx), %rax
+jne 140b
+movq 104(%rbx), %rcx
+testq %rcx, %rcx
+je 140b
+xorl %r15d, %r15d
+xorl %edx, %edx
+152:
+movq $0, (%rax,%rdx)
+addq $8, %rdx
+cmpq %rcx, %rdx
+jb 152b
+jmp 140b
+153:
+movl $12, %r15d
+jmp 140b
+154:
+155:
+movq 368(%rdi), %rcx
+movl $11, %eax
+cmpq $64, %rcx
+ja 161f
+movq 136(%rdi), %rax
+movq 144(%rdi), %r8
+shlq $3, %r8
+movq 360(%rdi), %rdx
+movq %r8, %rsi
+imulq %rcx, %rsi
+testq %r8, %r8
+je 157f
+leaq (%rdx,%rsi), %r9
+xorl %r11d, %r11d
+156:
+movq (%rax,%r11), %r10
+movq %r10, (%r9,%r11)
+leaq 8(%r11), %r10
+addq $16, %r11
+cmpq %r8, %r11
+movq %r10, %r11
+jbe 156b
+jmp 158f
+157:
+xorl %r10d, %r10d
+158:
+movq %r10, %r9
+subq %r8, %r9
+jae 160f
+addq %r10, %rdx
+addq %rsi, %rdx
+addq %r10, %rax
+159:
+movb (%rax), %sil
+movb %sil, (%rdx)
+incq %rdx
+incq %rax
+incq %r9
+jne 159b
+160:
+incq %rcx
+movq %rcx, 368(%rdi)
+xorl %eax, %eax
+161:
+retq
+162:
 163:
-movl $23, %r14d
-jmp 162b
-164:
-movl $12, %r14d
-jmp 162b
-165:
-166:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -826,7 +759,7 @@ subq $24, %rsp
 movq 192(%rdi), %r15
 movq 200(%rdi), %r12
 addq %r15, %r12
-je 171f
+je 168f
 movq %rdi, %rbx
 movq 184(%rdi), %r13
 movq 104(%rdi), %rax
@@ -835,7 +768,7 @@ movq 176(%rdi), %rax
 movq %rax, 8(%rsp)
 movq 216(%rdi), %rbp
 xorl %r14d, %r14d
-167:
+164:
 movl (%r13), %edx
 movl 4(%r13), %ecx
 movl 8(%r13), %esi
@@ -843,39 +776,39 @@ movl 12(%r13), %r9d
 addq %r9, %rsi
 movl $31, %eax
 cmpq %r15, %r14
-jae 168f
+jae 165f
 cmpq %rbp, %rsi
-ja 172f
+ja 169f
 cmpq %rdx, 8(%rsp)
-jb 172f
+jb 169f
 testq %rdx, %rdx
-je 170f
+je 167f
 decq %rdx
-jmp 169f
-168:
+jmp 166f
+165:
 cmpl $1, %edx
-ja 172f
+ja 169f
 cmpq 16(%rsp), %rsi
-ja 172f
+ja 169f
 testq %rdx, %rdx
-je 170f
+je 167f
 xorl %edx, %edx
-169:
+166:
 movq %rbx, %rdi
 movq %r14, %rsi
 xorl %r8d, %r8d
-callq 234f
+callq 251f
 testl %eax, %eax
-jne 172f
+jne 169f
 movl $0, 12(%r13)
-170:
+167:
 incq %r14
 addq $16, %r13
 cmpq %r14, %r12
-jne 167b
-171:
+jne 164b
+168:
 xorl %eax, %eax
-172:
+169:
 addq $24, %rsp
 popq %rbx
 popq %r12
@@ -884,20 +817,244 @@ popq %r14
 popq %r15
 popq %rbp
 retq
+170:
+171:
+pushq %rbx
+movq %rdi, %rbx
+movq 504(%rdi), %rsi
+callq 416f
+movq 512(%rbx), %rsi
+movq %rbx, %rdi
+callq 416f
+movq 544(%rbx), %rsi
+movq 552(%rbx), %rdx
+movq %rbx, %rdi
+callq 191f
+movq 576(%rbx), %rsi
+movq 584(%rbx), %rdx
+movq %rbx, %rdi
+callq 191f
+movq 80(%rbx), %rsi
+movq 88(%rbx), %rdx
+movq %rbx, %rdi
+callq 191f
+movq 392(%rbx), %rsi
+movq 408(%rbx), %rdx
+movq %rbx, %rdi
+callq 191f
+movq 416(%rbx), %rsi
+movl $8912896, %edx
+movq %rbx, %rdi
+callq 191f
+movq 328(%rbx), %rsi
+movq 336(%rbx), %rdx
+movq %rbx, %rdi
+callq 191f
+movq 624(%rbx), %rsi
+movq 632(%rbx), %rdx
+movq %rbx, %rdi
+popq %rbx
+jmp 191f
+172:
 173:
+pushq %rbp
+pushq %r15
+pushq %r14
+pushq %r13
+pushq %r12
+pushq %rbx
+subq $40, %rsp
+movq %rdi, 16(%rsp)
+cmpq $0, 624(%rdi)
+jne 174f
+movq 8(%rsi), %r15
+cmpq $4, %r15
+jbe 174f
+movq (%rsi), %r12
+movl (%r12), %r14d
+leal -16777217(%r14), %eax
+cmpl $-16777216, %eax
+jb 174f
+leal 71(%r14), %ebp
+andl $67108800, %ebp
+leaq 147655(%r15), %rsi
+andq $-64, %rsi
+addq %rbp, %rsi
+movq 16(%rsp), %rdi
+movq %rsi, 632(%rdi)
+callq 195f
+testq %rax, %rax
+je 174f
+movq %rax, %r13
+movq 16(%rsp), %rax
+movq %r13, 624(%rax)
+addq %r13, %rbp
+addq $4, %r12
+addq $-4, %r15
+movq %rbp, %rdi
+movq %r12, %rsi
+movq %r15, %rdx
+callq 504f
+movq %rbp, %rdi
+movq %rax, %rsi
+movq %r15, %rdx
+movq %r13, %rcx
+movq %r14, %r8
+callq 289f
+testl %eax, %eax
+jne 174f
+cmpb $10, -1(%r14,%r13)
+jne 174f
+movq 16(%rsp), %rax
+movq %r13, 608(%rax)
+movq %r14, 616(%rax)
 174:
+movq 16(%rsp), %rax
+movq 584(%rax), %rcx
+addq 576(%rax), %rcx
+andq $-16, %rcx
+movq 160(%rax), %rdx
+movq 512(%rax), %rsi
+movq 40(%rax), %r10
+addq %rsi, %r10
+addq 528(%rax), %rsi
+movq %rsi, 32(%rsp)
+movq 600(%rax), %r8
+movq 560(%rax), %r9
+movq 608(%rax), %r13
+movq 616(%rax), %r11
+addq %r13, %r11
+cmpq %r11, %r13
+setb 15(%rsp)
+xorps %xmm0, %xmm0
+movq %r13, 24(%rsp)
+175:
+movl $34, %eax
+testq %r8, %r8
+je 189f
+cmpq %rcx, %r8
+jae 189f
+176:
+movq (%r8), %rbp
+addq $8, %r8
+cmpq %rdx, %rbp
+jb 182f
+cmpq %r10, %rbp
+jbe 181f
+cmpq 32(%rsp), %rbp
+ja 181f
+testq %rdx, %rdx
+je 179f
+movq %r10, %rdi
+xorl %r12d, %r12d
+movq %rdx, %r14
+177:
+movq (%r9,%r12,8), %r13
+cmpq %rdi, %r13
+setae %bl
+cmpq %rbp, %r13
+setb %sil
+movq %r12, %r15
+testb %sil, %bl
+jne 178f
+movq %r14, %r15
+movq %rdi, %r13
+178:
+incq %r12
+movq %r13, %rdi
+movq %r15, %r14
+cmpq %r12, %rdx
+jne 177b
+jmp 180f
+179:
+xorl %r15d, %r15d
+180:
+cmpq %rdx, %r15
+jb 183f
+181:
+cmpq %rcx, %r8
+jb 176b
+jmp 188f
+182:
+movq %rbp, %r15
+183:
+movq 16(%rsp), %rbx
+movq %r8, 600(%rbx)
+cmpq %rdx, %r15
+movq 24(%rsp), %r13
+jae 189f
+cmpq %r11, %r13
+setb %al
+movq %r15, 480(%rbx)
+movups %xmm0, 488(%rbx)
+testq %r15, %r15
+setne %sil
+andb %al, %sil
+movq %r13, %r14
+movb 15(%rsp), %r12b
+cmpb $1, %sil
+jne 185f
+movq %r13, %r14
+xorl %eax, %eax
+184:
+movq %rax, %rsi
+xorl %eax, %eax
+cmpb $10, (%r14)
+sete %al
+addq %rsi, %rax
+incq %r14
+cmpq %r11, %r14
+setb %r12b
+cmpq %r15, %rax
+jae 185f
+cmpq %r11, %r14
+jb 184b
+185:
+xorl %eax, %eax
+movl $0, %edi
+testb %r12b, %r12b
+je 187f
+movq %r14, 488(%rbx)
+movq $-1, %rdi
+186:
+cmpb $10, 1(%r14,%rdi)
+leaq 1(%rdi), %rdi
+jne 186b
+movq %rdi, 496(%rbx)
+testq %r14, %r14
+setne %dil
+187:
+testq %r13, %r13
+je 189f
+testb %dil, %dil
+je 175b
+jmp 189f
+188:
+movq 16(%rsp), %rcx
+movq %r8, 600(%rcx)
+189:
+addq $40, %rsp
+popq %rbx
+popq %r12
+popq %r13
+popq %r14
+popq %r15
+popq %rbp
+retq
+190:
+191:
 movq 72(%rdi), %rax
 testq %rax, %rax
-je 175f
+je 192f
 testq %rsi, %rsi
-je 176f
+je 193f
 movq 8(%rax), %rax
 movq %rsi, %rdi
 movq %rdx, %rsi
 jmpq *%rax
-175:
+192:
 testq %rsi, %rsi
-je 176f
+je 193f
 andq $-4096, %rdx
 addq $4096, %rdx
 movl $11, %eax
@@ -908,16 +1065,16 @@ xorl %r10d, %r10d
 xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
-176:
+193:
 retq
-177:
-178:
+194:
+195:
 movq 72(%rdi), %rax
 testq %rax, %rax
-je 179f
+je 196f
 movq %rsi, %rdi
 jmpq *(%rax)
-179:
+196:
 pushq %rbx
 andq $-4096, %rsi
 addq $4096, %rsi
@@ -933,8 +1090,8 @@ testq %rax, %rax
 cmovleq %rbx, %rax
 popq %rbx
 retq
-180:
-181:
+197:
+198:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -945,7 +1102,7 @@ subq $88, %rsp
 movq %rdi, %r8
 movzbl 1(%rsi), %eax
 cmpq $11, %rax
-ja 195f
+ja 212f
 movq %rdx, %r14
 movzwl 2(%rsi), %edi
 movq (%rdx,%rdi,8), %rbx
@@ -955,30 +1112,30 @@ movl %ecx, %r13d
 movl 16(%rdx,%rdi,8), %r15d
 movzwl 4(%rsi), %r12d
 movzwl 6(%rsi), %esi
-leaq 479f(%rip), %rdx
+leaq 513f(%rip), %rdx
 movslq (%rdx,%rax,4), %rax
 addq %rdx, %rax
 jmpq *%rax
-182:
+199:
 movq 400(%r8), %rax
 shrq $16, %rax
-jmp 194f
-183:
+jmp 211f
+200:
 movq 184(%r8), %rax
 shll $4, %r12d
-jmp 189f
-184:
+jmp 206f
+201:
 movq 344(%r8), %rcx
 shll $4, %r12d
 movl $3, %eax
 cmpq 8(%rcx,%r12), %rbp
-jae 198f
+jae 215f
 shlq $3, %rbp
 addq (%rcx,%r12), %rbp
-je 198f
+je 215f
 movq (%rbp), %rax
-jmp 194f
-185:
+jmp 211f
+202:
 movq 344(%r8), %rax
 shll $4, %r12d
 leaq (%r15,%rbp), %rcx
@@ -995,14 +1152,14 @@ cmpq 8(%rax,%rsi), %rcx
 cmovaq %rdx, %r13
 movl $3, %eax
 testq %rbp, %rbp
-je 198f
+je 215f
 testq %r13, %r13
-je 198f
+je 215f
 testq %r15, %r15
-je 203f
+je 220f
 leaq -1(%r15), %rax
 xorl %ecx, %ecx
-186:
+203:
 cmpq %r13, %rbp
 movq %rcx, %rdx
 cmovaq %rax, %rdx
@@ -1010,9 +1167,9 @@ movq (%r13,%rdx,8), %rsi
 movq %rsi, (%rbp,%rdx,8)
 incq %rcx
 addq $-1, %rax
-jb 186b
-jmp 203f
-187:
+jb 203b
+jmp 220f
+204:
 addq 192(%r8), %r12
 movq %r8, %rdi
 movq %r12, %rsi
@@ -1021,19 +1178,19 @@ movq %rbp, %rcx
 movq %r8, %rbx
 movq %r13, %r8
 movq %r15, %r9
-callq 234f
+callq 251f
 testl %eax, %eax
-jne 198f
+jne 215f
 shrl $6, %r15d
-jmp 200f
-188:
+jmp 217f
+205:
 addq 192(%r8), %r12
 movq 184(%r8), %rax
 shlq $4, %r12
-189:
+206:
 movl $0, 12(%rax,%r12)
-jmp 195f
-190:
+jmp 212f
+207:
 movq 168(%r8), %rax
 movq 344(%r8), %rdx
 movl %r12d, %ecx
@@ -1043,12 +1200,12 @@ movq 8(%rdx,%rcx), %rdx
 movl 4(%rax,%r12,8), %eax
 leaq (%rdx,%r13), %rcx
 cmpq %rax, %rcx
-ja 204f
+ja 221f
 movq 352(%r8), %r15
 movl $10000000, %eax
 subq %r15, %rax
 cmpq %rax, %r13
-ja 204f
+ja 221f
 movq %r14, 72(%rsp)
 movq %rdx, 80(%rsp)
 movq %rdi, 24(%rsp)
@@ -1074,11 +1231,11 @@ addq $64, %rsi
 movq %rsi, 336(%r8)
 movq %r8, %rdi
 movq %r8, 8(%rsp)
-callq 178b
+callq 195b
 movq 8(%rsp), %r8
 movq %rax, 328(%r8)
 testq %rax, %rax
-je 205f
+je 222f
 movq 56(%rsp), %rcx
 addq %r14, %rcx
 addq $7, %rcx
@@ -1087,29 +1244,29 @@ movq %rcx, %rsi
 movq 32(%rsp), %r10
 subq %r10, %rsi
 cmpq $8, %rsi
-jae 207f
+jae 224f
 xorl %r9d, %r9d
 movq 16(%rsp), %rdx
-jmp 209f
-191:
+jmp 226f
+208:
 movl $4294967295, %eax
 movq 400(%r8), %rbx
 shlq $16, %rbp
 addq %rbx, %rbp
 movq %rbp, %rcx
 shrq $62, %rcx
-jne 232f
+jne 249f
 movq 264(%r8), %rcx
 shlq $16, %rcx
 cmpq %rcx, %rbp
-ja 232f
+ja 249f
 movl $14, %eax
 cmpq 16(%r8), %rbp
-ja 198f
+ja 215f
 leaq 64(%rbp), %rax
 movq 408(%r8), %r12
 cmpq %r12, %rax
-jbe 231f
+jbe 248f
 movq %rdi, 24(%rsp)
 leaq (%rbx,%rbx), %r15
 cmpq %rbp, %r15
@@ -1117,47 +1274,47 @@ cmovbeq %rbp, %r15
 addq $64, %r15
 movq 72(%r8), %rax
 testq %rax, %rax
-je 224f
+je 241f
 movq %r8, 8(%rsp)
 movq %r15, %rdi
 movq %rax, 40(%rsp)
 callq *(%rax)
 testq %rax, %rax
-je 206f
+je 223f
 movq %rax, %r13
 movq 8(%rsp), %rax
 movq 392(%rax), %rdi
 cmpq $8, %rbx
-jae 225f
+jae 242f
 xorl %eax, %eax
-jmp 227f
-192:
+jmp 244f
+209:
 movq 344(%r8), %rdx
 shll $4, %r12d
 movl $3, %eax
 cmpq 8(%rdx,%r12), %rbp
-jae 198f
+jae 215f
 shlq $3, %rbp
 addq (%rdx,%r12), %rbp
-je 198f
+je 215f
 movq %rcx, (%rbp)
-jmp 195f
-193:
+jmp 212f
+210:
 movq 344(%r8), %rax
 shll $4, %r12d
 movq 8(%rax,%r12), %rax
-194:
+211:
 movq %rax, (%r14,%rdi,8)
-195:
+212:
 movq 424(%r8), %rcx
 addq $424, %r8
 xorl %r15d, %r15d
-196:
+213:
 subq %r15, %rcx
 movq %rcx, (%r8)
-197:
+214:
 xorl %eax, %eax
-198:
+215:
 addq $88, %rsp
 popq %rbx
 popq %r12
@@ -1166,88 +1323,88 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-199:
+216:
 movq %r8, %rdi
 movq %r12, %rdx
 movq %rbp, %rcx
 movq %r8, %rbx
 movq %r13, %r8
 movq %r15, %r9
-callq 234f
+callq 251f
 testl %eax, %eax
-jne 198b
+jne 215b
 shrl $3, %r15d
-200:
+217:
 movq %rbx, %r8
-jmp 223f
-201:
+jmp 240f
+218:
 movq 344(%r8), %rdx
 shll $4, %r12d
 leaq (%r15,%rbp), %rsi
 movl $3, %eax
 cmpq 8(%rdx,%r12), %rsi
-ja 198b
+ja 215b
 shlq $3, %rbp
 addq (%rdx,%r12), %rbp
-je 198b
+je 215b
 testq %r15, %r15
-je 203f
+je 220f
 xorl %eax, %eax
-202:
+219:
 movq %rcx, (%rbp,%rax,8)
 incq %rax
 cmpq %rax, %r15
-jne 202b
-203:
+jne 219b
+220:
 shrl $3, %r15d
-jmp 223f
-204:
+jmp 240f
+221:
 movl $4294967295, %eax
-jmp 232f
-205:
+jmp 249f
+222:
 movq 32(%rsp), %rax
 movq %rax, 328(%r8)
 movq 16(%rsp), %rax
 movq %rax, 336(%r8)
-206:
+223:
 movl $12, %eax
-jmp 198b
-207:
+jmp 215b
+224:
 xorl %edi, %edi
 movq 16(%rsp), %rdx
-208:
+225:
 movq (%r10,%rdi), %r9
 movq %r9, (%rax,%rdi)
 leaq 8(%rdi), %r9
 addq $16, %rdi
 cmpq %rsi, %rdi
 movq %r9, %rdi
-jbe 208b
-209:
+jbe 225b
+226:
 cmpq %rsi, %r9
-jae 211f
+jae 228f
 leaq (%rax,%r9), %rsi
 addq %r10, %r9
-210:
+227:
 movb (%r9), %dil
 movb %dil, (%rsi)
 incq %r9
 incq %rsi
 cmpq %r9, %rcx
-jne 210b
-211:
+jne 227b
+228:
 movq %rax, 360(%r8)
 addq 64(%rsp), %rax
 movq %rax, 344(%r8)
 addq %rax, %rbp
 movq %rbp, 376(%r8)
 cmpq $0, 48(%rsp)
-je 222f
+je 239f
 addq $7, %r14
 addq %r14, %rbp
 andq $-8, %rbp
 xorl %ecx, %ecx
-212:
+229:
 movq %rcx, %r14
 shlq $4, %r14
 movq 40(%rsp), %rsi
@@ -1255,77 +1412,77 @@ movq (%rsi,%r14), %r8
 movq 8(%rsi,%r14), %rsi
 leaq (,%rsi,8), %rdi
 testq %rdi, %rdi
-je 214f
+je 231f
 xorl %r9d, %r9d
-213:
+230:
 movq (%r8,%r9), %r10
 movq %r10, (%rbp,%r9)
 leaq 8(%r9), %r11
 addq $16, %r9
 cmpq %rdi, %r9
 movq %r11, %r9
-jbe 213b
-jmp 215f
-214:
+jbe 230b
+jmp 232f
+231:
 xorl %r11d, %r11d
-215:
+232:
 movq %r11, %r9
 subq %rdi, %r9
-jae 217f
+jae 234f
 leaq (%r11,%rbp), %r10
 addq %r11, %r8
-216:
+233:
 movb (%r8), %r11b
 movb %r11b, (%r10)
 incq %r10
 incq %r8
 incq %r9
-jne 216b
-217:
+jne 233b
+234:
 cmpq %r12, %rcx
-jne 220f
+jne 237f
 testq %r13, %r13
 movq 16(%rsp), %rdx
-je 219f
+je 236f
 addq %rbp, %rdi
 xorl %r8d, %r8d
-218:
+235:
 movq %rbx, (%rdi,%r8,8)
 incq %r8
 cmpq %r8, %r13
-jne 218b
-219:
+jne 235b
+236:
 addq %r13, %rsi
 leaq (,%rsi,8), %rdi
-jmp 221f
-220:
+jmp 238f
+237:
 movq 16(%rsp), %rdx
-221:
+238:
 movq %rbp, (%rax,%r14)
 movq %rsi, 8(%rax,%r14)
 addq %rdi, %rbp
 incq %rcx
 cmpq 48(%rsp), %rcx
-jne 212b
-222:
+jne 229b
+239:
 movq 8(%rsp), %rbx
 movq %rbx, %rdi
 movq 32(%rsp), %rsi
-callq 174b
+callq 191b
 movq %rbx, %r8
 movq 24(%rsp), %rax
 movq 80(%rsp), %rcx
 movq 72(%rsp), %rdx
 movq %rcx, (%rdx,%rax,8)
 shrq $3, %r15
-223:
+240:
 movq 424(%r8), %rcx
 movl $10, %eax
 cmpq %r15, %rcx
-jb 198b
+jb 215b
 addq $424, %r8
-jmp 196b
-224:
+jmp 213b
+241:
 movq 392(%r8), %rdi
 movq $-4096, %rdx
 andq %rdx, %r12
@@ -1344,51 +1501,51 @@ movq %rax, %r13
 testq %rax, %rax
 movl $0, %eax
 cmovleq %rax, %r13
-jle 206b
-jmp 230f
-225:
+jle 223b
+jmp 247f
+242:
 xorl %ecx, %ecx
-226:
+243:
 movq (%rdi,%rcx), %rax
 movq %rax, (%r13,%rcx)
 leaq 8(%rcx), %rax
 addq $16, %rcx
 cmpq %rbx, %rcx
 movq %rax, %rcx
-jbe 226b
-227:
+jbe 243b
+244:
 movq %rbx, %rcx
 subq %rax, %rcx
-jbe 229f
+jbe 246f
 movq %r13, %rdx
 addq %rax, %rdx
 addq %rdi, %rax
-228:
+245:
 movb (%rax), %sil
 movb %sil, (%rdx)
 incq %rdx
 incq %rax
 decq %rcx
-jne 228b
-229:
+jne 245b
+246:
 movq %r12, %rsi
 movq 40(%rsp), %rax
 callq *8(%rax)
 movq 8(%rsp), %r12
-230:
+247:
 movq %r13, 392(%r12)
 movq %r15, 408(%r12)
 movq %r12, %r8
 movq 24(%rsp), %rdi
-231:
+248:
 shrq $16, %rbx
 movq %rbp, 400(%r8)
 movq %rbx, %rax
-232:
+249:
 movq %rax, (%r14,%rdi,8)
-jmp 197b
-233:
-234:
+jmp 214b
+250:
+251:
 pushq %rbx
 movq 184(%rdi), %rax
 movq %rsi, %rbx
@@ -1398,7 +1555,7 @@ movl 8(%rax,%rbx), %r10d
 movl 12(%rax,%rbx), %ebx
 addq %r8, %r10
 cmpq 192(%rdi), %rsi
-jae 236f
+jae 253f
 movq 344(%rdi), %rax
 shlq $4, %rdx
 leaq (%r9,%rcx), %r8
@@ -1409,71 +1566,128 @@ cmpq 8(%rax,%rdx), %r8
 cmovbeq %rcx, %rsi
 movl $3, %eax
 cmpq %rbx, %r11
-ja 242f
+ja 259f
 testq %rsi, %rsi
-je 242f
+je 259f
 testq %r9, %r9
-je 237f
+je 254f
 shlq $2, %r9
 shlq $2, %r10
 addq 208(%rdi), %r10
 xorl %eax, %eax
 xorl %ecx, %ecx
-235:
+252:
 movl (%r10,%rcx), %edx
 movq %rdx, (%rsi,%rcx,2)
 addq $4, %rcx
 cmpq %rcx, %r9
-jne 235b
-jmp 242f
-236:
+jne 252b
+jmp 259f
+253:
 movl $2, %eax
 cmpq %rbx, %r11
-ja 242f
+ja 259f
 leaq (%r9,%rcx), %rdx
 cmpq 400(%rdi), %rdx
-ja 242f
+ja 259f
 movq 280(%rdi), %rdx
 movq 392(%rdi), %rsi
 xorl %eax, %eax
 cmpq $8, %r9
-jae 238f
+jae 255f
 xorl %edi, %edi
-jmp 240f
-237:
+jmp 257f
+254:
 xorl %eax, %eax
-jmp 242f
-238:
+jmp 259f
+255:
 leaq (%rdx,%r10), %r8
 leaq (%rsi,%rcx), %r11
 xorl %ebx, %ebx
-239:
+256:
 movq (%r8,%rbx), %rdi
 movq %rdi, (%r11,%rbx)
 leaq 8(%rbx), %rdi
 addq $16, %rbx
 cmpq %r9, %rbx
 movq %rdi, %rbx
-jbe 239b
-240:
+jbe 256b
+257:
 subq %rdi, %r9
-jbe 242f
+jbe 259f
 addq %rdi, %rsi
 addq %rcx, %rsi
 addq %rdi, %rdx
 addq %r10, %rdx
-241:
+258:
 movb (%rdx), %cl
 movb %cl, (%rsi)
 incq %rsi
 incq %rdx
 decq %r9
-jne 241b
-242:
+jne 258b
+259:
 popq %rbx
 retq
-243:
-244:
+260:
+261:
+movq 232(%rdi), %rcx
+movl $36, %eax
+testq %rcx, %rcx
+je 268f
+pushq %rbp
+pushq %r14
+pushq %rbx
+movq 224(%rdi), %r10
+movq 240(%rdi), %rdx
+leaq -8(%rdx), %r8
+movq (%rsi), %r9
+movq 8(%rsi), %rsi
+262:
+leaq 8(%r10), %r11
+cmpq %rdx, %r11
+ja 267f
+movl 4(%r10), %ebx
+movq %r8, %r14
+subq %r10, %r14
+cmpq %rbx, %r14
+jb 267f
+cmpq %rbx, %rsi
+jne 265f
+xorl %r14d, %r14d
+testq %rbx, %rbx
+je 264f
+263:
+movb (%r11,%r14), %bpl
+cmpb (%r9,%r14), %bpl
+jne 264f
+incq %r14
+cmpq %r14, %rsi
+jne 263b
+jmp 266f
+264:
+cmpq %rsi, %r14
+je 266f
+265:
+addq $3, %rbx
+andq $-4, %rbx
+addq %rbx, %r11
+movq %r11, %r10
+decq %rcx
+jne 262b
+jmp 267f
+266:
+movl (%r10), %eax
+movq %rax, 480(%rdi)
+xorl %eax, %eax
+267:
+popq %rbx
+popq %r14
+popq %rbp
+268:
+retq
+269:
+270:
 pushq %r15
 pushq %r14
 pushq %rbx
@@ -1481,7 +1695,7 @@ movq %rsi, 480(%rdi)
 movq 160(%rdi), %rcx
 movl $34, %eax
 cmpq %rcx, %rsi
-jae 248f
+jae 274f
 movq %rsi, %rbx
 movq %rdi, %r14
 movq 152(%rdi), %rax
@@ -1491,7 +1705,7 @@ movl (%rax,%rdx), %edi
 movq %rdi, 488(%r14)
 movl 4(%rax,%rdx), %eax
 testq %rax, %rax
-je 245f
+je 271f
 movq 296(%r14), %r8
 movq %r8, %rdx
 subq %rdi, %rdx
@@ -1499,46 +1713,46 @@ setb %sil
 cmpq %rax, %rdx
 setb %dl
 orb %sil, %dl
-je 246f
-245:
+je 272f
+271:
 movl $33, %eax
-jmp 248f
-246:
+jmp 274f
+272:
 addq %rdi, %rax
 movq %rax, 496(%r14)
 movq 384(%r14), %rax
 cmpq %rcx, %rax
-jae 247f
+jae 273f
 movq 376(%r14), %rcx
 movl %ebx, (%rcx,%rax,4)
 incq %rax
 movq %rax, 384(%r14)
-247:
+273:
 movq 288(%r14), %r9
 xorl %eax, %eax
 cmpq $0, (%r9,%rdi,8)
-je 249f
-248:
+je 275f
+274:
 popq %rbx
 popq %r14
 popq %r15
 retq
-249:
+275:
 movq (%r14), %rax
 movl 12(%rax), %r10d
 cmpq $3, %r10
-jb 245b
+jb 271b
 shlq $3, %rdi
 movq 304(%r14), %rdx
 addq $60, %rax
 movl $2, %esi
 xorl %ecx, %ecx
 movq $-1, %r11
-250:
+276:
 movl -4(%rax), %r15d
 addq %rcx, %r15
 cmpq %rdi, %r15
-ja 251f
+ja 277f
 movl (%rax), %ecx
 addq %rcx, %rdx
 cmovbq %r11, %rdx
@@ -1546,9 +1760,9 @@ incq %rsi
 addq $16, %rax
 movq %r15, %rcx
 cmpq %rsi, %r10
-je 245b
-jmp 250b
-251:
+je 271b
+jmp 276b
+277:
 testb $7, %cl
 setne %al
 shlq $3, %r8
@@ -1556,14 +1770,14 @@ cmpq %r8, %r15
 seta %dil
 orb %al, %dil
 movl $32, %eax
-jne 248b
+jne 274b
 addq %r9, %rcx
 movq %r14, %rdi
-callq 253f
+callq 279f
 movq %rbx, 480(%r14)
-jmp 248b
-252:
-253:
+jmp 274b
+278:
+279:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -1577,14 +1791,14 @@ movq 8(%rdi), %rsi
 movq %rsi, %rcx
 movl $24, %eax
 subq %rdx, %rcx
-jb 259f
+jb 285f
 movq %rdi, %rbp
 movq %rsi, 24(%rsp)
 movq (%rdi), %r13
 shlq $4, %r15
 movl 28(%r15,%r13), %esi
 cmpq %rsi, %rcx
-jb 259f
+jb 285f
 movl 24(%r15,%r13), %r14d
 movl 32(%r15,%r13), %eax
 movl %eax, 20(%rsp)
@@ -1592,65 +1806,65 @@ leaq (%rdx,%r13), %rdi
 movq %rdi, 8(%rsp)
 movq %rsi, 32(%rsp)
 movq %rdx, %r12
-callq 463f
+callq 497f
 movq %r12, %rsi
 movq 32(%rsp), %r12
 movl %eax, %ecx
 movl $25, %eax
 cmpl %ecx, 36(%r15,%r13)
-jne 259f
+jne 285f
 leaq (%rsi,%r12), %rcx
 movq %rcx, 480(%rbp)
 cmpl %r14d, %r12d
 movl 20(%rsp), %edx
-jne 254f
+jne 280f
 testl %edx, %edx
-jne 254f
+jne 280f
 xorl %eax, %eax
 cmpl $8, %r14d
-jae 255f
+jae 281f
 xorl %ecx, %ecx
-jmp 257f
-254:
+jmp 283f
+280:
 movl $26, %eax
 cmpl $1, %edx
-jne 259f
+jne 285f
 movq 24(%rsp), %rax
 subq %rcx, %rax
 movq 312(%rbp), %r15
 cmpq $31, %rax
-ja 260f
+ja 286f
 movq %r15, %rdi
 movq 8(%rsp), %rsi
 movq %r12, %rdx
-callq 470f
+callq 504f
 movq %rax, %rsi
-jmp 261f
-255:
+jmp 287f
+281:
 xorl %edx, %edx
 movq 8(%rsp), %rdi
-256:
+282:
 movq (%rdi,%rdx), %rcx
 movq %rcx, (%rbx,%rdx)
 leaq 8(%rdx), %rcx
 addq $16, %rdx
 cmpq %r14, %rdx
 movq %rcx, %rdx
-jbe 256b
-257:
+jbe 282b
+283:
 subq %rcx, %r14
-jbe 259f
+jbe 285f
 addq %rcx, %rbx
 addq %rcx, %r13
 addq %rsi, %r13
-258:
+284:
 movb (%r13), %cl
 movb %cl, (%rbx)
 incq %rbx
 incq %r13
 decq %r14
-jne 258b
-259:
+jne 284b
+285:
 addq $40, %rsp
 popq %rbx
 popq %r12
@@ -1659,9 +1873,9 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-260:
+286:
 movq 8(%rsp), %rsi
-261:
+287:
 movq %r15, %rdi
 movq %r12, %rdx
 movq %rbx, %rcx
@@ -1673,9 +1887,9 @@ popq %r13
 popq %r14
 popq %r15
 popq %rbp
-jmp 263f
-262:
-263:
+jmp 289f
+288:
+289:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -1705,11 +1919,11 @@ movups %xmm0, 10752(%r14)
 movl $0, 15272(%r14)
 cmpl $-47205080, (%rsi)
 movl $26, %r13d
-jne 331f
+jne 357f
 movzbl 4(%rsi), %ecx
 movl %ecx, %edx
 andl $31, %edx
-jne 331f
+jne 357f
 addq $32, %rbx
 movl %ecx, %edi
 shrl $5, %edi
@@ -1717,49 +1931,49 @@ andl $1, %edi
 movl $38, %edx
 subq %rdi, %rdx
 shrl $6, %ecx
-leaq 480f(%rip), %rsi
+leaq 514f(%rip), %rsi
 movslq (%rsi,%rcx,4), %rcx
 addq %rsi, %rcx
 jmpq *%rcx
-264:
+290:
 cmpq $38, %rbx
-jb 331f
+jb 357f
 leal (,%rdi,8), %ecx
 movl $-1, %esi
 shll %cl, %esi
 movl $38, %ebp
 testq %rdi, %rdi
-je 269f
+je 295f
 notl %esi
 andl (%rdx,%rax), %esi
-jmp 268f
-265:
+jmp 294f
+291:
 movl $2, %ebp
 movl $256, %edi
-jmp 267f
-266:
+jmp 293f
+292:
 movl $4, %ebp
 xorl %edi, %edi
-267:
+293:
 leal (,%rbp,8), %ecx
 movq $-1, %rsi
 shlq %cl, %rsi
 addq %rdx, %rbp
 cmpq %rbx, %rbp
-ja 331f
+ja 357f
 notq %rsi
 andq (%rdx,%rax), %rsi
 addq %rdi, %rsi
-268:
+294:
 cmpq %r8, %rsi
-jne 331f
-269:
+jne 357f
+295:
 movq %rbx, 96(%rsp)
-270:
+296:
 leaq 3(%rbp), %r15
 movq %rbx, %rax
 subq %r15, %rax
-jb 331f
+jb 357f
 movq 15280(%r14), %rdi
 movq (%rdi,%rbp), %r12
 movl %r12d, %ecx
@@ -1769,54 +1983,54 @@ shrl $3, %ebp
 movl %r12d, %edx
 shrl %edx
 andl $3, %edx
-leaq 481f(%rip), %rsi
+leaq 515f(%rip), %rsi
 movslq (%rsi,%rdx,4), %rdx
 addq %rsi, %rdx
 jmpq *%rdx
-271:
+297:
 cmpq %rax, %rbp
-ja 331f
+ja 357f
 movq 15288(%r14), %rsi
 movq 15304(%r14), %rax
 subq %rsi, %rax
 cmpq %rax, %rbp
-ja 331f
+ja 357f
 addq %r15, %rdi
 movq %rbp, %rdx
-callq 334f
+callq 360f
 movq %rbp, %rax
-jmp 274f
-272:
+jmp 300f
+298:
 cmpq %r15, %rbx
-je 331f
+je 357f
 movq 15288(%r14), %rcx
 movq 15304(%r14), %rax
 subq %rcx, %rax
 cmpq %rax, %rbp
-ja 331f
+ja 357f
 movl $1, %eax
 testq %rbp, %rbp
-je 274f
+je 300f
 movb (%rdi,%r15), %dl
 movq %rbp, %rsi
-273:
+299:
 movb %dl, (%rcx)
 incq %rcx
 decq %rsi
-jne 273b
-274:
+jne 299b
+300:
 addq %rbp, 15288(%r14)
 addq %r15, %rax
 movq %rax, %rbp
-275:
+301:
 testb $1, %r12b
-je 270b
-jmp 332f
-276:
+je 296b
+jmp 358f
+302:
 cmpl $1048583, %ecx
-ja 331f
+ja 357f
 cmpq %rax, %rbp
-ja 331f
+ja 357f
 addq %r15, %rbp
 movq (%rdi,%r15), %r9
 movl %r9d, %eax
@@ -1826,39 +2040,39 @@ shrl $2, %r13d
 andl $3, %r13d
 cmpq $2, %rax
 movq %rbp, 48(%rsp)
-jae 278f
+jae 304f
 shll $3, %r13d
-leaq 502f(%rip), %rcx
+leaq 536f(%rip), %rcx
 movb (%r13,%rcx), %cl
 shrq %cl, %r9
 movq %r9, %rsi
-leaq 503f(%rip), %rcx
+leaq 537f(%rip), %rcx
 andq (%r13,%rcx), %rsi
-leaq 504f(%rip), %rcx
+leaq 538f(%rip), %rcx
 addq (%r13,%rcx), %r15
 movq 15320(%r14), %rcx
 testq %rax, %rax
-je 281f
+je 307f
 cmpq %rcx, %rsi
-leaq 482f(%rip), %r13
-ja 330f
+leaq 516f(%rip), %r13
+ja 356f
 leaq 1(%r15), %r8
 cmpq %rbp, %r8
-ja 330f
+ja 356f
 testq %rsi, %rsi
-je 282f
+je 308f
 movq 15312(%r14), %rax
 movb (%r15,%rdi), %cl
 xorl %edx, %edx
-277:
+303:
 movb %cl, (%rax,%rdx)
 incq %rdx
 cmpq %rdx, %rsi
-jne 277b
+jne 303b
 movq %rsi, 16(%rsp)
-jmp 300f
-278:
-leaq 501f(%rip), %rcx
+jmp 326f
+304:
+leaq 535f(%rip), %rcx
 movb (%rcx,%r13,4), %cl
 movq %r9, %r8
 shrq $4, %r8
@@ -1869,35 +2083,35 @@ shrq %cl, %r9
 notq %rdx
 andq %rdx, %r8
 cmpq 15320(%r14), %r8
-ja 330f
+ja 356f
 andq %rdx, %r9
-leaq 500f(%rip), %rcx
+leaq 534f(%rip), %rcx
 addq (%rcx,%r13,8), %r15
 addq %r15, %r9
 cmpq %rbp, %r9
-ja 330f
+ja 356f
 cmpl $2, %eax
 movq %r8, 16(%rsp)
-jne 280f
+jne 306f
 cmpq %r9, %r15
-jae 330f
+jae 356f
 movzbl (%r15,%rdi), %ebp
 testb %bpl, %bpl
-js 283f
+js 309f
 leaq (%r15,%rbp), %rcx
 incq %rcx
 cmpq %r9, %rcx
 leaq 112(%rsp), %rdi
-leaq 494f(%rip), %rbx
-ja 330f
+leaq 528f(%rip), %rbx
+ja 356f
 movq %r9, 24(%rsp)
 leaq 1(%r15), %rdx
 movq %r14, %rsi
 movq %rcx, (%rsp)
 movq %rbx, %r8
-callq 340f
+callq 366f
 cmpb $0, 112(%rsp)
-je 330f
+je 356f
 movq %r12, 56(%rsp)
 movq %rbx, %rsi
 movq 120(%rsp), %rbx
@@ -1905,18 +2119,18 @@ movl 128(%rsp), %r12d
 movq 136(%rsp), %rdx
 movq %r14, %rdi
 movl %r12d, %ecx
-callq 354f
+callq 380f
 testb %al, %al
-je 330f
+je 356f
 leaq (%r15,%rbp), %rcx
 incq %rcx
 cmpq %rcx, %rbx
-jae 330f
+jae 356f
 addq %rbp, %r15
 movq 15280(%r14), %rdi
 movzbl (%rdi,%r15), %eax
 testl %eax, %eax
-je 330f
+je 356f
 shlq $3, %rbx
 leaq (,%rcx,8), %rdx
 bsrl %eax, %eax
@@ -1927,7 +2141,7 @@ movq %rdx, %rax
 subq %rbx, %rax
 leaq (%r12,%r12), %r8
 cmpq %r8, %rax
-jb 330f
+jb 356f
 movq %rdx, %rax
 subq %r12, %rax
 movq %rax, %rcx
@@ -1952,7 +2166,7 @@ andq %r9, %rdi
 subq %r8, %rdx
 xorl %ebp, %ebp
 movq 56(%rsp), %r12
-279:
+305:
 andl $63, %esi
 movb 10244(%r14,%rsi,8), %al
 movb %al, 14992(%r14,%rbp)
@@ -1962,7 +2176,7 @@ movl %r8d, %eax
 shrl $24, %eax
 leaq (%rbx,%rax), %rcx
 cmpq %rcx, %rdx
-jb 285f
+jb 311f
 incq %rbp
 subq %rax, %rdx
 movq %rdx, %rcx
@@ -1979,43 +2193,43 @@ notq %rdi
 andq %r9, %rdi
 addq %r8, %rdi
 cmpq $254, %rbp
-je 330f
-jmp 279b
-280:
+je 356f
+jmp 305b
+306:
 movl 15272(%r14), %eax
-jmp 293f
-281:
+jmp 319f
+307:
 cmpq %rcx, %rsi
-leaq 482f(%rip), %r13
-ja 330f
+leaq 516f(%rip), %r13
+ja 356f
 leaq (%r15,%rsi), %rcx
 cmpq %rbp, %rcx
-ja 330f
+ja 356f
 addq %rdi, %r15
 movq %rsi, %rdx
 movq 15312(%r14), %rsi
 movq %r15, %rdi
 movq %rdx, 16(%rsp)
 movq %rcx, %r15
-callq 334f
+callq 360f
 movq %r15, %r8
-jmp 300f
-282:
+jmp 326f
+308:
 movq $0, 16(%rsp)
-jmp 300f
-283:
+jmp 326f
+309:
 leaq -126(%rbp), %rax
 shrq %rax
 addq %r15, %rax
 incq %rax
 cmpq %r9, %rax
-ja 330f
+ja 356f
 movq %rax, (%rsp)
 incq %r15
 addq $-127, %rbp
 xorl %eax, %eax
 xorl %edx, %edx
-284:
+310:
 movq %rdx, %rcx
 shrq %rcx
 addq %r15, %rcx
@@ -2030,32 +2244,32 @@ movb %sil, 14992(%r14,%rdx)
 incq %rdx
 addq $4, %rax
 cmpq %rdx, %rbp
-jne 284b
-jmp 286f
-285:
+jne 310b
+jmp 312f
+311:
 andl $63, %esi
 movb 10244(%r14,%rsi,8), %al
 movb %al, 14993(%r14,%rbp)
 addq $2, %rbp
 movq 24(%rsp), %r9
-286:
+312:
 xorl %edx, %edx
 xorl %eax, %eax
-287:
+313:
 movzbl %al, %ecx
 movzbl 14992(%r14,%rcx), %ecx
 cmpl $11, %ecx
-ja 330f
+ja 356f
 movl $1, %esi
 shll %cl, %esi
 shrl %esi
 addl %esi, %edx
 incq %rax
 cmpq %rax, %rbp
-jne 287b
+jne 313b
 leal -2048(%rdx), %eax
 cmpl $-2047, %eax
-jb 330f
+jb 356f
 movl $63, %edi
 bsrl %edx, %edi
 xorl $31, %edi
@@ -2065,11 +2279,11 @@ movl $1, %esi
 movl %eax, %ecx
 shll %cl, %esi
 cmpq $255, %rbp
-ja 330f
+ja 356f
 subl %edx, %esi
 leal -1(%rsi), %ecx
 andl %esi, %ecx
-jne 330f
+jne 356f
 movq %r9, 24(%rsp)
 movl $32, %ecx
 bsfl %esi, %ecx
@@ -2086,7 +2300,7 @@ movaps %xmm0, 144(%rsp)
 movaps %xmm0, 128(%rsp)
 movaps %xmm0, 112(%rsp)
 movq $-1, %rsi
-288:
+314:
 movzbl 14993(%r14,%rsi), %ecx
 leal 1(%rcx), %r8d
 andb $15, %cl
@@ -2099,24 +2313,24 @@ andl $15, %r8d
 addq %r9, 112(%rsp,%r8,8)
 incq %rsi
 cmpq %rsi, %rbp
-jne 288b
+jne 314b
 movl $2, %ecx
 movq 120(%rsp), %rsi
-289:
+315:
 addq 112(%rsp,%rcx,8), %rsi
 movq %rsi, 112(%rsp,%rcx,8)
 incq %rcx
 cmpq $16, %rcx
-jne 289b
+jne 315b
 xorl %r8d, %r8d
-290:
+316:
 movzbl 14992(%r14,%r8), %esi
 andl $15, %esi
 movl $1, %r9d
 movl %esi, %ecx
 shll %cl, %r9d
 shrl %r9d
-je 292f
+je 318f
 movl $33, %r11d
 subl %edi, %r11d
 subl %esi, %r11d
@@ -2126,35 +2340,35 @@ orl %r11d, %r10d
 movl %edx, %ecx
 shll %cl, %r9d
 movq 112(%rsp,%rsi,8), %rcx
-291:
+317:
 movl %ecx, %r11d
 andl $2047, %r11d
 movw %r10w, 10896(%r14,%r11,2)
 incq %rcx
 decl %r9d
-jne 291b
+jne 317b
 movq %rcx, 112(%rsp,%rsi,8)
-292:
+318:
 cmpq %rbp, %r8
 leaq 1(%r8), %r8
-jne 290b
+jne 316b
 movl %eax, 15272(%r14)
 movq (%rsp), %r15
 movq 96(%rsp), %rbx
 movq 48(%rsp), %rbp
 movq 16(%rsp), %r8
 movq 24(%rsp), %r9
-293:
+319:
 testl %eax, %eax
-je 330f
+je 356f
 testq %r13, %r13
-je 297f
+je 323f
 cmpq $6, %r8
 movl $26, %r13d
-jb 331f
+jb 357f
 leaq 6(%r15), %rbx
 cmpq %rbx, %r9
-jb 331f
+jb 357f
 movq 15280(%r14), %rdx
 movzwl (%rdx,%r15), %eax
 addq %rbx, %rax
@@ -2164,7 +2378,7 @@ movq %rdx, (%rsp)
 movzwl 4(%rdx,%r15), %r10d
 addq %r11, %r10
 cmpq %r9, %r10
-ja 331f
+ja 357f
 movq %rax, %rcx
 leaq 3(%r8), %rbp
 shrq $2, %rbp
@@ -2174,32 +2388,32 @@ movq %r8, %rdx
 movq %rax, 80(%rsp)
 subq %rax, %rdx
 movq %rdx, 8(%rsp)
-jb 331f
+jb 357f
 cmpq %rcx, %rbx
-jae 331f
+jae 357f
 movq %rcx, %rax
 movq (%rsp), %rcx
 movzbl -1(%rcx,%rax), %esi
 testl %esi, %esi
-je 331f
+je 357f
 cmpq %r11, %rax
-jae 331f
+jae 357f
 movq (%rsp), %rcx
 movzbl -1(%r11,%rcx), %edi
 testl %edi, %edi
-je 331f
+je 357f
 cmpq %r10, %r11
-jae 331f
+jae 357f
 movq (%rsp), %rcx
 movzbl -1(%r10,%rcx), %edx
 testl %edx, %edx
-je 331f
+je 357f
 cmpq %r9, %r10
-jae 331f
+jae 357f
 movq (%rsp), %rcx
 movzbl -1(%rcx,%r9), %ecx
 testl %ecx, %ecx
-je 331f
+je 357f
 movq %r12, 56(%rsp)
 shlq $3, %rax
 bsrl %esi, %r8d
@@ -2231,20 +2445,20 @@ movq %r9, 24(%rsp)
 movq %r10, 72(%rsp)
 movq %r11, 40(%rsp)
 movq %rbx, 88(%rsp)
-jb 298f
+jb 324f
 cmpq %rbx, %rsi
-jb 298f
+jb 324f
 cmpq %rax, %r15
-jb 298f
+jb 324f
 cmpq %r11, %r13
-jb 298f
+jb 324f
 cmpq %r10, %r12
-jb 298f
+jb 324f
 movq 15312(%r14), %rcx
 movq %rcx, 32(%rsp)
 movl $5, %edx
 xorl %ebx, %ebx
-294:
+320:
 leaq 7(%rsi), %rcx
 movq %rcx, %rdi
 shrq $3, %rdi
@@ -2280,11 +2494,11 @@ orq $1, %r8
 orq $1, %rdi
 movq %rdx, %r9
 subq %rbx, %r9
-jbe 296f
+jbe 322f
 addq 32(%rsp), %rbx
 leaq (,%rbp,2), %rax
 addq %rbp, %rax
-295:
+321:
 movq %r10, %rcx
 shrq $53, %rcx
 movzwl 10896(%r14,%rcx,2), %ecx
@@ -2307,10 +2521,10 @@ shlq %cl, %rdi
 movb %ch, (%rax,%rbx)
 incq %rbx
 decq %r9
-jne 295b
+jne 321b
 movq %rdx, %rbx
 movq 64(%rsp), %rax
-296:
+322:
 movl $64, %ecx
 bsfq %r10, %rcx
 subq %rcx, %rsi
@@ -2325,24 +2539,24 @@ bsfq %rdi, %rcx
 subq %rcx, %r12
 leaq 5(%rbx), %rdx
 cmpq 8(%rsp), %rdx
-ja 299f
+ja 325f
 cmpq 88(%rsp), %rsi
-jb 299f
+jb 325f
 cmpq %rax, %r15
-jb 299f
+jb 325f
 cmpq 40(%rsp), %r13
-jb 299f
+jb 325f
 cmpq 72(%rsp), %r12
-jb 299f
-jmp 294b
-297:
+jb 325f
+jmp 320b
+323:
 cmpq %r9, %r15
-leaq 482f(%rip), %r13
-jae 330f
+leaq 516f(%rip), %r13
+jae 356f
 movq 15280(%r14), %rax
 movzbl -1(%r9,%rax), %eax
 testl %eax, %eax
-je 330f
+je 356f
 leaq (,%r9,8), %rsi
 bsrl %eax, %eax
 xorl $31, %eax
@@ -2353,30 +2567,30 @@ movq %r14, %rdi
 movq %r15, %rdx
 xorl %ecx, %ecx
 movq %r9, %r15
-callq 367f
+callq 393f
 movq %r15, %r8
 testb %al, %al
-je 330f
-jmp 300f
-298:
+je 356f
+jmp 326f
+324:
 xorl %ebx, %ebx
-299:
+325:
 movq %r14, %rdi
 movq 88(%rsp), %rdx
 movq %rbx, %rcx
 movq %rbp, %r8
-callq 367f
+callq 393f
 testb %al, %al
-je 330f
+je 356f
 leaq (%rbx,%rbp), %rcx
 addq %rbp, %rbp
 movq %r14, %rdi
 movq %r15, %rsi
 movq 64(%rsp), %rdx
 movq %rbp, %r8
-callq 367f
+callq 393f
 testb %al, %al
-je 330f
+je 356f
 addq %rbx, %rbp
 movq %r14, %rdi
 movq %r13, %rsi
@@ -2384,45 +2598,45 @@ movq 40(%rsp), %rdx
 movq %rbp, %rcx
 movq 80(%rsp), %r15
 movq %r15, %r8
-callq 367f
+callq 393f
 testb %al, %al
-je 330f
+je 356f
 addq %r15, %rbx
 movq %r14, %rdi
 movq %r12, %rsi
 movq 72(%rsp), %rdx
 movq %rbx, %rcx
 movq 16(%rsp), %r8
-callq 367f
+callq 393f
 testb %al, %al
 movq 96(%rsp), %rbx
 movq 48(%rsp), %rbp
-leaq 482f(%rip), %r13
+leaq 516f(%rip), %r13
 movq 56(%rsp), %r12
 movq 24(%rsp), %r8
-je 330f
-300:
+je 356f
+326:
 cmpq %rbp, %r8
-jae 330f
+jae 356f
 movq 15280(%r14), %rax
 movzbl (%rax,%r8), %ecx
 movq %rcx, %rdi
 testb %cl, %cl
-jns 302f
+jns 328f
 movzbl 1(%rax,%r8), %edx
 cmpl $255, %ecx
-je 301f
+je 327f
 movl %ecx, %esi
 shll $8, %esi
 leaq (%rsi,%rdx), %rdi
 addq $-32768, %rdi
-jmp 302f
-301:
+jmp 328f
+327:
 movzbl 2(%r8,%rax), %esi
 shll $8, %esi
 leaq (%rsi,%rdx), %rdi
 addq $32512, %rdi
-302:
+328:
 movl %ecx, %edx
 shrb $7, %dl
 movzbl %dl, %edx
@@ -2433,17 +2647,17 @@ addq %rsi, %r8
 leaq (%rdx,%r8), %r11
 incq %r11
 testq %rdi, %rdi
-je 329f
+je 355f
 cmpq %rbp, %r11
-jae 330f
+jae 356f
 movzbl (%r11,%rax), %ebx
 testb $3, %bl
-jne 330f
+jne 356f
 movq %rdi, (%rsp)
 incq %r11
 xorl %r15d, %r15d
 movq %rbx, 8(%rsp)
-303:
+329:
 leal (%r15,%r15), %eax
 movb $6, %cl
 subb %al, %cl
@@ -2451,12 +2665,12 @@ movq %rbx, %r8
 shrq %cl, %r8
 andl $3, %r8d
 testq %r15, %r15
-je 304f
+je 330f
 cmpq $1, %r15
-jne 305f
-movups 496f+16(%rip), %xmm0
+jne 331f
+movups 530f+16(%rip), %xmm0
 movaps %xmm0, 128(%rsp)
-movups 496f(%rip), %xmm0
+movups 530f(%rip), %xmm0
 movaps %xmm0, 112(%rsp)
 movl $5, %ecx
 movl $29, %edx
@@ -2466,27 +2680,27 @@ movl $32, %r9d
 movl $1024, %esi
 movslq (%r13,%r8,4), %r10
 addq %r13, %r10
-leaq 492f(%rip), %r8
+leaq 526f(%rip), %r8
 jmpq *%r10
-304:
-movups 495f+16(%rip), %xmm0
+330:
+movups 529f+16(%rip), %xmm0
 movaps %xmm0, 128(%rsp)
-movups 495f(%rip), %xmm0
+movups 529f(%rip), %xmm0
 movaps %xmm0, 112(%rsp)
 movl $6, %ecx
 movl $36, %edx
 xorl %eax, %eax
 movslq (%r13,%r8,4), %r10
 addq %r13, %r10
-leaq 491f(%rip), %r8
+leaq 525f(%rip), %r8
 xorl %edi, %edi
 movl $36, %r9d
 xorl %esi, %esi
 jmpq *%r10
-305:
-movups 497f+16(%rip), %xmm0
+331:
+movups 531f+16(%rip), %xmm0
 movaps %xmm0, 128(%rsp)
-movups 497f(%rip), %xmm0
+movups 531f(%rip), %xmm0
 movaps %xmm0, 112(%rsp)
 movl $6, %ecx
 movl $2, %eax
@@ -2495,25 +2709,25 @@ movl $512, %esi
 xorl %edi, %edi
 movslq (%r13,%r8,4), %r10
 addq %r13, %r10
-leaq 490f(%rip), %r8
+leaq 524f(%rip), %r8
 movl $53, %r9d
 jmpq *%r10
-306:
+332:
 movq %r11, %rbx
 xorl %eax, %eax
-307:
+333:
 movups (%r8,%rax), %xmm0
 movups %xmm0, 10768(%r14,%rax)
 cmpq $112, %rax
 leaq 16(%rax), %rax
-jb 307b
+jb 333b
 movq %r14, %rdi
 leaq 112(%rsp), %rsi
-callq 354f
+callq 380f
 testb %al, %al
 movq %rbx, %r11
-jmp 309f
-308:
+jmp 335f
+334:
 movq %r12, %rbx
 leaq 264(%rsp), %rdi
 movq %r14, %rsi
@@ -2521,44 +2735,44 @@ movq %r11, %rdx
 movq %rbp, %rcx
 leaq 112(%rsp), %r12
 movq %r12, %r8
-callq 340f
+callq 366f
 cmpb $0, 264(%rsp)
-je 330f
+je 356f
 movq %rbp, %r13
 movq 272(%rsp), %rbp
 movl 280(%rsp), %ecx
 movq 288(%rsp), %rdx
 movq %r14, %rdi
 movq %r12, %rsi
-callq 354f
+callq 380f
 movq %rbp, %r11
 movq %r13, %rbp
-leaq 482f(%rip), %r13
+leaq 516f(%rip), %r13
 testb %al, %al
 movq %rbx, %r12
-309:
+335:
 movq 8(%rsp), %rbx
-je 330f
-jmp 314f
-310:
+je 356f
+jmp 340f
+336:
 leaq 10752(%r14), %rcx
 cmpl $0, (%rcx,%rax,4)
-je 330f
-jmp 314f
-311:
+je 356f
+jmp 340f
+337:
 cmpq %rbp, %r11
-jae 330f
+jae 356f
 movq 15280(%r14), %rcx
 movzbl (%rcx,%r11), %ecx
 cmpl %ecx, %r9d
-jbe 330f
+jbe 356f
 movl %eax, %edx
 shll $8, %edx
-leaq 493f(%rip), %r8
+leaq 527f(%rip), %r8
 addq %r8, %rdx
 movl (%rdx,%rcx,4), %edx
 testb %dil, %dil
-je 312f
+je 338f
 xorl %edi, %edi
 cmpb $2, %cl
 setb %dil
@@ -2567,29 +2781,29 @@ movl $1, %r8d
 shll %cl, %r8d
 leal (%r8,%rdi), %ecx
 addl $-3, %ecx
-jmp 313f
-312:
+jmp 339f
+338:
 movl %edx, %ecx
 andl $16777215, %ecx
-313:
+339:
 shrl $8, %edx
 andl $16711680, %edx
 movl %edx, (%r14,%rsi,8)
 movl %ecx, 4(%r14,%rsi,8)
 movl $1, 10752(%r14,%rax,4)
 incq %r11
-314:
+340:
 incq %r15
 cmpq $3, %r15
-jne 303b
+jne 329b
 cmpq %rbp, %r11
 movl $26, %r13d
-jae 331f
+jae 357f
 movq 15280(%r14), %rax
 movq %rax, 80(%rsp)
 movzbl -1(%rbp,%rax), %eax
 testl %eax, %eax
-je 331f
+je 357f
 shlq $3, %r11
 leaq (,%rbp,8), %r9
 bsrl %eax, %eax
@@ -2606,7 +2820,7 @@ addl $-2, %esi
 addl %eax, %esi
 decl %esi
 cmpq %rsi, %rcx
-jb 331f
+jb 357f
 movq %r11, 104(%rsp)
 movq %r12, 56(%rsp)
 movq 15312(%r14), %rsi
@@ -2676,7 +2890,7 @@ movups %xmm0, 152(%rsp)
 movq $0, 168(%rsp)
 movq 15296(%r14), %rax
 movq %rax, 256(%rsp)
-315:
+341:
 movq %r15, 88(%rsp)
 movq %r13, %rbx
 movq %rcx, 8(%rsp)
@@ -2715,7 +2929,7 @@ movl 4100(%r14,%r12,8), %r12d
 movl %r13d, %ecx
 orl %ebp, %ecx
 testl $16711680, %ecx
-je 316f
+je 342f
 movl %ebp, %edx
 shrl $16, %edx
 shrq %r10
@@ -2744,7 +2958,7 @@ movl %edx, %ecx
 shlq %cl, %r10
 addq %r11, %rsi
 subq %rdx, %r9
-316:
+342:
 movq (%rsp), %rdx
 decq %rdx
 movq 40(%rsp), %rcx
@@ -2752,7 +2966,7 @@ movl 8196(%r14,%rcx,8), %ecx
 addq %rcx, %r15
 movq %rdx, (%rsp)
 testq %rdx, %rdx
-je 317f
+je 343f
 movq %r9, 32(%rsp)
 movq 24(%rsp), %r9
 leal (%r9,%rbp), %ecx
@@ -2793,7 +3007,7 @@ addq %r9, %r10
 movq 32(%rsp), %r9
 subq %r11, %r9
 movq %r10, 32(%rsp)
-317:
+343:
 movq 48(%rsp), %rbp
 cmpq $1, %rsi
 movq %r15, %rdx
@@ -2817,68 +3031,68 @@ movq %r15, 128(%rsp)
 movq %r13, 120(%rsp)
 movq %rcx, 112(%rsp)
 cmpq 104(%rsp), %r9
-jb 330f
+jb 356f
 testq %rcx, %rcx
-je 330f
+je 356f
 leaq (%rsi,%r8), %r10
 movq %r10, %rax
 subq 256(%rsp), %rax
 cmpq %rax, %rcx
-ja 330f
+ja 356f
 leaq (%rsi,%r12), %rdx
 leaq 16(%rdx), %r11
 movq 248(%rsp), %rax
 subq %r8, %rax
 cmpq %rax, %r11
-jbe 321f
+jbe 347f
 cmpq %rax, %rdx
-ja 330f
+ja 356f
 testq %rsi, %rsi
-je 319f
+je 345f
 movq %rdi, %rax
 movq %r8, %r11
 movq %rsi, %rbx
-318:
+344:
 movb (%rax), %bpl
 movb %bpl, (%r11)
 incq %r11
 incq %rax
 decq %rbx
-jne 318b
-319:
+jne 344b
+345:
 testq %r12, %r12
 movq 48(%rsp), %rbp
-je 328f
+je 354f
 movq %rcx, %rax
 negq %rax
-320:
+346:
 movb (%rax,%r10), %r11b
 movb %r11b, (%r10)
 incq %r10
 decq %r12
-jne 320b
-jmp 328f
-321:
+jne 346b
+jmp 354f
+347:
 xorl %eax, %eax
-322:
+348:
 movups (%rdi,%rax), %xmm0
 movups %xmm0, (%r8,%rax)
 addq $16, %rax
 cmpq %rsi, %rax
-jb 322b
+jb 348b
 cmpq $15, %rcx
-jbe 324f
+jbe 350f
 movq %r10, %rax
 subq %rcx, %rax
 xorl %r11d, %r11d
-323:
+349:
 movups (%rax,%r11), %xmm0
 movups %xmm0, (%r10,%r11)
 addq $16, %r11
 cmpq %r12, %r11
-jb 323b
-jmp 328f
-324:
+jb 349b
+jmp 354f
+350:
 movq %r13, 8(%rsp)
 movb $7, %al
 movzbl %al, %eax
@@ -2886,67 +3100,67 @@ divb %cl
 movzbl %al, %eax
 imulq %rcx, %rax
 cmpq $7, %rcx
-ja 326f
+ja 352f
 movq %rcx, %r11
 negq %r11
 movq %r10, %rbx
 movq %rax, %r13
-325:
+351:
 movb (%r11,%rbx), %bpl
 movb %bpl, (%rbx)
 incq %rbx
 decq %r13
-jne 325b
-326:
+jne 351b
+352:
 cmpq %r12, %rax
 movq 48(%rsp), %rbp
 movq 8(%rsp), %r13
-jae 328f
+jae 354f
 leaq (%rsi,%r8), %r11
 subq %rcx, %r11
-327:
+353:
 movq (%r11), %rbx
 movq %rbx, (%rax,%r10)
 addq $8, %rax
 addq $8, %r11
 cmpq %r12, %rax
-jb 327b
-328:
+jb 353b
+354:
 addq %r8, %rdx
 addq %rdi, %rsi
 cmpq $0, (%rsp)
 movq 80(%rsp), %r11
-jne 315b
+jne 341b
 movq %rdx, 15288(%r14)
 movq %rcx, 15248(%r14)
 movq %r13, 15256(%r14)
 movq %r15, 15264(%r14)
 cmpq 104(%rsp), %r9
 movq 96(%rsp), %rbx
-jne 330f
+jne 356f
 movq %r14, %rdi
 movq 16(%rsp), %rdx
-callq 349f
+callq 375f
 testb %al, %al
 movl $26, %r13d
 movq 56(%rsp), %r12
-je 331f
-jmp 275b
-329:
+je 357f
+jmp 301b
+355:
 cmpq %rbp, %r11
 movl $26, %r13d
-jne 331f
+jne 357f
 movq 15312(%r14), %rsi
 movq 16(%rsp), %rdx
 addq %rsi, %rdx
 movq %r14, %rdi
-callq 349f
+callq 375f
 testb %al, %al
-je 331f
-jmp 275b
-330:
+je 357f
+jmp 301b
+356:
 movl $26, %r13d
-331:
+357:
 movl %r13d, %eax
 addq $296, %rsp
 popq %rbx
@@ -2956,43 +3170,43 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-332:
+358:
 cmpq %rbx, %rbp
-jne 331b
+jne 357b
 movq 15288(%r14), %rax
 xorl %ecx, %ecx
 cmpq 15304(%r14), %rax
 movl $26, %r13d
 cmovel %ecx, %r13d
-jmp 331b
-333:
-334:
+jmp 357b
+359:
+360:
 movq %rdx, %rax
 andq $-16, %rax
-je 336f
+je 362f
 xorl %ecx, %ecx
-335:
+361:
 movups (%rdi,%rcx), %xmm0
 movups %xmm0, (%rsi,%rcx)
 addq $16, %rcx
 cmpq %rax, %rcx
-jb 335b
-336:
+jb 361b
+362:
 andq $15, %rdx
-je 338f
+je 364f
 addq %rax, %rsi
 addq %rax, %rdi
-337:
+363:
 movb (%rdi), %al
 movb %al, (%rsi)
 incq %rsi
 incq %rdi
 decq %rdx
-jne 337b
-338:
+jne 363b
+364:
 retq
-339:
-340:
+365:
+366:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3019,8 +3233,8 @@ andl $15, %ecx
 leal 5(%rcx), %edi
 movq $0, (%rsp)
 cmpl 24(%r8), %edi
-jbe 342f
-341:
+jbe 368f
+367:
 movq (%rsp), %rcx
 movq %rcx, (%rax)
 addq $24, %rsp
@@ -3031,7 +3245,7 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-342:
+368:
 movl %edi, 12(%rsp)
 addq $10768, %rsi
 leaq 4(,%rdx,8), %rdx
@@ -3041,11 +3255,11 @@ movq (%r8), %r14
 movq %r9, 16(%rsp)
 leaq (,%r9,8), %r11
 xorl %r15d, %r15d
-343:
+369:
 cmpq %r11, %rdx
-ja 341b
+ja 367b
 cmpq %r14, %r15
-jae 341b
+jae 367b
 leal 1(%r12), %r9d
 bsrl %r9d, %r8d
 leaq (%r8,%rdx), %r13
@@ -3095,9 +3309,9 @@ subl %ecx, %r12d
 incq %r15
 movq %r15, %r8
 movq %rdx, %rdi
-344:
+370:
 cmpl $1, %ebp
-jne 346f
+jne 372f
 movq %rdi, %rcx
 shrq $3, %rcx
 movq (%rcx,%rbx), %r9
@@ -3108,66 +3322,66 @@ andl $3, %r9d
 addq %r9, %r8
 addq $2, %rdi
 cmpq $3, %r9
-jne 345f
+jne 371f
 cmpq %r14, %r8
-jbe 344b
-jmp 341b
-345:
+jbe 370b
+jmp 367b
+371:
 movq %r8, %r15
 movq %rdi, %rdx
-346:
+372:
 testl %r12d, %r12d
-jg 343b
-je 347f
+jg 369b
+je 373f
 movq $0, (%rsp)
-jmp 341b
-347:
+jmp 367b
+373:
 addq $7, %rdx
 shrq $3, %rdx
 movq $0, (%rsp)
 cmpq 16(%rsp), %rdx
-ja 341b
+ja 367b
 cmpq %r14, %r15
-ja 341b
+ja 367b
 movq %rdx, 8(%rax)
 movl 12(%rsp), %ecx
 movl %ecx, 16(%rax)
 movq %r15, 24(%rax)
 movl $1, %ecx
 movq %rcx, (%rsp)
-jmp 341b
-348:
-349:
+jmp 367b
+374:
+375:
 pushq %r15
 pushq %r14
 pushq %rbx
 movq %rdx, %rbx
 subq %rsi, %rbx
-jb 350f
+jb 376f
 movq %rdi, %r14
 movq 15288(%rdi), %r15
 movq 15304(%rdi), %rax
 subq %r15, %rax
 cmpq %rax, %rbx
-jbe 351f
-350:
+jbe 377f
+376:
 xorl %eax, %eax
-jmp 352f
-351:
+jmp 378f
+377:
 movq %rsi, %rdi
 movq %r15, %rsi
 movq %rbx, %rdx
-callq 334b
+callq 360b
 addq %rbx, %r15
 movq %r15, 15288(%r14)
 movb $1, %al
-352:
+378:
 popq %rbx
 popq %r14
 popq %r15
 retq
-353:
-354:
+379:
+380:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3196,35 +3410,35 @@ movaps %xmm0, 64(%rsp)
 movaps %xmm0, 48(%rsp)
 movq %rdx, 24(%rsp)
 testq %rdx, %rdx
-je 363f
+je 389f
 xorl %r13d, %r13d
 movq %r12, %rbp
 movq %r10, 8(%rsp)
 movq %r11, (%rsp)
-355:
+381:
 movl %r13d, %ebx
 andl $63, %ebx
 leal (%rbx,%rbx), %eax
 movzwl 10768(%r14,%rax), %ecx
 movw %cx, 48(%rsp,%rax)
 testw %cx, %cx
-jns 356f
+jns 382f
 testq %rbp, %rbp
-je 362f
+je 388f
 decq %rbp
 movq 16(%rsp), %rdi
 movq %r13, %rsi
-callq 372f
+callq 398f
 movq %rbp, %rcx
 andq 8(%rsp), %rcx
 addq (%rsp), %rcx
 movl %eax, (%r14,%rcx,8)
 movl %edx, 4(%r14,%rcx,8)
 movw $1, 48(%rsp,%rbx,2)
-356:
+382:
 incq %r13
 cmpq %r13, 24(%rsp)
-jne 355b
+jne 381b
 movq %r15, 40(%rsp)
 movq %r12, %rax
 shrq $3, %rax
@@ -3236,49 +3450,49 @@ leaq (%rax,%rcx), %rbx
 addq $3, %rbx
 xorl %r13d, %r13d
 xorl %r15d, %r15d
-357:
+383:
 movq 16(%rsp), %rdi
 movq %r13, %rsi
-callq 372f
+callq 398f
 movl %r13d, %ecx
 andl $63, %ecx
 movzwl 10768(%r14,%rcx,2), %ecx
 testw %cx, %cx
-jle 360f
+jle 386f
 movq 8(%rsp), %r10
 movq (%rsp), %r11
-358:
+384:
 movq %r15, %rsi
 andq %r10, %rsi
 addq %r11, %rsi
 movl %eax, (%r14,%rsi,8)
 movl %edx, 4(%r14,%rsi,8)
-359:
+385:
 addq %rbx, %r15
 andq %r12, %r15
 cmpq %rbp, %r15
-jae 359b
+jae 385b
 decw %cx
-jg 358b
-jmp 361f
-360:
+jg 384b
+jmp 387f
+386:
 movq 8(%rsp), %r10
 movq (%rsp), %r11
-361:
+387:
 incq %r13
 cmpq 24(%rsp), %r13
-jne 357b
+jne 383b
 testq %r15, %r15
 movq 40(%rsp), %r15
 movq 32(%rsp), %r12
-je 363f
-362:
+je 389f
+388:
 xorl %eax, %eax
-jmp 365f
-363:
+jmp 391f
+389:
 leal -31(%r15), %eax
 xorl %edx, %edx
-364:
+390:
 movq %rdx, %rsi
 andq %r10, %rsi
 addq %r11, %rsi
@@ -3301,14 +3515,14 @@ orl %r8d, %ecx
 movl %ecx, (%r14,%rsi,8)
 incq %rdx
 cmpq %rdx, %r12
-jne 364b
+jne 390b
 movq 16(%rsp), %rax
 movl 8(%rax), %eax
 andl $3, %eax
 incl %r15d
 movl %r15d, 10752(%r14,%rax,4)
 movb $1, %al
-365:
+391:
 addq $184, %rsp
 popq %rbx
 popq %r12
@@ -3317,18 +3531,18 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-366:
-367:
+392:
+393:
 movq 15312(%rdi), %r9
 leaq (%r9,%rcx), %rax
 addq %r8, %r9
 cmpq %r9, %rax
-jae 369f
+jae 395f
 movq 15280(%rdi), %r9
 subq %rcx, %r8
-368:
+394:
 cmpq %rdx, %rsi
-jb 370f
+jb 396f
 leaq 7(%rsi), %rcx
 movq %rcx, %r10
 shrq $3, %r10
@@ -3346,27 +3560,27 @@ movb %ch, (%rax)
 subq %r10, %rsi
 incq %rax
 decq %r8
-jne 368b
-369:
+jne 394b
+395:
 cmpq %rdx, %rsi
 sete %al
 retq
-370:
+396:
 xorl %eax, %eax
 retq
-371:
-372:
+397:
+398:
 movq 8(%rdi), %rcx
 movl %ecx, %eax
 andl $3, %eax
 movl %esi, %edx
 andl $63, %edx
 shll $8, %eax
-leaq 493f(%rip), %rdi
+leaq 527f(%rip), %rdi
 addq %rax, %rdi
 movl (%rdi,%rdx,4), %eax
 cmpq $1, %rcx
-jne 373f
+jne 399f
 xorl %ecx, %ecx
 cmpq $2, %rsi
 setb %cl
@@ -3376,17 +3590,17 @@ movl %esi, %ecx
 shll %cl, %edi
 addl %edi, %edx
 addl $-3, %edx
-jmp 374f
-373:
+jmp 400f
+399:
 movl %eax, %edx
 andl $16777215, %edx
-374:
+400:
 shrl $8, %eax
 andl $16711680, %eax
 orl %esi, %eax
 retq
-375:
-376:
+401:
+402:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3399,26 +3613,29 @@ movq %rdi, %rbx
 movq 16(%rdi), %rax
 movq 168(%rdi), %r14
 movq %rax, 424(%r14)
-movq 8(%rdi), %rcx
-andq $-16, %rcx
-movq %rcx, 592(%r14)
-movq 288(%r14), %rcx
-movl %esi, %edx
-leaq (%rcx,%rdx,8), %r12
-movzbl (%r12), %ecx
-cmpl $148, %ecx
-je 378f
-cmpl $126, %ecx
-jne 379f
+movq 8(%rdi), %rax
+andq $-16, %rax
+movq %rax, 592(%r14)
+movq 8(%rdi), %rax
+movq $-1, -8(%rax)
+movq 288(%r14), %rax
+movl %esi, %ecx
+leaq (%rax,%rcx,8), %r12
+movzbl (%r12), %eax
+cmpl $148, %eax
+je 404f
+cmpl $126, %eax
+jne 405f
+movq 424(%r14), %rax
 movl $10, %ebp
 cmpq $32, %rax
-jb 381f
+jb 407f
 movl 4(%r12), %r13d
 movzwl 2(%r12), %ecx
 leaq (%r15,%rcx,8), %r15
 addq $-32, %rax
 movq %rax, 424(%r14)
-leaq 489f(%rip), %rax
+leaq 523f(%rip), %rax
 movzbl (%rax,%r13,2), %ecx
 movb 1(%rax,%r13,2), %r12b
 movq $0, 440(%r14)
@@ -3431,23 +3648,23 @@ movl %r13d, %esi
 movq %r15, %rdx
 callq *456(%r14)
 testl %eax, %eax
-jne 380f
+jne 406f
 cmpl $59, %r13d
-je 377f
+je 403f
 movq 424(%r14), %rax
 movq 440(%r14), %rcx
 shrq $6, %rcx
 subq %rcx, %rax
-jb 381f
+jb 407f
 movq %rax, 424(%r14)
-377:
+403:
 xorl %ebp, %ebp
 testb %r12b, %r12b
-je 381f
+je 407f
 movq 448(%r14), %rax
 movq %rax, (%r15)
-jmp 381f
-378:
+jmp 407f
+404:
 movzwl 4(%r12), %eax
 movq (%r15,%rax,8), %rdx
 movzwl 6(%r12), %eax
@@ -3456,20 +3673,20 @@ movq 472(%r14), %rdi
 movzbl 1(%r12), %esi
 callq *464(%r14)
 testl %eax, %eax
-jne 380f
+jne 406f
 movq 448(%r14), %rax
 movzwl 2(%r12), %ecx
 movq %rax, (%r15,%rcx,8)
 xorl %ebp, %ebp
-jmp 381f
-379:
+jmp 407f
+405:
 movq %r14, %rdi
 movq %r12, %rsi
 movq %r15, %rdx
-callq 181b
-380:
+callq 198b
+406:
 movl %eax, %ebp
-381:
+407:
 movq 424(%r14), %rax
 movq %rax, 16(%rbx)
 movq 344(%r14), %rax
@@ -3481,7 +3698,7 @@ xorps %xmm0, %xmm0
 movups %xmm0, 80(%rbx)
 movups %xmm0, 64(%rbx)
 testq %rax, %rax
-je 382f
+je 408f
 leaq -1(%rax), %rcx
 leaq -3(%rax), %rdx
 movq %rax, 64(%rbx)
@@ -3489,7 +3706,7 @@ addq $-7, %rax
 movq %rcx, 72(%rbx)
 movq %rdx, 80(%rbx)
 movq %rax, 88(%rbx)
-382:
+408:
 movl %ebp, %eax
 addq $8, %rsp
 popq %rbx
@@ -3499,8 +3716,8 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-383:
-384:
+409:
+410:
 pushq %r15
 pushq %r14
 pushq %rbx
@@ -3508,12 +3725,12 @@ movq %rdi, %r14
 movq 72(%rdi), %rax
 movq 528(%rdi), %r15
 testq %rax, %rax
-je 385f
+je 411f
 addq %rsi, %r15
 movq 536(%r14), %rsi
 xorl %ebx, %ebx
 cmpq %rsi, %r15
-jbe 388f
+jbe 414f
 addq $32767, %r15
 andq $-32768, %r15
 movq 520(%r14), %rcx
@@ -3526,14 +3743,14 @@ subq %rsi, %rdx
 addq 512(%r14), %rsi
 callq *32(%rax)
 testq %rax, %rax
-je 387f
+je 413f
 movq %r15, 536(%r14)
-jmp 388f
-385:
+jmp 414f
+411:
 leaq 4096(%r15), %rax
 xorl %ebx, %ebx
 cmpq 536(%r14), %rax
-jb 388f
+jb 414f
 addq $4095, %r15
 andq $-4096, %r15
 movq 512(%r14), %rcx
@@ -3546,35 +3763,35 @@ cmpq %rdx, %rax
 cmovaeq %rdx, %rax
 movq %rax, 536(%r14)
 cmpq %rax, %r15
-jae 388f
+jae 414f
 movq 504(%r14), %rcx
-386:
+412:
 movb $0, (%rcx,%r15)
 addq $4096, %r15
 cmpq %rax, %r15
-jb 386b
-jmp 388f
-387:
+jb 412b
+jmp 414f
+413:
 movl $12, %ebx
-388:
+414:
 movl %ebx, %eax
 popq %rbx
 popq %r14
 popq %r15
 retq
-389:
-390:
+415:
+416:
 testq %rsi, %rsi
-je 392f
+je 418f
 movq 72(%rdi), %rax
 testq %rax, %rax
-je 391f
+je 417f
 movq 24(%rax), %rcx
 movq 520(%rdi), %rax
 movq %rsi, %rdi
 movq %rax, %rsi
 jmpq *%rcx
-391:
+417:
 movq 520(%rdi), %rcx
 movl $11, %eax
 movq %rsi, %rdi
@@ -3584,15 +3801,17 @@ xorl %r10d, %r10d
 xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
-392:
+418:
 retq
-393:
-394:
+419:
+420:
+movq 8(%rdi), %rax
+movq $-1, -8(%rax)
 movq 168(%rdi), %rdi
 movl %esi, %esi
-jmp 396f
-395:
-396:
+jmp 422f
+421:
+422:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3603,24 +3822,24 @@ subq $184, %rsp
 movq %rdi, %rbx
 movq 512(%rdi), %rcx
 testq %rcx, %rcx
-je 399f
+je 425f
 movq 160(%rbx), %rdx
-397:
+423:
 cmpq %rdx, %rsi
-jae 398f
+jae 424f
 movq 32(%rbx), %rax
 movl 4(%rax), %eax
 addq %rax, %rcx
 movq 560(%rbx), %rdx
 xorl %eax, %eax
 cmpq %rcx, (%rdx,%rsi,8)
-jne 403f
-398:
+jne 429f
+424:
 movq %rbx, %rdi
 movq %rsi, %r14
-callq 244b
+callq 270b
 testl %eax, %eax
-jne 403f
+jne 429f
 movq 488(%rbx), %r12
 movq 496(%rbx), %r13
 movq %r14, %rax
@@ -3632,14 +3851,14 @@ movzbl -8(%rdx,%r13,8), %ecx
 leal -120(%rcx), %eax
 cmpl $3, %eax
 movq %r14, %rdx
-ja 404f
+ja 430f
 cmpl $1, %eax
-je 404f
+je 430f
 movl $35, %eax
 cmpl $32767, %ebp
-ja 403f
-jmp 405f
-399:
+ja 429f
+jmp 431f
+425:
 movq %rsi, (%rsp)
 leaq 512(%rbx), %r14
 movq 296(%rbx), %rax
@@ -3653,29 +3872,29 @@ cmpq %rcx, %r12
 cmovaeq %rcx, %r12
 movq %r12, 520(%rbx)
 testq %rax, %rax
-je 401f
+je 427f
 leaq 504(%rbx), %rsi
 movq %r12, %rdi
 movq %r14, %rdx
 callq *16(%rax)
 movq %rax, %rdi
 negq %rdi
-400:
+426:
 testq %rdi, %rdi
-js 402f
+js 428f
 movq 40(%rbx), %rsi
 movq %rbx, %rdi
-callq 384b
+callq 410b
 testl %eax, %eax
-jne 403f
+jne 429f
 movq 32(%rbx), %rax
 movq 40(%rbx), %rcx
 movq 504(%rbx), %rdx
 cmpq $8, %rcx
-jae 427f
+jae 453f
 xorl %esi, %esi
-jmp 429f
-401:
+jmp 455f
+427:
 movl $9, %eax
 movl $3, %edx
 movl $16417, %r10d
@@ -3686,7 +3905,7 @@ xorl %r9d, %r9d
 syscall
 movq %rax, %rdi
 testq %rax, %rax
-js 402f
+js 428f
 movq %rdi, 504(%rbx)
 movl $25, %eax
 movl $1, %r10d
@@ -3697,7 +3916,7 @@ xorl %r9d, %r9d
 syscall
 movq %rax, %rdi
 testq %rax, %rax
-js 402f
+js 428f
 movq %rdi, (%r14)
 movl $10, %eax
 movl $5, %edx
@@ -3707,12 +3926,12 @@ xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
 movq %rax, %rdi
-jmp 400b
-402:
+jmp 426b
+428:
 negq %rdi
 movq %rdi, 480(%rbx)
 movl $18, %eax
-403:
+429:
 addq $184, %rsp
 popq %rbx
 popq %r12
@@ -3721,13 +3940,13 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-404:
+430:
 movl $35, %eax
 cmpl $32767, %ebp
-ja 403b
+ja 429b
 cmpb $124, %cl
-jne 403b
-405:
+jne 429b
+431:
 movq %r13, %r14
 subq %r12, %r14
 leaq (%r14,%r14,2), %rsi
@@ -3737,12 +3956,12 @@ movq 520(%rbx), %rcx
 subq 528(%rbx), %rcx
 movl $16, %eax
 cmpq %rsi, %rcx
-jb 403b
+jb 429b
 movq %rdx, (%rsp)
 movq %rbx, %rdi
-callq 384b
+callq 410b
 testl %eax, %eax
-jne 403b
+jne 429b
 leaq -1(%rbp), %rax
 xorl %ecx, %ecx
 testl %ebp, %ebp
@@ -3794,18 +4013,18 @@ movq $0, 120(%r10)
 movq %rcx, 128(%r10)
 movl 8(%rax), %r14d
 addq 512(%rbx), %r14
-406:
+432:
 leaq 48(%rsp), %rdi
 callq *%r14
 cmpl $1, %eax
-jne 460f
+jne 486f
 movq 48(%rsp), %rax
 movzbl (%rax), %ecx
-leaq 498f(%rip), %rdx
+leaq 532f(%rip), %rdx
 movzbl (%rcx,%rdx), %r11d
 addl $-5, %r11d
 cmpl $21, %r11d
-ja 461f
+ja 487f
 movq %rax, %r9
 subq 16(%rsp), %r9
 shrq $3, %r9
@@ -3818,150 +4037,150 @@ shll $16, %r10d
 orq %rdi, %r10
 movzwl 2(%rax), %edx
 movzbl 1(%rax), %ecx
-leaq 485f(%rip), %r15
+leaq 519f(%rip), %r15
 movslq (%r15,%r11,4), %r11
 addq %r15, %r11
 jmpq *%r11
-407:
+433:
 movswq %dx, %rcx
-jmp 418f
-408:
+jmp 444f
+434:
 cmpq %rcx, 144(%rbx)
-ja 420f
-jmp 461f
-409:
+ja 446f
+jmp 487f
+435:
 cmpq 144(%rbx), %r10
-jae 461f
-jmp 420f
-410:
+jae 487f
+jmp 446f
+436:
 cmpb $68, %cl
-jae 461f
-jmp 420f
-411:
+jae 487f
+jmp 446f
+437:
 incl %edx
 cmpl %ebp, %edx
-jae 461f
-jmp 420f
-412:
+jae 487f
+jmp 446f
+438:
 addq %r12, %r9
 shll $16, %ecx
 leaq (%rcx,%rdx), %rsi
 addq %r9, %rsi
 addq $2, %rsi
 cmpq %r13, %rsi
-ja 461f
+ja 487f
 cmpq %rsi, %r8
-jae 420f
+jae 446f
 movq 288(%rbx), %rsi
 leaq (%rsi,%r9,8), %rsi
 addq $8, %rsi
 addq %rdx, %rcx
 incq %rcx
-413:
+439:
 cmpb $120, (%rsi)
-jne 461f
+jne 487f
 addq $8, %rsi
 decq %rcx
-je 420f
-jmp 413b
-414:
+je 446f
+jmp 439b
+440:
 cmpq 160(%rbx), %r10
-jae 461f
-jmp 420f
-415:
+jae 487f
+jmp 446f
+441:
 shll $16, %ecx
 orq %rsi, %rcx
 cmpq 128(%rbx), %rcx
-jae 461f
-jmp 420f
-416:
+jae 487f
+jmp 446f
+442:
 cmpl $66, %r10d
-ja 461f
+ja 487f
 cmpl %edx, %ebp
-jbe 461f
-leaq 489f(%rip), %rcx
+jbe 487f
+leaq 523f(%rip), %rcx
 movzbl (%rcx,%r10,2), %ecx
 addq %rdx, %rcx
 cmpl %ebp, %ecx
-ja 461f
-jmp 420f
-417:
+ja 487f
+jmp 446f
+443:
 movslq %r10d, %rcx
-418:
+444:
 addq %r8, %rcx
 cmpq %r12, %rcx
-jl 461f
+jl 487f
 cmpq %r13, %rcx
-jge 461f
-jmp 420f
-419:
+jge 487f
+jmp 446f
+445:
 cmpq %rcx, 176(%rbx)
-jbe 461f
+jbe 487f
 cmpq %rsi, 248(%rbx)
-jbe 461f
-420:
+jbe 487f
+446:
 movq %rax, 168(%rsp)
-jmp 406b
-421:
+jmp 432b
+447:
 addl $3, %edx
 cmpl %ebp, %edx
-ja 461f
+ja 487f
 cmpb $11, %cl
-ja 423f
-leaq 486f(%rip), %r8
+ja 449f
+leaq 520f(%rip), %r8
 movslq (%r8,%rcx,4), %rdx
 addq %r8, %rdx
 jmpq *%rdx
-422:
+448:
 cmpq %rdi, 200(%rbx)
-jbe 461f
-jmp 420b
-423:
+jbe 487f
+jmp 446b
+449:
 cmpb $11, %cl
-ja 461f
+ja 487f
 cmpq %rdi, 176(%rbx)
-jbe 461f
-jmp 420b
-424:
+jbe 487f
+jmp 446b
+450:
 cmpq %rdi, 176(%rbx)
-jbe 461f
+jbe 487f
 cmpq %rsi, 192(%rbx)
-jbe 461f
-jmp 420b
-425:
+jbe 487f
+jmp 446b
+451:
 cmpq %rdi, 192(%rbx)
-jbe 461f
-jmp 420b
-426:
+jbe 487f
+jmp 446b
+452:
 movq 176(%rbx), %rcx
 cmpq %rdi, %rcx
-jbe 461f
+jbe 487f
 cmpq %rsi, %rcx
-jbe 461f
-jmp 420b
-427:
+jbe 487f
+jmp 446b
+453:
 xorl %edi, %edi
-428:
+454:
 movq (%rax,%rdi), %rsi
 movq %rsi, (%rdx,%rdi)
 leaq 8(%rdi), %rsi
 addq $16, %rdi
 cmpq %rcx, %rdi
 movq %rsi, %rdi
-jbe 428b
-429:
+jbe 454b
+455:
 subq %rsi, %rcx
-jbe 431f
+jbe 457f
 addq %rsi, %rdx
 addq %rsi, %rax
-430:
+456:
 movb (%rax), %sil
 movb %sil, (%rdx)
 incq %rdx
 incq %rax
 decq %rcx
-jne 430b
-431:
+jne 456b
+457:
 movq 40(%rbx), %rax
 movq 160(%rbx), %r14
 movq %rax, 528(%rbx)
@@ -3972,21 +4191,21 @@ leaq (%rax,%r14,8), %rsi
 addq $2048, %rsi
 movq %rsi, 552(%rbx)
 movq %rbx, %rdi
-callq 178b
+callq 195b
 movq %rax, 544(%rbx)
 movq 24(%rbx), %rax
 leaq 65552(,%rax,8), %rsi
 movq %rsi, 584(%rbx)
 movq %rbx, %rdi
-callq 178b
+callq 195b
 movq %rax, %rcx
 movq %rax, 576(%rbx)
 movl $12, %eax
 testq %rcx, %rcx
-je 403b
+je 429b
 movq 544(%rbx), %rcx
 testq %rcx, %rcx
-je 403b
+je 429b
 leaq 2048(,%r14,8), %rax
 leaq 2048(%rcx), %rdx
 movq %rdx, 560(%rbx)
@@ -4008,7 +4227,7 @@ movq %rax, 8(%rsp)
 xorl %r10d, %r10d
 addq $48, %rcx
 xorps %xmm0, %xmm0
-432:
+458:
 cmpq $31, %r10
 setne %al
 movl %r10d, %esi
@@ -4018,111 +4237,111 @@ cmpq $27, %r10
 setae %dl
 movzbl %sil, %r13d
 testb %al, %dl
-jne 433f
-leaq 499f(%rip), %rax
+jne 459f
+leaq 533f(%rip), %rax
 movzbl (%r13,%rax), %edx
-jmp 434f
-433:
+jmp 460f
+459:
 xorl %edx, %edx
-434:
+460:
 xorl %r11d, %r11d
 movq $-1, %r12
 leal -4(%r13), %eax
 cmpl $22, %eax
-ja 448f
-leaq 483f(%rip), %rdi
+ja 474f
+leaq 517f(%rip), %rdi
 movslq (%rdi,%rax,4), %rax
 addq %rdi, %rax
 jmpq *%rax
-435:
+461:
 movb $16, %r15b
-jmp 439f
-436:
+jmp 465f
+462:
 movb $5, %r15b
 movl $2040, %edi
 movq 32(%rsp), %r12
 xorl %r11d, %r11d
-jmp 440f
-437:
+jmp 466f
+463:
 movb $29, %r15b
 movq 32(%rsp), %r12
 xorl %r11d, %r11d
 movabsq $34359738360, %rdi
-jmp 440f
-438:
+jmp 466f
+464:
 movb $48, %r15b
-439:
+465:
 movl $65535, %edi
 movl $16711680, %r11d
-440:
+466:
 xorl %eax, %eax
 leal -9(%r13), %r8d
 cmpl $14, %r8d
-ja 443f
-leaq 484f(%rip), %r14
+ja 469f
+leaq 518f(%rip), %r14
 movslq (%r14,%r8,4), %r8
 addq %r14, %r8
 jmpq *%r8
-441:
+467:
 movb $3, %al
-jmp 445f
-442:
+jmp 471f
+468:
 movb $1, %al
-jmp 445f
-443:
+jmp 471f
+469:
 testl %r13d, %r13d
-jne 445f
-444:
+jne 471f
+470:
 movb $4, %al
-445:
+471:
 xorl %r14d, %r14d
 cmpb $15, %sil
-je 455f
+je 481f
 cmpl $17, %r13d
-jne 451f
-jmp 455f
-446:
+jne 477f
+jmp 481f
+472:
 movb $2, %al
-jmp 451f
-447:
+jmp 477f
+473:
 movl $65535, %edi
 movb $16, %r15b
 xorl %r11d, %r11d
-jmp 450f
-448:
+jmp 476f
+474:
 xorl %edi, %edi
 xorl %r15d, %r15d
-jmp 440b
-449:
+jmp 466b
+475:
 movb $32, %r15b
 movl $4294967295, %edi
-450:
+476:
 xorl %eax, %eax
-451:
+477:
 movl 28(%rsp), %r14d
-jmp 455f
-452:
+jmp 481f
+478:
 xorl %r11d, %r11d
 movb $32, %r15b
 movl $4294967295, %edi
 movq 40(%rsp), %r12
 xorl %eax, %eax
-jmp 454f
-453:
+jmp 480f
+479:
 movb $4, %al
 movl $255, %edi
 movb $8, %r15b
-454:
+480:
 xorl %r14d, %r14d
-455:
+481:
 testb $1, %dl
-jne 456f
+jne 482f
 xorl %r8d, %r8d
-jmp 457f
-456:
+jmp 483f
+482:
 movl $4294967295, %r8d
 addq $-65535, %r8
-457:
+483:
 leal -15(%rsi), %ebp
 movq %rdx, %r13
 shlq $62, %r13
@@ -4148,9 +4367,9 @@ movl $63, %r9d
 cmoveq %r9, %rdi
 movq 16(%rsp), %rbp
 cmpb $5, %sil
-je 458f
+je 484f
 movq %r12, %rbp
-458:
+484:
 shlb $2, %r13b
 orb $2, %r13b
 movq %rdx, -48(%rcx)
@@ -4167,27 +4386,27 @@ movups %xmm0, (%rcx)
 incq %r10
 addq $64, %rcx
 cmpq $32, %r10
-jne 432b
+jne 458b
 cmpq $0, 160(%rbx)
 movq (%rsp), %rsi
 leaq 512(%rbx), %rdi
-je 398b
+je 424b
 movq 32(%rbx), %rax
 movl 4(%rax), %eax
 addq 512(%rbx), %rax
 xorl %ecx, %ecx
-459:
+485:
 movq 560(%rbx), %rdx
 movq %rax, (%rdx,%rcx,8)
 incq %rcx
 movq 160(%rbx), %rdx
 cmpq %rdx, %rcx
-jb 459b
+jb 485b
 movq (%rdi), %rcx
-jmp 397b
-460:
+jmp 423b
+486:
 testl %eax, %eax
-jne 461f
+jne 487f
 movq 64(%rsp), %rax
 movq 504(%rbx), %rcx
 movq 560(%rbx), %rdx
@@ -4201,23 +4420,68 @@ addq 512(%rbx), %rsi
 movq (%rsp), %rax
 movq %rsi, (%rdx,%rax,8)
 xorl %eax, %eax
-jmp 403b
-461:
+jmp 429b
+487:
 movl $35, %eax
-jmp 403b
-462:
-463:
+jmp 429b
+488:
+489:
+movq 144(%rdi), %r8
+movq 368(%rdi), %rdx
+decq %rdx
+movq %rdx, 368(%rdi)
+testq %rsi, %rsi
+je 495f
+shlq $3, %r8
+movq 136(%rdi), %rax
+movq 360(%rdi), %rcx
+imulq %r8, %rdx
+testq %r8, %r8
+je 491f
+leaq (%rcx,%rdx), %rsi
+xorl %r10d, %r10d
+490:
+movq (%rsi,%r10), %r9
+movq %r9, (%rax,%r10)
+leaq 8(%r10), %r9
+addq $16, %r10
+cmpq %r8, %r10
+movq %r9, %r10
+jbe 490b
+jmp 492f
+491:
+xorl %r9d, %r9d
+492:
+movq %r9, %rsi
+subq %r8, %rsi
+jae 494f
+addq %r9, %rax
+addq %r9, %rcx
+addq %rdx, %rcx
+493:
+movb (%rcx), %dl
+movb %dl, (%rax)
+incq %rax
+incq %rcx
+incq %rsi
+jne 493b
+494:
+movq $0, 600(%rdi)
+495:
+retq
+496:
+497:
 movabsq $-49064778989728563, %rcx
 movabsq $-7046029254386353131, %rax
 xorq %rsi, %rax
 cmpq $8, %rsi
-jae 464f
+jae 498f
 xorl %edx, %edx
-jmp 466f
-464:
+jmp 500f
+498:
 xorl %r8d, %r8d
 movq %rax, %r9
-465:
+499:
 xorq (%rdi,%r8), %r9
 imulq %rcx, %r9
 movq %r9, %rax
@@ -4228,12 +4492,12 @@ addq $16, %r8
 movq %rax, %r9
 cmpq %rsi, %r8
 movq %rdx, %r8
-jbe 465b
-466:
+jbe 499b
+500:
 subq %rdx, %rsi
-jbe 468f
+jbe 502f
 addq %rdi, %rdx
-467:
+501:
 movzbl (%rdx), %edi
 xorq %rax, %rdi
 imulq %rcx, %rdi
@@ -4242,182 +4506,188 @@ shrq $32, %rax
 xorq %rdi, %rax
 incq %rdx
 decq %rsi
-jne 467b
-468:
+jne 501b
+502:
 imulq %rcx, %rax
 shrq $32, %rax
 retq
-469:
-470:
+503:
+504:
 movq $-8, %rax
-471:
+505:
 movq $0, 147528(%rdi,%rax)
 addq $8, %rax
 cmpq $24, %rax
-jb 471b
+jb 505b
 leaq 147552(%rdi), %rax
 cmpq $8, %rdx
-jae 472f
+jae 506f
 xorl %r9d, %r9d
-jmp 474f
-472:
+jmp 508f
+506:
 xorl %ecx, %ecx
-473:
+507:
 movq (%rsi,%rcx), %r8
 movq %r8, (%rax,%rcx)
 leaq 8(%rcx), %r9
 addq $16, %rcx
 cmpq %rdx, %rcx
 movq %r9, %rcx
-jbe 473b
-474:
+jbe 507b
+508:
 movq %rdx, %rcx
 subq %r9, %rcx
-jbe 476f
+jbe 510f
 leaq (%r9,%rdi), %r8
 addq $147552, %r8
 addq %r9, %rsi
-475:
+509:
 movb (%rsi), %r9b
 movb %r9b, (%r8)
 incq %r8
 incq %rsi
 decq %rcx
-jne 475b
-476:
+jne 509b
+510:
 addq %rdi, %rdx
 movq $-8, %rcx
-477:
+511:
 movq $0, 147560(%rdx,%rcx)
 addq $8, %rcx
 cmpq $24, %rcx
-jb 477b
+jb 511b
 retq
-478:
+512:
 .p2align 2, 0x0
-479:
-.long 182b-479b
-.long 191b-479b
-.long 187b-479b
-.long 188b-479b
-.long 184b-479b
-.long 192b-479b
-.long 193b-479b
-.long 190b-479b
-.long 201b-479b
-.long 185b-479b
-.long 199b-479b
-.long 183b-479b
+513:
+.long 199b-513b
+.long 208b-513b
+.long 204b-513b
+.long 205b-513b
+.long 201b-513b
+.long 209b-513b
+.long 210b-513b
+.long 207b-513b
+.long 218b-513b
+.long 202b-513b
+.long 216b-513b
+.long 200b-513b
 .p2align 2, 0x0
-480:
-.long 264b-480b
-.long 265b-480b
-.long 266b-480b
-.long 331b-480b
-481:
-.long 271b-481b
-.long 272b-481b
-.long 276b-481b
-.long 331b-481b
-482:
-.long 306b-482b
-.long 311b-482b
-.long 308b-482b
-.long 310b-482b
+514:
+.long 290b-514b
+.long 291b-514b
+.long 292b-514b
+.long 357b-514b
+515:
+.long 297b-515b
+.long 298b-515b
+.long 302b-515b
+.long 357b-515b
+516:
+.long 332b-516b
+.long 337b-516b
+.long 334b-516b
+.long 336b-516b
 .p2align 2, 0x0
-483:
-.long 449b-483b
-.long 438b-483b
-.long 438b-483b
-.long 435b-483b
-.long 435b-483b
-.long 448b-483b
-.long 448b-483b
-.long 448b-483b
-.long 435b-483b
-.long 448b-483b
-.long 448b-483b
-.long 452b-483b
-.long 448b-483b
-.long 453b-483b
-.long 437b-483b
-.long 437b-483b
-.long 448b-483b
-.long 448b-483b
-.long 448b-483b
-.long 448b-483b
-.long 447b-483b
-.long 436b-483b
-.long 436b-483b
-484:
-.long 442b-484b
-.long 442b-484b
-.long 446b-484b
-.long 444b-484b
-.long 445b-484b
-.long 445b-484b
-.long 445b-484b
-.long 441b-484b
-.long 444b-484b
-.long 445b-484b
-.long 445b-484b
-.long 445b-484b
-.long 445b-484b
-.long 441b-484b
-.long 441b-484b
-485:
-.long 415b-485b
-.long 461b-485b
-.long 461b-485b
-.long 461b-485b
-.long 407b-485b
-.long 407b-485b
-.long 417b-485b
-.long 412b-485b
-.long 420b-485b
-.long 420b-485b
-.long 414b-485b
-.long 416b-485b
-.long 419b-485b
-.long 409b-485b
-.long 409b-485b
-.long 420b-485b
-.long 420b-485b
-.long 410b-485b
-.long 421b-485b
-.long 411b-485b
-.long 408b-485b
-.long 408b-485b
-486:
-.long 420b-486b
-.long 420b-486b
-.long 422b-486b
-.long 422b-486b
-.long 423b-486b
-.long 423b-486b
-.long 423b-486b
-.long 423b-486b
-.long 423b-486b
-.long 426b-486b
-.long 424b-486b
-.long 425b-486b
+517:
+.long 475b-517b
+.long 464b-517b
+.long 464b-517b
+.long 461b-517b
+.long 461b-517b
+.long 474b-517b
+.long 474b-517b
+.long 474b-517b
+.long 461b-517b
+.long 474b-517b
+.long 474b-517b
+.long 478b-517b
+.long 474b-517b
+.long 479b-517b
+.long 463b-517b
+.long 463b-517b
+.long 474b-517b
+.long 474b-517b
+.long 474b-517b
+.long 474b-517b
+.long 473b-517b
+.long 462b-517b
+.long 462b-517b
+518:
+.long 468b-518b
+.long 468b-518b
+.long 472b-518b
+.long 470b-518b
+.long 471b-518b
+.long 471b-518b
+.long 471b-518b
+.long 467b-518b
+.long 470b-518b
+.long 471b-518b
+.long 471b-518b
+.long 471b-518b
+.long 471b-518b
+.long 467b-518b
+.long 467b-518b
+519:
+.long 441b-519b
+.long 487b-519b
+.long 487b-519b
+.long 487b-519b
+.long 433b-519b
+.long 433b-519b
+.long 443b-519b
+.long 438b-519b
+.long 446b-519b
+.long 446b-519b
+.long 440b-519b
+.long 442b-519b
+.long 445b-519b
+.long 435b-519b
+.long 435b-519b
+.long 446b-519b
+.long 446b-519b
+.long 436b-519b
+.long 447b-519b
+.long 437b-519b
+.long 434b-519b
+.long 434b-519b
+520:
+.long 446b-520b
+.long 446b-520b
+.long 448b-520b
+.long 448b-520b
+.long 449b-520b
+.long 449b-520b
+.long 449b-520b
+.long 449b-520b
+.long 449b-520b
+.long 452b-520b
+.long 450b-520b
+.long 451b-520b
 .p2align 2, 0x0
-487:
-.long 103b-487b
-.long 108b-487b
-.long 106b-487b
-.long 105b-487b
-.long 107b-487b
-488:
-.long 109b-488b
-.long 146b-488b
-.long 139b-488b
-.long 140b-488b
-.long 137b-488b
-.long 147b-488b
-.long 149b-488b
-.long 145b-488b
-489:
+521:
+.long 103b-521b
+.long 107b-521b
+.long 105b-521b
+.long 104b-521b
+.long 106b-521b
+522:
+.long 108b-522b
+.long 124b-522b
+.long 122b-522b
+.long 127b-522b
+.long 128b-522b
+.long 123b-522b
+.long 125b-522b
+.long 126b-522b
+.long 130b-522b
+.long 130b-522b
+.long 130b-522b
+.long 130b-522b
+.long 130b-522b
+.long 129b-522b
+523:
 .byte 2,1,2,1,2,1,2,1,2,1,3,1,4,1,3,1
 .byte 1,1,1,1,2,1,2,1,3,1,2,1,2,1,4,1
 .byte 5,1,2,1,3,1,5,1,4,1,5,1,2,1,4,1
@@ -4428,7 +4698,7 @@ retq
 .byte 2,1,2,1,3,1,2,1,0,1,4,1,2,0,2,1
 .byte 1,1,3,1,2,0
 .p2align 1, 0x0
-490:
+524:
 .byte 1,0,4,0,3,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4438,7 +4708,7 @@ retq
 .byte 255,255,255,255,255,255,255,255,255,255,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-491:
+525:
 .byte 4,0,3,0,2,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,2,0,2,0,2,0,2,0,1,0,1,0,1,0
 .byte 2,0,2,0,2,0,2,0,2,0,2,0,2,0,2,0
@@ -4448,7 +4718,7 @@ retq
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-492:
+526:
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4458,7 +4728,7 @@ retq
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 2, 0x0
-493:
+527:
 .byte 0,0,0,0,1,0,0,0,2,0,0,0,3,0,0,0
 .byte 4,0,0,0,5,0,0,0,6,0,0,0,7,0,0,0
 .byte 8,0,0,0,9,0,0,0,10,0,0,0,11,0,0,0
@@ -4524,26 +4794,26 @@ retq
 .byte 56,0,0,0,57,0,0,0,58,0,0,0,59,0,0,0
 .byte 60,0,0,0,61,0,0,0,62,0,0,0,63,0,0,0
 .p2align 3, 0x0
-494:
+528:
 .byte 12,0,0,0,0,0,0,0,3,0,0,0,0,0,0,0
 .byte 0,5,0,0,0,0,0,0,6,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-495:
+529:
 .byte 36,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,9,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-496:
+530:
 .byte 32,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0
 .byte 0,4,0,0,0,0,0,0,8,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-497:
+531:
 .byte 53,0,0,0,0,0,0,0,2,0,0,0,0,0,0,0
 .byte 0,2,0,0,0,0,0,0,9,0,0,0
 .byte 0,0,0,0
-498:
+532:
 .byte 0,3,24,4,4,5,18,19,25,26,20,20,1,1,1,1
 .byte 1,1,1,1,1,1,1,2,2,2,2,2,2,2,2,2
 .byte 1,1,1,1,3,3,3,3,3,1,1,1,1,1,1,1
@@ -4554,35 +4824,35 @@ retq
 .byte 10,10,10,10,10,10,10,10,11,12,13,14,13,15,16,17
 .byte 6,6,6,6,6,6,6,6,6,7,7,7,7,8,8,8
 .byte 8,5,21,21,22,23
-499:
+533:
 .byte 0,7,3,3,1,3,3,6,2,6,2,0,2,0,2,1
 .byte 1,3,1,1,7,7,7,1,7,1,2
 .p2align 3, 0x0
-500:
+534:
 .quad 3
 .quad 3
 .quad 4
 .quad 5
 .p2align 2, 0x0
-501:
+535:
 .long 10
 .long 10
 .long 14
 .long 18
 .p2align 3, 0x0
-502:
+536:
 .quad 3
 .quad 4
 .quad 3
 .quad 4
 .p2align 3, 0x0
-503:
+537:
 .quad 31
 .quad 4095
 .quad 31
 .quad 1048575
 .p2align 3, 0x0
-504:
+538:
 .quad 1
 .quad 2
 .quad 1

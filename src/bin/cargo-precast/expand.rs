@@ -7,7 +7,8 @@ use crate::watch;
 use clap::Args;
 use precast::artifact::manifest::Kind;
 use precast::base::error::{Context, Result};
-use precast::expand::{self, Answer, Call, Expansion, Token, Trace, Variable, Verdict};
+use precast::expand::{self, Answer, Call, Expansion, Settings, Token, Trace, Variable, Verdict};
+use precast::project::sources::Wanted;
 use serde_json::{json, Value};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use std::time::SystemTime;
 #[command(group = clap::ArgGroup::new("macro"))]
 pub(crate) struct Options {
     /// A .precast file, a shim's directory or its .crate file
-    #[arg(value_name = "PATH", required_unless_present = "root", conflicts_with = "root")]
+    #[arg(value_name = "PATH", required_unless_present_any = ["root", "package"], conflicts_with_all = ["root", "package"])]
     pub(crate) path: Option<PathBuf>,
 
     /// The item, or a file with uses of the macros; without, standard input
@@ -41,6 +42,10 @@ pub(crate) struct Options {
     #[arg(long = "crate", value_name = "ROOT.rs", group = "macro")]
     pub(crate) root: Option<PathBuf>,
 
+    /// The same of the library of a dependency, as the package in the current directory uses it
+    #[arg(long, short, value_name = "NAME[@VERSION]", group = "macro", requires = "out")]
+    pub(crate) package: Option<String>,
+
     /// Take the macro from this feature set, of an artifact with several
     #[arg(long = "feature-set", value_name = "FEATURES", value_delimiter = ',')]
     pub(crate) features: Option<Vec<String>>,
@@ -61,6 +66,9 @@ pub(crate) struct Options {
     /// Expand again whenever the artifact, the shim or FILE changes
     #[arg(long, requires = "file", conflicts_with = "root")]
     pub(crate) watch: bool,
+    /// If the macro stops (a trap, a limit), show its whole call stack instead of the first five functions
+    #[arg(long)]
+    pub(crate) backtrace: bool,
 
     /// What stands in the attribute's parentheses
     #[arg(long, value_name = "TOKENS", conflicts_with_all = ["derive", "bang"], allow_hyphen_values = true)]
@@ -71,9 +79,10 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
-    let path = match (&options.root, &options.path) {
-        (Some(root), _) => return whole::run(root, &options.whole, console),
-        (None, path) => path.clone().unwrap_or_default(),
+    let path = match (&options.root, &options.package, &options.path) {
+        (Some(root), _, _) => return whole::run(Wanted::Root(root), &options.whole, console),
+        (_, Some(name), _) => return whole::run(Wanted::Dependency(name), &options.whole, console),
+        (_, _, path) => path.clone().unwrap_or_default(),
     };
     if !options.watch {
         return once(&path, options, console);
@@ -107,8 +116,9 @@ fn once(path: &Path, options: &Options, console: &Console) -> Result<()> {
     let features = options.features.as_ref().map(|names| {
         names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<String>>()
     });
+    let settings = Settings { features: features.as_deref(), backtrace: options.backtrace };
     let Some(call) = call else {
-        let all = expand::expand_all(path, features.as_deref(), &text)?;
+        let all = expand::expand_all(path, &settings, &text)?;
         let values: Vec<Value> = all.iter().map(|expansion| value(expansion, options)).collect();
         console.result(&json!({ "expansions": values }), || {
             all.iter().map(|expansion| head(expansion) + &shown(expansion, options)).collect()
@@ -116,7 +126,7 @@ fn once(path: &Path, options: &Options, console: &Console) -> Result<()> {
         all.iter().for_each(|expansion| told(expansion, options, console));
         return Ok(());
     };
-    let expansion = expand::expand_with(path, features.as_deref(), &call)?;
+    let expansion = expand::expand_with(path, &settings, &call)?;
     console.result(&value(&expansion, options), || shown(&expansion, options));
     told(&expansion, options, console);
     Ok(())

@@ -24,11 +24,13 @@ impl Cfgs {
             return Err(Error::new(Class::Toolchain, format!("{program} --print cfg: {said}")));
         }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let one = |line: &str| match line.split_once('=') {
-            Some((name, value)) => (name.to_owned(), Some(value.trim_matches('"').to_owned())),
-            None => (line.to_owned(), None),
-        };
-        Ok(Cfgs(text.lines().map(one).collect()))
+        Ok(Cfgs(text.lines().map(of_line).collect()))
+    }
+
+    /// The same with more, as `--cfg` has them.
+    pub fn with(mut self, more: &[String]) -> Cfgs {
+        self.0.extend(more.iter().map(|text| of_line(text)));
+        self
     }
 
     /// The same with other features.
@@ -115,5 +117,13 @@ impl Cfgs {
                 }
             }
         }
+    }
+}
+
+/// `name` or `name="value"`
+fn of_line(line: &str) -> (String, Option<String>) {
+    match line.split_once('=') {
+        Some((name, value)) => (name.to_owned(), Some(value.trim_matches('"').to_owned())),
+        None => (line.to_owned(), None),
     }
 }

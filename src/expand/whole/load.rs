@@ -1,9 +1,12 @@
 //! Reads a crate's files, and notes which names its modules have.
 
+use super::include;
 use super::place::{Place, Trouble};
+use super::rewrite::DEPTH_MAX;
+use super::rules;
 use super::world::{Content, CrateIdx, File, Scope, ScopeIdx, World};
 use crate::base::error::{Class, Context, Error};
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use std::path::{Path, PathBuf};
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, ForeignItem, Item, ItemMod, Lit, Meta, Stmt, UseTree};
@@ -77,6 +80,7 @@ pub fn items_of(
     folders: Option<&Folders>,
 ) -> Trouble<()> {
     let krate = world.scopes[scope].krate;
+    world.scopes[scope].folders = folders.cloned();
     for item in items {
         let attributes = attributes(item);
         if !world.crates[krate].cfgs.clone().allow(attributes, place)? {
@@ -103,7 +107,11 @@ pub fn items_of(
                         .iter()
                         .any(|attribute| attribute.path().is_ident("macro_export"));
                     let tokens = item.mac.tokens.clone();
-                    world.crates[krate].rules.insert(name.to_string(), tokens);
+                    let all = world.crates[krate].rules.entry(name.to_string()).or_default();
+                    // What a macro wrote is noted again when it is put in place.
+                    if all.iter().all(|known| known.to_string() != tokens.to_string()) {
+                        all.push(tokens);
+                    }
                     let Content::Root(root) = world.crates[krate].content else { continue };
                     if is_exported {
                         world.scopes[root].rules.insert(name.to_string());
@@ -129,7 +137,7 @@ pub fn items_of(
     Ok(())
 }
 
-/// Notes the names of items that a macro makes. Of a `macro_rules!` without arguments they are known; what
+/// Notes the names of items that a macro makes. Of a `macro_rules!` they are known, and of a file that can be read. What else
 /// `include!` brings comes from a build script, and no import of macros is in it.
 fn called(
     world: &mut World,
@@ -138,31 +146,33 @@ fn called(
     place: &Place,
     folders: Option<&Folders>,
 ) -> Trouble<()> {
+    let parts: Vec<String> = mac.path.leading_colon.iter().map(|_| String::new()).collect();
+    let names = mac.path.segments.iter().map(|part| part.ident.to_string());
+    let parts: Vec<String> = parts.into_iter().chain(names).collect();
     let krate = world.scopes[scope].krate;
-    let name = mac.path.segments.last().map(|last| last.ident.to_string()).unwrap_or_default();
-    let rules = world.crates[krate].rules.get(&name).filter(|_| mac.tokens.is_empty());
-    let items = rules.and_then(plain).and_then(|tokens| syn::parse2::<syn::File>(tokens).ok());
+    let is_own = krate + 1 == world.crates.len();
+    let tokens = match world.depth < DEPTH_MAX {
+        true if include::is_include(&mac.path) => include::tokens(mac, place, is_own),
+        true => world
+            .rules_of(scope, &parts)
+            .and_then(|(rules, krate, _)| rules::expand(&rules, &mac.tokens, &krate)),
+        false => None,
+    };
+    let items = tokens.and_then(|tokens| syn::parse2::<syn::File>(tokens).ok());
     match items {
-        Some(file) => items_of(world, &file.items, scope, place, folders),
+        Some(file) => {
+            world.depth += 1;
+            let noted = items_of(world, &file.items, scope, place, folders);
+            world.depth -= 1;
+            noted
+        }
         None => {
-            if name != "include" {
-                let parts = mac.path.segments.iter().map(|part| part.ident.to_string());
-                world.scopes[scope].calls.push(parts.collect());
+            if !include::is_include(&mac.path) {
+                world.scopes[scope].calls.push(parts);
             }
             Ok(())
         }
     }
-}
-
-/// What `() => { … }` of a `macro_rules!` makes.
-fn plain(rules: &TokenStream) -> Option<TokenStream> {
-    let trees: Vec<TokenTree> = rules.clone().into_iter().collect();
-    trees.windows(4).find_map(|arm| match arm {
-        [TokenTree::Group(matched), TokenTree::Punct(_), TokenTree::Punct(_), TokenTree::Group(body)] => {
-            matched.stream().is_empty().then(|| body.stream())
-        }
-        _ => None,
-    })
 }
 
 /// Notes the names of items in a block; whether there are any.
@@ -197,6 +207,10 @@ fn module(
 ) -> Trouble<()> {
     let name = module.ident.to_string();
     let krate = world.scopes[parent].krate;
+    // What a macro wrote was noted when its use was read.
+    if world.scopes[parent].modules.contains_key(&name) {
+        return Ok(());
+    }
     world.scopes.push(Scope { krate, parent: Some(parent), ..Scope::default() });
     let scope = world.scopes.len() - 1;
     world.scopes[parent].modules.insert(name.clone(), scope);

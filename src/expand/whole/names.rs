@@ -4,6 +4,8 @@ use super::load;
 use super::place::Trouble;
 use super::world::{Content, CrateIdx, ScopeIdx, World};
 use crate::artifact::manifest::{Kind, Macro};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::quote;
 
 /// What a name in the namespace of macros means.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +68,64 @@ impl World {
             }
         }
         Ok(Found::Nothing)
+    }
+
+    /// The one `macro_rules!` that a path names, what `$crate` is in it, and its crate.
+    pub fn rules_of(
+        &mut self,
+        scope: ScopeIdx,
+        path: &[String],
+    ) -> Option<(TokenStream, TokenStream, CrateIdx)> {
+        let krate = self.scopes[scope].krate;
+        let (last, before) = path.split_last()?;
+        if before.is_empty() {
+            if let Some(all) = self.crates[krate].rules.get(last) {
+                return (all.len() == 1).then(|| (all[0].clone(), quote!(crate), krate));
+            }
+        }
+        let mut paths = vec![path.to_owned()];
+        if before.is_empty() {
+            paths = self
+                .scopes_around(scope)
+                .flat_map(|here| &self.scopes[here].imports)
+                .filter(|(alias, _)| alias == last)
+                .map(|(_, path)| path.clone())
+                .collect();
+            let extern_crates = self.crates[krate].macro_use.iter();
+            paths.extend(extern_crates.map(|name| vec![String::new(), name.clone(), last.clone()]));
+        }
+        paths.iter().find_map(|path| {
+            let (last, before) = path.split_last()?;
+            // Whatever cannot be read has no rules that are known.
+            let Ok(Module::Scope(found)) = self.module(scope, before) else { return None };
+            let of = self.scopes[found].krate;
+            let root = self.root(of).ok()?;
+            let is_there = of == krate || found == root && self.scopes[root].rules.contains(last);
+            let all = self.crates[of].rules.get(last).filter(|all| is_there && all.len() == 1)?;
+            let dollar = match of == krate {
+                true => quote!(crate),
+                false => {
+                    let mut externs = self.crates[krate].externs.iter();
+                    let name = externs.find(|(_, known)| **known == of)?.0;
+                    let name = Ident::new(name, Span::call_site());
+                    quote!(::#name)
+                }
+            };
+            Some((all[0].clone(), dollar, of))
+        })
+    }
+
+    /// Whether macros of a crate may write what is packed: it names a macro crate.
+    pub fn names_packed(&self, krate: CrateIdx) -> bool {
+        let mut named = self.crates[krate].externs.values();
+        named.any(|other| matches!(self.crates[*other].content, Content::Packed(_)))
+    }
+
+    /// A scope, and the blocks and the module around it.
+    fn scopes_around(&self, scope: ScopeIdx) -> impl Iterator<Item = ScopeIdx> + '_ {
+        let outer =
+            |here: &ScopeIdx| self.scopes[*here].parent.filter(|_| self.scopes[*here].is_block);
+        std::iter::successors(Some(scope), outer)
     }
 
     /// Whether an import has nothing but packed macros.

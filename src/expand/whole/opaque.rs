@@ -4,7 +4,7 @@ use crate::artifact::manifest::Kind;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
-use syn::{Path, Token};
+use syn::{Macro, MacroDelimiter, Path, Token};
 
 /// Macros of the language whose arguments are expressions.
 const OF_EXPRESSIONS: [&str; 21] = [
@@ -56,6 +56,25 @@ fn is_one(path: &Path, names: &[&str]) -> bool {
 pub fn uses(tokens: &TokenStream) -> Vec<(Path, Kind)> {
     let mut found = Vec::new();
     walk(tokens, &mut found);
+    found
+}
+
+/// The uses of function-like macros among tokens, with what they are given.
+pub fn calls(tokens: &TokenStream) -> Vec<Macro> {
+    let trees: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    let mut found = Vec::new();
+    for (at, tree) in trees.iter().enumerate() {
+        match (tree, trees.get(at + 1)) {
+            (TokenTree::Punct(punct), Some(TokenTree::Group(group))) if punct.as_char() == '!' => {
+                let Some(path) = path_before(&trees[..at]) else { continue };
+                let delimiter = MacroDelimiter::Paren(Default::default());
+                let tokens = group.stream();
+                found.push(Macro { path, bang_token: Default::default(), delimiter, tokens });
+            }
+            (TokenTree::Group(group), _) => found.extend(calls(&group.stream())),
+            _ => {}
+        }
+    }
     found
 }
 

@@ -5,7 +5,6 @@ use super::load;
 use super::machines::{Machines, Use};
 use super::names::Found;
 use super::nodes::{parse_all, Node};
-use super::opaque;
 use super::place::{Place, Trouble};
 use super::world::{CrateIdx, ScopeIdx, World};
 use crate::artifact::manifest::Kind;
@@ -34,10 +33,12 @@ pub struct Rewriter<'w> {
     pub error: Option<Error>,
     /// Macros may write macros, but not for ever.
     depth: u32,
+    /// The files that are rewritten.
+    done: BTreeSet<usize>,
 }
 
 /// As deep as the compiler lets macros write macros.
-const DEPTH_MAX: u32 = 128;
+pub const DEPTH_MAX: u32 = 128;
 
 /// The packed derives of an attribute, and the others.
 type Derives = (Vec<(Path, usize, usize)>, Vec<Path>);
@@ -57,11 +58,27 @@ impl<'w> Rewriter<'w> {
         scope: ScopeIdx,
     ) -> Self {
         let place = Place { file: Default::default(), id: String::new() };
-        Rewriter { world, machines, krate, scope, place, error: None, depth: 0 }
+        let done = BTreeSet::new();
+        Rewriter { world, machines, krate, scope, place, error: None, depth: 0, done }
+    }
+
+    /// Rewrites the crate: its root file, and those of all modules, some of which macros declare.
+    pub fn all(&mut self, root: usize) {
+        self.file(root);
+        let mut at = 0;
+        while at < self.world.files.len() {
+            if self.world.files[at].krate == self.krate {
+                self.file(at);
+            }
+            at += 1;
+        }
     }
 
     /// Rewrites the file of a module, and those of the modules in it.
-    pub fn file(&mut self, file: usize) {
+    fn file(&mut self, file: usize) {
+        if !self.done.insert(file) {
+            return;
+        }
         let File { mut ast, place, scope } = self.take(file);
         let outer =
             (std::mem::replace(&mut self.scope, scope), std::mem::replace(&mut self.place, place));
@@ -158,7 +175,9 @@ impl<'w> Rewriter<'w> {
             .iter()
             .filter_map(|node| (node as &dyn Any).downcast_ref::<Item>().cloned())
             .collect();
-        let noted = load::items_of(self.world, &named, self.scope, &self.place.clone(), None);
+        let folders = self.world.scopes[self.scope].folders.clone();
+        let place = self.place.clone();
+        let noted = load::items_of(self.world, &named, self.scope, &place, folders.as_ref());
         self.attempt(noted);
         nodes.into_iter().for_each(|node| self.node(node, out));
         self.depth -= 1;
@@ -259,7 +278,7 @@ impl<'w> Rewriter<'w> {
     }
 
     /// The packed macro that a path names.
-    fn find(&mut self, path: &Path, kind: Kind) -> Trouble<Option<(usize, usize)>> {
+    pub(super) fn find(&mut self, path: &Path, kind: Kind) -> Trouble<Option<(usize, usize)>> {
         let mut parts: Vec<String> = path.leading_colon.iter().map(|_| String::new()).collect();
         parts.extend(path.segments.iter().map(|segment| segment.ident.to_string()));
         let name = parts.last().cloned().unwrap_or_default();
@@ -331,50 +350,13 @@ impl<'w> Rewriter<'w> {
         parse: impl FnOnce(TokenStream) -> syn::Result<T>,
     ) -> Trouble<Option<T>> {
         let Some((packed, item)) = self.find(&mac.path, Kind::Bang)? else {
-            self.opaque(mac)?;
-            return Ok(None);
+            return match self.written(mac, 0)? {
+                Some(tokens) => Ok(Some(self.parse(mac.path.span(), tokens, parse)?)),
+                None => Ok(None),
+            };
         };
         let tokens = self.call(mac.path.span(), packed, item, Use::Bang(mac.tokens.clone()))?;
         Ok(Some(self.parse(mac.path.span(), tokens, parse)?))
-    }
-
-    /// Refuses packed macros in the tokens of another macro, which may do anything with them.
-    fn opaque(&mut self, mac: &Macro) -> Trouble<()> {
-        if opaque::is_text(&mac.path) {
-            return Ok(());
-        }
-        for (path, kind) in opaque::uses(&mac.tokens) {
-            if self.find(&path, kind)?.is_some() {
-                let name = path.segments.last().map(|segment| segment.ident.to_string());
-                let message = format!(
-                    "the packed macro `{}` stands in the tokens of another macro: what becomes of them cannot be told",
-                    name.unwrap_or_default()
-                );
-                let error = self.place.wrong(path.span(), message);
-                return Err(error.help("write what it makes into a `let` or an item before"));
-            }
-        }
-        Ok(())
-    }
-
-    /// The arguments of a macro of the language that takes expressions are expressions.
-    fn arguments(&mut self, mac: &mut Macro) -> Trouble<()> {
-        let is_own = mac.path.segments.len() == 1
-            && self.world.crates[self.krate]
-                .rules
-                .contains_key(&mac.path.segments[0].ident.to_string());
-        if is_own || !opaque::takes_expressions(&mac.path) || opaque::uses(&mac.tokens).is_empty() {
-            return Ok(());
-        }
-        if self.find(&mac.path, Kind::Bang)?.is_some() {
-            return Ok(());
-        }
-        let parser = Punctuated::<Expr, Token![,]>::parse_terminated;
-        if let Ok(mut list) = parser.parse2(mac.tokens.clone()) {
-            list.iter_mut().for_each(|expr| self.visit_expr_mut(expr));
-            mac.tokens = list.to_token_stream();
-        }
-        Ok(())
     }
 
     fn stmts(&mut self, stmts: &mut Vec<Stmt>) {

@@ -1,6 +1,7 @@
 //! The crates that names can refer to.
 
 use super::cfg::Cfgs;
+use super::load::Folders;
 use super::place::Place;
 use crate::artifact::manifest::Macro;
 use proc_macro2::TokenStream;
@@ -20,6 +21,8 @@ pub struct World {
     pub files: Vec<File>,
     /// What is being looked up: names may go round in circles.
     pub busy: HashSet<(ScopeIdx, String, u8)>,
+    /// How deep macros write macros that are being noted.
+    pub depth: u32,
 }
 
 pub struct Crate {
@@ -28,8 +31,8 @@ pub struct Crate {
     pub externs: BTreeMap<String, CrateIdx>,
     pub cfgs: Cfgs,
     pub is_2015: bool,
-    /// Every `macro_rules!` of its own, wherever it holds.
-    pub rules: BTreeMap<String, TokenStream>,
+    /// Every `macro_rules!` of its own, wherever it holds; one name may have several.
+    pub rules: BTreeMap<String, Vec<TokenStream>>,
     /// `#[macro_use] extern crate`
     pub macro_use: Vec<String>,
 }
@@ -50,6 +53,8 @@ pub struct Scope {
     pub is_block: bool,
     /// The file that the module is in, if it has one of its own.
     pub file: Option<usize>,
+    /// Where its modules are looked for; none in a block.
+    pub folders: Option<Folders>,
     pub modules: BTreeMap<String, ScopeIdx>,
     /// `extern crate name as alias`, by the alias.
     pub crates: BTreeMap<String, String>,

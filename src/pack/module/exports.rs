@@ -97,7 +97,11 @@ fn remembering(module: &Module) -> Vec<(&'static str, u32)> {
         is_fit.then_some((name, index))
     });
     let found: Vec<_> = found.collect();
-    if found.len() == MEMORY.len() { found } else { Vec::new() }
+    if found.len() == MEMORY.len() {
+        found
+    } else {
+        Vec::new()
+    }
 }
 
 impl Exports {

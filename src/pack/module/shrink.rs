@@ -1,6 +1,7 @@
 //! Linked wasm -> canonical wasm: only what the macros reach, in the order of the specification,
-//! without names, under the names that the host calls.
+//! under the names that the host calls. The linker's names become a table.
 
+use crate::artifact::names;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::lower;
 use crate::pack::module::exports::Exports;
@@ -36,7 +37,8 @@ pub fn shrink(
     let heat =
         profile.heat.iter().map(|(func, ran)| (writer.renumbered(&reached, *func), ran.clone()));
     let heat = lower::write_heat(&heat.collect());
-    let encoded = writer.module(exports, origin, &heat);
+    let names = names::write(writer.names())?;
+    let encoded = writer.module(exports, origin, &heat, &names);
     let wasm = encoded.class(Class::Other, "cannot write the module")?.finish();
     let checked = validate(&wasm);
     checked.map_err(|error| Error::new(Class::Other, format!("shrunk wrongly: {error}")))?;
@@ -199,7 +201,21 @@ impl<'m, 'a> Writer<'m, 'a> {
         }
     }
 
-    fn module(&mut self, exports: &Exports, origin: &str, heat: &[u8]) -> Encoding<Encoded> {
+    /// The linker's name of each function, in the new order; of what is imported the name of the host call.
+    fn names(&self) -> impl Iterator<Item = Option<&'m str>> + '_ {
+        let module = self.module;
+        let imports = module.imports.iter().enumerate().filter(|(at, _)| self.functions.has(*at));
+        let bodies = self.bodies.iter().map(|at| module.names.get(at).copied());
+        imports.map(|(_, import)| Some(import.name)).chain(bodies)
+    }
+
+    fn module(
+        &mut self,
+        exports: &Exports,
+        origin: &str,
+        heat: &[u8],
+        names: &[u8],
+    ) -> Encoding<Encoded> {
         let mut encoded = Encoded::new();
         encoded.section(&self.types()?);
         encoded.section(&self.imports()?);
@@ -222,8 +238,10 @@ impl<'m, 'a> Writer<'m, 'a> {
         for (name, text) in [(DECLARATIONS, declarations.as_str()), (ORIGIN, origin)] {
             encoded.section(&CustomSection { name: name.into(), data: text.as_bytes().into() });
         }
-        if !heat.is_empty() {
-            encoded.section(&CustomSection { name: lower::HEAT_SECTION.into(), data: heat.into() });
+        for (name, data) in [(lower::HEAT_SECTION, heat), (names::SECTION, names)] {
+            if !data.is_empty() {
+                encoded.section(&CustomSection { name: name.into(), data: data.into() });
+            }
         }
         Ok(encoded)
     }

@@ -33,7 +33,7 @@ pub fn text() -> *const u8 {
             "b 99f",
             // Header and stubs.
             r#"
-.macro stub label, link=0 // go to a stub, or call it: add x16, x25, label; br or blr x16
+.macro stub label, link=0 // go to a stub, or call it, so that it knows from where: add x16, x25, label; br or blr x16
 .long 0x91000330 + ((\label - 40b) << 10)
 .inst 0xd61f0200 | (\link << 21)
 .endm
@@ -60,8 +60,10 @@ adr x25, 40b
 ldr x16, [x24, x9, lsl #3]
 blr x16
 mov w0, #0
-42: // leave with the reason in w0; only generated code is skipped
+42: // leave with the reason in w0; only generated code is skipped. x30 tells which function it was
 str x23, [x22, #0x10]
+str x30, [x28, #-8]
+str x28, [x22, #0x08]
 ldp x21, x22, [sp, #16]
 ldp x23, x24, [sp, #32]
 ldp x25, x28, [sp, #48]
@@ -71,14 +73,15 @@ ret
 
 43: // where entries of functions that are not compiled yet lead; w9 = function
 str x30, [x28, #-8]!
+str x28, [x22, #0x08]
 str x9, [x22, #0x90]
 mov x0, x22
 mov w1, w9
 ldr x16, [x22, #0xa0]
 blr x16
+ldr x30, [x28], #8
 cbnz w0, 42b
 ldr x9, [x22, #0x90]
-ldr x30, [x28], #8
 ldr x16, [x24, x9, lsl #3]
 br x16
 
@@ -91,10 +94,10 @@ mov w1, w9
 mov x2, x19
 ldr x16, [x22, #0x98]
 blr x16
+ldr x30, [x28], #8
 cbnz w0, 42b
 ldr x23, [x22, #0x10]
 ldr x20, [x22, #0x38]
-ldr x30, [x28], #8
 ret
 
 45: // calls item w9 of table x11, a function of type w10; x19 is its frame
@@ -255,9 +258,9 @@ ret
 
 .p2align 4
 56: // begin of a function: the emitter knows that the frame's size is at 16 of 60 bytes
+str x30, [x28, #-8]!
 subs x23, x23, #1
 b.lo 3f
-str x30, [x28, #-8]!
 ldr x10, [x22, #0x28]
 mov x9, #0 // slots of the frame
 cmp x28, x10
@@ -267,9 +270,9 @@ add x9, x19, x9, lsl #3
 cmp x9, x10
 b.ls 5f
 4:
-stub 54b
+stub 54b, 1
 3:
-stub 53b
+stub 53b, 1
 5:
 .p2align 4
 63: // a backward branch: the jump is at 8 of 20 bytes
@@ -277,7 +280,7 @@ subs x23, x23, #1
 b.lo 3f
 b .
 3:
-stub 53b
+stub 53b, 1
 "#,
             // The emitter.
             r#"
@@ -568,7 +571,7 @@ cmn \r\()10, #1
 ccmp \r\()9, #1, #0, eq
 b.vc 2f
 3:
-stub 47b
+stub 47b, 1
 2:
 sdiv \r\()9, \r\()9, \r\()10
 puta \far
@@ -580,7 +583,7 @@ getb \far, x9
 getc \far, x10
 cmp \r\()10, #0
 b.ne 2f
-stub 47b
+stub 47b, 1
 2:
 \ins \r\()11, \r\()9, \r\()10
 .if \rem
@@ -632,7 +635,7 @@ ldr x10, [x22, #\limit]
 add x9, x11, w9, uxtw
 cmp x9, x10
 b.lo 2f
-stub 46b
+stub 46b, 1
 2:
 .endm
 .macro load far, limit, ins, r=w9
@@ -838,7 +841,7 @@ str x9, [x19]
 ret
 end 14
 rec // UNREACHABLE
-stub 48b
+stub 48b, 1
 end 13
 rec // CALL
 window add, 21
@@ -880,7 +883,7 @@ ldr x11, [x10, x11, lsl #3]
 getb \far, x9
 adds w9, w9, w11
 b.lo 2f
-stub 46b
+stub 46b, 1
 2:
 puta \far
 end 5

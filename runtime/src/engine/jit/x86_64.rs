@@ -62,8 +62,12 @@ mov rbp, [r14+0x80]
 mov rsp, [r14+0x20]
 call qword ptr [rbp+rax*8]
 xor eax, eax
+jmp 42f
+52: # leave from a stub that was called: the word below the stack is then of the caller, as in all other cases
+add rsp, 8
 42: # leave with the reason in eax; only generated code is skipped
 mov [r14+0x10], r15
+mov [r14+0x08], rsp
 mov rsp, [r14+0x00]
 add rsp, 8
 pop r15
@@ -132,23 +136,27 @@ jmp 42b
 48: mov eax, 1 # Unreachable
 jmp 42b
 49: mov eax, 4 # UndefinedElement
-jmp 42b
+jmp 52b
 50: mov eax, 5 # UninitializedElement
-jmp 42b
+jmp 52b
 51: mov eax, 6 # IndirectCallTypeMismatch
-jmp 42b
+jmp 52b
 53: mov eax, 10 # no fuel
 jmp 42b
 54: mov eax, 11 # no stack
 jmp 42b
+68: mov eax, 2 # MemoryOutOfBounds, in what follows
+jmp 52b
+69: mov eax, 10 # no fuel, there
+jmp 52b
 
 66: # memory.copy to edi, from esi, of ecx bytes; all is loaded that a store could overwrite
 lea rax, [rdi+rcx]
 cmp rax, [r14+0x40]
-ja 46b
+ja 68b
 lea rax, [rsi+rcx]
 cmp rax, [r14+0x40]
-ja 46b
+ja 68b
 add rdi, r12
 add rsi, r12
 cmp ecx, 16
@@ -218,13 +226,13 @@ movups [rdi], xmm0
 2: # long ones cost fuel as the loops they replace
 shr edx, 6
 sub r15, rdx
-jb 53b
+jb 69b
 ret
 
 67: # memory.fill from edi with the byte esi, ecx bytes
 lea rax, [rdi+rcx]
 cmp rax, [r14+0x40]
-ja 46b
+ja 68b
 add rdi, r12
 mov edx, ecx
 movzx eax, sil
@@ -266,6 +274,7 @@ mov [rdi+rdx], al
 ret
 
 56: # begin of a function; the emitter knows the offsets of what it changes
+mov [rsp-8], rax # its number, until it calls: return addresses tell of the others (`machine::frame`)
 sub r15, 1
 .byte 0x0f, 0x82
 .long (53b-40b)-(57f-56b)
@@ -316,13 +325,13 @@ movups xmm2, [rip+56b+32]
 movups [r8], xmm0
 movups [r8+16], xmm1
 movups [r8+32], xmm2
-mov [r8+23], eax
+mov [r8+28], eax
 mov eax, r15d
 sub eax, r8d
-add [r8+6], eax
-add [r8+16], eax
-add [r8+33], eax
-add r8, 37
+add [r8+11], eax
+add [r8+21], eax
+add [r8+38], eax
+add r8, 42
 mov dword ptr [rdi+0x38], 0x80000000
 2:
 cmp rsi, r12

@@ -8,12 +8,13 @@ use precast::base::text::counted;
 use precast::cache::Store;
 use precast::expand::whole::{self, Origin, Whole};
 use precast::project;
-use serde_json::json;
+use precast::project::sources::{self, Scripts, Wanted};
+use serde_json::{json, Value};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
-#[command(next_help_heading = "With --crate")]
+#[command(next_help_heading = "With --crate and --package")]
 pub(crate) struct WholeOptions {
     /// A crate that the sources name: a packed macro crate, or a library by its root file, for macros
     /// that it re-exports. Without any, those of the package that the root file belongs to
@@ -25,32 +26,32 @@ pub(crate) struct WholeOptions {
     pub(crate) extern_features: Vec<(String, String)>,
 
     /// Of the package that the root file belongs to, as cargo's
-    #[arg(long = "features", short = 'F', value_name = "FEATURES", requires = "root")]
+    #[arg(long = "features", short = 'F', value_name = "FEATURES", conflicts_with = "path")]
     pub(crate) package_features: Vec<String>,
 
     /// As cargo's
-    #[arg(long, requires = "root")]
+    #[arg(long, conflicts_with = "path")]
     pub(crate) no_default_features: bool,
 
     /// As cargo's
-    #[arg(long, requires = "root")]
+    #[arg(long, conflicts_with = "path")]
     pub(crate) all_features: bool,
 
     /// As rustc's
-    #[arg(long, value_name = "SPEC", requires = "root")]
+    #[arg(long, value_name = "SPEC", conflicts_with = "path")]
     pub(crate) cfg: Vec<String>,
 
     /// As rustc's
-    #[arg(long, value_name = "TRIPLE", requires = "root")]
+    #[arg(long, value_name = "TRIPLE", conflicts_with = "path")]
     pub(crate) target: Option<String>,
 
     /// As rustc's
-    #[arg(long, value_name = "YEAR", requires = "root")]
+    #[arg(long, value_name = "YEAR", conflicts_with = "path")]
     pub(crate) edition: Option<String>,
 
     /// Where to write the crate's files, as they lie below the root file's folder; without it, a crate of one
     /// file is printed
-    #[arg(long, short, value_name = "DIR", requires = "root")]
+    #[arg(long, short, value_name = "DIR", conflicts_with = "path")]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -63,13 +64,16 @@ fn pair(text: &str) -> std::result::Result<(String, String), String> {
     }
 }
 
-pub(crate) fn run(root: &Path, options: &WholeOptions, console: &Console) -> Result<()> {
+pub(crate) fn run(wanted: Wanted<'_>, options: &WholeOptions, console: &Console) -> Result<()> {
     let mut arguments: Vec<OsString> = Vec::new();
     options.cfg.iter().for_each(|cfg| arguments.extend(["--cfg".into(), cfg.into()]));
     options.target.iter().for_each(|target| arguments.extend(["--target".into(), target.into()]));
-    let whole = match options.externs.is_empty() {
-        true => of_package(root, options, arguments, console)?,
-        false => whole::expand(&of_command_line(root, options, arguments)?)?,
+    let (root, whole) = match wanted {
+        Wanted::Root(root) if !options.externs.is_empty() => {
+            let whole = whole::expand(&of_command_line(root, options, arguments)?)?;
+            (root.to_owned(), whole)
+        }
+        wanted => of_package(wanted, options, arguments, console)?,
     };
     let folder = root.parent().unwrap_or(Path::new(""));
     let files = whole::placed(&whole, folder)?;
@@ -128,13 +132,13 @@ fn of_command_line(
     Ok(all)
 }
 
-/// What cargo says of the package that the file is the root of.
+/// What cargo says of the package that the crate is of.
 fn of_package(
-    root: &Path,
+    wanted: Wanted<'_>,
     options: &WholeOptions,
     mut arguments: Vec<OsString>,
     console: &Console,
-) -> Result<Whole> {
+) -> Result<(PathBuf, Whole)> {
     let store = Store::open(None)?;
     let step = |text: &str| console.step(text);
     let mut asked: Vec<OsString> = Vec::new();
@@ -146,20 +150,51 @@ fn of_package(
     if let Some(target) = &options.target {
         asked.extend(["--target".into(), target.into()]);
     }
-    let package = project::sources::of(root, &asked, &store, &step)?;
-    for feature in &package.features {
-        arguments.extend(["--cfg".into(), format!("feature={feature:?}").into()]);
+    if options.cfg.iter().any(|cfg| cfg == "test") {
+        asked.push("--profile=test".into());
     }
+    let scripts = |directory: &Path| scripts(directory, &asked, console);
+    let package = project::sources::of(wanted, &asked, &store, &step, &scripts)?;
+    let features = package.features.iter().map(|feature| format!("feature={feature:?}"));
+    for cfg in features.chain(package.cfgs) {
+        arguments.extend(["--cfg".into(), cfg.into()]);
+    }
+    // As it was given: places in errors are below it.
+    let root = match wanted {
+        Wanted::Root(root) => root.to_owned(),
+        Wanted::Dependency(_) => package.root,
+    };
     // Macros read what cargo tells the compiler.
     for (name, value) in &package.variables {
         std::env::set_var(name, value);
     }
     let edition = options.edition.clone().unwrap_or(package.edition);
-    whole::expand(&whole::Options {
-        root: root.to_owned(),
+    let whole = whole::expand(&whole::Options {
+        root: root.clone(),
         edition,
         arguments,
         libraries: package.libraries,
         externs: package.externs,
-    })
+    })?;
+    Ok((root, whole))
+}
+
+/// Has this program check the package, which runs what was not run yet, and tells what build scripts said.
+fn scripts(directory: &Path, asked: &[OsString], console: &Console) -> Result<Scripts> {
+    console.step("running build scripts");
+    let program = std::env::current_exe().context("this program's file is unknown")?;
+    let mut check = std::process::Command::new(program);
+    check.current_dir(directory).args(["precast", "check", "--quiet", "--message-format=json"]);
+    let output = check.args(asked).output().context("cannot run cargo precast check")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let error = Error::new(Class::Package, format!("the package does not build: {said}"));
+        return Err(error.help("its build scripts are to be run: `cargo precast check`"));
+    }
+    let mut scripts = Scripts::new();
+    for line in output.stdout.split(|byte| *byte == b'\n') {
+        let Ok(message) = serde_json::from_slice::<Value>(line) else { continue };
+        sources::note(&message, &mut scripts);
+    }
+    Ok(scripts)
 }
