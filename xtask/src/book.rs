@@ -17,7 +17,8 @@ pub fn book() -> Result {
     let broken: Vec<String> =
         pages.iter().map(|page| broken_links(page)).collect::<Result<Vec<_>>>()?.concat();
     if !broken.is_empty() {
-        return Err(format!("links to nothing:\n{}", broken.join("\n")));
+        let help = "a page that ARCHITECTURE.md links to has a redirect in book.toml";
+        return Err(format!("links to nothing:\n{}\n{help}", broken.join("\n")));
     }
     println!("{} pages, the first is {}", pages.len(), to.join("index.html").display());
     Ok(())
