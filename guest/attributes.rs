@@ -32,11 +32,56 @@ pub fn derive_macro(arguments: TokenStream, item: TokenStream) -> TokenStream {
     declared("proc_macro_derive", "derive", arguments, item)
 }
 
+#[proc_macro_attribute]
+pub fn bang_macro_at_last(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    exported("bang", arguments, item)
+}
+
+#[proc_macro_attribute]
+pub fn attribute_macro_at_last(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    exported("attribute", arguments, item)
+}
+
+#[proc_macro_attribute]
+pub fn derive_macro_at_last(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    exported("derive", arguments, item)
+}
+
+/// What rustc knows in proc-macro crates alone.
+const ORIGINALS: [&str; 3] = ["proc_macro", "proc_macro_attribute", "proc_macro_derive"];
+
 fn declared(original: &str, kind: &str, arguments: TokenStream, item: TokenStream) -> TokenStream {
     if std::env::var_os(NATIVE).is_some() {
         return native(original, arguments, item);
     }
     let tokens: Vec<TokenTree> = item.clone().into_iter().collect();
+    let end = end_of_attributes(&tokens);
+    if !tokens[..end].chunks(2).any(is_macro) {
+        return exported(kind, arguments, item);
+    }
+    // Other attributes change the function, and look for the one that makes it a macro (`manyhow`): they find it, and
+    // what stands for it comes behind them all.
+    let mut out = TokenStream::new();
+    if !tokens[..end].chunks(2).any(is_original) {
+        out.extend(attribute(original, &arguments));
+    }
+    out.extend(tokens[..end].iter().cloned());
+    out.extend(attribute(&format!("__precast_attributes::{}_macro_at_last", kind), &arguments));
+    out.extend(tokens[end..].iter().cloned());
+    out
+}
+
+/// The function with its export.
+fn exported(kind: &str, arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut tokens: Vec<TokenTree> = item.into_iter().collect();
+    let end = end_of_attributes(&tokens);
+    let kept: Vec<TokenTree> = tokens[..end]
+        .chunks(2)
+        .filter(|attribute| !is_original(attribute))
+        .flat_map(|attribute| attribute.iter().cloned())
+        .collect();
+    tokens.splice(..end, kept);
+    let item: TokenStream = tokens.iter().cloned().collect();
     let name = match name(&tokens) {
         Some(name) => name,
         // rustc says what is wrong with it.
@@ -80,14 +125,90 @@ fn declared(original: &str, kind: &str, arguments: TokenStream, item: TokenStrea
 
 /// The attribute that rustc knows.
 fn native(original: &str, arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let mut inside = parsed(original);
+    let mut out = attribute(original, &arguments);
+    out.extend(item);
+    out
+}
+
+/// `#[NAME(ARGUMENTS)]`
+fn attribute(name: &str, arguments: &TokenStream) -> TokenStream {
+    let mut inside = parsed(name);
     if !arguments.is_empty() {
-        inside.extend([group(Delimiter::Parenthesis, arguments)]);
+        inside.extend([group(Delimiter::Parenthesis, arguments.clone())]);
     }
     let mut out: TokenStream = parsed("#");
     out.extend([group(Delimiter::Bracket, inside)]);
-    out.extend(item);
     out
+}
+
+/// How many tokens outer attributes have, two each.
+fn end_of_attributes(tokens: &[TokenTree]) -> usize {
+    let mut at = 0;
+    while let (Some(TokenTree::Punct(hash)), Some(TokenTree::Group(_))) =
+        (tokens.get(at), tokens.get(at + 1))
+    {
+        if hash.as_char() != '#' || hash.spacing() == Spacing::Joint {
+            break;
+        }
+        at += 2;
+    }
+    at
+}
+
+/// The words of an attribute's path, then of its arguments.
+fn words(attribute: &[TokenTree]) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut open: Vec<TokenTree> = attribute.iter().rev().cloned().collect();
+    while let Some(token) = open.pop() {
+        match token {
+            TokenTree::Group(group) => {
+                let inner: Vec<TokenTree> = group.stream().into_iter().collect();
+                open.extend(inner.into_iter().rev());
+            }
+            TokenTree::Ident(word) => words.push(word.to_string()),
+            _ => {}
+        }
+    }
+    words
+}
+
+fn is_original(attribute: &[TokenTree]) -> bool {
+    words(attribute).first().map_or(false, |first| ORIGINALS.contains(&first.as_str()))
+}
+
+/// Whether the attribute is a macro of a crate's own: not one of the compiler's or its tools'.
+fn is_macro(attribute: &[TokenTree]) -> bool {
+    const KNOWN: [&str; 24] = [
+        "allow",
+        "automatically_derived",
+        "cfg",
+        "cfg_attr",
+        "clippy",
+        "cold",
+        "deny",
+        "deprecated",
+        "diagnostic",
+        "doc",
+        "expect",
+        "export_name",
+        "forbid",
+        "inline",
+        "link_section",
+        "must_use",
+        "no_mangle",
+        "rustc_on_unimplemented",
+        "rustdoc",
+        "rustfmt",
+        "target_feature",
+        "track_caller",
+        "unsafe",
+        "warn",
+    ];
+    let words = words(attribute);
+    let is_known = words.first().map_or(true, |first| KNOWN.contains(&first.as_str()));
+    // Staging has told `#[proc_macro_error]` what it looks for.
+    let is_told = words.iter().any(|word| word == "allow_not_macro");
+    !is_known && !is_told && !is_original(attribute)
 }
 
 /// The identifier after `fn`.
@@ -116,20 +237,17 @@ fn ungrouped(token: &TokenTree) -> TokenTree {
 /// Texts of the attributes that users see, and those on which the function's existence depends.
 fn attributes(tokens: &[TokenTree]) -> (Vec<String>, TokenStream) {
     let (mut told, mut carried) = (Vec::new(), TokenStream::new());
-    let mut at = 0;
-    while let (Some(TokenTree::Punct(hash)), Some(TokenTree::Group(body))) =
-        (tokens.get(at), tokens.get(at + 1))
-    {
-        if hash.as_char() != '#' || hash.spacing() == Spacing::Joint {
-            break;
-        }
+    for attribute in tokens[..end_of_attributes(tokens)].chunks(2) {
+        let body = match &attribute[1] {
+            TokenTree::Group(body) => body,
+            _ => continue,
+        };
         let first = body.stream().into_iter().next().map(|token| ungrouped(&token).to_string());
         match first.as_deref() {
             Some("doc") | Some("deprecated") => told.push(format!("#{}", body)),
-            Some("cfg") | Some("cfg_attr") => carried.extend(tokens[at..at + 2].iter().cloned()),
+            Some("cfg") | Some("cfg_attr") => carried.extend(attribute.iter().cloned()),
             _ => {}
         }
-        at += 2;
     }
     (told, carried)
 }

@@ -2,5 +2,6 @@
 
 pub mod golden;
 pub mod init;
+pub mod migrate;
 pub mod publish;
 pub mod same_package;

@@ -118,9 +118,10 @@ fn a_plain_package() {
 const SHAPES: &[(&str, &str)] = &[
     (
         "Cargo.toml",
-        "[workspace]\nmembers = [\"shapes\", \"maker\", \"old\"]\nresolver = \"2\"\n\
+        "[workspace]\nmembers = [\"shapes\", \"maker\", \"looks\", \"old\"]\nresolver = \"2\"\n\
          [workspace.package]\nversion = \"1.2.3\"\nedition = \"2015\"\nlicense = \"MIT\"\n\
          [workspace.dependencies]\nmaker = { path = \"maker\", version = \"0.1\" }\n\
+         looks = { path = \"looks\", version = \"0.1\" }\n\
          [workspace.lints.rust]\nunsafe_code = \"forbid\"\n",
     ),
     (
@@ -136,6 +137,18 @@ const SHAPES: &[(&str, &str)] = &[
          #[proc_macro_derive($name $($rest)*)]\n#[allow(non_snake_case)]\n\
          pub fn $name(i: $crate::proc_macro::TokenStream) -> $crate::proc_macro::TokenStream {\n\
          $inner(i)\n}\n};\n}\n#[cfg(feature = \"more\")]\npub fn more() {}\n",
+    ),
+    (
+        "looks/Cargo.toml",
+        "[package]\nname = \"looks\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[lib]\nproc-macro = true\n",
+    ),
+    (
+        // Only a macro may have this attribute, as `manyhow`.
+        "looks/src/lib.rs",
+        "use proc_macro::TokenStream;\n#[proc_macro_attribute]\n\
+         pub fn checked(_: TokenStream, item: TokenStream) -> TokenStream {\n\
+         if item.to_string().contains(\"[proc_macro]\") { return item; }\n\
+         \"compile_error!(\\\"no macro\\\");\".parse().unwrap()\n}\n",
     ),
     (
         // As it was when no wasm target had `proc_macro`.
@@ -160,6 +173,7 @@ const SHAPES: &[(&str, &str)] = &[
          [lints]\nworkspace = true\n\
          [features]\ndefault = [\"one\"]\none = []\ntwo = []\n\
          [dependencies]\nmaker = { workspace = true, features = [\"more\"] }\n\
+         looks = { workspace = true }\n\
          old = { package = \"proc-macro2\", path = \"../old\", version = \"1\" }\n\
          [dev-dependencies]\nunpublished = { path = \"../nowhere\", optional = false }\n",
     ),
@@ -168,7 +182,10 @@ const SHAPES: &[(&str, &str)] = &[
     (
         "shapes/code/root.rs",
         "#![forbid(unsafe_code)]\n#![deny(warnings)]\n#[macro_use] extern crate maker;\n\
-         extern crate proc_macro;\nmod deep;\nuse proc_macro::TokenStream;\n\
+         extern crate looks;\nextern crate proc_macro;\nmod deep;\n\
+         use looks::checked;\nuse proc_macro::TokenStream;\n\
+         #[checked] #[proc_macro] pub fn after(i: TokenStream) -> TokenStream { i }\n\
+         #[proc_macro] #[checked] pub fn before(i: TokenStream) -> TokenStream { i }\n\
          #[doc = include_str!(\"text.md\")]\n#[proc_macro_attribute]\n\
          pub fn keep(_: TokenStream, item: TokenStream) -> TokenStream { deep::keep(item) }\n\
          #[cfg(made)] #[proc_macro] pub fn from_build_script(i: TokenStream) -> TokenStream { i }\n\
@@ -201,6 +218,8 @@ fn shapes_of_packages() {
     assert_eq!(value["manifest"]["package"]["version"], "1.2.3");
     assert_eq!(value["manifest"]["features"], serde_json::json!(["default", "one"]));
     let default = [
+        "bang after after ",
+        "bang before before ",
         "attribute keep keep ",
         "bang from_build_script from_build_script ",
         "derive Made Made made",
@@ -213,7 +232,7 @@ fn shapes_of_packages() {
     assert!(!published.contains("path = \"../maker\"") && !published.contains("workspace = true"));
 
     let value = ok(precast(&directory, cache(), &["shapes", "--features", "the-shapes/two"]));
-    assert_eq!(names(&value).len(), 6, "{:?}", names(&value));
+    assert_eq!(names(&value).len(), 8, "{:?}", names(&value));
 
     let sets = ["", "one,two,old/loud", "default"].map(|set| ["--feature-set", set]);
     let sets = [&["shapes"], sets.as_flattened()].concat();
@@ -226,7 +245,7 @@ fn shapes_of_packages() {
         ["[]", "[\"old/loud\",\"one\",\"two\"]"],
         "the default set is not packed twice"
     );
-    assert_eq!(more[1]["macros"].as_array().unwrap().len(), 6);
+    assert_eq!(more[1]["macros"].as_array().unwrap().len(), 8);
     let shim = directory.join("out/the-shapes-1.2.3");
     for path in [&shim, &directory.join("out/the-shapes-1.2.3.precast")] {
         let verdicts = precast::verify::all(path, Default::default(), &|_: &str| ()).unwrap();

@@ -5,8 +5,14 @@
 mod alone;
 #[path = "same_package/developing.rs"]
 mod developing;
+#[path = "same_package/editor.rs"]
+mod editor;
 #[path = "same_package/fixture.rs"]
 mod fixture;
+#[path = "same_package/library.rs"]
+mod library;
+#[path = "same_package/migrating.rs"]
+mod migrating;
 #[path = "same_package/publishing.rs"]
 mod publishing;
 #[path = "same_package/target.rs"]

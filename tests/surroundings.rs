@@ -116,6 +116,7 @@ fn answers_are_native() {
         "native",
         &[
             ("own", ""),
+            ("system", ""),
             ("included", ""),
             ("literal", ""),
             ("args", ""),
@@ -186,6 +187,7 @@ fn refusals_are_told() {
             ("list", "$BASE/../.."),
             ("keep", "$BASE/out.txt"),
             ("thread", ""),
+            ("clock", ""),
         ],
     );
     fs::write(project.folder.with_file_name("told.txt"), "mine").unwrap();
@@ -194,6 +196,7 @@ fn refusals_are_told() {
     let permission = "Err(PermissionDenied)";
     assert_eq!(answers[..5], ["None", "None", "None", permission, "Err(NotFound)"]);
     assert_eq!(answers[6], permission);
+    assert_eq!(answers[8], "false");
     assert!(!project.folder.join("app/out.txt").exists());
     let once = |text: &str| assert_eq!(stderr.matches(text).count(), 1, "{text}: {stderr}");
     once("may not use the environment variable `PROBE_FLAG`");
@@ -205,17 +208,18 @@ fn refusals_are_told() {
     once("read = [\"../told.txt\"]\n");
     once("app/out.txt`\nonly directories below target can be granted to be written");
     once("cannot have this: `a thread`\nit runs in a sandbox\n");
-    once("`app` (bin \"app\") generated 5 warnings");
+    once("cannot have this: `the time of day`\nit runs in a sandbox\n");
+    once("`app` (bin \"app\") generated 6 warnings");
     assert_eq!(stderr.matches("[workspace.metadata.precast.grants.surroundings]\n").count(), 3);
     // Cargo has kept them, for when nothing is compiled, and for programs.
     let again = project.cargo(&["build", "--target-dir", "../packed"]);
-    assert!(text(&again.stderr).contains("generated 5 warnings"), "{}", text(&again.stderr));
+    assert!(text(&again.stderr).contains("generated 6 warnings"), "{}", text(&again.stderr));
     let again = project.cargo(&["build", "--target-dir", "../packed", "--message-format", "json"]);
     let messages: Vec<Value> =
         text(&again.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let told = messages.iter().filter(|message| message["reason"] == "compiler-message");
     let told: Vec<&Value> = told.map(|message| &message["message"]).collect();
-    assert_eq!(told.len(), 5);
+    assert_eq!(told.len(), 6);
     assert!(told.iter().all(|message| message["level"] == "warning"));
     let rendered = told[0]["rendered"].as_str().unwrap();
     assert!(rendered.contains("may not use the environment variable `PROBE_FLAG`"), "{rendered}");

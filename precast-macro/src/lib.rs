@@ -6,6 +6,7 @@
 //! - [`post_process!`]: functions that `cargo precast build`, `check` and `test` run once after cargo, in a
 //!   sandbox, with all records of the build.
 //! - [`executable_attribute!`]: attributes that change nothing and by which tools find functions.
+//! - [`path_of_use`]: the library that re-exports the macro, as its user named it.
 //! - [`fingerprint!`]: what else the results of the macros depend on.
 //!
 //! It needs no other package. Macros work the same whether they are compiled from source, with or
@@ -37,12 +38,14 @@ mod compiler;
 mod diagnostic;
 mod encode;
 mod expansion;
+mod library;
 mod place;
 mod post;
 mod records;
 mod render;
 
 pub use diagnostic::{Diagnostic, Level, Spans};
+pub use library::path_of_use;
 pub use post::{Output, Record, Records};
 
 /// Records of expansions.

@@ -20,6 +20,7 @@ pub enum Done {
     Extended(PathBuf),
     /// It was there, and stays as it is.
     Kept(PathBuf),
+    Removed(PathBuf),
 }
 
 /// Sets up the repository of the workspace at `directory`. `precast` is a directory to take this

@@ -15,7 +15,7 @@ use toml_edit::{value, DocumentMut, Item, Table};
 
 const MACROS: &str = include_str!("same_package/lib.rs.txt");
 const TESTS: &str = include_str!("same_package/tests.rs.txt");
-const SCRIPT: &str = include_str!("same_package/build.rs.txt");
+pub(super) const SCRIPT: &str = include_str!("same_package/build.rs.txt");
 
 /// What the library of a new package says.
 const LIBRARY: &str =

@@ -106,6 +106,12 @@ pub fn remove(folder: &Path, beside: &Path, what: &'static str) -> Result<()> {
     }
 }
 
+/// An interrupt ends the program only after this. No directory of ours can be made or dropped meanwhile.
+pub fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
+    let _alive = ALIVE.lock().unwrap_or_else(PoisonError::into_inner);
+    work()
+}
+
 /// Ends what works for us, and removes every directory that is still alive. For the interrupt handler: the program must end
 /// right after, and no new directory can be made in between.
 pub fn remove_all_and_exit(code: i32) -> ! {

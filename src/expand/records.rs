@@ -10,9 +10,11 @@ pub(crate) const START: &str = "precast.record.1|";
 /// A record of one expansion. Where the item is, and so its whole path, only a compiler knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Emitted {
+    /// The key, as the macro gave it.
     pub key: String,
     /// The item in the module of the expansion; none for the module.
     pub item: Option<String>,
+    /// What was emitted.
     #[serde(flatten)]
     pub data: Data,
     /// `NAME@VERSION` of the macro package.
@@ -23,8 +25,10 @@ pub struct Emitted {
 /// As JSON can have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Data {
+    /// A text.
     #[serde(rename = "data")]
     Text(String),
+    /// Bytes that are no text, in base64.
     #[serde(rename = "base64")]
     Bytes(String),
 }

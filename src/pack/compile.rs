@@ -4,4 +4,5 @@ pub mod batch;
 pub(crate) mod build;
 pub(crate) mod environment;
 pub(crate) mod script;
+pub(crate) mod unified;
 pub mod wrapper;

@@ -9,7 +9,7 @@ use super::module::{again, backtrace, exports, imports, parts, shrink};
 use super::options::{Features, PackOptions, Packed};
 use super::profile::{self, Profile};
 use super::source::resolve::Package;
-use super::source::{assertions, stage};
+use super::source::{assertions, differing, stage};
 use crate::artifact::manifest::{is_choice, Manifest, Set, ASSERTIONS};
 use crate::artifact::{self, Artifact, Module};
 use crate::base::cargo;
@@ -66,6 +66,7 @@ pub(crate) fn finish(
             "its build script ran here, for rustc {release}: what it found is fixed"
         ));
     }
+    notes.extend(differing::differing(package, &built.linked)?.into_iter().map(str::to_owned));
     let licenses = collect::licenses(package, built, toolchain)?;
     let lockfile = lockfile.to_owned();
     let asserted = assertions::concerned(package, &built.linked)?;

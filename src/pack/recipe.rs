@@ -13,16 +13,18 @@ use std::sync::LazyLock;
 
 /// Whatever decides what cargo builds, besides its inputs. Part of the cache's keys, as text: a
 /// program that works otherwise finds nothing there.
-const BUILD_RECIPE: [&str; 13] = [
+const BUILD_RECIPE: [&str; 15] = [
     include_str!("source/assertions.rs"),
     include_str!("compile/batch.rs"),
     include_str!("compile/build.rs"),
     include_str!("source/exact.rs"),
     include_str!("source/lock.rs"),
+    include_str!("source/native.rs"),
     include_str!("source/rewrite.rs"),
     include_str!("source/rewrite/hashing.rs"),
     include_str!("source/rewrite/surroundings.rs"),
     include_str!("compile/script.rs"),
+    include_str!("compile/unified.rs"),
     include_str!("compile/wrapper.rs"),
     include_str!("compiler/wrapping.rs"),
     include_str!("source/dependency.rs"),
@@ -30,13 +32,14 @@ const BUILD_RECIPE: [&str; 13] = [
 ];
 
 /// The same for what is made of the built module.
-const MODULE_RECIPE: [&str; 11] = [
+const MODULE_RECIPE: [&str; 12] = [
     env!("CARGO_PKG_VERSION"),
     include_str!("../artifact/manifest/statement.rs"),
     include_str!("../artifact/names.rs"),
     include_str!("module/backtrace.rs"),
     include_str!("collect.rs"),
     include_str!("compile/environment.rs"),
+    include_str!("source/differing.rs"),
     include_str!("module/exports.rs"),
     include_str!("module/parts.rs"),
     include_str!("module/shrink.rs"),

@@ -20,11 +20,11 @@ use super::later;
 use super::missing::Missing;
 use super::plan::{self, Plan};
 use super::same_package::{given, native};
+use super::script;
 pub use super::script::{is_own, LAZY as VARIABLE};
 use crate::base::error::{Class, Error, Result};
 use crate::base::files;
-use crate::cache::{Key, Shim, Store};
-use crate::cache::{Locked, Wanted};
+use crate::cache::{Environment, Key, Locked, Shim, Store, Wanted};
 use crate::pack::artifact_recipe;
 use invocation::Invocation;
 pub use ledger::VARIABLE as REPORT;
@@ -247,15 +247,28 @@ fn compile_macro(
 ) -> Result<Option<i32>> {
     let Some((plan, store)) = &context.active else { return Ok(None) };
     if package.directory.join("precast/manifest.json").is_file() {
-        return compile_shim(invocation, command, store, &package.directory, &package.name, &[])
-            .map(Some);
+        return compile_shim(
+            invocation,
+            command,
+            store,
+            (&package.directory, &package.name),
+            &[],
+            &Environment::new(),
+        )
+        .map(Some);
     }
     if invocation.has_cfg("precast_from_source") || plan.refusal(package).is_some() {
         return Ok(None);
     }
     let Some(wanted) = record::wanted(package.clone(), invocation) else { return Ok(None) };
-    // The compiler's variables are ours.
-    let value = |name: &str| std::env::var(name).ok();
+    // The compiler's variables are ours, but for those that the package's build script sets: it may have read
+    // one by that name.
+    let set = script::variables();
+    let is_set = |name: &str| set.iter().any(|set| set == name);
+    let value = |name: &str| match plan.variable(name).filter(|_| is_set(name)) {
+        Some(value) => value,
+        None => std::env::var(name).ok(),
+    };
     let key = plan.stand_in(store.find(Key::of(&wanted)?, &value));
     if let Some(shim) = shim(&key, plan, store)? {
         let mut record = Record::new(invocation, package.clone());
@@ -265,9 +278,9 @@ fn compile_macro(
             invocation,
             command,
             store,
-            &shim.folder,
-            &label,
+            (&shim.folder, &label),
             std::slice::from_ref(&shim.id),
+            &key.environment,
         )?;
         if code == 0 {
             let file = invocation.library().ok_or_else(|| {
@@ -336,13 +349,15 @@ fn shim(key: &Key, plan: &Plan, store: &Store) -> Result<Option<Shim>> {
     }
 }
 
+/// Compiles the shim in a folder. Variables are as the macro was packed with them, whatever the build script of the
+/// original sets.
 fn compile_shim(
     invocation: &Invocation,
     command: Option<&Command>,
     store: &Store,
-    folder: &Path,
-    label: &str,
+    (folder, label): (&Path, &str),
     inputs: &[String],
+    environment: &Environment,
 ) -> Result<i32> {
     let root = folder.join("src/lib.rs");
     let mut args = Vec::new();
@@ -385,6 +400,7 @@ fn compile_shim(
         inputs,
         label: label.to_owned(),
         sources: Some(folder),
+        environment,
         allowed: |name| name == OWN_DIRECTORY,
     };
     job.run(store.cache(), || Ok(()))
@@ -415,6 +431,7 @@ fn compile_script(
         inputs,
         label,
         sources: None,
+        environment: &Environment::new(),
         allowed: |name| name.starts_with("CARGO_PKG_") || name == "CARGO_CRATE_NAME",
     };
     job.run(store.cache(), || library::need_all(invocation, context)).map(Some)

@@ -258,6 +258,12 @@ impl Plan {
             && (self.wanted.is_empty() || self.is_offline || !store.is_shared())
     }
 
+    /// A variable's value for what this plan's entries read, when cargo was started. None if that is not known, as where
+    /// other cargos may have been started since.
+    pub fn variable(&self, name: &str) -> Option<Option<String>> {
+        self.environment.get(name).filter(|_| !self.options.is_lasting).cloned()
+    }
+
     /// Cargo runs without `cargo precast`.
     pub fn is_lasting(&self) -> bool {
         self.options.is_lasting

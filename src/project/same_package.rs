@@ -9,6 +9,7 @@
 //! | `given`  | of a compiler's or rustdoc's command, one that knows the macros           |
 //! | `packed` | of the target, the committed files by which cargo alone builds the package |
 //! | `run`    | of `cargo precast … --proc-macro`, cargo's command for the target alone   |
+//! | `rust_project` | of a workspace, all its crates, for rust-analyzer                         |
 //!
 //! Two ways lead to a compiler. Under precast, which is cargo's wrapper, `given` adds the library to the
 //! command. Under cargo alone a build script does (`embed::beside`): it compiles the packed macros, and names
@@ -20,6 +21,7 @@ pub mod native;
 pub mod nested;
 pub mod packed;
 pub mod run;
+pub mod rust_project;
 pub mod target;
 
 pub use target::Target;

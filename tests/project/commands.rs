@@ -572,7 +572,8 @@ fn changes_of_the_lock_file() {
     assert_eq!(said(&ok(&mut precast(&work, &["check", "--quiet"])).1), [""; 0]);
 }
 
-/// A member that nobody publishes may depend on a package in a directory without naming a version.
+/// A member that nobody publishes may depend on a package in a directory without naming a version. Its build
+/// script hands on a variable under the same name.
 #[test]
 fn a_member_that_nobody_publishes() {
     let work = workspace("unpublished-member");
@@ -581,20 +582,23 @@ fn a_member_that_nobody_publishes() {
     let code = "use proc_macro::TokenStream;\n#[proc_macro]\n\
         pub fn member(_: TokenStream) -> TokenStream {\n\
         let world = if cfg!(target_family = \"wasm\") { \"wasm\" } else { \"native\" };\n\
-        format!(\"\\\"{} {world}\\\"\", helper::TEXT).parse().unwrap()\n}\n";
+        format!(\"\\\"{} {} {world}\\\"\", helper::TEXT, env!(\"SAID\")).parse().unwrap()\n}\n";
+    let script = "fn main() {\nlet said = std::env::var(\"SAID\").unwrap_or(\"nothing\".into());\n\
+        println!(\"cargo:rerun-if-env-changed=SAID\\ncargo:rustc-env=SAID={said}\");\n}\n";
     let helper = "[package]\nname = \"helper\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
     put(
         &work,
         &[
             ("member/Cargo.toml", &manifest),
             ("member/src/lib.rs", code),
+            ("member/build.rs", script),
             ("member/helper/Cargo.toml", helper),
             ("member/helper/src/lib.rs", "pub const TEXT: &str = \"one\";\n"),
             ("app/src/main.rs", "fn main() { println!(\"{}\", member::member!()); }\n"),
         ],
     );
-    let run = || ok(&mut precast(&work, &["run", "--members", "--only", "member"])).0;
-    assert_eq!(run(), "one wasm\n");
+    let command = || precast(&work, &["run", "--members", "--only", "member"]);
+    assert_eq!(ok(command().env_remove("SAID")).0, "one nothing wasm\n");
     put(&work, &[("member/helper/src/lib.rs", "pub const TEXT: &str = \"two\";\n")]);
-    assert_eq!(run(), "two wasm\n");
+    assert_eq!(ok(command().env("SAID", "more")).0, "two more wasm\n");
 }

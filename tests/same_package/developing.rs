@@ -1,6 +1,6 @@
 //! Under precast: the macros are built from source, and every target knows them.
 
-use super::fixture::{copy, directory, edit, fails, lone, ok, package, precast, put};
+use super::fixture::{cargo, copy, directory, edit, fails, lone, ok, package, precast, put};
 use std::fs;
 use std::path::Path;
 
@@ -24,6 +24,8 @@ fn every_target_knows_the_macros() {
     ok(&mut precast(&place, &["build", "--all-targets", "--release"]));
     let (_, err) = ok(&mut precast(&place, &["clippy", "--all-targets"]));
     assert!(err.contains("own-proc-macro") && !err.contains("warning"), "{err}");
+    // The macros are the host's whatever the rest is for.
+    ok(&mut precast(&place, &["check", "--lib", "--target", "wasm32-wasip1"]));
     // Where the RFC has the library, and where cargo has all others.
     let library =
         format!("{}proc_macro{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
@@ -251,6 +253,14 @@ fn packages_that_depend_on_each_other() {
     // Each has its own name.
     let (_, err) = ok(&mut precast(&place.join("user"), &["check", "--proc-macro"]));
     assert!(err.contains("user-proc-macro") && !err.contains("own-proc-macro"), "{err}");
+    // Cargo alone, from what both have packed.
+    for package in ["own", "user"] {
+        put(&place.join(package), &[("build.rs", super::fixture::SCRIPT)]);
+    }
+    ok(&mut precast(&place, &["pack", "--proc-macro", "own", "user"]));
+    edit(&place.join("last/src/lib.rs"), "1.0.0 native", "1.0.0 wasm");
+    let (out, _) = ok(&mut cargo(&place, &["test", "-p", "last"]));
+    assert!(out.contains("test both ... ok"), "{out}");
 }
 
 #[test]

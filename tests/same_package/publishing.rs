@@ -71,6 +71,9 @@ fn consumers_need_nothing_but_cargo() {
     let host = ok(Command::new("rustc").arg("-vV")).0;
     let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned();
     assert_eq!(ok(&mut cargo(&work, &["run", "--target", &host])).0, SAID);
+    // And for another one, which has no macros of its own.
+    let (_, err) = ok(&mut cargo(&work, &["check", "--target", "wasm32-wasip1"]));
+    assert!(err.contains("Checking user"), "{err}");
     let root = work.join("installed");
     ok(&mut cargo(&work, &["install", "--path", ".", "--root", root.to_str().unwrap()]));
     assert_eq!(ok(&mut Command::new(root.join("bin/user"))).0, SAID);
@@ -114,43 +117,4 @@ fn macros_behind_a_feature() {
     assert_eq!((library(&[]), library(&["--features", "loud"])), (0, 1));
     ok(&mut precast(&place, &["build"]));
     ok(&mut precast(&place, &["test", "--features", "loud"]));
-}
-
-#[test]
-fn path_of_the_library() {
-    let place = super::fixture::lone("path");
-    let macros = "use proc_macro::{TokenStream, TokenTree};\n#[proc_macro]\npub fn make(input: TokenStream) -> TokenStream {\n\
-        let mut tokens = input.into_iter();\n\
-        let library: TokenTree = tokens.next().unwrap();\n\
-        let path: TokenStream = \"::hidden::VALUE\".parse().unwrap();\n\
-        std::iter::once(library).chain(path).collect()\n}\n\
-        #[proc_macro_derive(Make)]\npub fn derive(_: TokenStream) -> TokenStream {\n\
-        concat!(\"const _: u32 = ::\", env!(\"CARGO_PKG_NAME\"), \"::hidden::VALUE;\").parse().unwrap()\n}\n";
-    let library = "extern crate self as own;\n#[doc(hidden)]\npub use proc_macro::make as __make;\npub use proc_macro::Make;\n\
-        #[macro_export]\nmacro_rules! make { ($($input:tt)*) => { $crate::__make!($crate $($input)*) }; }\n\
-        #[doc(hidden)]\npub mod hidden { pub const VALUE: u32 = 42; }\n\
-        pub const OWN: u32 = make!();\n#[derive(Make)]\npub struct S;\n";
-    let program = "#[derive(own::Make)]\nstruct S;\nfn main() { println!(\"{} {}\", own::make!(), own::OWN); }\n";
-    let test = "#[test]\nfn t() { assert_eq!(own::make!(), own::OWN); }\n";
-    let files = [
-        ("build.rs", super::fixture::SCRIPT),
-        ("proc-macro/lib.rs", macros),
-        ("src/lib.rs", library),
-        ("src/main.rs", program),
-        ("examples/example.rs", program),
-        ("tests/integration.rs", test),
-        ("benches/bench.rs", "fn main() {}\n"),
-        (
-            "user/Cargo.toml",
-            "[package]\nname = \"user\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[workspace]\n\
-            [dependencies]\nrenamed = { package = \"own\", path = \"..\" }\n",
-        ),
-        ("user/src/main.rs", "fn main() { println!(\"{}\", renamed::make!()); }\n"),
-    ];
-    put(&place, &files);
-    ok(&mut precast(&place, &["pack", "--proc-macro"]));
-    ok(&mut cargo(&place, &["test"]));
-    assert_eq!(ok(&mut cargo(&place, &["run", "--example", "example"])).0, "42 42\n");
-    assert_eq!(ok(&mut cargo(&place.join("user"), &["run"])).0, "42\n");
-    assert_eq!(ok(&mut precast(&place, &["run", "--from-source"])).0, "42 42\n");
 }

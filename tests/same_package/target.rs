@@ -1,6 +1,6 @@
 //! The target's table in the manifest, and what is wrong in one.
 
-use super::fixture::{directory, put, MANIFEST};
+use super::fixture::{cargo, directory, fails, ok, put, MANIFEST};
 use precast::project::same_package::{nested, Target};
 use std::path::PathBuf;
 
@@ -123,4 +123,23 @@ fn feature_sets() {
     let many = "default = [\"b\"]\na = []\nb = [\"a\"]\nc = []\nd = []";
     let asked = "cfg!(any(feature = \"a\", feature = \"b\", feature = \"c\", feature = \"d\"))";
     check(many, asked, &[&[], &["a", "b"], &["a", "b", "c", "d"]]);
+}
+
+/// What the table of features says that cargo forbids.
+#[test]
+fn what_cargo_forbids() {
+    let place = with("forbidden", "[proc-macro]\n[workspace]\n", &["proc-macro/lib.rs"]);
+    let manifest = std::fs::read_to_string(place.join("Cargo.toml")).unwrap();
+    let manifest = manifest.replace("[package]", "[package]\nautoprocmacro = false");
+    put(&place, &[("Cargo.toml", &manifest)]);
+    let (_, err) = ok(&mut cargo(&place, &["check"]));
+    for key in ["proc-macro", "package.autoprocmacro"] {
+        assert!(err.contains(&format!("unused manifest key: {key}")), "{err}");
+    }
+    let (_, err) = fails(&mut cargo(&place, &["build", "--proc-macro"]));
+    assert!(err.contains("unexpected argument '--proc-macro'"), "{err}");
+    let script = "fn main() { println!(\"cargo::rustc-link-arg-proc-macro=-x\"); }\n";
+    put(&place, &[("build.rs", script)]);
+    let (_, err) = fails(&mut cargo(&place, &["check"]));
+    assert!(err.contains("rustc-link-arg-proc-macro"), "{err}");
 }

@@ -13,6 +13,7 @@ pub mod heap;
 pub mod memory;
 pub mod pack;
 mod projects;
+pub mod same_package;
 pub mod side;
 pub mod size;
 pub mod table;
@@ -45,7 +46,7 @@ enum Run {
     Parts(fn(usize, &[&str], bool) -> Result),
 }
 
-const BENCHMARKS: [Benchmark; 10] = [
+const BENCHMARKS: [Benchmark; 11] = [
     Benchmark { name: "build", runs: 5, run: Run::Whole(build::bench) },
     Benchmark { name: "expand", runs: 5, run: Run::Whole(expand::bench) },
     Benchmark { name: "cold", runs: 21, run: Run::Whole(cold::bench) },
@@ -54,6 +55,7 @@ const BENCHMARKS: [Benchmark; 10] = [
     Benchmark { name: "pack", runs: 3, run: Run::Whole(pack::bench) },
     Benchmark { name: "engines", runs: 21, run: Run::Whole(engines::bench) },
     Benchmark { name: "heap", runs: 1, run: Run::Whole(heap::bench) },
+    Benchmark { name: "same-package", runs: 5, run: Run::Whole(same_package::bench) },
     Benchmark { name: "edit", runs: 5, run: Run::Whole(edit::bench) },
     Benchmark { name: "projects", runs: 3, run: Run::Parts(projects::bench) },
 ];

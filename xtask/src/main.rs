@@ -15,6 +15,7 @@ mod demo;
 mod elsewhere;
 mod fuzz;
 mod machine;
+mod migrate;
 mod msrv;
 mod run;
 mod setup;
@@ -45,6 +46,7 @@ Usage: cargo xtask TASK [OPTIONS]
   bench engines   the same wasm in our engine, wasmi, Winch and Cranelift; takes minutes to build
   bench heap      the guest's allocator against dlmalloc; takes minutes to build
   bench pack      packing against building for the host; ten crates in one call
+  bench same-package  a library with macros of its own against the same macros in a package of their own
   bench projects  clean builds of six projects: native, empty store, filled store; takes long
 
   book            build the book of docs/ into target/book, with mdBook
@@ -59,6 +61,7 @@ Usage: cargo xtask TASK [OPTIONS]
   damage          flip every byte and cut every length of three artifacts; --step N: every Nth
   fuzz [TARGET]   build and run fuzz targets (all but `differential`, which needs wasmtime)
   machine         compile the runtime's kernel and records to the texts beside them; tests compare
+  migrate [NAME…] pairs of a library and its macros become one package each; their tests before and after
   msrv            check the program with the oldest compiler that it supports
   strangers       macro packages drawn at random, their own examples and tests; takes long
   upgrade         use what another version of precast has packed, and the other way round; takes minutes
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
         ["suites", rest @ ..] => suites::suites(rest),
         ["authors", rest @ ..] => authors::authors(rest),
         ["whole", rest @ ..] => whole::whole(rest),
+        ["migrate", rest @ ..] => migrate::migrate(rest),
         ["apps", rest @ ..] => apps::apps(rest),
         ["arm", rest @ ..] => arm::arm(rest),
         ["array", rest @ ..] => array::array(rest),

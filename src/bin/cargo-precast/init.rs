@@ -3,7 +3,7 @@
 use crate::console::Console;
 use clap::Args;
 use precast::author::init::{self, Done};
-use precast::author::same_package;
+use precast::author::{migrate, same_package};
 use precast::base::error::{Class, Error, Result};
 use serde_json::{json, Value};
 use std::ffi::OsString;
@@ -29,9 +29,43 @@ pub(crate) struct Options {
     /// precompiled files by which cargo alone builds it
     #[arg(long, conflicts_with = "precast")]
     proc_macro: bool,
+
+    /// Move the macros of this package into DIR, the library's: sources, dependencies, features and tests. The package
+    /// itself stays, and re-exports them under its old name
+    #[arg(long, value_name = "MACROS", requires = "proc_macro")]
+    from: Option<PathBuf>,
+
+    /// Say what `--from` would do, and write nothing
+    #[arg(long, requires = "from")]
+    dry_run: bool,
+
+    /// Move files although there are changes that are not committed
+    #[arg(long, requires = "from")]
+    allow_dirty: bool,
+
+    /// Move files although git does not keep them
+    #[arg(long, requires = "from")]
+    allow_no_vcs: bool,
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
+    if let Some(from) = &options.from {
+        let made = migrate::migrate(
+            &migrate::Options {
+                directory: options.directory.clone(),
+                from: from.clone(),
+                is_dry: options.dry_run,
+                allow_dirty: options.allow_dirty,
+                allow_no_vcs: options.allow_no_vcs,
+            },
+            &|text: &str| console.step(text),
+        )?;
+        let next = match options.dry_run {
+            true => "Nothing was written.\n",
+            false => "Next: `cargo precast test`, here and in the package of the old name.\n",
+        };
+        return tell_with(&made, next, console);
+    }
     if options.proc_macro {
         let made = same_package::init(&options.directory, &|text: &str| console.step(text))?;
         return tell(&made, console);
@@ -73,12 +107,14 @@ pub(crate) fn new(arguments: &[OsString], console: &Console) -> Result<()> {
 }
 
 fn tell(made: &same_package::Made, console: &Console) -> Result<()> {
+    let next = "Next: `cargo precast test`, or `cargo test`; after an edit of the macros `cargo precast pack --proc-macro`.\n";
+    tell_with(made, next, console)
+}
+
+fn tell_with(made: &same_package::Made, next: &str, console: &Console) -> Result<()> {
     let value =
         json!({ "package": made.directory, "files": values(&made.done), "notes": made.notes });
-    console.result(&value, || {
-        lines(&made.done)
-            + "Next: `cargo precast test`, or `cargo test`; after an edit of the macros `cargo precast pack --proc-macro`.\n"
-    });
+    console.result(&value, || lines(&made.done) + next);
     made.notes.iter().for_each(|note| console.note(note));
     Ok(())
 }
@@ -88,6 +124,7 @@ fn parts(done: &Done) -> (&'static str, &Path) {
         Done::Written(path) => ("written", path),
         Done::Extended(path) => ("extended", path),
         Done::Kept(path) => ("kept", path),
+        Done::Removed(path) => ("removed", path),
     }
 }
 

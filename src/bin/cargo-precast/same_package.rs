@@ -1,9 +1,9 @@
 //! `--proc-macro`: macros in the package that uses them.
 
 use crate::console::{self, Console};
-use precast::base::error::{Class, Error, Result};
+use precast::base::error::{Class, Context, Error, Result};
 use precast::project::same_package::run::Run;
-use precast::project::same_package::{packed, Target};
+use precast::project::same_package::{packed, rust_project, Target};
 use precast::project::Request;
 use serde_json::json;
 use std::ffi::OsString;
@@ -69,6 +69,18 @@ fn tell_stale(run: &Run, arguments: &[OsString], console: &Console) -> Result<()
     }
     said.iter().for_each(|text| console.note(&format!("{text}; {PACK}")));
     Ok(())
+}
+
+/// `cargo precast metadata --rust-project`, with cargo's choice of features.
+pub(crate) fn rust_project(arguments: &[OsString], console: &Console) -> Result<ExitCode> {
+    let directory = std::env::current_dir().context("the current directory is gone")?;
+    let mut request = Request::of("check", arguments, &directory);
+    request.toolchain = crate::arguments::toolchain();
+    console.step("building the macros");
+    let file = rust_project::write(&request, arguments)?;
+    console.clear();
+    console.done("Wrote", &file.display().to_string());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `cargo precast pack --proc-macro [DIR]…`

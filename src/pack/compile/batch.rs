@@ -15,6 +15,8 @@ use crate::cache::{kinds, Cache, Locked, Wanted};
 use crate::lower;
 use crate::pack::compile::build::{self, Built, Failed, Job, Member};
 use crate::pack::compile::environment::{self, Variables};
+use crate::pack::compile::script;
+use crate::pack::compile::unified::{unified, Asked, Unified};
 use crate::pack::compile::wrapper;
 use crate::pack::compiler::guest::{self, Guest};
 use crate::pack::compiler::toolchain::{self, Toolchain};
@@ -26,6 +28,7 @@ use crate::pack::recipe::{module_key, recipe_of_builds};
 use crate::pack::source::dependency::Dependency;
 use crate::pack::source::exact;
 use crate::pack::source::lock::{Id, Lock};
+use crate::pack::source::native;
 use crate::pack::source::resolve::{self, Package};
 use crate::pack::source::stage;
 use std::collections::{BTreeMap, BTreeSet};
@@ -639,7 +642,7 @@ impl Build<'_> {
         done: &mut dyn FnMut(usize, Built),
     ) -> Result<Vec<(usize, Error)>> {
         let staged = self.shared.join("staged");
-        let members = self.stage(&staged)?;
+        let members = self.stage(builder, &staged)?;
         let mut n_made = n_done;
         let names: Vec<String> = self.tasks().map(|task| label(task.package)).collect();
         report.step(&format!("compiling {}", names.join(", ")));
@@ -715,7 +718,7 @@ impl Build<'_> {
     }
 
     /// Writes the workspace.
-    fn stage(&self, staged: &Path) -> Result<Vec<Member>> {
+    fn stage(&self, builder: &Builder, staged: &Path) -> Result<Vec<Member>> {
         if staged.exists() {
             std::fs::remove_dir_all(staged).at("empty", staged)?;
         }
@@ -725,7 +728,12 @@ impl Build<'_> {
             let name = format!("{}-{}", task.package.name, task.package.version);
             let directory = staged.join(&name);
             stage::write_files(task.package, &directory)?;
-            files::put(&directory.join("Cargo.toml"), task.manifest.as_bytes())?;
+            let mut manifest = task.manifest.clone();
+            if native::has_targets(&manifest) {
+                let cfgs = script::host_cfgs(&builder.toolchain.rustc)?;
+                manifest = native::native(&manifest, &builder.toolchain.host, &cfgs)?;
+            }
+            files::put(&directory.join("Cargo.toml"), manifest.as_bytes())?;
             names.push(name);
             members.push(Member { directory });
         }
@@ -733,7 +741,16 @@ impl Build<'_> {
         files::put(&staged.join("Cargo.lock"), self.group.lock.text().as_bytes())?;
         let pins = staged.join(PINS);
         files::put(&pins.join("main.rs"), b"fn main() {}\n")?;
-        files::put(&pins.join("Cargo.toml"), self.pins(&members).as_bytes())?;
+        let pins = pins.join("Cargo.toml");
+        if self.tasks().any(|task| task.linked.is_none()) {
+            files::put(&pins, self.pins(&members, "build-dependencies", &[]).as_bytes())?;
+            let Builder { toolchain, directory, offline, .. } = *builder;
+            let asked = Asked { toolchain, directory, staged, member: PINS, offline };
+            let unified = unified(&asked, &self.group.lock)?;
+            files::put(&pins, self.pins(&members, "dependencies", &unified).as_bytes())?;
+        } else {
+            files::put(&pins, self.pins(&members, "dependencies", &[]).as_bytes())?;
+        }
         Ok(members)
     }
 
@@ -761,8 +778,9 @@ impl Build<'_> {
     }
 
     /// The manifest of the package that chooses features: for wasm, and for what macros use of other
-    /// macros while they are compiled.
-    fn pins(&self, members: &[Member]) -> String {
+    /// macros while they are compiled. Members are dependencies of this kind; others have the features that
+    /// the project has, or these.
+    fn pins(&self, members: &[Member], kind: &str, unified: &[Unified]) -> String {
         let mut pins: DocumentMut = format!(
             "[package]\nname = \"{PINS}\"\nversion = \"0.0.0\"\nedition = \"2021\"\nbuild = false\n\
              [[bin]]\nname = \"{PINS}\"\npath = \"main.rs\"\n[dependencies]\n[build-dependencies]\n"
@@ -771,9 +789,15 @@ impl Build<'_> {
         .expect("it is TOML");
         let linked = self.tasks().filter_map(|task| task.linked.as_ref()).flatten();
         let linked: BTreeMap<&Id, &&Locked> = linked.collect();
-        for (at, (id, locked)) in linked.into_iter().enumerate() {
+        let of_project = linked.into_iter().map(|(id, locked)| {
             let features: Vec<String> = locked.features.iter().cloned().collect();
-            let pin = exact::dependency(id, Some(locked.directory.clone()), &features);
+            exact::dependency(id, Some(locked.directory.clone()), &features)
+        });
+        let of_unified = unified.iter().map(|one| {
+            let Unified { id, directory, features } = one;
+            exact::dependency(id, directory.clone(), features)
+        });
+        for (at, pin) in of_project.chain(of_unified).enumerate() {
             for kind in ["dependencies", "build-dependencies"] {
                 pins[kind][&format!("p{at}")] = toml_edit::value(pin.clone().unwrap_or_default());
             }
@@ -783,7 +807,7 @@ impl Build<'_> {
             let pin = exact::dependency(&task.id(), Some(member.directory.clone()), names);
             let mut pin = pin.unwrap_or_default();
             pin.insert("default-features", (*default).into());
-            pins["dependencies"][&format!("m{at}")] = toml_edit::value(pin);
+            pins[kind][&format!("m{at}")] = toml_edit::value(pin);
         }
         pins.to_string()
     }

@@ -70,6 +70,8 @@ fn wrap(args: &[OsString]) -> Result<i32> {
 fn compiler(rustc: &Path) -> Command {
     let mut command = Command::new(rustc);
     command.env_remove(WRAPPER).env_remove(CONFIG);
+    // Here macros are what cargo was asked for; natively they are what others need.
+    command.env_remove("CARGO_PRIMARY_PACKAGE");
     command
 }
 

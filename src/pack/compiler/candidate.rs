@@ -41,6 +41,8 @@ pub struct Toolchain {
     pub remap: Vec<(PathBuf, String)>,
     /// Stands for all that above in the keys of the cache.
     pub key: String,
+    /// This machine, as the compiler names it.
+    pub host: String,
 }
 
 #[derive(Clone, Debug)]

@@ -305,6 +305,7 @@ impl Candidate {
             linker,
             remap: vec![(sources, format!("/rustc/{commit}"))],
             key,
+            host: self.host(),
         })
     }
 }

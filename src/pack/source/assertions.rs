@@ -39,7 +39,7 @@ pub fn concerned(package: &Package, linked: &BTreeSet<Dependency>) -> Result<Vec
     Ok(if asking { names } else { Vec::new() })
 }
 
-fn repository(manifest: &str) -> Option<String> {
+pub(super) fn repository(manifest: &str) -> Option<String> {
     let document: DocumentMut = manifest.parse().ok()?;
     document.get("package")?.get("repository")?.as_str().map(str::to_owned)
 }
@@ -54,11 +54,15 @@ pub fn settings(packages: &[String]) -> impl Iterator<Item = String> + '_ {
 
 /// Whether a file of the library decides something by debug assertions.
 fn asks(files: &Tree) -> bool {
-    let text = |(path, body): (&String, &Vec<u8>)| {
+    texts(files).any(|text| mentions(&text))
+}
+
+/// The files of the library.
+pub(super) fn texts(files: &Tree) -> impl Iterator<Item = String> + '_ {
+    files.iter().filter_map(|(path, body)| {
         let is_other = OTHERS.iter().any(|other| path.starts_with(other));
         (path.ends_with(".rs") && !is_other).then(|| String::from_utf8_lossy(body).into_owned())
-    };
-    files.iter().filter_map(text).any(|text| mentions(&text))
+    })
 }
 
 /// Whether the name stands in the source itself, not in what it writes.

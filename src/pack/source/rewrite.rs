@@ -12,6 +12,7 @@
 //! - In files that choose `SmallRng` by `target_pointer_width = "64"`, 32 bits are as good: rand's generator
 //!   is then the native one.
 //! - Hashes become those of a 64-bit host ([`hashing`]).
+//!   An attribute before it that may be a macro finds it where it was (`manyhow` looks), and the guest's before both.
 //! - `#[proc_macro_error]` is told by its settings that the function is a macro.
 //! - `feature(proc_macro_span)` becomes an attribute without effect: the guest has it ungated, and
 //!   proc-macro2's build script, whose probe is rewritten as well, finds it.
@@ -46,6 +47,26 @@ const NO_ARCH: &str = "\"no-cpu\"";
 /// numbers: phf lays out its maps by them.
 const GENERATOR: &str = "SmallRng";
 const WIDTH: &str = "target_pointer_width";
+
+/// Attributes that are no macros, and often stand before a macro's function.
+const INERT: [&str; 16] = [
+    "allow",
+    "cfg",
+    "cfg_attr",
+    "clippy",
+    "cold",
+    "deny",
+    "deprecated",
+    "doc",
+    "expect",
+    "forbid",
+    "inline",
+    "must_use",
+    "rustfmt",
+    "rustdoc",
+    "track_caller",
+    "warn",
+];
 
 /// Macros whose arguments are code that runs where it stands, or items of the crate. What others do with
 /// theirs is not known.
@@ -144,6 +165,8 @@ struct Attributes {
     is_conditional: bool,
     /// What to insert into `#[proc_macro_error]`, and where.
     settings: Option<(usize, &'static str)>,
+    /// Where the first one begins that may be a macro, which sees those behind it.
+    seeing: Option<usize>,
 }
 
 impl Pass<'_> {
@@ -223,9 +246,14 @@ impl Pass<'_> {
         let tokens: Vec<TokenTree> = body.stream().into_iter().collect();
         if let Some(kind) = self.mark(&tokens) {
             found.markers.push(kind);
+            self.put_before(found.seeing, &tokens);
             return;
         }
         let name = ident(tokens.first());
+        if name.as_deref().is_some_and(|name| !INERT.contains(&name)) && settings(&tokens).is_none()
+        {
+            found.seeing = found.seeing.or(Some(range.start));
+        }
         if matches!(name.as_deref(), Some("cfg" | "cfg_attr")) {
             found.is_conditional = true;
             self.conditions(&tokens, range);
@@ -250,6 +278,15 @@ impl Pass<'_> {
         };
         self.edits.push((tokens[0].span().byte_range(), format!("{PREFIX}::{name}")));
         Some(kind)
+    }
+
+    /// Lets the marked attribute as it was, and puts what it has become there.
+    fn put_before(&mut self, place: Option<usize>, marked: &[TokenTree]) {
+        let (Some(place), Some((_, name))) = (place, self.edits.last()) else { return };
+        let arguments = marked[1..].iter().map(|token| &self.source[token.span().byte_range()]);
+        let text = format!("#[{name}{}]", arguments.collect::<String>());
+        self.edits.pop();
+        self.edits.push((place..place, text));
     }
 
     /// The same in what a macro writes.
@@ -490,6 +527,19 @@ mod tests {
              #[__precast_attributes::bang_macro] pub fn f(i: T) -> T { i }",
         );
         check("#[proc_macro_error] fn f() {}", "#[proc_macro_error] fn f() {}");
+    }
+
+    #[test]
+    fn attributes_that_look_for_it() {
+        check(
+            "/// A.\n#[inline]\n#[manyhow]\n#[proc_macro_derive(A, attributes(a))]\npub fn f(i: T) -> T { i }",
+            "/// A.\n#[inline]\n#[__precast_attributes::derive_macro(A, attributes(a))]#[manyhow]\n\
+             #[proc_macro_derive(A, attributes(a))]\npub fn f(i: T) -> T { i }",
+        );
+        check(
+            "#[proc_macro] #[manyhow] pub fn f(i: T) -> T { i }",
+            "#[__precast_attributes::bang_macro] #[manyhow] pub fn f(i: T) -> T { i }",
+        );
     }
 
     #[test]

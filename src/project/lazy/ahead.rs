@@ -56,7 +56,8 @@ fn one(file: &Path, key: &Key, store: &Store) -> Result<()> {
     };
     let out = Scratch::new()?;
     let (invocation, id) = (invocation.at(out.path()), shim.id.clone());
-    compile_shim(&invocation, Some(&command), store, &shim.folder, &label, &[id])?;
+    let place = (shim.folder.as_path(), label.as_str());
+    compile_shim(&invocation, Some(&command), store, place, &[id], &key.environment)?;
     Ok(())
 }
 

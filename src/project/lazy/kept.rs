@@ -11,7 +11,7 @@ use crate::base::error::{Class, Error, Result};
 use crate::base::files;
 use crate::base::files::{hash_of, Tree};
 use crate::base::scratch;
-use crate::cache::{kinds, Cache};
+use crate::cache::{kinds, Cache, Environment};
 use crate::pack::compiler::toolchain;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -45,6 +45,8 @@ pub struct Job<'a> {
     pub label: String,
     /// A folder of the store's with the crate's sources, which is another one in other stores.
     pub sources: Option<&'a Path>,
+    /// Variables that have other values than cargo and the package's build script give them.
+    pub environment: &'a Environment,
     /// Variables that the compiler may read while it compiles this, whatever they say.
     pub allowed: fn(&str) -> bool,
 }
@@ -77,13 +79,21 @@ impl Job<'_> {
         }
         // What is compiled once need not be seen by a wrapper that keeps compiled crates for the user.
         let program = self.invocation.programs.last().expect("cargo names the compiler");
-        let start = |args: &[String]| match self.command {
-            Some(command) => command.start(program, args),
-            None => {
-                let mut command = std::process::Command::new(program);
+        let start = |args: &[String]| {
+            let mut command = match self.command {
+                Some(command) => command.start(program, args),
+                None => std::process::Command::new(program),
+            };
+            if self.command.is_none() {
                 command.args(args);
-                command
             }
+            for (name, value) in self.environment {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+            command
         };
         let output = invocation::output(&args, start).map_err(|error| {
             Error::new(Class::Toolchain, format!("cannot run {program}: {error}"))

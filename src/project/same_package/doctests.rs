@@ -22,8 +22,8 @@ pub struct Examples {
     pub uses_library: bool,
 }
 
-/// Writes the package, if the documentation has examples.
-pub fn write(target: &Target, nested: &Nested) -> Result<Option<Examples>> {
+/// Writes the package, if the documentation has examples. The features are those of the library.
+pub fn write(target: &Target, nested: &Nested, features: &[String]) -> Result<Option<Examples>> {
     let folder = nested.folder.join("doctests");
     let mut root = "#![allow(dead_code)]\n".to_owned();
     let mut all = String::new();
@@ -42,7 +42,7 @@ pub fn write(target: &Target, nested: &Nested) -> Result<Option<Examples>> {
     put(&folder.join("src/lib.rs"), &root)?;
     let library = library_name(target);
     let uses_library = target.directory.join("src/lib.rs").is_file() && all.contains(&library);
-    put(&folder.join("Cargo.toml"), &manifest(target, nested, uses_library, &all)?)?;
+    put(&folder.join("Cargo.toml"), &manifest((target, features), nested, uses_library, &all)?)?;
     let lock = folder.join("Cargo.lock");
     if let (Ok(text), false) =
         (std::fs::read_to_string(nested.folder.join("Cargo.lock")), lock.is_file())
@@ -68,12 +68,12 @@ fn library_name(target: &Target) -> String {
 }
 
 fn manifest(
-    target: &Target,
+    (target, features): (&Target, &[String]),
     nested: &Nested,
     uses_library: bool,
     examples: &str,
 ) -> Result<String> {
-    let own: DocumentMut = nested::manifest(target, "doctests", "lib.rs")?
+    let own: DocumentMut = nested::manifest(target, "doctests", "lib.rs", true)?
         .parse()
         .context("cannot read what was written")?;
     let mut package = Table::new();
@@ -87,8 +87,13 @@ fn manifest(
     lib["test"] = value(false);
     lib["name"] = value("doctests");
     // Of the macros' own dependencies, examples get those that they name.
-    let mut dependencies =
-        own.get("dependencies").and_then(Value::as_table).cloned().unwrap_or_default();
+    let of = |kind: &str| own.get(kind).and_then(Value::as_table).cloned().unwrap_or_default();
+    let mut dependencies = of("dependencies");
+    let more = of("dev-dependencies");
+    let more = more.iter().filter(|(name, _)| !dependencies.contains_key(name));
+    let more: Vec<(String, Value)> =
+        more.map(|(name, item)| (name.to_owned(), item.clone())).collect();
+    more.into_iter().for_each(|(name, item)| drop(dependencies.insert(&name, item)));
     let is_used = |name: &str| examples.contains(&format!("{}::", name.replace('-', "_")));
     let unused: Vec<String> = dependencies
         .iter()
@@ -106,6 +111,12 @@ fn manifest(
         let mut library = Table::new();
         library["package"] = value(&target.package);
         library["path"] = value(target.directory.to_string_lossy().as_ref());
+        // As the user has chosen them; but without some it has no macros.
+        let declared = target.manifest.get("features").and_then(Value::as_table_like);
+        let is_declared = |name: &&String| declared.is_some_and(|table| table.contains_key(name));
+        let features = target.required_features.iter().chain(features).filter(is_declared);
+        library["default-features"] = value(false);
+        library["features"] = value(features.collect::<toml_edit::Array>());
         dependencies.insert(&library_name(target), Value::Table(library));
     }
     let mut document = DocumentMut::new();

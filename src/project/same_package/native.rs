@@ -79,7 +79,8 @@ impl Nested {
         std::fs::create_dir_all(&folder).at("create", &folder)?;
         let folder = folder.canonicalize().at("find", &folder)?;
         let root = target.directory.join(&target.path);
-        let manifest = nested::manifest(target, &nested_name(target), &root.to_string_lossy())?;
+        let name = nested_name(target);
+        let manifest = nested::manifest(target, &name, &root.to_string_lossy(), true)?;
         write(&folder.join("Cargo.toml"), &manifest)?;
         if let Some(lock) =
             nested::lockfile(target).filter(|_| !folder.join("Cargo.lock").is_file())
@@ -144,7 +145,7 @@ impl Nested {
     }
 
     /// The library as cargo leaves it.
-    fn built(&self, target: &Target) -> PathBuf {
+    pub fn built(&self, target: &Target) -> PathBuf {
         self.folder.join("target/debug").join(file_name(&target.name))
     }
 }

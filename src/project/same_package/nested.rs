@@ -28,13 +28,18 @@ const KEPT: [&str; 10] = [
 /// Feature sets are packed one by one up to this many features that the macros ask for.
 const CHOSEN_FEATURES_MAX: usize = 3;
 
-/// The manifest under this name, with the source's root at this path.
-pub fn manifest(target: &Target, name: &str, root: &str) -> Result<String> {
+/// The manifest under this name, with the source's root at this path; with what unit tests and examples need,
+/// or without.
+pub fn manifest(target: &Target, name: &str, root: &str, has_tests: bool) -> Result<String> {
     let mut document = package(target, root)?;
     document["package"]["name"] = value(name);
+    if has_tests {
+        document.insert("dependencies", Item::Table(dev_dependencies(target)?));
+    }
     let text = inherit::buildable_of(document, &target.directory)?;
     let mut document: DocumentMut = text.parse().context("cannot read what was written")?;
-    // Dependencies were inherited as those of a build script.
+    // Dependencies were inherited as those of a build script, and those for tests as if they were not.
+    rename(document.as_table_mut(), "dependencies", "dev-dependencies");
     rename(document.as_table_mut(), "build-dependencies", "dependencies");
     if let Some(targets) = document.get_mut("target").and_then(Item::as_table_like_mut) {
         for (_, platform) in targets.iter_mut() {
@@ -103,6 +108,34 @@ fn dependencies(target: &Target, document: &mut DocumentMut) {
     if !platforms.is_empty() {
         document.insert("target", Item::Table(platforms));
     }
+}
+
+/// The package's dependencies for tests, as far as the macros' source names them: cargo resolves them in every
+/// build.
+fn dev_dependencies(target: &Target) -> Result<Table> {
+    let source = source(target)?;
+    let texts: Vec<_> = source.values().map(|body| String::from_utf8_lossy(body)).collect();
+    let is_named = |name: &str| {
+        let name = name.replace('-', "_");
+        let start = |text: &str, at: usize| {
+            !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
+        };
+        let behind = |rest: &str| rest.starts_with("::") || rest.starts_with([';', ' ', '!']);
+        texts.iter().any(|text| {
+            let mut found = text.match_indices(name.as_str());
+            found.any(|(at, _)| start(text, at) && behind(&text[at + name.len()..]))
+        })
+    };
+    let mut found = Table::new();
+    let tables = target.manifest.get("dev-dependencies").and_then(Item::as_table_like);
+    for (name, item) in tables.into_iter().flat_map(|table| table.iter()) {
+        let package = item.get("package").and_then(Item::as_str).unwrap_or(name);
+        // The package itself is built after its macros.
+        if package != target.package && is_named(name) {
+            found.insert(name, item.clone());
+        }
+    }
+    Ok(found)
 }
 
 fn build_dependencies(table: &dyn TableLike) -> Option<&Item> {
@@ -273,7 +306,7 @@ fn enabled(target: &Target, features: impl Iterator<Item = String>) -> BTreeSet<
 /// is hidden.
 pub fn source(target: &Target) -> Result<Tree> {
     let folder = target.folder();
-    let all = files::read(&target.directory.join(folder))?;
+    let all = files::read(&target.source())?;
     let generated = format!("{PACKED}/");
     let own = all.into_iter().filter(|(path, _)| {
         !path.starts_with(&generated) && !path.split('/').any(|name| name.starts_with('.'))
@@ -286,7 +319,7 @@ pub fn stage(target: &Target, folder: &Path) -> Result<()> {
     for (path, body) in source(target)?.into_iter().chain(licenses(&target.directory)?) {
         files::put(&folder.join(path), &body)?;
     }
-    let manifest = manifest(target, &target.package, &target.path)?;
+    let manifest = manifest(target, &target.package, &target.path, false)?;
     files::put(&folder.join("Cargo.toml"), manifest.as_bytes())?;
     if let Some(lock) = lockfile(target) {
         files::put(&folder.join("Cargo.lock"), lock.as_bytes())?;

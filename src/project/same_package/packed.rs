@@ -36,6 +36,18 @@ pub struct Packed {
 
 /// Packs the macros and writes the files, in one step.
 pub fn pack(target: &Target, offline: bool, report: &dyn Report) -> Result<Packed> {
+    let (outcome, tree) = made(target, offline, report)?;
+    let bytes = tree.values().map(Vec::len).sum();
+    let place = target.packed();
+    let is_new = files::read_published(&place).ok().as_ref() != Some(&tree);
+    if is_new {
+        embed::write_dir(&tree, &place)?;
+    }
+    Ok(Packed { outcome, is_new, bytes })
+}
+
+/// Packs the macros: the files to commit.
+pub fn made(target: &Target, offline: bool, report: &dyn Report) -> Result<(Outcome, Tree)> {
     let scratch = Scratch::new()?;
     let stage = scratch.path().join("package");
     nested::stage(target, &stage)?;
@@ -56,13 +68,7 @@ pub fn pack(target: &Target, offline: bool, report: &dyn Report) -> Result<Packe
     let outcome = outcome.ok_or_else(|| Error::new(Class::Other, "nothing was packed"))?;
     let facts = Facts::of(target)?;
     let tree = beside::put(files::read_published(&outcome.shim)?, &facts.known(target));
-    let bytes = tree.values().map(Vec::len).sum();
-    let place = target.packed();
-    let is_new = files::read_published(&place).ok().as_ref() != Some(&tree);
-    if is_new {
-        embed::write_dir(&tree, &place)?;
-    }
-    Ok(Packed { outcome, is_new, bytes })
+    Ok((outcome, tree))
 }
 
 /// What the build script must know.

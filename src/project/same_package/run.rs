@@ -186,18 +186,24 @@ impl Run {
                 all.push((target, with(cargo, &self.arguments)));
             }
             if self.command == "test" && target.doctest {
-                all.extend(self.examples(target, &nested)?.map(|cargo| (target, cargo)));
+                all.extend(
+                    self.examples((target, features), &nested)?.map(|cargo| (target, cargo)),
+                );
             }
         }
         Ok(all)
     }
 
     /// Cargo's command for the examples in the documentation.
-    fn examples(&self, target: &Target, nested: &Nested) -> Result<Option<Command>> {
+    fn examples(
+        &self,
+        (target, features): (&Target, &[String]),
+        nested: &Nested,
+    ) -> Result<Option<Command>> {
         if self.arguments.iter().any(|word| word == "--no-run") {
             return Ok(None);
         }
-        let Some(examples) = doctests::write(target, nested)? else { return Ok(None) };
+        let Some(examples) = doctests::write(target, nested, features)? else { return Ok(None) };
         // What the library asks for is built meanwhile, in the other place.
         let place = if examples.uses_library { &examples.folder } else { &nested.folder };
         let mut cargo = nested.cargo_of("test", &examples.folder, place, target)?;

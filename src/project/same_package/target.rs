@@ -44,6 +44,8 @@ pub struct Target {
     pub required_features: Vec<String>,
     /// The manifest as it is written.
     pub manifest: DocumentMut,
+    /// Where the source is while it is not in the package yet.
+    pub staged: Option<PathBuf>,
 }
 
 impl Target {
@@ -60,6 +62,15 @@ impl Target {
         read(directory, manifest?, &folders).map_err(|error| error.context(context()))
     }
 
+    /// The target that a package is going to have: its manifest, and the folder in which its source is now.
+    pub fn staged(directory: &Path, manifest: DocumentMut, stage: &Path) -> Result<Target> {
+        let target = read(stage, manifest, &folders(stage))?;
+        let mut target = target.ok_or_else(|| wrong("the package would have no macros".into()))?;
+        target.directory = directory.to_owned();
+        target.staged = Some(stage.to_owned());
+        Ok(target)
+    }
+
     /// The same where there must be one.
     pub fn required(directory: &Path) -> Result<Target> {
         Target::of(directory)?.ok_or_else(|| {
@@ -73,6 +84,11 @@ impl Target {
     /// The folder with the macros' source.
     pub fn folder(&self) -> &str {
         self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
+    /// The folder with the macros' source, in the file system.
+    pub fn source(&self) -> PathBuf {
+        self.staged.as_ref().unwrap_or(&self.directory).join(self.folder())
     }
 
     /// The folder with what is generated.
@@ -144,6 +160,7 @@ fn read(directory: &Path, manifest: DocumentMut, folders: &[&str]) -> Result<Opt
             Some(item) => names(&format!("{place}.required-features"), item)?,
         },
         manifest,
+        staged: None,
     };
     check_clash(&target)?;
     Ok(Some(target))

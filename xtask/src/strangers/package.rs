@@ -39,7 +39,8 @@ pub struct Package {
 }
 
 impl Package {
-    pub fn find(name: &Name) -> Result<Package> {
+    /// The package as its consumers have it, or with all of its features: some have no macro without.
+    pub fn find(name: &Name, has_all: bool) -> Result<Package> {
         let folder = scratch("strangers").join("asked");
         let with_facade = name.facade.as_deref().filter(|facade| *facade != name.package);
         let mut known = ask(&folder, &format!("{:?} = \"*\"\n", name.package))?;
@@ -60,7 +61,11 @@ impl Package {
         }
         let facade = facade.and_then(|facade| newest(&known, facade));
         let facade_name = facade.and_then(|facade| facade["name"].as_str());
-        let mut own = format!("{:?} = {:?}\n", name.package, exact(macros));
+        let all =
+            macros["features"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        let enabled: Vec<&str> = all.filter(|_| has_all).collect();
+        let own = format!("{{ version = {:?}, features = {enabled:?} }}", exact(macros));
+        let mut own = format!("{:?} = {own}\n", name.package);
         if let Some(facade) = facade {
             let features = features_for(facade, &name.package);
             let text = format!("{{ version = {:?}, features = {features:?} }}", exact(facade));
