@@ -27,10 +27,6 @@ use std::path::{Path, PathBuf};
 pub(crate) use view::diff;
 pub use view::{Change, Token, Verdict};
 
-/// The macro that `precast-macro`'s `fingerprint!` declares: it expands to a number.
-#[doc(hidden)]
-pub const FINGERPRINT: &str = "__precast_fingerprint";
-
 /// One use of a macro; the texts are Rust tokens.
 #[derive(Clone, Copy, Debug)]
 pub enum Call<'a> {

@@ -32,7 +32,14 @@ struct Closing(usize);
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        OPEN.with(|open| open.borrow_mut().truncate(self.0));
+        OPEN.with(|open| {
+            let mut open = open.borrow_mut();
+            open.truncate(self.0);
+            if self.0 == 0 {
+                // An expansion that leaves memory behind is not remembered.
+                *open = Vec::new();
+            }
+        });
     }
 }
 

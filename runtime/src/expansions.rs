@@ -35,6 +35,7 @@ impl Expansions {
     pub fn open(
         &mut self,
         kept: &Kept,
+        fingerprint: &str,
         instance: &mut Instance,
         session: &mut Session,
     ) -> Result<(), Fault> {
@@ -45,7 +46,9 @@ impl Expansions {
             };
         let path = match env::var_os("PRECAST_EXPANSIONS") {
             Some(ref folder) => match folder.to_str() {
-                Some(folder) if !folder.is_empty() => joined(&[folder, "/", kept.file]),
+                Some(folder) if !folder.is_empty() => {
+                    joined(&[folder, "/", kept.file, fingerprint])
+                }
                 _ => return Ok(()),
             },
             None => return Ok(()),

@@ -28,6 +28,9 @@ pub const SCHEMA: u32 = 2;
 /// such a name.
 pub const ASSERTIONS: &str = "cfg(debug_assertions)";
 
+/// The macro that `precast-macro`'s `fingerprint!` declares: it expands to a number.
+pub const FINGERPRINT: &str = "__precast_fingerprint";
+
 /// A feature of the package itself: neither [`ASSERTIONS`] nor that of a dependency (`syn/full`), which no consumer
 /// can enable.
 pub(crate) fn is_own(feature: &str) -> bool {

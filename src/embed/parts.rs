@@ -4,7 +4,7 @@
 //! takes a part or what stands in for it. Unoptimised, the files alone cost a consumer a seventh of
 //! the runtime's build.
 
-use crate::artifact::manifest::Capabilities;
+use crate::artifact::manifest::{Capabilities, FINGERPRINT};
 use crate::artifact::module;
 use crate::artifact::Artifact;
 use crate::base::error::{Class, Error, Result};
@@ -21,12 +21,14 @@ struct Uses {
     own: bool,
     /// Whether something is granted to be written.
     writes: bool,
+    /// Whether its author says what else its results depend on.
+    fingerprint: bool,
 }
 
 /// A part and whether it is used.
 type Part = (&'static str, fn(&Uses) -> bool);
 
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     ("environ", |uses| uses.call(is_environ)),
     ("files", |uses| uses.call(is_file)),
     ("writes", |uses| uses.writes && uses.call(is_file)),
@@ -38,6 +40,7 @@ const PARTS: [Part; 11] = [
     ("spans", |uses| uses.call(|call| call.starts_with("span_"))),
     ("unwind", |uses| uses.call(|call| call == "attempt")),
     ("math", |uses| uses.math),
+    ("fingerprint", |uses| uses.fingerprint),
 ];
 
 /// What no macro may have, which its user is told of.
@@ -73,6 +76,7 @@ impl Uses {
             math: code.any(|insn| insn[0] == op::MATH),
             own: asks_for_own_files(&artifact.wasm),
             writes: !capabilities.write.is_empty(),
+            fingerprint: artifact.manifest.macros.iter().any(|item| item.name == FINGERPRINT),
         })
     }
 

@@ -17,6 +17,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("engine/portable.rs", include_str!("../../runtime/src/engine/portable.rs")),
     ("engine/unwind.rs", include_str!("../../runtime/src/engine/unwind.rs")),
     ("expansions.rs", include_str!("../../runtime/src/expansions.rs")),
+    ("fingerprint.rs", include_str!("../../runtime/src/fingerprint.rs")),
     ("host.rs", include_str!("../../runtime/src/host.rs")),
     ("image.rs", include_str!("../../runtime/src/image.rs")),
     ("instance.rs", include_str!("../../runtime/src/instance.rs")),

@@ -115,11 +115,13 @@ fn what_an_expansion_changes() {
     assert!(err.contains("warning: told\n --> whole.rs:3:1\n"), "{err}");
 
     // The same over JSON-RPC.
+    let memory = directory("expand-memory");
     let expanded = |name: &str, arguments: &str, input: &str| -> Value {
         let params = json!({ "path": artifact, "kind": "attribute", "name": name,
             "arguments": arguments, "input": input });
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "expand", "params": params });
         let mut server = precast(&work, &["serve", "--jobs", "1"]);
+        server.env("PRECAST_EXPANSIONS", &memory);
         let mut server =
             server.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
         writeln!(server.stdin.take().unwrap(), "{request}").unwrap();
@@ -142,6 +144,14 @@ fn what_an_expansion_changes() {
     let record =
         json!({ "key": "executable:bench", "item": "f", "data": "1", "macro": "mark@0.1.0" });
     assert_eq!(expanded("bench", "1", "fn f() {}")["records"], json!([record]));
+    let same = expanded("mark", "same", "struct A;");
+    assert_eq!(same, expanded("mark", "same", "struct A;"));
+    // What the servers have remembered has the fingerprint in its name.
+    let names = fs::read_dir(&memory).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    let [name] = &names[..] else { panic!("{names:?}") };
+    assert!(name.starts_with("mark-0.1.0-") && name.ends_with("-7u64"), "{name}");
+    assert!(fs::metadata(memory.join(name)).unwrap().len() > 0);
 }
 
 /// Whoever writes a macro sees what each change makes of a use.

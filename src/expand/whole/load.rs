@@ -1,8 +1,7 @@
 //! Reads a crate's files, and notes which names its modules have.
 
 use super::include;
-use super::place::{Place, Trouble};
-use super::rewrite::DEPTH_MAX;
+use super::place::{Place, Trouble, DEPTH_MAX};
 use super::rules;
 use super::world::{Content, CrateIdx, File, Scope, ScopeIdx, World};
 use crate::base::error::{Class, Context, Error};

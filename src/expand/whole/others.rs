@@ -2,8 +2,8 @@
 
 use super::include;
 use super::opaque;
-use super::place::Trouble;
-use super::rewrite::{Rewriter, DEPTH_MAX};
+use super::place::{Trouble, DEPTH_MAX};
+use super::rewrite::Rewriter;
 use super::rules;
 use crate::artifact::manifest::Kind;
 use proc_macro2::TokenStream;

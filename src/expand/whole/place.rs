@@ -4,6 +4,9 @@ use crate::base::error::{Class, Error};
 use proc_macro2::Span;
 use std::path::PathBuf;
 
+/// As deep as the compiler lets macros write macros.
+pub const DEPTH_MAX: u32 = 128;
+
 /// What goes wrong is told once, with its place.
 pub type Trouble<T> = std::result::Result<T, Error>;
 

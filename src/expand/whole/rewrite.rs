@@ -5,7 +5,7 @@ use super::load;
 use super::machines::{Machines, Use};
 use super::names::Found;
 use super::nodes::{parse_all, Node};
-use super::place::{Place, Trouble};
+use super::place::{Place, Trouble, DEPTH_MAX};
 use super::world::{CrateIdx, ScopeIdx, World};
 use crate::artifact::manifest::Kind;
 use crate::base::error::Error;
@@ -36,9 +36,6 @@ pub struct Rewriter<'w> {
     /// The files that are rewritten.
     done: BTreeSet<usize>,
 }
-
-/// As deep as the compiler lets macros write macros.
-pub const DEPTH_MAX: u32 = 128;
 
 /// The packed derives of an attribute, and the others.
 type Derives = (Vec<(Path, usize, usize)>, Vec<Path>);

@@ -138,7 +138,7 @@ pub struct Artifact {
 
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Signature {
-    pub state: Signed,
+    pub state: Vouched,
     /// The shared store that it was fetched from.
     pub store: Option<String>,
     /// Names of trusted keys.
@@ -149,7 +149,7 @@ pub struct Signature {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Signed {
+pub enum Vouched {
     /// Fetched, and signed.
     Signed,
     /// Made on this machine, or imported by its user.

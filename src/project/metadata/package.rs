@@ -2,14 +2,13 @@
 
 use super::document::{
     Artifact, Build, Compiled, From, Granted, Macro, Package, Rebuild, Rebuilt, Records, Signature,
-    Signed, Why,
+    Vouched, Why,
 };
-use crate::artifact::manifest::{self, Capabilities, Limits, Manifest};
+use crate::artifact::manifest::{self, Capabilities, Limits, Manifest, FINGERPRINT};
 use crate::base::error::{Context, Result};
 use crate::cache::{Key, Store};
 use crate::embed::input;
 use crate::expand::whole::declared;
-use crate::expand::FINGERPRINT;
 use crate::policy::{self, Policy};
 use crate::project::after::FUNCTION;
 use crate::project::graph::{self, Graph, UnitIdx};
@@ -154,11 +153,11 @@ impl Reader<'_> {
     fn signature(&self, name: &str, held: Option<&Held>) -> Signature {
         let required = self.policy.map_or(1, |policy| policy.signatures(name));
         let (state, signed) = match held {
-            None => (Signed::None, None),
-            Some(Held { entry: None, .. }) => (Signed::InTree, None),
+            None => (Vouched::None, None),
+            Some(Held { entry: None, .. }) => (Vouched::InTree, None),
             Some(Held { entry: Some(id), .. }) => match self.store.signed(id) {
-                Some(signed) => (Signed::Signed, Some(signed)),
-                None => (Signed::Local, None),
+                Some(signed) => (Vouched::Signed, Some(signed)),
+                None => (Vouched::Local, None),
             },
         };
         let (store, signers) = signed.map(|signed| (signed.store, signed.signers)).unzip();

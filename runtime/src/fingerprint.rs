@@ -1,0 +1,34 @@
+//! What else the macros' results depend on, as their author says it (`fingerprint!` of precast-macro): a number
+//! that joins the name of the file in which expansions are remembered.
+
+use std::env;
+
+use super::api::TokenStream;
+use super::instance::{joined, shown, Fault};
+use super::Machine;
+
+/// The macro that expands to the number.
+const MACRO: &str = "__precast_fingerprint";
+
+/// Behind the file's name; nothing if the module has none, or nobody remembers.
+pub fn of(machine: &mut Machine) -> Result<String, Fault> {
+    if let None = env::var_os("PRECAST_EXPANSIONS") {
+        return Ok(String::new());
+    }
+    if let None = machine.instance.export(MACRO) {
+        return Ok(String::new());
+    }
+    let text = match machine.expand(MACRO, TokenStream::new(), None) {
+        Ok(output) => shown(&output.stream),
+        Err(failure) => return Err(failure.fault),
+    };
+    let bytes = text.as_bytes();
+    let mut i = 0;
+    while i < bytes.len() {
+        if !bytes[i].is_ascii_alphanumeric() {
+            return Err(Fault::Damaged(String::from("its fingerprint is no number")));
+        }
+        i += 1;
+    }
+    Ok(joined(&["-", &text]))
+}
