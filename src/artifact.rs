@@ -5,6 +5,7 @@
 
 pub mod manifest;
 pub(crate) mod module;
+#[doc(hidden)]
 pub mod names;
 #[doc(hidden)]
 pub mod stamp;

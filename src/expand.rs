@@ -1,6 +1,7 @@
 //! Expands one item through a packed module, without rustc: the runtime that is in every shim, over
 //! proc-macro2's tokens.
 
+#[doc(hidden)]
 pub mod records;
 mod stack;
 mod view;

@@ -20,6 +20,7 @@ use crate::base::scratch::Scratch;
 use crate::embed;
 use crate::embed::input::{self, Input};
 pub use check::Check;
+#[doc(hidden)]
 pub use remembered::{rebuilt, Rebuilt};
 use serde::Serialize;
 use std::path::{Path, PathBuf};

@@ -84,6 +84,53 @@ fn compilers_agree() {
     assert!(text("README.md").contains(&format!("({oldest} or later)")), "README: {oldest}");
 }
 
+/// No package that the program is compiled from wants a newer compiler than the manifest names.
+#[test]
+fn dependencies_compile_with_the_oldest_compiler() {
+    let cargo = |arguments: &[&str]| {
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        cargo
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(arguments)
+            .args(["--locked", "--offline"]);
+        let output = cargo.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let tree = ["tree", "--package", "precast", "--edges", "normal,build", "--prefix", "none"];
+    let listed = cargo(&[&tree[..], &["--format", "{p}"]].concat());
+    // `NAME vVERSION (MORE)`
+    let used: BTreeSet<String> =
+        listed.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
+    let rustc = std::process::Command::new("rustc").arg("-vV").output().unwrap();
+    let rustc = String::from_utf8(rustc.stdout).unwrap();
+    let host = rustc.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    // Packages of other systems need not have been downloaded.
+    let metadata = cargo(&["metadata", "--format-version", "1", "--filter-platform", host]);
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    let number = |text: &str| -> Vec<u32> {
+        text.split('.').map(|part| part.parse().unwrap()).chain([0, 0]).take(3).collect()
+    };
+    let manifest = manifest();
+    let oldest = number(manifest["package"]["rust-version"].as_str().unwrap());
+    let mut n = 0;
+    for package in metadata["packages"].as_array().unwrap() {
+        let text = |key: &str| package[key].as_str().unwrap_or_default().to_owned();
+        if !used.contains(&format!("{} v{}", text("name"), text("version"))) {
+            continue;
+        }
+        n += 1;
+        let wants = text("rust_version");
+        assert!(
+            wants.is_empty() || number(&wants) <= oldest,
+            "{} {} wants rustc {wants}",
+            text("name"),
+            text("version")
+        );
+    }
+    assert!(n > 100, "{n} of {} packages", used.len());
+}
+
 /// Each input of the action reaches its script by a variable: an input is never code.
 #[test]
 fn the_action_takes_inputs_as_data() {

@@ -178,6 +178,7 @@ pages! {
     applications "applications.md"
     authors "authors.md"
     distributors "distributors.md"
+    metadata "metadata.md"
     report "report.md"
     reviewers "reviewers.md"
     serve "serve.md"

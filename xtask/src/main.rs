@@ -22,6 +22,7 @@ mod setup;
 mod strangers;
 mod suites;
 mod test;
+mod tools;
 mod upgrade;
 mod whole;
 mod windows;

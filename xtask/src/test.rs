@@ -2,7 +2,7 @@
 
 use crate::run::{capture, cargo, clear, command, root, run, scratch, Result};
 use crate::setup;
-use crate::{actions, bench, consumer, corpus, suites};
+use crate::{actions, bench, book, consumer, corpus, suites};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ type Step = (&'static str, fn() -> Result);
 const STEPS: &[Step] = &[
     ("format", format),
     ("workflows", actions::if_possible),
+    ("book", book::if_possible),
     ("lints", lints),
     ("tests", tests),
     ("another folder", elsewhere),
