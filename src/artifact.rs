@@ -14,6 +14,7 @@ pub(crate) mod tree;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::files::sha256;
 use manifest::{Manifest, Set, Source};
+#[doc(hidden)]
 pub use module::variables;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};

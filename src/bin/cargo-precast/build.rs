@@ -34,9 +34,6 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         crate::init::new(&arguments, console)?;
         return Ok(ExitCode::SUCCESS);
     }
-    if command == "metadata" && flag(&mut arguments, "--rust-project") {
-        return crate::same_package::rust_project(&arguments, console);
-    }
     check_is_known(command)?;
     // What stands behind is the program's own.
     let behind = arguments.split_off(project::n_options(command, &arguments));

@@ -18,11 +18,19 @@ pub(crate) struct Options {
     #[arg(long)]
     members: bool,
 
+    /// Instead, build the macros that packages have beside their libraries, and write rust-project.json for
+    /// rust-analyzer (docs/same-package-macros.md)
+    #[arg(long, conflicts_with_all = ["format_version", "members", "only", "except"])]
+    rust_project: bool,
+
     #[command(flatten)]
     workspace: Workspace,
 }
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<()> {
+    if options.rust_project {
+        return crate::same_package::rust_project(&options.workspace, console);
+    }
     if options.format_version != metadata::VERSION {
         let message = format!(
             "this precast does not write version {} of the document",

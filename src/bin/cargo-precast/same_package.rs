@@ -1,6 +1,7 @@
 //! `--proc-macro`: macros in the package that uses them.
 
 use crate::console::{self, Console};
+use crate::workspace::Workspace;
 use precast::base::error::{Class, Context, Error, Result};
 use precast::project::same_package::run::Run;
 use precast::project::same_package::{packed, rust_project, Target};
@@ -72,15 +73,15 @@ fn tell_stale(run: &Run, arguments: &[OsString], console: &Console) -> Result<()
 }
 
 /// `cargo precast metadata --rust-project`, with cargo's choice of features.
-pub(crate) fn rust_project(arguments: &[OsString], console: &Console) -> Result<ExitCode> {
+pub(crate) fn rust_project(workspace: &Workspace, console: &Console) -> Result<()> {
     let directory = std::env::current_dir().context("the current directory is gone")?;
-    let mut request = Request::of("check", arguments, &directory);
+    let arguments = workspace.arguments();
+    let mut request = Request::of("check", &arguments, &directory);
     request.toolchain = crate::arguments::toolchain();
     console.step("building the macros");
-    let file = rust_project::write(&request, arguments)?;
-    console.clear();
-    console.done("Wrote", &file.display().to_string());
-    Ok(ExitCode::SUCCESS)
+    let file = rust_project::write(&request, &arguments)?;
+    console.result(&json!({ "file": file }), || format!("wrote {}\n", file.display()));
+    Ok(())
 }
 
 /// `cargo precast pack --proc-macro [DIR]…`

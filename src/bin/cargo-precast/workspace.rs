@@ -79,7 +79,7 @@ impl Workspace {
     }
 
     /// As cargo takes them.
-    fn arguments(&self) -> Vec<OsString> {
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
         let flags = [
             ("--all-features", self.all_features),

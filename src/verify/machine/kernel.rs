@@ -4,7 +4,7 @@
 //! become numbers, as inline assembly wants them, constants follow the code, and whatever else would be
 //! needed is refused.
 
-use super::{compile, Compiler};
+use super::compiler::{compile, Compiler};
 use crate::base::error::{Class, Context, Error, Result};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -3,7 +3,7 @@
 //! The text around them, with their source in it, is compiled to an object file, and the records are read
 //! from that. Nothing of what is compiled is run.
 
-use super::{compile, Compiler};
+use super::compiler::{compile, Compiler};
 use crate::base::error::{Class, Context, Error, Result};
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::path::Path;
