@@ -116,7 +116,7 @@ fn oracle() -> Result {
     run(cargo().arg("test").args(package).args(["--quiet", "--target-dir"]).arg(target))
 }
 
-/// The program as published: packaged, verified, installed from its own `.crate`, and put to use.
+/// The program as published: packaged, verified, installed from its own `.crate` (unoptimised, to save minutes), and put to use.
 /// It is unpacked outside the repository, whose workspace would claim it otherwise.
 fn package() -> Result {
     run(cargo().args(["package", "--quiet", "--allow-dirty", "--package", "precast"]))?;
@@ -129,7 +129,7 @@ fn package() -> Result {
 fn use_published(folder: &Path) -> Result {
     let installed = folder.join("installed");
     let mut install = cargo();
-    install.args(["install", "--quiet", "--locked", "--path"]).arg(unpack(folder)?);
+    install.args(["install", "--debug", "--quiet", "--locked", "--path"]).arg(unpack(folder)?);
     install.arg("--root").arg(&installed).arg("--target-dir").arg(root().join("target"));
     run(&mut install)?;
     let mut pack = command(installed.join("bin/cargo-precast"));
