@@ -48,3 +48,22 @@ node!(Item: Const Enum ExternCrate Fn ForeignMod Impl Macro Mod Static Struct Tr
 node!(ImplItem: Const Fn Type Macro);
 node!(TraitItem: Const Fn Type Macro);
 node!(ForeignItem: Fn Static Type Macro);
+
+/// Whether an expression needs no parentheses, whatever stands beside it.
+pub fn stands_alone(expr: &syn::Expr) -> bool {
+    use syn::Expr::{Array, Block, Call, Field, Index, Lit, Macro, MethodCall, Paren, Path, Tuple};
+    matches!(
+        expr,
+        Array(_)
+            | Block(_)
+            | Call(_)
+            | Field(_)
+            | Index(_)
+            | Lit(_)
+            | Macro(_)
+            | MethodCall(_)
+            | Paren(_)
+            | Path(_)
+            | Tuple(_)
+    )
+}

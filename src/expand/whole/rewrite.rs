@@ -4,7 +4,7 @@ use super::derived::{self, Evaluate};
 use super::load;
 use super::machines::{Machines, Use};
 use super::names::Found;
-use super::nodes::{parse_all, Node};
+use super::nodes::{parse_all, stands_alone, Node};
 use super::place::{Place, Trouble};
 use super::world::{CrateIdx, ScopeIdx, World, DEPTH_MAX};
 use crate::artifact::manifest::Kind;
@@ -531,18 +531,8 @@ impl VisitMut for Rewriter<'_> {
 
 /// An expression that binds as the macro did, whatever stands beside it.
 fn alone(expr: Expr) -> Expr {
-    match expr {
-        Expr::Array(_)
-        | Expr::Block(_)
-        | Expr::Call(_)
-        | Expr::Field(_)
-        | Expr::Index(_)
-        | Expr::Lit(_)
-        | Expr::Macro(_)
-        | Expr::MethodCall(_)
-        | Expr::Paren(_)
-        | Expr::Path(_)
-        | Expr::Tuple(_) => expr,
-        expr => syn::parse_quote!((#expr)),
+    match stands_alone(&expr) {
+        true => expr,
+        false => syn::parse_quote!((#expr)),
     }
 }

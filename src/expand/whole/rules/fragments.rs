@@ -1,5 +1,6 @@
 //! What a fragment of a `macro_rules!` takes of the tokens that are left.
 
+use super::super::nodes::stands_alone;
 use super::parts::is_punct;
 use proc_macro2::{Delimiter, Group, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -100,23 +101,7 @@ fn statement(input: &[TokenTree]) -> Option<(TokenStream, usize)> {
 
 /// An expression stays one, whatever is put beside it.
 fn alone(tokens: TokenStream) -> TokenStream {
-    let binds = |expr: Expr| {
-        matches!(
-            expr,
-            Expr::Array(_)
-                | Expr::Block(_)
-                | Expr::Call(_)
-                | Expr::Field(_)
-                | Expr::Index(_)
-                | Expr::Lit(_)
-                | Expr::Macro(_)
-                | Expr::MethodCall(_)
-                | Expr::Paren(_)
-                | Expr::Path(_)
-                | Expr::Tuple(_)
-        )
-    };
-    match syn::parse2::<Expr>(tokens.clone()).is_ok_and(binds) {
+    match syn::parse2::<Expr>(tokens.clone()).is_ok_and(|expr| stands_alone(&expr)) {
         true => tokens,
         false => TokenTree::from(Group::new(Delimiter::Parenthesis, tokens)).into(),
     }
