@@ -261,9 +261,7 @@ pub(crate) fn trace<T: AsRef<str>>(machine: &Machine, granted: &[T]) -> Trace {
     let environment = seen(granted);
     let answer = |name: &String| match () {
         () if environment.contains(name) => Answer::Read,
-        () if machine.denied_variables().iter().any(|refused| refused.shown == *name) => {
-            Answer::Refused
-        }
+        () if machine.denied_variables().any(|refused| refused.shown == *name) => Answer::Refused,
         () => Answer::Unset,
     };
     let asked = machine.variables().iter();
@@ -278,7 +276,7 @@ pub(crate) fn trace<T: AsRef<str>>(machine: &Machine, granted: &[T]) -> Trace {
 
 /// What was refused, each with the grant that permits it.
 fn denied(machine: &Machine) -> Vec<String> {
-    let all = machine.denied_variables().iter().chain(machine.denied());
+    let all = machine.denied_variables().chain(machine.denied());
     let named = all.map(|Refused { kind, shown, grant }| {
         let key = ["env", "read", "write"][usize::from(*kind)];
         match grant.is_empty() {

@@ -61,10 +61,9 @@ tier! {
 use std::any::Any;
 use std::panic::resume_unwind;
 use std::slice;
-use std::str;
 
 use super::calls::ATTEMPT;
-use super::instance::{guard, owned, show, Fault, Host, Limits, Trap};
+use super::instance::{guard, owned, show, utf8, Fault, Host, Limits, Trap};
 use super::kernel::{Image, CALLER, EXPORT, FRAME as NEXT, LOAD, RESTORE, SAVE};
 use super::memory::Memory;
 
@@ -179,7 +178,7 @@ impl Engine {
                 // SAFETY: the kernel found a line of the table there.
                 let name =
                     unsafe { slice::from_raw_parts(self.image.first as *const u8, self.image.end) };
-                text.push_str(str::from_utf8(name).unwrap_or("?"));
+                text.push_str(utf8(name));
             }
             n += 1;
         }

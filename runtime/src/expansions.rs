@@ -1,13 +1,10 @@
 //! Remembered expansions (docs/expansions.md): a file of them, which the guest reads, uses and adds to. Here it is
 //! only opened, and written to.
 
-use std::env;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::mem::{self, ManuallyDrop};
-
 use super::host::Session;
 use super::instance::{joined, Fault, Instance};
+use super::sys::Growing;
+use super::{export, setting};
 
 /// Where the expansions of a module are kept.
 pub struct Kept {
@@ -18,8 +15,7 @@ pub struct Kept {
 }
 
 pub struct Expansions {
-    /// What drops a file or an error would be a third of this to compile: in a shim one stays open.
-    file: ManuallyDrop<Option<File>>,
+    file: Growing,
     /// The guest's export; 0 if nothing is remembered.
     recall: u32,
     /// Whether the macro was not run.
@@ -28,7 +24,7 @@ pub struct Expansions {
 
 impl Expansions {
     pub const NONE: Expansions =
-        Expansions { file: ManuallyDrop::new(None), recall: 0, is_remembered: false };
+        Expansions { file: Growing::NONE, recall: 0, is_remembered: false };
 
     /// Opens the file in the directory that `PRECAST_EXPANSIONS` names. If that cannot be done, nothing is
     /// remembered.
@@ -39,37 +35,19 @@ impl Expansions {
         instance: &mut Instance,
         session: &mut Session,
     ) -> Result<(), Fault> {
-        let (memory, recall) =
-            match (instance.export("precast_memory"), instance.export("precast_recall")) {
-                (Some(memory), Some(recall)) => (memory, recall),
-                _ => return Ok(()),
-            };
-        let path = match env::var_os("PRECAST_EXPANSIONS") {
-            Some(ref folder) => match folder.to_str() {
-                Some(folder) if !folder.is_empty() => {
-                    joined(&[folder, "/", kept.file, fingerprint])
-                }
-                _ => return Ok(()),
-            },
-            None => return Ok(()),
-        };
-        let mut stored = Vec::new();
-        match OpenOptions::new().read(true).append(true).create(true).open(path) {
-            Ok(file) => self.file = ManuallyDrop::new(Some(file)),
-            Err(error) => mem::forget(error),
+        let folder = setting("PRECAST_EXPANSIONS");
+        if folder.is_empty() || kept.variables == 0 {
+            return Ok(());
         }
-        if let Some(ref mut file) = *self.file {
-            let read = file.read_to_end(&mut stored);
-            let is_read = if let Ok(_) = read { true } else { false };
-            mem::forget(read);
-            if is_read {
-                let args = [stored.len() as u64, kept.variables as u64];
-                let at = tri!(instance.call(memory, &args, session)) as u32;
-                if at != 0 {
-                    tri!(instance.memory().write(at, &stored));
-                    self.recall = recall;
-                    session.wasi.files.trace();
-                }
+        let memory = tri!(export(instance, "precast_memory"));
+        let recall = tri!(export(instance, "precast_recall"));
+        let bytes = self.file.open(&joined(&[&folder, "/", kept.file, fingerprint, "\0"]));
+        if self.file.is_open() {
+            let args = [bytes as u64, kept.variables as u64];
+            let at = tri!(instance.call(memory, &args, session)) as u32;
+            if at != 0 && self.file.read(tri!(instance.memory().range(at, bytes as u32))) {
+                self.recall = recall;
+                session.wasi.files.trace();
             }
         }
         Ok(())
@@ -106,23 +84,12 @@ impl Expansions {
         if !wasi.files.is_told() {
             return Ok(());
         }
-        if let Some(ref mut file) = *self.file {
-            let at = tri!(instance.call(self.recall, &[0, output as u64], session)) as u32;
-            if at != 0 {
-                let memory = instance.memory();
-                let bytes = tri!(memory.read_u32(at));
-                // One write: what is not written whole is not used.
-                mem::forget(file.write(tri!(memory.read(at, bytes))));
-            }
+        let at = tri!(instance.call(self.recall, &[0, output as u64], session)) as u32;
+        if at != 0 {
+            let memory = instance.memory();
+            let bytes = tri!(memory.read_u32(at));
+            self.file.append(tri!(memory.read(at, bytes)));
         }
         Ok(())
-    }
-}
-
-#[cfg(not(proc_macro))]
-impl Drop for Expansions {
-    fn drop(&mut self) {
-        // SAFETY: it is not used again.
-        unsafe { ManuallyDrop::drop(&mut self.file) };
     }
 }

@@ -279,7 +279,7 @@ impl<'a> Session<'a> {
                 self.keep(owned(name))
             }
             calls::VARIABLE => {
-                self.wasi.environ.asked(text);
+                self.wasi.environ.asked(text, &mut self.wasi.refused);
                 0
             }
             calls::REFUSED => {

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt::{self, Display, Write};
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::str;
 
 use super::engine::Engine;
 use super::memory::Memory;
@@ -145,12 +146,16 @@ impl Display for Fault {
 /// Texts in one, and whether two are the same: what std has for it are units of code of their own.
 pub fn joined(parts: &[&str]) -> String {
     let mut text = String::new();
+    append(&mut text, parts);
+    text
+}
+
+pub fn append(text: &mut String, parts: &[&str]) {
     let mut i = 0;
     while i < parts.len() {
         text.push_str(parts[i]);
         i += 1;
     }
-    text
 }
 
 pub fn owned(text: &str) -> String {
@@ -163,6 +168,31 @@ struct Text<'a>(&'a mut String);
 impl<'a> Write for Text<'a> {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         self.0.push_str(part);
+        Ok(())
+    }
+
+    /// The one that is given takes five functions.
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        let c = c as u32;
+        let mut bytes =
+            [c as u8, (c >> 6 & 63 | 128) as u8, (c >> 12 & 63 | 128) as u8, (c >> 18 | 240) as u8];
+        let mut n = 1;
+        if c >= 128 {
+            bytes[0] = (c & 63 | 128) as u8;
+            n = 4;
+            if c < 1 << 11 {
+                bytes[1] = (c >> 6 | 192) as u8;
+                n = 2;
+            } else if c < 1 << 16 {
+                bytes[2] = (c >> 12 | 224) as u8;
+                n = 3;
+            }
+        }
+        while n > 0 {
+            n -= 1;
+            // SAFETY: in the end a character is there.
+            unsafe { self.0.as_mut_vec().push(bytes[n]) };
+        }
         Ok(())
     }
 
@@ -192,6 +222,28 @@ pub fn formatted(parts: fmt::Arguments<'_>) -> String {
     let mut text = String::new();
     print(&mut text, parts);
     text
+}
+
+/// What bytes say; nothing if they are no text.
+pub fn utf8(bytes: &[u8]) -> &str {
+    match str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => "",
+    }
+}
+
+/// A part of a text. What std has for it is four functions for each kind of range.
+pub fn part(text: &str, start: usize, end: usize) -> &str {
+    utf8(&text.as_bytes()[start..end])
+}
+
+/// What stands before the first space.
+pub fn first_word(text: &str) -> &str {
+    let mut end = 0;
+    while end < text.len() && text.as_bytes()[end] != b' ' {
+        end += 1;
+    }
+    part(text, 0, end)
 }
 
 pub fn same(a: &[u8], b: &[u8]) -> bool {

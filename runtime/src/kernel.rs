@@ -88,6 +88,15 @@ impl Image {
         unsafe { Image::run(PRINT, 0, range.as_ptr() as usize) == 0 }
     }
 
+    /// A system call: its number, its arguments, its answer.
+    ///
+    /// # Safety
+    /// Whatever the call says.
+    #[cfg(target_os = "linux")]
+    pub unsafe fn ask_linux(call: [usize; 6]) -> i32 {
+        Image::run(ASK, 0, call.as_ptr() as usize) as i32
+    }
+
     /// What a status other than 0 and `CALLER` means.
     pub fn fault(&self, status: u32) -> Fault {
         if status < FIRST {

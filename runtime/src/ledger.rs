@@ -1,12 +1,10 @@
 //! What expansions cost (docs/report.md): a line for each, written to the file that precast's wrapper has opened for
 //! this compiler. `PRECAST_LEDGER` is its descriptor; nothing is written without it.
 
-use std::time::Instant;
-
 use super::api::Span;
-use super::instance::print;
+use super::instance::{joined, show};
 use super::kernel::Image;
-use super::{Failure, Output};
+use super::{sys, Failure, Output};
 
 /// Answers for compilers without them (before 1.88); elsewhere the inherent methods come first.
 trait Place: Copy {
@@ -23,12 +21,12 @@ impl Place for Span {}
 /// If it cannot be written, nobody needs to know.
 pub fn note(
     file: u32,
-    start: Instant,
+    start: u64,
     package: &str,
     function: &str,
     result: &Result<Output, Failure>,
 ) {
-    let time = start.elapsed();
+    let nanoseconds = sys::now() - start;
     let site = Span::call_site();
     let (mut counts, mut how) = ([0; 3], "failed");
     if let Ok(ref output) = *result {
@@ -39,22 +37,18 @@ pub fn note(
             _ => "ok",
         };
     }
-    let mut line = String::new();
-    print(
-        &mut line,
-        format_args!(
-            "{}\t{}\t{}\t{}.{:09}\t{}\t{}\t{}\t{}\t{}\n",
-            package,
-            function,
-            how,
-            time.as_secs() as u32,
-            time.subsec_nanos(),
-            counts[0],
-            counts[1],
-            counts[2],
-            site.line() as u32,
-            site.file()
-        ),
-    );
+    let numbers =
+        [nanoseconds, counts[0] as u64, counts[1] as u64, counts[2] as u64, site.line() as u64];
+    let mut line = joined(&[package, "\t", function, "\t", how]);
+    let mut i = 0;
+    while i < numbers.len() {
+        line.push_str("\t");
+        show(&mut line, &numbers[i]);
+        if i == 0 {
+            line.push_str("e-9");
+        }
+        i += 1;
+    }
+    line.push_str(&joined(&["\t", &site.file(), "\n"]));
     let _ = Image::print(file, line.as_bytes());
 }

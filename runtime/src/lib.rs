@@ -58,6 +58,25 @@ mod expansions;
 pub mod host;
 #[cfg(all(proc_macro, target_os = "linux"))]
 mod ledger;
+#[cfg_attr(
+    all(
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        target_pointer_width = "64",
+        target_os = "linux",
+        not(miri)
+    ),
+    path = "sys/linux.rs"
+)]
+#[cfg_attr(
+    not(all(
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        target_pointer_width = "64",
+        target_os = "linux",
+        not(miri)
+    )),
+    path = "sys/other.rs"
+)]
+mod sys;
 pub mod tokens;
 #[cfg(precast_track)]
 mod track;
@@ -146,15 +165,13 @@ use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-#[cfg(all(proc_macro, target_os = "linux"))]
-use std::time::Instant;
 
 use self::api::{Literal, TokenStream};
 use self::expansions::Expansions;
 pub use self::expansions::Kept;
 use self::host::Session;
 pub use self::instance::Limits;
-use self::instance::{formatted, guard, holds, joined, shown, Fault, Instance};
+use self::instance::{first_word, formatted, guard, holds, joined, shown, Fault, Instance};
 use self::place::Place;
 use self::tokens::Tokens;
 pub use self::wasi::Grants;
@@ -325,8 +342,8 @@ impl Machine {
 
     /// Those of them that are set and not granted, in the last expansion.
     #[cfg(not(proc_macro))]
-    pub fn denied_variables(&self) -> &[Refused] {
-        self.wasi.environ.refused()
+    pub fn denied_variables(&self) -> impl Iterator<Item = &Refused> + '_ {
+        self.wasi.refused.iter().filter(|refused| refused.kind == 0)
     }
 
     /// The files and directories that the macro has read.
@@ -398,15 +415,11 @@ fn number(digits: &[u8]) -> u32 {
     number
 }
 
-/// The number that a variable says. None if it is not set, or no text.
-fn setting(name: &str) -> Option<u32> {
-    let value = env::var_os(name);
-    match value {
-        Some(ref value) => match value.to_str() {
-            Some(text) => Some(number(text.as_bytes())),
-            None => None,
-        },
-        None => None,
+/// What a variable says; nothing if it is not set, or no text.
+fn setting(name: &str) -> String {
+    match env::var(name) {
+        Ok(text) => text,
+        Err(_) => String::new(),
     }
 }
 
@@ -420,15 +433,11 @@ pub fn unsupported(name: &str, message: &str) -> Option<String> {
     {
         return None;
     }
-    let mut end = 0;
-    while end < name.len() && name.as_bytes()[end] != b' ' {
-        end += 1;
-    }
     Some(joined(&[
         name,
         " runs in a sandbox of precast: there is no network, no process and no thread for it; \
          `cargo precast build --except ",
-        &name[..end],
+        first_word(name),
         "` builds it from source",
     ]))
 }
@@ -599,10 +608,9 @@ impl Module {
         help: &mut Option<String>,
     ) -> Result<Output, Failure> {
         #[cfg(all(proc_macro, target_os = "linux"))]
-        let noted = match setting("PRECAST_LEDGER") {
-            Some(file) => Some((file, Instant::now())),
-            None => None,
-        };
+        let ledger = number(setting("PRECAST_LEDGER").as_bytes());
+        #[cfg(all(proc_macro, target_os = "linux"))]
+        let start = sys::now();
         let mut machine = match self.machine() {
             Ok(machine) => machine,
             Err(fault) => {
@@ -613,8 +621,8 @@ impl Module {
         let n_reads = machine.wasi.files.reads.len();
         let result = machine.expand(function, input, item);
         #[cfg(all(proc_macro, target_os = "linux"))]
-        if let Some((file, start)) = noted {
-            ledger::note(file, start, self.name, function, &result);
+        if ledger != 0 {
+            ledger::note(ledger, start, self.name, function, &result);
         }
         #[cfg(precast_track)]
         let result = track::track(result, is_item, &machine.wasi.files.reads[n_reads..]);
@@ -639,11 +647,11 @@ impl Module {
                 return Ok(machine);
             }
         }
-        let factor = match setting("PRECAST_LIMITS") {
-            Some(0) => return Err(Fault::Limit("PRECAST_LIMITS is no whole number above 0")),
-            Some(factor) => factor,
-            None => 1,
-        };
+        let factor = setting("PRECAST_LIMITS");
+        let factor = if factor.is_empty() { 1 } else { number(factor.as_bytes()) };
+        if factor == 0 {
+            return Err(Fault::Limit("PRECAST_LIMITS is no whole number above 0"));
+        }
         let mut machine = tri!(Machine::new(self.embedded, self.grants, self.limits.times(factor)));
         machine.names = self.names;
         tri!(machine.remember(&self.kept));

@@ -76,6 +76,13 @@ impl Memory {
         Ok(unsafe { slice::from_raw_parts(self.base.add(addr as usize), len as usize) })
     }
 
+    /// To be written.
+    pub fn range(&mut self, addr: u32, len: u32) -> Result<&mut [u8], Fault> {
+        let bytes = tri!(self.read(addr, len));
+        // SAFETY: they are in the block, which nobody else uses while this is borrowed.
+        Ok(unsafe { slice::from_raw_parts_mut(bytes.as_ptr() as *mut u8, bytes.len()) })
+    }
+
     pub fn write(&mut self, addr: u32, bytes: &[u8]) -> Result<(), Fault> {
         if bytes.len() as u64 > u32::MAX as u64 || !self.has(addr, bytes.len() as u32) {
             return Err(OUTSIDE);

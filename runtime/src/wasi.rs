@@ -4,10 +4,9 @@
 //! files and the rest are parts of their own, for most macros use none. All else gives an error number.
 
 use std::path::Path;
-use std::str;
 
 use super::calls;
-use super::instance::{holds, joined, owned, Fault, Host, Limits};
+use super::instance::{holds, joined, owned, utf8, Fault, Host, Limits};
 use super::kernel::Image;
 use super::memory::Memory;
 
@@ -24,13 +23,7 @@ part! {
                 Environ
             }
 
-            fn begin(&mut self) {}
-
-            pub fn asked(&mut self, _: &str) {}
-
-            fn refused(&self) -> &[Refused] {
-                &[]
-            }
+            pub fn asked(&mut self, _: &str, _: &mut Vec<Refused>) {}
 
             fn call(&mut self, _: u32, _: &Args, _: &mut Memory) -> Result<u64, Fault> {
                 Ok(NOSYS)
@@ -131,25 +124,23 @@ part! {
 part! {
     place {
         mod refusal;
-        pub use self::refusal::warn;
+        pub use self::refusal::{bytes, warn};
 
         impl Wasi {
             /// An expansion begins.
             pub fn begin(&mut self) {
                 self.files.begin();
-                self.environ.begin();
                 self.refused.clear();
             }
 
             /// What no macro may have, in words.
             pub fn refuse(&mut self, what: &str) {
-                refusal::add(&mut self.refused, 3, owned(what), String::new());
+                refusal::add(&mut self.refused, 3, what, "");
             }
 
             /// What was refused in this expansion, for users: all of it, or what no expansion before was.
             pub fn help(&mut self, name: &str, all: bool) -> Option<String> {
                 let mut text = String::new();
-                refusal::tell(&mut text, name, self.environ.refused(), &mut self.told, all);
                 refusal::tell(&mut text, name, self.files.refused(), &mut self.told, all);
                 refusal::tell(&mut text, name, &self.refused, &mut self.told, all);
                 if text.is_empty() {
@@ -227,7 +218,7 @@ pub struct Wasi {
     /// Whether the macro has asked for more than arguments, variables, the time and files that are traced, since this
     /// was false.
     pub asked: bool,
-    /// What no macro may have, and this one asked for in this expansion.
+    /// Variables, and what no macro may have, that this one asked for in this expansion and did not get.
     pub refused: Vec<Refused>,
     /// What users were told of.
     told: Vec<Refused>,
@@ -274,7 +265,7 @@ impl Wasi {
                 1 | 2 if self.muted => true,
                 #[cfg(not(proc_macro))]
                 2 if self.kept.is_some() => keep(&mut self.kept, bytes),
-                1 | 2 => match placed(self.own, str::from_utf8(bytes).unwrap_or("")) {
+                1 | 2 => match placed(self.own, utf8(bytes)) {
                     Some(text) => Image::print(fd, text.as_bytes()),
                     None => Image::print(fd, bytes),
                 },

@@ -172,10 +172,14 @@ impl Facts {
 }
 
 /// Where in the module's memory its variables begin, behind what is constant: with what the linker puts second. 0
-/// if the module says nothing of it.
+/// if the module says nothing of it, or cannot remember expansions.
 pub fn variables(wasm: &[u8]) -> u32 {
-    let mut starts = Vec::new();
+    let (mut starts, mut n_memory) = (Vec::new(), 0);
     for payload in Parser::new(0).parse_all(wasm) {
+        if let Ok(Payload::ExportSection(section)) = &payload {
+            let exports = section.clone().into_iter().flatten();
+            n_memory = exports.filter(|export| MEMORY.contains(&export.name)).count();
+        }
         let Ok(Payload::DataSection(section)) = payload else { continue };
         for data in section.into_iter().flatten() {
             let DataKind::Active { offset_expr, .. } = data.kind else { continue };
@@ -183,6 +187,9 @@ pub fn variables(wasm: &[u8]) -> u32 {
                 starts.push(value as u32);
             }
         }
+    }
+    if n_memory < MEMORY.len() {
+        return 0;
     }
     starts.get(1).or(starts.first()).copied().unwrap_or(0)
 }

@@ -44,6 +44,8 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("memory.rs", include_str!("../../runtime/src/memory.rs")),
     ("place.rs", include_str!("../../runtime/src/place.rs")),
     ("spans.rs", include_str!("../../runtime/src/spans.rs")),
+    ("sys/linux.rs", include_str!("../../runtime/src/sys/linux.rs")),
+    ("sys/other.rs", include_str!("../../runtime/src/sys/other.rs")),
     ("tokens.rs", include_str!("../../runtime/src/tokens.rs")),
     ("track.rs", include_str!("../../runtime/src/track.rs")),
     ("unstable.rs", include_str!("../../runtime/src/unstable.rs")),

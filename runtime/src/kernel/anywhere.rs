@@ -7,7 +7,7 @@ mod linux;
 #[path = "system.rs"]
 mod system;
 
-pub use self::linux::{call, number, READ, WRITE};
+pub use self::linux::{ask, call, number, READ, WRITE};
 pub use self::system::System;
 
 /// What is at this address; nothing at 0, which stands for Linux.

@@ -156,6 +156,8 @@ pub const COPY: usize = 12;
 /// `first` and `end` the address and the length of its name, or 0. Given is the address of a table's address and
 /// length, or of zeros.
 pub const FRAME: usize = 13;
+/// Asks Linux: the address of a system call's number and its arguments. Its answer is the status, an error below 0.
+pub const ASK: usize = 14;
 /// A table of names is not longer.
 pub const NAMES_BYTES_MAX: usize = 1 << 24;
 

@@ -114,6 +114,11 @@ pub unsafe fn print(_: usize, fd: usize, at: usize, bytes: usize) -> usize {
     0
 }
 
+/// A system call of the embedding's.
+pub unsafe fn ask(given: &[usize; 6]) -> isize {
+    call(given[0], [given[1], given[2], given[3], given[4], given[5]])
+}
+
 /// Lets the processor see code that was written.
 #[inline(always)]
 #[cfg(target_arch = "aarch64")]

@@ -30,6 +30,11 @@ pub unsafe fn grow(image: &Image, to: usize) -> usize {
     grown as usize
 }
 
+/// There is no Linux to ask.
+pub unsafe fn ask(_: &[usize; 6]) -> isize {
+    -1
+}
+
 /// Gives a block back, if there is one.
 pub unsafe fn give(_: &Image, base: usize, bytes: usize) {
     if base != 0 {

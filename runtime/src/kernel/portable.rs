@@ -145,6 +145,9 @@ pub unsafe fn run(what: usize, image: usize, value: usize) -> u32 {
         let range = &*(value as *const [usize; 4]);
         return pages::print(range[3], range[0], range[1], range[2]) as u32;
     }
+    if what == ASK {
+        return pages::ask(&*(value as *const [usize; 6])) as u32;
+    }
     if what == RUN {
         return machine::run(image as *mut Image, value);
     }

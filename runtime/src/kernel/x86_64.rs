@@ -26,110 +26,120 @@ pushq %r14
 pushq %r12
 pushq %rbx
 subq $184, %rsp
-movq %rdx, %r14
-movq %rsi, %rbx
+movq %rdx, %rbx
+movq %rsi, %r14
 leaq -8(%rdi), %rax
-cmpq $4, %rax
-ja 107f
-leaq 521f(%rip), %rcx
+cmpq $6, %rax
+ja 104f
+leaq 522f(%rip), %rcx
 movslq (%rcx,%rax,4), %rax
 addq %rcx, %rax
 jmpq *%rax
 103:
-movq %rbx, %rdi
-movq %r14, %rsi
-callq 422f
-testl %eax, %eax
-jne 132f
-cmpq $2, 368(%rbx)
-jae 119f
-movq 584(%rbx), %rax
-addq 576(%rbx), %rax
-andq $-16, %rax
-movq %rax, 592(%rbx)
-movq %rax, %r12
-jmp 120f
-104:
-movq 24(%r14), %rax
-movq (%r14), %rdi
-movq 8(%r14), %rbx
-movq 16(%r14), %r14
-testq %rax, %rax
-je 115f
+movq %r14, %rdi
 movq %rbx, %rsi
-movq %r14, %rdx
-callq *40(%rax)
-jmp 132f
+callq 423f
+testl %eax, %eax
+jne 133f
+cmpq $2, 368(%r14)
+jae 120f
+movq 584(%r14), %rax
+addq 576(%r14), %rax
+andq $-16, %rax
+movq %rax, 592(%r14)
+movq %rax, %r12
+jmp 121f
+104:
+cmpq $13, %rdi
+ja 131f
+leaq 523f(%rip), %rax
+movslq (%rax,%rdi,4), %rcx
+addq %rax, %rcx
+jmpq *%rcx
 105:
-movq (%r14), %rdi
-movq 8(%r14), %rsi
-movq 16(%r14), %rdx
-callq 504f
-movq (%r14), %rdi
-movq 16(%r14), %rdx
-movq 24(%r14), %rcx
-movq 32(%r14), %r8
+movq %r14, %rdi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r14
+popq %r15
+jmp 136f
+106:
+movq 24(%rbx), %rax
+movq (%rbx), %rdi
+movq 8(%rbx), %r14
+movq 16(%rbx), %rbx
+testq %rax, %rax
+je 116f
+movq %r14, %rsi
+movq %rbx, %rdx
+callq *40(%rax)
+jmp 133f
+107:
+movq (%rbx), %rdi
+movq 8(%rbx), %rsi
+movq 16(%rbx), %rdx
+callq 505f
+movq (%rbx), %rdi
+movq 16(%rbx), %rdx
+movq 24(%rbx), %rcx
+movq 32(%rbx), %r8
 movq %rax, %rsi
 addq $184, %rsp
 popq %rbx
 popq %r12
 popq %r14
 popq %r15
-jmp 289f
-106:
-movq (%r14), %rcx
-movq 8(%r14), %rdx
-movq 16(%r14), %rsi
+jmp 290f
+108:
+movq (%rbx), %rcx
+movq 8(%rbx), %rdx
+movq 16(%rbx), %rsi
 xorl %eax, %eax
 cmpq $8, %rsi
-jae 109f
+jae 112f
 xorl %edi, %edi
-jmp 113f
-107:
-cmpq $13, %rdi
-ja 130f
-leaq 522f(%rip), %rax
-movslq (%rax,%rdi,4), %rcx
-addq %rax, %rcx
-jmpq *%rcx
-108:
-movq %rbx, %rdi
-addq $184, %rsp
-popq %rbx
-popq %r12
-popq %r14
-popq %r15
-jmp 135f
+jmp 114f
 109:
-xorl %r8d, %r8d
+movq (%rbx), %rax
+movq 8(%rbx), %rdi
+movq 16(%rbx), %rsi
+movq 24(%rbx), %rdx
+movq 32(%rbx), %r10
+movq 40(%rbx), %r8
+xorl %r9d, %r9d
+syscall
+jmp 133f
 112:
+xorl %r8d, %r8d
+113:
 movq (%rcx,%r8), %rdi
 movq %rdi, (%rdx,%r8)
 leaq 8(%r8), %rdi
 addq $16, %r8
 cmpq %rsi, %r8
 movq %rdi, %r8
-jbe 112b
-113:
+jbe 113b
+114:
 subq %rdi, %rsi
-jbe 132f
+jbe 133f
 addq %rdi, %rdx
 addq %rdi, %rcx
-114:
+115:
 movb (%rcx), %dil
 movb %dil, (%rdx)
 incq %rdx
 incq %rcx
 decq %rsi
-jne 114b
-jmp 132f
-115:
-testq %r14, %r14
-je 131f
-xorl %r15d, %r15d
+jne 115b
+jmp 133f
 116:
-leaq (%r15,%rbx), %rsi
-movq %r14, %rdx
+testq %rbx, %rbx
+je 132f
+xorl %r15d, %r15d
+117:
+leaq (%r15,%r14), %rsi
+movq %rbx, %rdx
 subq %r15, %rdx
 movl $1, %eax
 xorl %r10d, %r10d
@@ -137,40 +147,40 @@ xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
 testq %rax, %rax
-jle 117f
+jle 118f
 addq %rax, %r15
-jmp 118f
-117:
-cmpq $-4, %rax
-jne 133f
+jmp 119f
 118:
-cmpq %r14, %r15
-jae 131f
-jmp 116b
+cmpq $-4, %rax
+jne 134f
 119:
-movq 584(%rbx), %rax
-movq 592(%rbx), %r12
-addq 576(%rbx), %rax
-andq $-16, %rax
+cmpq %rbx, %r15
+jae 132f
+jmp 117b
 120:
-movq 424(%rbx), %rcx
+movq 584(%r14), %rax
+movq 592(%r14), %r12
+addq 576(%r14), %rax
+andq $-16, %rax
+121:
+movq 424(%r14), %rcx
 incq %rcx
 movq $-1, %rdx
 cmovneq %rcx, %rdx
-movq 416(%rbx), %rcx
-movq 432(%rbx), %rsi
+movq 416(%r14), %rcx
+movq 432(%r14), %rsi
 leaq (%rcx,%rsi,8), %rsi
-addq 48(%rbx), %rsi
-movq 24(%rbx), %rdi
-movq 120(%rbx), %r8
+addq 48(%r14), %rsi
+movq 24(%r14), %rdi
+movq 120(%r14), %r8
 shlq $3, %rdi
 subq %rdi, %rax
 addq $-8, %rax
 addq $8388608, %rcx
-movq 136(%rbx), %rdi
-movq 152(%rbx), %r9
-movq 560(%rbx), %r10
-movq 160(%rbx), %r11
+movq 136(%r14), %rdi
+movq 152(%r14), %r9
+movq 560(%r14), %r10
+movq 160(%r14), %r11
 xorps %xmm0, %xmm0
 movups %xmm0, 8(%rsp)
 movq %rdx, 24(%rsp)
@@ -184,20 +194,20 @@ movq %r9, 120(%rsp)
 movq %r10, 136(%rsp)
 movq %r11, 144(%rsp)
 movq $0, 152(%rsp)
-leaq 402f(%rip), %rax
+leaq 403f(%rip), %rax
 movq %rax, 160(%rsp)
-leaq 420f(%rip), %rax
+leaq 421f(%rip), %rax
 movq %rax, 168(%rsp)
-movq %rbx, 176(%rsp)
-movq 344(%rbx), %rax
+movq %r14, 176(%rsp)
+movq 344(%r14), %rax
 movq %rax, 128(%rsp)
-movq 392(%rbx), %rax
+movq 392(%r14), %rax
 movq %rax, 64(%rsp)
-movq 400(%rbx), %rax
+movq 400(%r14), %rax
 movups %xmm0, 88(%rsp)
 movups %xmm0, 72(%rsp)
 testq %rax, %rax
-je 121f
+je 122f
 leaq -1(%rax), %rcx
 leaq -3(%rax), %rdx
 movq %rax, 72(%rsp)
@@ -205,108 +215,108 @@ addq $-7, %rax
 movq %rcx, 80(%rsp)
 movq %rdx, 88(%rsp)
 movq %rax, 96(%rsp)
-121:
-movq 32(%rbx), %rax
+122:
+movq 32(%r14), %rax
 movl (%rax), %eax
-addq 512(%rbx), %rax
+addq 512(%r14), %rax
 leaq 8(%rsp), %r15
 movq %r15, %rdi
-movl %r14d, %esi
+movl %ebx, %esi
 callq *%rax
 movq 16(%r15), %rcx
-movq %rcx, 424(%rbx)
-movq %r12, 592(%rbx)
+movq %rcx, 424(%r14)
+movq %r12, 592(%r14)
 testl %eax, %eax
-je 132f
-cmpq $0, 600(%rbx)
-jne 132f
+je 133f
+cmpq $0, 600(%r14)
+jne 133f
 movq 16(%rsp), %rcx
 addq $-8, %rcx
-movq %rcx, 600(%rbx)
-jmp 132f
-122:
-movq %rbx, %rdi
-movq %r14, %rsi
-addq $184, %rsp
-popq %rbx
-popq %r12
-popq %r14
-popq %r15
-jmp 270f
+movq %rcx, 600(%r14)
+jmp 133f
 123:
-movq %rbx, %rdi
-movq %r14, %rsi
-callq 489f
-jmp 131f
+movq %r14, %rdi
+movq %rbx, %rsi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r14
+popq %r15
+jmp 271f
 124:
-movq %rbx, %rdi
-callq 171f
-jmp 131f
+movq %r14, %rdi
+movq %rbx, %rsi
+callq 490f
+jmp 132f
 125:
-movq (%r14), %rsi
-movq 8(%r14), %rdx
-movq %rbx, %rdi
-addq $184, %rsp
-popq %rbx
-popq %r12
-popq %r14
-popq %r15
-jmp 198f
+movq %r14, %rdi
+callq 172f
+jmp 132f
 126:
-movq %rbx, %rdi
-movq %r14, %rsi
+movq (%rbx), %rsi
+movq 8(%rbx), %rdx
+movq %r14, %rdi
 addq $184, %rsp
 popq %rbx
 popq %r12
 popq %r14
 popq %r15
-jmp 422f
+jmp 199f
 127:
-movq %rbx, %rdi
-movq %r14, %rsi
+movq %r14, %rdi
+movq %rbx, %rsi
 addq $184, %rsp
 popq %rbx
 popq %r12
 popq %r14
 popq %r15
-jmp 261f
+jmp 423f
 128:
-movq %rbx, %rdi
+movq %r14, %rdi
+movq %rbx, %rsi
 addq $184, %rsp
 popq %rbx
 popq %r12
 popq %r14
 popq %r15
-jmp 155f
+jmp 262f
 129:
-movq %rbx, %rdi
-movq %r14, %rsi
+movq %r14, %rdi
 addq $184, %rsp
 popq %rbx
 popq %r12
 popq %r14
 popq %r15
-jmp 173f
+jmp 156f
 130:
-movq (%r14), %rdi
-movq 8(%r14), %rsi
-callq 497f
-movl %eax, %eax
-movq %rax, 480(%rbx)
+movq %r14, %rdi
+movq %rbx, %rsi
+addq $184, %rsp
+popq %rbx
+popq %r12
+popq %r14
+popq %r15
+jmp 174f
 131:
-xorl %eax, %eax
+movq (%rbx), %rdi
+movq 8(%rbx), %rsi
+callq 498f
+movl %eax, %eax
+movq %rax, 480(%r14)
 132:
+xorl %eax, %eax
+133:
 addq $184, %rsp
 popq %rbx
 popq %r12
 popq %r14
 popq %r15
 retq
-133:
-movl $1, %eax
-jmp 132b
 134:
+movl $1, %eax
+jmp 133b
 135:
+136:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -317,42 +327,42 @@ subq $24, %rsp
 movq 8(%rdi), %r12
 movl $19, %r15d
 cmpq $24, %r12
-jb 140f
+jb 141f
 movq %rdi, %rbx
 movq (%rdi), %rbp
 cmpl $1296384848, (%rbp)
-jne 140f
+jne 141f
 movl 4(%rbp), %eax
 movq %rax, 480(%rbx)
 movl $20, %r15d
 cmpq $1, %rax
-jne 140f
+jne 141f
 movl 12(%rbp), %r13d
 movq %r12, %rax
 shrq $4, %rax
 movl $21, %r15d
 cmpq %r13, %rax
-jb 140f
+jb 141f
 cmpl $2, %r13d
-jb 140f
+jb 141f
 movl 8(%rbp), %eax
 cmpq %rax, %r12
-jne 140f
+jne 141f
 movq %r13, %rsi
 shlq $4, %rsi
 leaq 24(%rsi), %rax
 movl $22, %r15d
 cmpq %r12, %rax
-ja 140f
+ja 141f
 cmpl $0, 20(%rbp)
-jne 140f
+jne 141f
 movl 16(%rbp), %eax
 movl %eax, 8(%rsp)
 leaq 24(%rbp), %r14
 movq %r14, %rdi
-callq 497f
+callq 498f
 cmpl %eax, 8(%rsp)
-jne 140f
+jne 141f
 movl 24(%rbp), %esi
 movq %rsi, 96(%rbx)
 movl 40(%rbp), %ecx
@@ -361,32 +371,32 @@ movq $0, 112(%rbx)
 xorl %eax, %eax
 xorl %edi, %edi
 xorl %edx, %edx
-136:
+137:
 cmpq $1, %rdi
-jbe 137f
+jbe 138f
 movl (%r14), %r8d
 movl $536870912, %r9d
 subq %rdx, %r9
 cmpq %r8, %r9
-jb 139f
+jb 140f
 addq %r8, %rdx
 movq %rdx, 112(%rbx)
-137:
+138:
 movl 4(%r14), %r8d
 cmpq %r8, %rax
 cmovbeq %r8, %rax
 incq %rdi
 addq $16, %r14
 cmpq %rdi, %r13
-jne 136b
+jne 137b
 movl $23, %r15d
 cmpl $134217728, %esi
-ja 140f
+ja 141f
 cmpl $536870912, %ecx
-ja 140f
+ja 141f
 movl $24, %r15d
 cmpq %r12, %rax
-ja 140f
+ja 141f
 addl $71, %esi
 andl $536870848, %esi
 addl $71, %ecx
@@ -401,10 +411,10 @@ andq %rax, %rsi
 addq %rdx, %rsi
 movq %rsi, 88(%rbx)
 movq %rbx, %rdi
-callq 195f
+callq 196f
 movq %rax, 80(%rbx)
 testq %rax, %rax
-je 153f
+je 154f
 movq %rax, %r14
 movq (%rbx), %rax
 movq 96(%rbx), %rcx
@@ -428,15 +438,15 @@ addq $24, %rdx
 movq %rbx, %rdi
 xorl %esi, %esi
 movq %r14, %rcx
-callq 279f
+callq 280f
 testl %eax, %eax
-je 141f
-138:
-movl %eax, %r15d
-jmp 140f
+je 142f
 139:
-movl $23, %r15d
+movl %eax, %r15d
+jmp 141f
 140:
+movl $23, %r15d
+141:
 movl %r15d, %eax
 addq $24, %rsp
 popq %rbx
@@ -446,35 +456,35 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-141:
+142:
 movq 96(%rbx), %r12
 movl $27, %r15d
 cmpq $72, %r12
-jb 140b
+jb 141b
 movl $28, %r15d
 cmpl $1296646992, (%r14)
-jne 140b
+jne 141b
 cmpl $1, 4(%r14)
-jne 140b
+jne 141b
 movl 8(%r14), %eax
 cmpq %rax, %r12
-jne 140b
+jne 141b
 movl 16(%r14), %ecx
 cmpl $67108864, %ecx
-ja 140b
+ja 141b
 movl 12(%r14), %esi
 cmpq %rsi, 104(%rbx)
-jne 140b
+jne 141b
 movl 36(%r14), %eax
 cmpq $256, %rax
-ja 140b
+ja 141b
 movl 24(%r14), %edi
 cmpq $65535, %rdi
-ja 140b
+ja 141b
 movl 20(%r14), %r9d
 movl 64(%r14), %edx
 cmpl %r9d, %edx
-ja 140b
+ja 141b
 movq 480(%rbx), %r8
 movq %r8, 8(%rsp)
 movq %rcx, 296(%rbx)
@@ -511,7 +521,7 @@ movq %r12, %r11
 shrq $2, %r11
 movl $29, %r15d
 cmpq %r11, %rbp
-ja 140b
+ja 141b
 addq %r14, %r12
 movq %r12, 240(%rbx)
 leaq 72(%r14), %r11
@@ -539,49 +549,49 @@ leaq (,%rcx,8), %r11
 movq 112(%rbx), %rdx
 movl $32, %r15d
 cmpq %rdx, %r11
-ja 140b
+ja 141b
 xorl %r13d, %r13d
 testq %rax, %rax
-je 143f
+je 144f
 movq %rax, %r15
-142:
+143:
 movl (%rbp), %r11d
 addq %r11, %r13
 addq $8, %rbp
 decq %r15
-jne 142b
+jne 143b
 movl $30, %r15d
 cmpq $10000000, %r13
-ja 140b
-143:
+ja 141b
+144:
 shlq $3, %r10
 movq %r13, 352(%rbx)
 testq %r9, %r9
-je 146f
+je 147f
 movq 320(%rbx), %r13
 leaq (%r14,%r10), %r15
 addq $76, %r15
-144:
+145:
 movl (%r15), %ebp
 cmpl %ecx, %ebp
-ja 145f
+ja 146f
 cmpq %rbp, %r13
-jae 145f
+jae 146f
 movq %rbp, 320(%rbx)
 movq %rbp, %r13
-145:
+146:
 addq $16, %r15
 decq %r9
-jne 144b
-146:
+jne 145b
+147:
 movq 280(%rbx), %r9
 movq %r9, %rcx
 cmpq %rsi, %rdx
-jb 147f
+jb 148f
 movq 288(%rbx), %rcx
-147:
+148:
 cmpl $0, 16(%rsp)
-je 149f
+je 150f
 shlq $3, %rax
 movq %rdi, %rdx
 shlq $4, %rdx
@@ -590,42 +600,42 @@ addq %r10, %r12
 addq %r14, %r12
 addq %r12, %rax
 addq $72, %rax
-148:
+149:
 cmpl $0, (%rax)
 cmoveq %r9, %rcx
 incq %rdi
 addq $16, %rax
 cmpq %r8, %rdi
-jb 148b
-149:
+jb 149b
+150:
 movq %rcx, 280(%rbx)
 movl $1, %esi
 movq %rbx, %rdi
 movq 8(%rsp), %rdx
-callq 279f
+callq 280f
 testl %eax, %eax
-jne 138b
+jne 139b
 movq 256(%rbx), %rsi
 movq 480(%rbx), %rax
 movq %rax, 304(%rbx)
 shlq $16, %rsi
 movl $13, %r15d
 cmpq 16(%rbx), %rsi
-ja 140b
+ja 141b
 movq %rsi, %rax
 shrq $62, %rax
 movl $17, %r15d
-jne 140b
+jne 141b
 movabsq $4611686018427387903, %r14
 movq %rsi, 400(%rbx)
 orq $64, %rsi
 movq %rsi, 408(%rbx)
 movq %rbx, %rdi
-callq 195f
+callq 196f
 movq %rax, 392(%rbx)
 movl $8912896, %esi
 movq %rbx, %rdi
-callq 195f
+callq 196f
 movq %rax, 416(%rbx)
 imulq $528, 144(%rbx), %rax
 movq 160(%rbx), %rcx
@@ -637,18 +647,18 @@ leaq (%rdx,%rcx,4), %rcx
 leaq (%rcx,%rax,8), %rsi
 addq $64, %rsi
 cmpq %r14, %rsi
-ja 140b
+ja 141b
 movq %rsi, 336(%rbx)
 movq %rbx, %rdi
-callq 195f
+callq 196f
 movq %rax, 328(%rbx)
 testq %rax, %rax
-je 153f
+je 154f
 cmpq $0, 392(%rbx)
-je 153f
+je 154f
 cmpq $0, 416(%rbx)
 movl $12, %r15d
-je 140b
+je 141b
 movq %rax, 360(%rbx)
 imulq $528, 144(%rbx), %rcx
 addq %rax, %rcx
@@ -659,14 +669,14 @@ shlq $4, %rax
 addq %rcx, %rax
 movq %rax, 376(%rbx)
 testq %rdx, %rdx
-je 151f
+je 152f
 movq 160(%rbx), %rcx
 leaq (%rax,%rcx,4), %rax
 addq $7, %rax
 andq $-8, %rax
 xorl %ecx, %ecx
 xorl %edx, %edx
-150:
+151:
 movq 168(%rbx), %rsi
 movq 344(%rbx), %rdi
 movl (%rcx,%rsi), %esi
@@ -676,36 +686,36 @@ leaq (%rax,%rsi,8), %rax
 incq %rdx
 addq $8, %rcx
 cmpq 176(%rbx), %rdx
-jb 150b
-151:
+jb 151b
+152:
 movq %rbx, %rdi
-callq 163f
+callq 164f
 testl %eax, %eax
-jne 138b
+jne 139b
 movq 280(%rbx), %rax
 xorl %r15d, %r15d
 cmpq 288(%rbx), %rax
-jne 140b
+jne 141b
 movq 104(%rbx), %rcx
 testq %rcx, %rcx
-je 140b
+je 141b
 xorl %r15d, %r15d
 xorl %edx, %edx
-152:
+153:
 movq $0, (%rax,%rdx)
 addq $8, %rdx
 cmpq %rcx, %rdx
-jb 152b
-jmp 140b
-153:
-movl $12, %r15d
-jmp 140b
+jb 153b
+jmp 141b
 154:
+movl $12, %r15d
+jmp 141b
 155:
+156:
 movq 368(%rdi), %rcx
 movl $11, %eax
 cmpq $64, %rcx
-ja 161f
+ja 162f
 movq 136(%rdi), %rax
 movq 144(%rdi), %r8
 shlq $3, %r8
@@ -713,42 +723,42 @@ movq 360(%rdi), %rdx
 movq %r8, %rsi
 imulq %rcx, %rsi
 testq %r8, %r8
-je 157f
+je 158f
 leaq (%rdx,%rsi), %r9
 xorl %r11d, %r11d
-156:
+157:
 movq (%rax,%r11), %r10
 movq %r10, (%r9,%r11)
 leaq 8(%r11), %r10
 addq $16, %r11
 cmpq %r8, %r11
 movq %r10, %r11
-jbe 156b
-jmp 158f
-157:
-xorl %r10d, %r10d
+jbe 157b
+jmp 159f
 158:
+xorl %r10d, %r10d
+159:
 movq %r10, %r9
 subq %r8, %r9
-jae 160f
+jae 161f
 addq %r10, %rdx
 addq %rsi, %rdx
 addq %r10, %rax
-159:
+160:
 movb (%rax), %sil
 movb %sil, (%rdx)
 incq %rdx
 incq %rax
 incq %r9
-jne 159b
-160:
+jne 160b
+161:
 incq %rcx
 movq %rcx, 368(%rdi)
 xorl %eax, %eax
-161:
-retq
 162:
+retq
 163:
+164:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -759,7 +769,7 @@ subq $24, %rsp
 movq 192(%rdi), %r15
 movq 200(%rdi), %r12
 addq %r15, %r12
-je 168f
+je 169f
 movq %rdi, %rbx
 movq 184(%rdi), %r13
 movq 104(%rdi), %rax
@@ -768,7 +778,7 @@ movq 176(%rdi), %rax
 movq %rax, 8(%rsp)
 movq 216(%rdi), %rbp
 xorl %r14d, %r14d
-164:
+165:
 movl (%r13), %edx
 movl 4(%r13), %ecx
 movl 8(%r13), %esi
@@ -776,39 +786,39 @@ movl 12(%r13), %r9d
 addq %r9, %rsi
 movl $31, %eax
 cmpq %r15, %r14
-jae 165f
+jae 166f
 cmpq %rbp, %rsi
-ja 169f
+ja 170f
 cmpq %rdx, 8(%rsp)
-jb 169f
+jb 170f
 testq %rdx, %rdx
-je 167f
+je 168f
 decq %rdx
-jmp 166f
-165:
-cmpl $1, %edx
-ja 169f
-cmpq 16(%rsp), %rsi
-ja 169f
-testq %rdx, %rdx
-je 167f
-xorl %edx, %edx
+jmp 167f
 166:
+cmpl $1, %edx
+ja 170f
+cmpq 16(%rsp), %rsi
+ja 170f
+testq %rdx, %rdx
+je 168f
+xorl %edx, %edx
+167:
 movq %rbx, %rdi
 movq %r14, %rsi
 xorl %r8d, %r8d
-callq 251f
+callq 252f
 testl %eax, %eax
-jne 169f
+jne 170f
 movl $0, 12(%r13)
-167:
+168:
 incq %r14
 addq $16, %r13
 cmpq %r14, %r12
-jne 164b
-168:
-xorl %eax, %eax
+jne 165b
 169:
+xorl %eax, %eax
+170:
 addq $24, %rsp
 popq %rbx
 popq %r12
@@ -817,46 +827,46 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-170:
 171:
+172:
 pushq %rbx
 movq %rdi, %rbx
 movq 504(%rdi), %rsi
-callq 416f
+callq 417f
 movq 512(%rbx), %rsi
 movq %rbx, %rdi
-callq 416f
+callq 417f
 movq 544(%rbx), %rsi
 movq 552(%rbx), %rdx
 movq %rbx, %rdi
-callq 191f
+callq 192f
 movq 576(%rbx), %rsi
 movq 584(%rbx), %rdx
 movq %rbx, %rdi
-callq 191f
+callq 192f
 movq 80(%rbx), %rsi
 movq 88(%rbx), %rdx
 movq %rbx, %rdi
-callq 191f
+callq 192f
 movq 392(%rbx), %rsi
 movq 408(%rbx), %rdx
 movq %rbx, %rdi
-callq 191f
+callq 192f
 movq 416(%rbx), %rsi
 movl $8912896, %edx
 movq %rbx, %rdi
-callq 191f
+callq 192f
 movq 328(%rbx), %rsi
 movq 336(%rbx), %rdx
 movq %rbx, %rdi
-callq 191f
+callq 192f
 movq 624(%rbx), %rsi
 movq 632(%rbx), %rdx
 movq %rbx, %rdi
 popq %rbx
-jmp 191f
-172:
+jmp 192f
 173:
+174:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -866,15 +876,15 @@ pushq %rbx
 subq $40, %rsp
 movq %rdi, 16(%rsp)
 cmpq $0, 624(%rdi)
-jne 174f
+jne 175f
 movq 8(%rsi), %r15
 cmpq $4, %r15
-jbe 174f
+jbe 175f
 movq (%rsi), %r12
 movl (%r12), %r14d
 leal -16777217(%r14), %eax
 cmpl $-16777216, %eax
-jb 174f
+jb 175f
 leal 71(%r14), %ebp
 andl $67108800, %ebp
 leaq 147655(%r15), %rsi
@@ -882,9 +892,9 @@ andq $-64, %rsi
 addq %rbp, %rsi
 movq 16(%rsp), %rdi
 movq %rsi, 632(%rdi)
-callq 195f
+callq 196f
 testq %rax, %rax
-je 174f
+je 175f
 movq %rax, %r13
 movq 16(%rsp), %rax
 movq %r13, 624(%rax)
@@ -894,21 +904,21 @@ addq $-4, %r15
 movq %rbp, %rdi
 movq %r12, %rsi
 movq %r15, %rdx
-callq 504f
+callq 505f
 movq %rbp, %rdi
 movq %rax, %rsi
 movq %r15, %rdx
 movq %r13, %rcx
 movq %r14, %r8
-callq 289f
+callq 290f
 testl %eax, %eax
-jne 174f
+jne 175f
 cmpb $10, -1(%r14,%r13)
-jne 174f
+jne 175f
 movq 16(%rsp), %rax
 movq %r13, 608(%rax)
 movq %r14, 616(%rax)
-174:
+175:
 movq 16(%rsp), %rax
 movq 584(%rax), %rcx
 addq 576(%rax), %rcx
@@ -928,27 +938,27 @@ cmpq %r11, %r13
 setb 15(%rsp)
 xorps %xmm0, %xmm0
 movq %r13, 24(%rsp)
-175:
+176:
 movl $34, %eax
 testq %r8, %r8
-je 189f
+je 190f
 cmpq %rcx, %r8
-jae 189f
-176:
+jae 190f
+177:
 movq (%r8), %rbp
 addq $8, %r8
 cmpq %rdx, %rbp
-jb 182f
+jb 183f
 cmpq %r10, %rbp
-jbe 181f
+jbe 182f
 cmpq 32(%rsp), %rbp
-ja 181f
+ja 182f
 testq %rdx, %rdx
-je 179f
+je 180f
 movq %r10, %rdi
 xorl %r12d, %r12d
 movq %rdx, %r14
-177:
+178:
 movq (%r9,%r12,8), %r13
 cmpq %rdi, %r13
 setae %bl
@@ -956,33 +966,33 @@ cmpq %rbp, %r13
 setb %sil
 movq %r12, %r15
 testb %sil, %bl
-jne 178f
+jne 179f
 movq %r14, %r15
 movq %rdi, %r13
-178:
+179:
 incq %r12
 movq %r13, %rdi
 movq %r15, %r14
 cmpq %r12, %rdx
-jne 177b
-jmp 180f
-179:
-xorl %r15d, %r15d
+jne 178b
+jmp 181f
 180:
-cmpq %rdx, %r15
-jb 183f
+xorl %r15d, %r15d
 181:
-cmpq %rcx, %r8
-jb 176b
-jmp 188f
+cmpq %rdx, %r15
+jb 184f
 182:
-movq %rbp, %r15
+cmpq %rcx, %r8
+jb 177b
+jmp 189f
 183:
+movq %rbp, %r15
+184:
 movq 16(%rsp), %rbx
 movq %r8, 600(%rbx)
 cmpq %rdx, %r15
 movq 24(%rsp), %r13
-jae 189f
+jae 190f
 cmpq %r11, %r13
 setb %al
 movq %r15, 480(%rbx)
@@ -993,10 +1003,10 @@ andb %al, %sil
 movq %r13, %r14
 movb 15(%rsp), %r12b
 cmpb $1, %sil
-jne 185f
+jne 186f
 movq %r13, %r14
 xorl %eax, %eax
-184:
+185:
 movq %rax, %rsi
 xorl %eax, %eax
 cmpb $10, (%r14)
@@ -1006,33 +1016,33 @@ incq %r14
 cmpq %r11, %r14
 setb %r12b
 cmpq %r15, %rax
-jae 185f
+jae 186f
 cmpq %r11, %r14
-jb 184b
-185:
+jb 185b
+186:
 xorl %eax, %eax
 movl $0, %edi
 testb %r12b, %r12b
-je 187f
+je 188f
 movq %r14, 488(%rbx)
 movq $-1, %rdi
-186:
+187:
 cmpb $10, 1(%r14,%rdi)
 leaq 1(%rdi), %rdi
-jne 186b
+jne 187b
 movq %rdi, 496(%rbx)
 testq %r14, %r14
 setne %dil
-187:
-testq %r13, %r13
-je 189f
-testb %dil, %dil
-je 175b
-jmp 189f
 188:
+testq %r13, %r13
+je 190f
+testb %dil, %dil
+je 176b
+jmp 190f
+189:
 movq 16(%rsp), %rcx
 movq %r8, 600(%rcx)
-189:
+190:
 addq $40, %rsp
 popq %rbx
 popq %r12
@@ -1041,20 +1051,20 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-190:
 191:
+192:
 movq 72(%rdi), %rax
 testq %rax, %rax
-je 192f
-testq %rsi, %rsi
 je 193f
+testq %rsi, %rsi
+je 194f
 movq 8(%rax), %rax
 movq %rsi, %rdi
 movq %rdx, %rsi
 jmpq *%rax
-192:
+193:
 testq %rsi, %rsi
-je 193f
+je 194f
 andq $-4096, %rdx
 addq $4096, %rdx
 movl $11, %eax
@@ -1065,16 +1075,16 @@ xorl %r10d, %r10d
 xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
-193:
-retq
 194:
+retq
 195:
+196:
 movq 72(%rdi), %rax
 testq %rax, %rax
-je 196f
+je 197f
 movq %rsi, %rdi
 jmpq *(%rax)
-196:
+197:
 pushq %rbx
 andq $-4096, %rsi
 addq $4096, %rsi
@@ -1090,8 +1100,8 @@ testq %rax, %rax
 cmovleq %rbx, %rax
 popq %rbx
 retq
-197:
 198:
+199:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -1102,7 +1112,7 @@ subq $88, %rsp
 movq %rdi, %r8
 movzbl 1(%rsi), %eax
 cmpq $11, %rax
-ja 212f
+ja 213f
 movq %rdx, %r14
 movzwl 2(%rsi), %edi
 movq (%rdx,%rdi,8), %rbx
@@ -1112,30 +1122,30 @@ movl %ecx, %r13d
 movl 16(%rdx,%rdi,8), %r15d
 movzwl 4(%rsi), %r12d
 movzwl 6(%rsi), %esi
-leaq 513f(%rip), %rdx
+leaq 514f(%rip), %rdx
 movslq (%rdx,%rax,4), %rax
 addq %rdx, %rax
 jmpq *%rax
-199:
+200:
 movq 400(%r8), %rax
 shrq $16, %rax
-jmp 211f
-200:
+jmp 212f
+201:
 movq 184(%r8), %rax
 shll $4, %r12d
-jmp 206f
-201:
+jmp 207f
+202:
 movq 344(%r8), %rcx
 shll $4, %r12d
 movl $3, %eax
 cmpq 8(%rcx,%r12), %rbp
-jae 215f
+jae 216f
 shlq $3, %rbp
 addq (%rcx,%r12), %rbp
-je 215f
+je 216f
 movq (%rbp), %rax
-jmp 211f
-202:
+jmp 212f
+203:
 movq 344(%r8), %rax
 shll $4, %r12d
 leaq (%r15,%rbp), %rcx
@@ -1152,14 +1162,14 @@ cmpq 8(%rax,%rsi), %rcx
 cmovaq %rdx, %r13
 movl $3, %eax
 testq %rbp, %rbp
-je 215f
+je 216f
 testq %r13, %r13
-je 215f
+je 216f
 testq %r15, %r15
-je 220f
+je 221f
 leaq -1(%r15), %rax
 xorl %ecx, %ecx
-203:
+204:
 cmpq %r13, %rbp
 movq %rcx, %rdx
 cmovaq %rax, %rdx
@@ -1167,9 +1177,9 @@ movq (%r13,%rdx,8), %rsi
 movq %rsi, (%rbp,%rdx,8)
 incq %rcx
 addq $-1, %rax
-jb 203b
-jmp 220f
-204:
+jb 204b
+jmp 221f
+205:
 addq 192(%r8), %r12
 movq %r8, %rdi
 movq %r12, %rsi
@@ -1178,19 +1188,19 @@ movq %rbp, %rcx
 movq %r8, %rbx
 movq %r13, %r8
 movq %r15, %r9
-callq 251f
+callq 252f
 testl %eax, %eax
-jne 215f
+jne 216f
 shrl $6, %r15d
-jmp 217f
-205:
+jmp 218f
+206:
 addq 192(%r8), %r12
 movq 184(%r8), %rax
 shlq $4, %r12
-206:
-movl $0, 12(%rax,%r12)
-jmp 212f
 207:
+movl $0, 12(%rax,%r12)
+jmp 213f
+208:
 movq 168(%r8), %rax
 movq 344(%r8), %rdx
 movl %r12d, %ecx
@@ -1200,12 +1210,12 @@ movq 8(%rdx,%rcx), %rdx
 movl 4(%rax,%r12,8), %eax
 leaq (%rdx,%r13), %rcx
 cmpq %rax, %rcx
-ja 221f
+ja 222f
 movq 352(%r8), %r15
 movl $10000000, %eax
 subq %r15, %rax
 cmpq %rax, %r13
-ja 221f
+ja 222f
 movq %r14, 72(%rsp)
 movq %rdx, 80(%rsp)
 movq %rdi, 24(%rsp)
@@ -1231,11 +1241,11 @@ addq $64, %rsi
 movq %rsi, 336(%r8)
 movq %r8, %rdi
 movq %r8, 8(%rsp)
-callq 195b
+callq 196b
 movq 8(%rsp), %r8
 movq %rax, 328(%r8)
 testq %rax, %rax
-je 222f
+je 223f
 movq 56(%rsp), %rcx
 addq %r14, %rcx
 addq $7, %rcx
@@ -1244,29 +1254,29 @@ movq %rcx, %rsi
 movq 32(%rsp), %r10
 subq %r10, %rsi
 cmpq $8, %rsi
-jae 224f
+jae 225f
 xorl %r9d, %r9d
 movq 16(%rsp), %rdx
-jmp 226f
-208:
+jmp 227f
+209:
 movl $4294967295, %eax
 movq 400(%r8), %rbx
 shlq $16, %rbp
 addq %rbx, %rbp
 movq %rbp, %rcx
 shrq $62, %rcx
-jne 249f
+jne 250f
 movq 264(%r8), %rcx
 shlq $16, %rcx
 cmpq %rcx, %rbp
-ja 249f
+ja 250f
 movl $14, %eax
 cmpq 16(%r8), %rbp
-ja 215f
+ja 216f
 leaq 64(%rbp), %rax
 movq 408(%r8), %r12
 cmpq %r12, %rax
-jbe 248f
+jbe 249f
 movq %rdi, 24(%rsp)
 leaq (%rbx,%rbx), %r15
 cmpq %rbp, %r15
@@ -1274,47 +1284,47 @@ cmovbeq %rbp, %r15
 addq $64, %r15
 movq 72(%r8), %rax
 testq %rax, %rax
-je 241f
+je 242f
 movq %r8, 8(%rsp)
 movq %r15, %rdi
 movq %rax, 40(%rsp)
 callq *(%rax)
 testq %rax, %rax
-je 223f
+je 224f
 movq %rax, %r13
 movq 8(%rsp), %rax
 movq 392(%rax), %rdi
 cmpq $8, %rbx
-jae 242f
+jae 243f
 xorl %eax, %eax
-jmp 244f
-209:
+jmp 245f
+210:
 movq 344(%r8), %rdx
 shll $4, %r12d
 movl $3, %eax
 cmpq 8(%rdx,%r12), %rbp
-jae 215f
+jae 216f
 shlq $3, %rbp
 addq (%rdx,%r12), %rbp
-je 215f
+je 216f
 movq %rcx, (%rbp)
-jmp 212f
-210:
+jmp 213f
+211:
 movq 344(%r8), %rax
 shll $4, %r12d
 movq 8(%rax,%r12), %rax
-211:
-movq %rax, (%r14,%rdi,8)
 212:
+movq %rax, (%r14,%rdi,8)
+213:
 movq 424(%r8), %rcx
 addq $424, %r8
 xorl %r15d, %r15d
-213:
+214:
 subq %r15, %rcx
 movq %rcx, (%r8)
-214:
-xorl %eax, %eax
 215:
+xorl %eax, %eax
+216:
 addq $88, %rsp
 popq %rbx
 popq %r12
@@ -1323,88 +1333,88 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-216:
+217:
 movq %r8, %rdi
 movq %r12, %rdx
 movq %rbp, %rcx
 movq %r8, %rbx
 movq %r13, %r8
 movq %r15, %r9
-callq 251f
+callq 252f
 testl %eax, %eax
-jne 215b
+jne 216b
 shrl $3, %r15d
-217:
-movq %rbx, %r8
-jmp 240f
 218:
+movq %rbx, %r8
+jmp 241f
+219:
 movq 344(%r8), %rdx
 shll $4, %r12d
 leaq (%r15,%rbp), %rsi
 movl $3, %eax
 cmpq 8(%rdx,%r12), %rsi
-ja 215b
+ja 216b
 shlq $3, %rbp
 addq (%rdx,%r12), %rbp
-je 215b
+je 216b
 testq %r15, %r15
-je 220f
+je 221f
 xorl %eax, %eax
-219:
+220:
 movq %rcx, (%rbp,%rax,8)
 incq %rax
 cmpq %rax, %r15
-jne 219b
-220:
-shrl $3, %r15d
-jmp 240f
+jne 220b
 221:
-movl $4294967295, %eax
-jmp 249f
+shrl $3, %r15d
+jmp 241f
 222:
+movl $4294967295, %eax
+jmp 250f
+223:
 movq 32(%rsp), %rax
 movq %rax, 328(%r8)
 movq 16(%rsp), %rax
 movq %rax, 336(%r8)
-223:
-movl $12, %eax
-jmp 215b
 224:
+movl $12, %eax
+jmp 216b
+225:
 xorl %edi, %edi
 movq 16(%rsp), %rdx
-225:
+226:
 movq (%r10,%rdi), %r9
 movq %r9, (%rax,%rdi)
 leaq 8(%rdi), %r9
 addq $16, %rdi
 cmpq %rsi, %rdi
 movq %r9, %rdi
-jbe 225b
-226:
+jbe 226b
+227:
 cmpq %rsi, %r9
-jae 228f
+jae 229f
 leaq (%rax,%r9), %rsi
 addq %r10, %r9
-227:
+228:
 movb (%r9), %dil
 movb %dil, (%rsi)
 incq %r9
 incq %rsi
 cmpq %r9, %rcx
-jne 227b
-228:
+jne 228b
+229:
 movq %rax, 360(%r8)
 addq 64(%rsp), %rax
 movq %rax, 344(%r8)
 addq %rax, %rbp
 movq %rbp, 376(%r8)
 cmpq $0, 48(%rsp)
-je 239f
+je 240f
 addq $7, %r14
 addq %r14, %rbp
 andq $-8, %rbp
 xorl %ecx, %ecx
-229:
+230:
 movq %rcx, %r14
 shlq $4, %r14
 movq 40(%rsp), %rsi
@@ -1412,77 +1422,77 @@ movq (%rsi,%r14), %r8
 movq 8(%rsi,%r14), %rsi
 leaq (,%rsi,8), %rdi
 testq %rdi, %rdi
-je 231f
+je 232f
 xorl %r9d, %r9d
-230:
+231:
 movq (%r8,%r9), %r10
 movq %r10, (%rbp,%r9)
 leaq 8(%r9), %r11
 addq $16, %r9
 cmpq %rdi, %r9
 movq %r11, %r9
-jbe 230b
-jmp 232f
-231:
-xorl %r11d, %r11d
+jbe 231b
+jmp 233f
 232:
+xorl %r11d, %r11d
+233:
 movq %r11, %r9
 subq %rdi, %r9
-jae 234f
+jae 235f
 leaq (%r11,%rbp), %r10
 addq %r11, %r8
-233:
+234:
 movb (%r8), %r11b
 movb %r11b, (%r10)
 incq %r10
 incq %r8
 incq %r9
-jne 233b
-234:
+jne 234b
+235:
 cmpq %r12, %rcx
-jne 237f
+jne 238f
 testq %r13, %r13
 movq 16(%rsp), %rdx
-je 236f
+je 237f
 addq %rbp, %rdi
 xorl %r8d, %r8d
-235:
+236:
 movq %rbx, (%rdi,%r8,8)
 incq %r8
 cmpq %r8, %r13
-jne 235b
-236:
+jne 236b
+237:
 addq %r13, %rsi
 leaq (,%rsi,8), %rdi
-jmp 238f
-237:
-movq 16(%rsp), %rdx
+jmp 239f
 238:
+movq 16(%rsp), %rdx
+239:
 movq %rbp, (%rax,%r14)
 movq %rsi, 8(%rax,%r14)
 addq %rdi, %rbp
 incq %rcx
 cmpq 48(%rsp), %rcx
-jne 229b
-239:
+jne 230b
+240:
 movq 8(%rsp), %rbx
 movq %rbx, %rdi
 movq 32(%rsp), %rsi
-callq 191b
+callq 192b
 movq %rbx, %r8
 movq 24(%rsp), %rax
 movq 80(%rsp), %rcx
 movq 72(%rsp), %rdx
 movq %rcx, (%rdx,%rax,8)
 shrq $3, %r15
-240:
+241:
 movq 424(%r8), %rcx
 movl $10, %eax
 cmpq %r15, %rcx
-jb 215b
+jb 216b
 addq $424, %r8
-jmp 213b
-241:
+jmp 214b
+242:
 movq 392(%r8), %rdi
 movq $-4096, %rdx
 andq %rdx, %r12
@@ -1501,51 +1511,51 @@ movq %rax, %r13
 testq %rax, %rax
 movl $0, %eax
 cmovleq %rax, %r13
-jle 223b
-jmp 247f
-242:
-xorl %ecx, %ecx
+jle 224b
+jmp 248f
 243:
+xorl %ecx, %ecx
+244:
 movq (%rdi,%rcx), %rax
 movq %rax, (%r13,%rcx)
 leaq 8(%rcx), %rax
 addq $16, %rcx
 cmpq %rbx, %rcx
 movq %rax, %rcx
-jbe 243b
-244:
+jbe 244b
+245:
 movq %rbx, %rcx
 subq %rax, %rcx
-jbe 246f
+jbe 247f
 movq %r13, %rdx
 addq %rax, %rdx
 addq %rdi, %rax
-245:
+246:
 movb (%rax), %sil
 movb %sil, (%rdx)
 incq %rdx
 incq %rax
 decq %rcx
-jne 245b
-246:
+jne 246b
+247:
 movq %r12, %rsi
 movq 40(%rsp), %rax
 callq *8(%rax)
 movq 8(%rsp), %r12
-247:
+248:
 movq %r13, 392(%r12)
 movq %r15, 408(%r12)
 movq %r12, %r8
 movq 24(%rsp), %rdi
-248:
+249:
 shrq $16, %rbx
 movq %rbp, 400(%r8)
 movq %rbx, %rax
-249:
-movq %rax, (%r14,%rdi,8)
-jmp 214b
 250:
+movq %rax, (%r14,%rdi,8)
+jmp 215b
 251:
+252:
 pushq %rbx
 movq 184(%rdi), %rax
 movq %rsi, %rbx
@@ -1555,7 +1565,7 @@ movl 8(%rax,%rbx), %r10d
 movl 12(%rax,%rbx), %ebx
 addq %r8, %r10
 cmpq 192(%rdi), %rsi
-jae 253f
+jae 254f
 movq 344(%rdi), %rax
 shlq $4, %rdx
 leaq (%r9,%rcx), %r8
@@ -1566,75 +1576,75 @@ cmpq 8(%rax,%rdx), %r8
 cmovbeq %rcx, %rsi
 movl $3, %eax
 cmpq %rbx, %r11
-ja 259f
+ja 260f
 testq %rsi, %rsi
-je 259f
+je 260f
 testq %r9, %r9
-je 254f
+je 255f
 shlq $2, %r9
 shlq $2, %r10
 addq 208(%rdi), %r10
 xorl %eax, %eax
 xorl %ecx, %ecx
-252:
+253:
 movl (%r10,%rcx), %edx
 movq %rdx, (%rsi,%rcx,2)
 addq $4, %rcx
 cmpq %rcx, %r9
-jne 252b
-jmp 259f
-253:
+jne 253b
+jmp 260f
+254:
 movl $2, %eax
 cmpq %rbx, %r11
-ja 259f
+ja 260f
 leaq (%r9,%rcx), %rdx
 cmpq 400(%rdi), %rdx
-ja 259f
+ja 260f
 movq 280(%rdi), %rdx
 movq 392(%rdi), %rsi
 xorl %eax, %eax
 cmpq $8, %r9
-jae 255f
+jae 256f
 xorl %edi, %edi
-jmp 257f
-254:
-xorl %eax, %eax
-jmp 259f
+jmp 258f
 255:
+xorl %eax, %eax
+jmp 260f
+256:
 leaq (%rdx,%r10), %r8
 leaq (%rsi,%rcx), %r11
 xorl %ebx, %ebx
-256:
+257:
 movq (%r8,%rbx), %rdi
 movq %rdi, (%r11,%rbx)
 leaq 8(%rbx), %rdi
 addq $16, %rbx
 cmpq %r9, %rbx
 movq %rdi, %rbx
-jbe 256b
-257:
+jbe 257b
+258:
 subq %rdi, %r9
-jbe 259f
+jbe 260f
 addq %rdi, %rsi
 addq %rcx, %rsi
 addq %rdi, %rdx
 addq %r10, %rdx
-258:
+259:
 movb (%rdx), %cl
 movb %cl, (%rsi)
 incq %rsi
 incq %rdx
 decq %r9
-jne 258b
-259:
+jne 259b
+260:
 popq %rbx
 retq
-260:
 261:
+262:
 movq 232(%rdi), %rcx
 movl $36, %eax
 testq %rcx, %rcx
-je 268f
+je 269f
 pushq %rbp
 pushq %r14
 pushq %rbx
@@ -1643,51 +1653,51 @@ movq 240(%rdi), %rdx
 leaq -8(%rdx), %r8
 movq (%rsi), %r9
 movq 8(%rsi), %rsi
-262:
+263:
 leaq 8(%r10), %r11
 cmpq %rdx, %r11
-ja 267f
+ja 268f
 movl 4(%r10), %ebx
 movq %r8, %r14
 subq %r10, %r14
 cmpq %rbx, %r14
-jb 267f
+jb 268f
 cmpq %rbx, %rsi
-jne 265f
+jne 266f
 xorl %r14d, %r14d
 testq %rbx, %rbx
-je 264f
-263:
+je 265f
+264:
 movb (%r11,%r14), %bpl
 cmpb (%r9,%r14), %bpl
-jne 264f
+jne 265f
 incq %r14
 cmpq %r14, %rsi
-jne 263b
-jmp 266f
-264:
-cmpq %rsi, %r14
-je 266f
+jne 264b
+jmp 267f
 265:
+cmpq %rsi, %r14
+je 267f
+266:
 addq $3, %rbx
 andq $-4, %rbx
 addq %rbx, %r11
 movq %r11, %r10
 decq %rcx
-jne 262b
-jmp 267f
-266:
+jne 263b
+jmp 268f
+267:
 movl (%r10), %eax
 movq %rax, 480(%rdi)
 xorl %eax, %eax
-267:
+268:
 popq %rbx
 popq %r14
 popq %rbp
-268:
-retq
 269:
+retq
 270:
+271:
 pushq %r15
 pushq %r14
 pushq %rbx
@@ -1695,7 +1705,7 @@ movq %rsi, 480(%rdi)
 movq 160(%rdi), %rcx
 movl $34, %eax
 cmpq %rcx, %rsi
-jae 274f
+jae 275f
 movq %rsi, %rbx
 movq %rdi, %r14
 movq 152(%rdi), %rax
@@ -1705,7 +1715,7 @@ movl (%rax,%rdx), %edi
 movq %rdi, 488(%r14)
 movl 4(%rax,%rdx), %eax
 testq %rax, %rax
-je 271f
+je 272f
 movq 296(%r14), %r8
 movq %r8, %rdx
 subq %rdi, %rdx
@@ -1713,46 +1723,46 @@ setb %sil
 cmpq %rax, %rdx
 setb %dl
 orb %sil, %dl
-je 272f
-271:
-movl $33, %eax
-jmp 274f
+je 273f
 272:
+movl $33, %eax
+jmp 275f
+273:
 addq %rdi, %rax
 movq %rax, 496(%r14)
 movq 384(%r14), %rax
 cmpq %rcx, %rax
-jae 273f
+jae 274f
 movq 376(%r14), %rcx
 movl %ebx, (%rcx,%rax,4)
 incq %rax
 movq %rax, 384(%r14)
-273:
+274:
 movq 288(%r14), %r9
 xorl %eax, %eax
 cmpq $0, (%r9,%rdi,8)
-je 275f
-274:
+je 276f
+275:
 popq %rbx
 popq %r14
 popq %r15
 retq
-275:
+276:
 movq (%r14), %rax
 movl 12(%rax), %r10d
 cmpq $3, %r10
-jb 271b
+jb 272b
 shlq $3, %rdi
 movq 304(%r14), %rdx
 addq $60, %rax
 movl $2, %esi
 xorl %ecx, %ecx
 movq $-1, %r11
-276:
+277:
 movl -4(%rax), %r15d
 addq %rcx, %r15
 cmpq %rdi, %r15
-ja 277f
+ja 278f
 movl (%rax), %ecx
 addq %rcx, %rdx
 cmovbq %r11, %rdx
@@ -1760,9 +1770,9 @@ incq %rsi
 addq $16, %rax
 movq %r15, %rcx
 cmpq %rsi, %r10
-je 271b
-jmp 276b
-277:
+je 272b
+jmp 277b
+278:
 testb $7, %cl
 setne %al
 shlq $3, %r8
@@ -1770,14 +1780,14 @@ cmpq %r8, %r15
 seta %dil
 orb %al, %dil
 movl $32, %eax
-jne 274b
+jne 275b
 addq %r9, %rcx
 movq %r14, %rdi
-callq 279f
+callq 280f
 movq %rbx, 480(%r14)
-jmp 274b
-278:
+jmp 275b
 279:
+280:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -1791,14 +1801,14 @@ movq 8(%rdi), %rsi
 movq %rsi, %rcx
 movl $24, %eax
 subq %rdx, %rcx
-jb 285f
+jb 286f
 movq %rdi, %rbp
 movq %rsi, 24(%rsp)
 movq (%rdi), %r13
 shlq $4, %r15
 movl 28(%r15,%r13), %esi
 cmpq %rsi, %rcx
-jb 285f
+jb 286f
 movl 24(%r15,%r13), %r14d
 movl 32(%r15,%r13), %eax
 movl %eax, 20(%rsp)
@@ -1806,65 +1816,65 @@ leaq (%rdx,%r13), %rdi
 movq %rdi, 8(%rsp)
 movq %rsi, 32(%rsp)
 movq %rdx, %r12
-callq 497f
+callq 498f
 movq %r12, %rsi
 movq 32(%rsp), %r12
 movl %eax, %ecx
 movl $25, %eax
 cmpl %ecx, 36(%r15,%r13)
-jne 285f
+jne 286f
 leaq (%rsi,%r12), %rcx
 movq %rcx, 480(%rbp)
 cmpl %r14d, %r12d
 movl 20(%rsp), %edx
-jne 280f
+jne 281f
 testl %edx, %edx
-jne 280f
+jne 281f
 xorl %eax, %eax
 cmpl $8, %r14d
-jae 281f
+jae 282f
 xorl %ecx, %ecx
-jmp 283f
-280:
+jmp 284f
+281:
 movl $26, %eax
 cmpl $1, %edx
-jne 285f
+jne 286f
 movq 24(%rsp), %rax
 subq %rcx, %rax
 movq 312(%rbp), %r15
 cmpq $31, %rax
-ja 286f
+ja 287f
 movq %r15, %rdi
 movq 8(%rsp), %rsi
 movq %r12, %rdx
-callq 504f
+callq 505f
 movq %rax, %rsi
-jmp 287f
-281:
+jmp 288f
+282:
 xorl %edx, %edx
 movq 8(%rsp), %rdi
-282:
+283:
 movq (%rdi,%rdx), %rcx
 movq %rcx, (%rbx,%rdx)
 leaq 8(%rdx), %rcx
 addq $16, %rdx
 cmpq %r14, %rdx
 movq %rcx, %rdx
-jbe 282b
-283:
+jbe 283b
+284:
 subq %rcx, %r14
-jbe 285f
+jbe 286f
 addq %rcx, %rbx
 addq %rcx, %r13
 addq %rsi, %r13
-284:
+285:
 movb (%r13), %cl
 movb %cl, (%rbx)
 incq %rbx
 incq %r13
 decq %r14
-jne 284b
-285:
+jne 285b
+286:
 addq $40, %rsp
 popq %rbx
 popq %r12
@@ -1873,9 +1883,9 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-286:
-movq 8(%rsp), %rsi
 287:
+movq 8(%rsp), %rsi
+288:
 movq %r15, %rdi
 movq %r12, %rdx
 movq %rbx, %rcx
@@ -1887,9 +1897,9 @@ popq %r13
 popq %r14
 popq %r15
 popq %rbp
-jmp 289f
-288:
+jmp 290f
 289:
+290:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -1919,11 +1929,11 @@ movups %xmm0, 10752(%r14)
 movl $0, 15272(%r14)
 cmpl $-47205080, (%rsi)
 movl $26, %r13d
-jne 357f
+jne 358f
 movzbl 4(%rsi), %ecx
 movl %ecx, %edx
 andl $31, %edx
-jne 357f
+jne 358f
 addq $32, %rbx
 movl %ecx, %edi
 shrl $5, %edi
@@ -1931,49 +1941,49 @@ andl $1, %edi
 movl $38, %edx
 subq %rdi, %rdx
 shrl $6, %ecx
-leaq 514f(%rip), %rsi
+leaq 515f(%rip), %rsi
 movslq (%rsi,%rcx,4), %rcx
 addq %rsi, %rcx
 jmpq *%rcx
-290:
+291:
 cmpq $38, %rbx
-jb 357f
+jb 358f
 leal (,%rdi,8), %ecx
 movl $-1, %esi
 shll %cl, %esi
 movl $38, %ebp
 testq %rdi, %rdi
-je 295f
+je 296f
 notl %esi
 andl (%rdx,%rax), %esi
-jmp 294f
-291:
+jmp 295f
+292:
 movl $2, %ebp
 movl $256, %edi
-jmp 293f
-292:
+jmp 294f
+293:
 movl $4, %ebp
 xorl %edi, %edi
-293:
+294:
 leal (,%rbp,8), %ecx
 movq $-1, %rsi
 shlq %cl, %rsi
 addq %rdx, %rbp
 cmpq %rbx, %rbp
-ja 357f
+ja 358f
 notq %rsi
 andq (%rdx,%rax), %rsi
 addq %rdi, %rsi
-294:
-cmpq %r8, %rsi
-jne 357f
 295:
-movq %rbx, 96(%rsp)
+cmpq %r8, %rsi
+jne 358f
 296:
+movq %rbx, 96(%rsp)
+297:
 leaq 3(%rbp), %r15
 movq %rbx, %rax
 subq %r15, %rax
-jb 357f
+jb 358f
 movq 15280(%r14), %rdi
 movq (%rdi,%rbp), %r12
 movl %r12d, %ecx
@@ -1983,54 +1993,54 @@ shrl $3, %ebp
 movl %r12d, %edx
 shrl %edx
 andl $3, %edx
-leaq 515f(%rip), %rsi
+leaq 516f(%rip), %rsi
 movslq (%rsi,%rdx,4), %rdx
 addq %rsi, %rdx
 jmpq *%rdx
-297:
+298:
 cmpq %rax, %rbp
-ja 357f
+ja 358f
 movq 15288(%r14), %rsi
 movq 15304(%r14), %rax
 subq %rsi, %rax
 cmpq %rax, %rbp
-ja 357f
+ja 358f
 addq %r15, %rdi
 movq %rbp, %rdx
-callq 360f
+callq 361f
 movq %rbp, %rax
-jmp 300f
-298:
+jmp 301f
+299:
 cmpq %r15, %rbx
-je 357f
+je 358f
 movq 15288(%r14), %rcx
 movq 15304(%r14), %rax
 subq %rcx, %rax
 cmpq %rax, %rbp
-ja 357f
+ja 358f
 movl $1, %eax
 testq %rbp, %rbp
-je 300f
+je 301f
 movb (%rdi,%r15), %dl
 movq %rbp, %rsi
-299:
+300:
 movb %dl, (%rcx)
 incq %rcx
 decq %rsi
-jne 299b
-300:
+jne 300b
+301:
 addq %rbp, 15288(%r14)
 addq %r15, %rax
 movq %rax, %rbp
-301:
-testb $1, %r12b
-je 296b
-jmp 358f
 302:
+testb $1, %r12b
+je 297b
+jmp 359f
+303:
 cmpl $1048583, %ecx
-ja 357f
+ja 358f
 cmpq %rax, %rbp
-ja 357f
+ja 358f
 addq %r15, %rbp
 movq (%rdi,%r15), %r9
 movl %r9d, %eax
@@ -2040,39 +2050,39 @@ shrl $2, %r13d
 andl $3, %r13d
 cmpq $2, %rax
 movq %rbp, 48(%rsp)
-jae 304f
+jae 305f
 shll $3, %r13d
-leaq 536f(%rip), %rcx
+leaq 537f(%rip), %rcx
 movb (%r13,%rcx), %cl
 shrq %cl, %r9
 movq %r9, %rsi
-leaq 537f(%rip), %rcx
-andq (%r13,%rcx), %rsi
 leaq 538f(%rip), %rcx
+andq (%r13,%rcx), %rsi
+leaq 539f(%rip), %rcx
 addq (%r13,%rcx), %r15
 movq 15320(%r14), %rcx
 testq %rax, %rax
-je 307f
+je 308f
 cmpq %rcx, %rsi
-leaq 516f(%rip), %r13
-ja 356f
+leaq 517f(%rip), %r13
+ja 357f
 leaq 1(%r15), %r8
 cmpq %rbp, %r8
-ja 356f
+ja 357f
 testq %rsi, %rsi
-je 308f
+je 309f
 movq 15312(%r14), %rax
 movb (%r15,%rdi), %cl
 xorl %edx, %edx
-303:
+304:
 movb %cl, (%rax,%rdx)
 incq %rdx
 cmpq %rdx, %rsi
-jne 303b
+jne 304b
 movq %rsi, 16(%rsp)
-jmp 326f
-304:
-leaq 535f(%rip), %rcx
+jmp 327f
+305:
+leaq 536f(%rip), %rcx
 movb (%rcx,%r13,4), %cl
 movq %r9, %r8
 shrq $4, %r8
@@ -2083,35 +2093,35 @@ shrq %cl, %r9
 notq %rdx
 andq %rdx, %r8
 cmpq 15320(%r14), %r8
-ja 356f
+ja 357f
 andq %rdx, %r9
-leaq 534f(%rip), %rcx
+leaq 535f(%rip), %rcx
 addq (%rcx,%r13,8), %r15
 addq %r15, %r9
 cmpq %rbp, %r9
-ja 356f
+ja 357f
 cmpl $2, %eax
 movq %r8, 16(%rsp)
-jne 306f
+jne 307f
 cmpq %r9, %r15
-jae 356f
+jae 357f
 movzbl (%r15,%rdi), %ebp
 testb %bpl, %bpl
-js 309f
+js 310f
 leaq (%r15,%rbp), %rcx
 incq %rcx
 cmpq %r9, %rcx
 leaq 112(%rsp), %rdi
-leaq 528f(%rip), %rbx
-ja 356f
+leaq 529f(%rip), %rbx
+ja 357f
 movq %r9, 24(%rsp)
 leaq 1(%r15), %rdx
 movq %r14, %rsi
 movq %rcx, (%rsp)
 movq %rbx, %r8
-callq 366f
+callq 367f
 cmpb $0, 112(%rsp)
-je 356f
+je 357f
 movq %r12, 56(%rsp)
 movq %rbx, %rsi
 movq 120(%rsp), %rbx
@@ -2119,18 +2129,18 @@ movl 128(%rsp), %r12d
 movq 136(%rsp), %rdx
 movq %r14, %rdi
 movl %r12d, %ecx
-callq 380f
+callq 381f
 testb %al, %al
-je 356f
+je 357f
 leaq (%r15,%rbp), %rcx
 incq %rcx
 cmpq %rcx, %rbx
-jae 356f
+jae 357f
 addq %rbp, %r15
 movq 15280(%r14), %rdi
 movzbl (%rdi,%r15), %eax
 testl %eax, %eax
-je 356f
+je 357f
 shlq $3, %rbx
 leaq (,%rcx,8), %rdx
 bsrl %eax, %eax
@@ -2141,7 +2151,7 @@ movq %rdx, %rax
 subq %rbx, %rax
 leaq (%r12,%r12), %r8
 cmpq %r8, %rax
-jb 356f
+jb 357f
 movq %rdx, %rax
 subq %r12, %rax
 movq %rax, %rcx
@@ -2166,7 +2176,7 @@ andq %r9, %rdi
 subq %r8, %rdx
 xorl %ebp, %ebp
 movq 56(%rsp), %r12
-305:
+306:
 andl $63, %esi
 movb 10244(%r14,%rsi,8), %al
 movb %al, 14992(%r14,%rbp)
@@ -2176,7 +2186,7 @@ movl %r8d, %eax
 shrl $24, %eax
 leaq (%rbx,%rax), %rcx
 cmpq %rcx, %rdx
-jb 311f
+jb 312f
 incq %rbp
 subq %rax, %rdx
 movq %rdx, %rcx
@@ -2193,43 +2203,43 @@ notq %rdi
 andq %r9, %rdi
 addq %r8, %rdi
 cmpq $254, %rbp
-je 356f
-jmp 305b
-306:
-movl 15272(%r14), %eax
-jmp 319f
+je 357f
+jmp 306b
 307:
+movl 15272(%r14), %eax
+jmp 320f
+308:
 cmpq %rcx, %rsi
-leaq 516f(%rip), %r13
-ja 356f
+leaq 517f(%rip), %r13
+ja 357f
 leaq (%r15,%rsi), %rcx
 cmpq %rbp, %rcx
-ja 356f
+ja 357f
 addq %rdi, %r15
 movq %rsi, %rdx
 movq 15312(%r14), %rsi
 movq %r15, %rdi
 movq %rdx, 16(%rsp)
 movq %rcx, %r15
-callq 360f
+callq 361f
 movq %r15, %r8
-jmp 326f
-308:
-movq $0, 16(%rsp)
-jmp 326f
+jmp 327f
 309:
+movq $0, 16(%rsp)
+jmp 327f
+310:
 leaq -126(%rbp), %rax
 shrq %rax
 addq %r15, %rax
 incq %rax
 cmpq %r9, %rax
-ja 356f
+ja 357f
 movq %rax, (%rsp)
 incq %r15
 addq $-127, %rbp
 xorl %eax, %eax
 xorl %edx, %edx
-310:
+311:
 movq %rdx, %rcx
 shrq %rcx
 addq %r15, %rcx
@@ -2244,32 +2254,32 @@ movb %sil, 14992(%r14,%rdx)
 incq %rdx
 addq $4, %rax
 cmpq %rdx, %rbp
-jne 310b
-jmp 312f
-311:
+jne 311b
+jmp 313f
+312:
 andl $63, %esi
 movb 10244(%r14,%rsi,8), %al
 movb %al, 14993(%r14,%rbp)
 addq $2, %rbp
 movq 24(%rsp), %r9
-312:
+313:
 xorl %edx, %edx
 xorl %eax, %eax
-313:
+314:
 movzbl %al, %ecx
 movzbl 14992(%r14,%rcx), %ecx
 cmpl $11, %ecx
-ja 356f
+ja 357f
 movl $1, %esi
 shll %cl, %esi
 shrl %esi
 addl %esi, %edx
 incq %rax
 cmpq %rax, %rbp
-jne 313b
+jne 314b
 leal -2048(%rdx), %eax
 cmpl $-2047, %eax
-jb 356f
+jb 357f
 movl $63, %edi
 bsrl %edx, %edi
 xorl $31, %edi
@@ -2279,11 +2289,11 @@ movl $1, %esi
 movl %eax, %ecx
 shll %cl, %esi
 cmpq $255, %rbp
-ja 356f
+ja 357f
 subl %edx, %esi
 leal -1(%rsi), %ecx
 andl %esi, %ecx
-jne 356f
+jne 357f
 movq %r9, 24(%rsp)
 movl $32, %ecx
 bsfl %esi, %ecx
@@ -2300,7 +2310,7 @@ movaps %xmm0, 144(%rsp)
 movaps %xmm0, 128(%rsp)
 movaps %xmm0, 112(%rsp)
 movq $-1, %rsi
-314:
+315:
 movzbl 14993(%r14,%rsi), %ecx
 leal 1(%rcx), %r8d
 andb $15, %cl
@@ -2313,24 +2323,24 @@ andl $15, %r8d
 addq %r9, 112(%rsp,%r8,8)
 incq %rsi
 cmpq %rsi, %rbp
-jne 314b
+jne 315b
 movl $2, %ecx
 movq 120(%rsp), %rsi
-315:
+316:
 addq 112(%rsp,%rcx,8), %rsi
 movq %rsi, 112(%rsp,%rcx,8)
 incq %rcx
 cmpq $16, %rcx
-jne 315b
+jne 316b
 xorl %r8d, %r8d
-316:
+317:
 movzbl 14992(%r14,%r8), %esi
 andl $15, %esi
 movl $1, %r9d
 movl %esi, %ecx
 shll %cl, %r9d
 shrl %r9d
-je 318f
+je 319f
 movl $33, %r11d
 subl %edi, %r11d
 subl %esi, %r11d
@@ -2340,35 +2350,35 @@ orl %r11d, %r10d
 movl %edx, %ecx
 shll %cl, %r9d
 movq 112(%rsp,%rsi,8), %rcx
-317:
+318:
 movl %ecx, %r11d
 andl $2047, %r11d
 movw %r10w, 10896(%r14,%r11,2)
 incq %rcx
 decl %r9d
-jne 317b
+jne 318b
 movq %rcx, 112(%rsp,%rsi,8)
-318:
+319:
 cmpq %rbp, %r8
 leaq 1(%r8), %r8
-jne 316b
+jne 317b
 movl %eax, 15272(%r14)
 movq (%rsp), %r15
 movq 96(%rsp), %rbx
 movq 48(%rsp), %rbp
 movq 16(%rsp), %r8
 movq 24(%rsp), %r9
-319:
+320:
 testl %eax, %eax
-je 356f
+je 357f
 testq %r13, %r13
-je 323f
+je 324f
 cmpq $6, %r8
 movl $26, %r13d
-jb 357f
+jb 358f
 leaq 6(%r15), %rbx
 cmpq %rbx, %r9
-jb 357f
+jb 358f
 movq 15280(%r14), %rdx
 movzwl (%rdx,%r15), %eax
 addq %rbx, %rax
@@ -2378,7 +2388,7 @@ movq %rdx, (%rsp)
 movzwl 4(%rdx,%r15), %r10d
 addq %r11, %r10
 cmpq %r9, %r10
-ja 357f
+ja 358f
 movq %rax, %rcx
 leaq 3(%r8), %rbp
 shrq $2, %rbp
@@ -2388,32 +2398,32 @@ movq %r8, %rdx
 movq %rax, 80(%rsp)
 subq %rax, %rdx
 movq %rdx, 8(%rsp)
-jb 357f
+jb 358f
 cmpq %rcx, %rbx
-jae 357f
+jae 358f
 movq %rcx, %rax
 movq (%rsp), %rcx
 movzbl -1(%rcx,%rax), %esi
 testl %esi, %esi
-je 357f
+je 358f
 cmpq %r11, %rax
-jae 357f
+jae 358f
 movq (%rsp), %rcx
 movzbl -1(%r11,%rcx), %edi
 testl %edi, %edi
-je 357f
+je 358f
 cmpq %r10, %r11
-jae 357f
+jae 358f
 movq (%rsp), %rcx
 movzbl -1(%r10,%rcx), %edx
 testl %edx, %edx
-je 357f
+je 358f
 cmpq %r9, %r10
-jae 357f
+jae 358f
 movq (%rsp), %rcx
 movzbl -1(%rcx,%r9), %ecx
 testl %ecx, %ecx
-je 357f
+je 358f
 movq %r12, 56(%rsp)
 shlq $3, %rax
 bsrl %esi, %r8d
@@ -2445,20 +2455,20 @@ movq %r9, 24(%rsp)
 movq %r10, 72(%rsp)
 movq %r11, 40(%rsp)
 movq %rbx, 88(%rsp)
-jb 324f
+jb 325f
 cmpq %rbx, %rsi
-jb 324f
+jb 325f
 cmpq %rax, %r15
-jb 324f
+jb 325f
 cmpq %r11, %r13
-jb 324f
+jb 325f
 cmpq %r10, %r12
-jb 324f
+jb 325f
 movq 15312(%r14), %rcx
 movq %rcx, 32(%rsp)
 movl $5, %edx
 xorl %ebx, %ebx
-320:
+321:
 leaq 7(%rsi), %rcx
 movq %rcx, %rdi
 shrq $3, %rdi
@@ -2494,11 +2504,11 @@ orq $1, %r8
 orq $1, %rdi
 movq %rdx, %r9
 subq %rbx, %r9
-jbe 322f
+jbe 323f
 addq 32(%rsp), %rbx
 leaq (,%rbp,2), %rax
 addq %rbp, %rax
-321:
+322:
 movq %r10, %rcx
 shrq $53, %rcx
 movzwl 10896(%r14,%rcx,2), %ecx
@@ -2521,10 +2531,10 @@ shlq %cl, %rdi
 movb %ch, (%rax,%rbx)
 incq %rbx
 decq %r9
-jne 321b
+jne 322b
 movq %rdx, %rbx
 movq 64(%rsp), %rax
-322:
+323:
 movl $64, %ecx
 bsfq %r10, %rcx
 subq %rcx, %rsi
@@ -2539,24 +2549,24 @@ bsfq %rdi, %rcx
 subq %rcx, %r12
 leaq 5(%rbx), %rdx
 cmpq 8(%rsp), %rdx
-ja 325f
+ja 326f
 cmpq 88(%rsp), %rsi
-jb 325f
+jb 326f
 cmpq %rax, %r15
-jb 325f
+jb 326f
 cmpq 40(%rsp), %r13
-jb 325f
+jb 326f
 cmpq 72(%rsp), %r12
-jb 325f
-jmp 320b
-323:
+jb 326f
+jmp 321b
+324:
 cmpq %r9, %r15
-leaq 516f(%rip), %r13
-jae 356f
+leaq 517f(%rip), %r13
+jae 357f
 movq 15280(%r14), %rax
 movzbl -1(%r9,%rax), %eax
 testl %eax, %eax
-je 356f
+je 357f
 leaq (,%r9,8), %rsi
 bsrl %eax, %eax
 xorl $31, %eax
@@ -2567,30 +2577,30 @@ movq %r14, %rdi
 movq %r15, %rdx
 xorl %ecx, %ecx
 movq %r9, %r15
-callq 393f
+callq 394f
 movq %r15, %r8
 testb %al, %al
-je 356f
-jmp 326f
-324:
-xorl %ebx, %ebx
+je 357f
+jmp 327f
 325:
+xorl %ebx, %ebx
+326:
 movq %r14, %rdi
 movq 88(%rsp), %rdx
 movq %rbx, %rcx
 movq %rbp, %r8
-callq 393f
+callq 394f
 testb %al, %al
-je 356f
+je 357f
 leaq (%rbx,%rbp), %rcx
 addq %rbp, %rbp
 movq %r14, %rdi
 movq %r15, %rsi
 movq 64(%rsp), %rdx
 movq %rbp, %r8
-callq 393f
+callq 394f
 testb %al, %al
-je 356f
+je 357f
 addq %rbx, %rbp
 movq %r14, %rdi
 movq %r13, %rsi
@@ -2598,45 +2608,45 @@ movq 40(%rsp), %rdx
 movq %rbp, %rcx
 movq 80(%rsp), %r15
 movq %r15, %r8
-callq 393f
+callq 394f
 testb %al, %al
-je 356f
+je 357f
 addq %r15, %rbx
 movq %r14, %rdi
 movq %r12, %rsi
 movq 72(%rsp), %rdx
 movq %rbx, %rcx
 movq 16(%rsp), %r8
-callq 393f
+callq 394f
 testb %al, %al
 movq 96(%rsp), %rbx
 movq 48(%rsp), %rbp
-leaq 516f(%rip), %r13
+leaq 517f(%rip), %r13
 movq 56(%rsp), %r12
 movq 24(%rsp), %r8
-je 356f
-326:
+je 357f
+327:
 cmpq %rbp, %r8
-jae 356f
+jae 357f
 movq 15280(%r14), %rax
 movzbl (%rax,%r8), %ecx
 movq %rcx, %rdi
 testb %cl, %cl
-jns 328f
+jns 329f
 movzbl 1(%rax,%r8), %edx
 cmpl $255, %ecx
-je 327f
+je 328f
 movl %ecx, %esi
 shll $8, %esi
 leaq (%rsi,%rdx), %rdi
 addq $-32768, %rdi
-jmp 328f
-327:
+jmp 329f
+328:
 movzbl 2(%r8,%rax), %esi
 shll $8, %esi
 leaq (%rsi,%rdx), %rdi
 addq $32512, %rdi
-328:
+329:
 movl %ecx, %edx
 shrb $7, %dl
 movzbl %dl, %edx
@@ -2647,17 +2657,17 @@ addq %rsi, %r8
 leaq (%rdx,%r8), %r11
 incq %r11
 testq %rdi, %rdi
-je 355f
+je 356f
 cmpq %rbp, %r11
-jae 356f
+jae 357f
 movzbl (%r11,%rax), %ebx
 testb $3, %bl
-jne 356f
+jne 357f
 movq %rdi, (%rsp)
 incq %r11
 xorl %r15d, %r15d
 movq %rbx, 8(%rsp)
-329:
+330:
 leal (%r15,%r15), %eax
 movb $6, %cl
 subb %al, %cl
@@ -2665,12 +2675,12 @@ movq %rbx, %r8
 shrq %cl, %r8
 andl $3, %r8d
 testq %r15, %r15
-je 330f
+je 331f
 cmpq $1, %r15
-jne 331f
-movups 530f+16(%rip), %xmm0
+jne 332f
+movups 531f+16(%rip), %xmm0
 movaps %xmm0, 128(%rsp)
-movups 530f(%rip), %xmm0
+movups 531f(%rip), %xmm0
 movaps %xmm0, 112(%rsp)
 movl $5, %ecx
 movl $29, %edx
@@ -2680,27 +2690,27 @@ movl $32, %r9d
 movl $1024, %esi
 movslq (%r13,%r8,4), %r10
 addq %r13, %r10
-leaq 526f(%rip), %r8
+leaq 527f(%rip), %r8
 jmpq *%r10
-330:
-movups 529f+16(%rip), %xmm0
+331:
+movups 530f+16(%rip), %xmm0
 movaps %xmm0, 128(%rsp)
-movups 529f(%rip), %xmm0
+movups 530f(%rip), %xmm0
 movaps %xmm0, 112(%rsp)
 movl $6, %ecx
 movl $36, %edx
 xorl %eax, %eax
 movslq (%r13,%r8,4), %r10
 addq %r13, %r10
-leaq 525f(%rip), %r8
+leaq 526f(%rip), %r8
 xorl %edi, %edi
 movl $36, %r9d
 xorl %esi, %esi
 jmpq *%r10
-331:
-movups 531f+16(%rip), %xmm0
+332:
+movups 532f+16(%rip), %xmm0
 movaps %xmm0, 128(%rsp)
-movups 531f(%rip), %xmm0
+movups 532f(%rip), %xmm0
 movaps %xmm0, 112(%rsp)
 movl $6, %ecx
 movl $2, %eax
@@ -2709,25 +2719,25 @@ movl $512, %esi
 xorl %edi, %edi
 movslq (%r13,%r8,4), %r10
 addq %r13, %r10
-leaq 524f(%rip), %r8
+leaq 525f(%rip), %r8
 movl $53, %r9d
 jmpq *%r10
-332:
+333:
 movq %r11, %rbx
 xorl %eax, %eax
-333:
+334:
 movups (%r8,%rax), %xmm0
 movups %xmm0, 10768(%r14,%rax)
 cmpq $112, %rax
 leaq 16(%rax), %rax
-jb 333b
+jb 334b
 movq %r14, %rdi
 leaq 112(%rsp), %rsi
-callq 380f
+callq 381f
 testb %al, %al
 movq %rbx, %r11
-jmp 335f
-334:
+jmp 336f
+335:
 movq %r12, %rbx
 leaq 264(%rsp), %rdi
 movq %r14, %rsi
@@ -2735,44 +2745,44 @@ movq %r11, %rdx
 movq %rbp, %rcx
 leaq 112(%rsp), %r12
 movq %r12, %r8
-callq 366f
+callq 367f
 cmpb $0, 264(%rsp)
-je 356f
+je 357f
 movq %rbp, %r13
 movq 272(%rsp), %rbp
 movl 280(%rsp), %ecx
 movq 288(%rsp), %rdx
 movq %r14, %rdi
 movq %r12, %rsi
-callq 380f
+callq 381f
 movq %rbp, %r11
 movq %r13, %rbp
-leaq 516f(%rip), %r13
+leaq 517f(%rip), %r13
 testb %al, %al
 movq %rbx, %r12
-335:
-movq 8(%rsp), %rbx
-je 356f
-jmp 340f
 336:
+movq 8(%rsp), %rbx
+je 357f
+jmp 341f
+337:
 leaq 10752(%r14), %rcx
 cmpl $0, (%rcx,%rax,4)
-je 356f
-jmp 340f
-337:
+je 357f
+jmp 341f
+338:
 cmpq %rbp, %r11
-jae 356f
+jae 357f
 movq 15280(%r14), %rcx
 movzbl (%rcx,%r11), %ecx
 cmpl %ecx, %r9d
-jbe 356f
+jbe 357f
 movl %eax, %edx
 shll $8, %edx
-leaq 527f(%rip), %r8
+leaq 528f(%rip), %r8
 addq %r8, %rdx
 movl (%rdx,%rcx,4), %edx
 testb %dil, %dil
-je 338f
+je 339f
 xorl %edi, %edi
 cmpb $2, %cl
 setb %dil
@@ -2781,29 +2791,29 @@ movl $1, %r8d
 shll %cl, %r8d
 leal (%r8,%rdi), %ecx
 addl $-3, %ecx
-jmp 339f
-338:
+jmp 340f
+339:
 movl %edx, %ecx
 andl $16777215, %ecx
-339:
+340:
 shrl $8, %edx
 andl $16711680, %edx
 movl %edx, (%r14,%rsi,8)
 movl %ecx, 4(%r14,%rsi,8)
 movl $1, 10752(%r14,%rax,4)
 incq %r11
-340:
+341:
 incq %r15
 cmpq $3, %r15
-jne 329b
+jne 330b
 cmpq %rbp, %r11
 movl $26, %r13d
-jae 357f
+jae 358f
 movq 15280(%r14), %rax
 movq %rax, 80(%rsp)
 movzbl -1(%rbp,%rax), %eax
 testl %eax, %eax
-je 357f
+je 358f
 shlq $3, %r11
 leaq (,%rbp,8), %r9
 bsrl %eax, %eax
@@ -2820,7 +2830,7 @@ addl $-2, %esi
 addl %eax, %esi
 decl %esi
 cmpq %rsi, %rcx
-jb 357f
+jb 358f
 movq %r11, 104(%rsp)
 movq %r12, 56(%rsp)
 movq 15312(%r14), %rsi
@@ -2890,7 +2900,7 @@ movups %xmm0, 152(%rsp)
 movq $0, 168(%rsp)
 movq 15296(%r14), %rax
 movq %rax, 256(%rsp)
-341:
+342:
 movq %r15, 88(%rsp)
 movq %r13, %rbx
 movq %rcx, 8(%rsp)
@@ -2929,7 +2939,7 @@ movl 4100(%r14,%r12,8), %r12d
 movl %r13d, %ecx
 orl %ebp, %ecx
 testl $16711680, %ecx
-je 342f
+je 343f
 movl %ebp, %edx
 shrl $16, %edx
 shrq %r10
@@ -2958,7 +2968,7 @@ movl %edx, %ecx
 shlq %cl, %r10
 addq %r11, %rsi
 subq %rdx, %r9
-342:
+343:
 movq (%rsp), %rdx
 decq %rdx
 movq 40(%rsp), %rcx
@@ -2966,7 +2976,7 @@ movl 8196(%r14,%rcx,8), %ecx
 addq %rcx, %r15
 movq %rdx, (%rsp)
 testq %rdx, %rdx
-je 343f
+je 344f
 movq %r9, 32(%rsp)
 movq 24(%rsp), %r9
 leal (%r9,%rbp), %ecx
@@ -3007,7 +3017,7 @@ addq %r9, %r10
 movq 32(%rsp), %r9
 subq %r11, %r9
 movq %r10, 32(%rsp)
-343:
+344:
 movq 48(%rsp), %rbp
 cmpq $1, %rsi
 movq %r15, %rdx
@@ -3031,68 +3041,68 @@ movq %r15, 128(%rsp)
 movq %r13, 120(%rsp)
 movq %rcx, 112(%rsp)
 cmpq 104(%rsp), %r9
-jb 356f
+jb 357f
 testq %rcx, %rcx
-je 356f
+je 357f
 leaq (%rsi,%r8), %r10
 movq %r10, %rax
 subq 256(%rsp), %rax
 cmpq %rax, %rcx
-ja 356f
+ja 357f
 leaq (%rsi,%r12), %rdx
 leaq 16(%rdx), %r11
 movq 248(%rsp), %rax
 subq %r8, %rax
 cmpq %rax, %r11
-jbe 347f
+jbe 348f
 cmpq %rax, %rdx
-ja 356f
+ja 357f
 testq %rsi, %rsi
-je 345f
+je 346f
 movq %rdi, %rax
 movq %r8, %r11
 movq %rsi, %rbx
-344:
+345:
 movb (%rax), %bpl
 movb %bpl, (%r11)
 incq %r11
 incq %rax
 decq %rbx
-jne 344b
-345:
+jne 345b
+346:
 testq %r12, %r12
 movq 48(%rsp), %rbp
-je 354f
+je 355f
 movq %rcx, %rax
 negq %rax
-346:
+347:
 movb (%rax,%r10), %r11b
 movb %r11b, (%r10)
 incq %r10
 decq %r12
-jne 346b
-jmp 354f
-347:
-xorl %eax, %eax
+jne 347b
+jmp 355f
 348:
+xorl %eax, %eax
+349:
 movups (%rdi,%rax), %xmm0
 movups %xmm0, (%r8,%rax)
 addq $16, %rax
 cmpq %rsi, %rax
-jb 348b
+jb 349b
 cmpq $15, %rcx
-jbe 350f
+jbe 351f
 movq %r10, %rax
 subq %rcx, %rax
 xorl %r11d, %r11d
-349:
+350:
 movups (%rax,%r11), %xmm0
 movups %xmm0, (%r10,%r11)
 addq $16, %r11
 cmpq %r12, %r11
-jb 349b
-jmp 354f
-350:
+jb 350b
+jmp 355f
+351:
 movq %r13, 8(%rsp)
 movb $7, %al
 movzbl %al, %eax
@@ -3100,67 +3110,67 @@ divb %cl
 movzbl %al, %eax
 imulq %rcx, %rax
 cmpq $7, %rcx
-ja 352f
+ja 353f
 movq %rcx, %r11
 negq %r11
 movq %r10, %rbx
 movq %rax, %r13
-351:
+352:
 movb (%r11,%rbx), %bpl
 movb %bpl, (%rbx)
 incq %rbx
 decq %r13
-jne 351b
-352:
+jne 352b
+353:
 cmpq %r12, %rax
 movq 48(%rsp), %rbp
 movq 8(%rsp), %r13
-jae 354f
+jae 355f
 leaq (%rsi,%r8), %r11
 subq %rcx, %r11
-353:
+354:
 movq (%r11), %rbx
 movq %rbx, (%rax,%r10)
 addq $8, %rax
 addq $8, %r11
 cmpq %r12, %rax
-jb 353b
-354:
+jb 354b
+355:
 addq %r8, %rdx
 addq %rdi, %rsi
 cmpq $0, (%rsp)
 movq 80(%rsp), %r11
-jne 341b
+jne 342b
 movq %rdx, 15288(%r14)
 movq %rcx, 15248(%r14)
 movq %r13, 15256(%r14)
 movq %r15, 15264(%r14)
 cmpq 104(%rsp), %r9
 movq 96(%rsp), %rbx
-jne 356f
+jne 357f
 movq %r14, %rdi
 movq 16(%rsp), %rdx
-callq 375f
+callq 376f
 testb %al, %al
 movl $26, %r13d
 movq 56(%rsp), %r12
-je 357f
-jmp 301b
-355:
+je 358f
+jmp 302b
+356:
 cmpq %rbp, %r11
 movl $26, %r13d
-jne 357f
+jne 358f
 movq 15312(%r14), %rsi
 movq 16(%rsp), %rdx
 addq %rsi, %rdx
 movq %r14, %rdi
-callq 375f
+callq 376f
 testb %al, %al
-je 357f
-jmp 301b
-356:
-movl $26, %r13d
+je 358f
+jmp 302b
 357:
+movl $26, %r13d
+358:
 movl %r13d, %eax
 addq $296, %rsp
 popq %rbx
@@ -3170,43 +3180,43 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-358:
+359:
 cmpq %rbx, %rbp
-jne 357b
+jne 358b
 movq 15288(%r14), %rax
 xorl %ecx, %ecx
 cmpq 15304(%r14), %rax
 movl $26, %r13d
 cmovel %ecx, %r13d
-jmp 357b
-359:
+jmp 358b
 360:
+361:
 movq %rdx, %rax
 andq $-16, %rax
-je 362f
+je 363f
 xorl %ecx, %ecx
-361:
+362:
 movups (%rdi,%rcx), %xmm0
 movups %xmm0, (%rsi,%rcx)
 addq $16, %rcx
 cmpq %rax, %rcx
-jb 361b
-362:
+jb 362b
+363:
 andq $15, %rdx
-je 364f
+je 365f
 addq %rax, %rsi
 addq %rax, %rdi
-363:
+364:
 movb (%rdi), %al
 movb %al, (%rsi)
 incq %rsi
 incq %rdi
 decq %rdx
-jne 363b
-364:
-retq
+jne 364b
 365:
+retq
 366:
+367:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3233,8 +3243,8 @@ andl $15, %ecx
 leal 5(%rcx), %edi
 movq $0, (%rsp)
 cmpl 24(%r8), %edi
-jbe 368f
-367:
+jbe 369f
+368:
 movq (%rsp), %rcx
 movq %rcx, (%rax)
 addq $24, %rsp
@@ -3245,7 +3255,7 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-368:
+369:
 movl %edi, 12(%rsp)
 addq $10768, %rsi
 leaq 4(,%rdx,8), %rdx
@@ -3255,11 +3265,11 @@ movq (%r8), %r14
 movq %r9, 16(%rsp)
 leaq (,%r9,8), %r11
 xorl %r15d, %r15d
-369:
+370:
 cmpq %r11, %rdx
-ja 367b
+ja 368b
 cmpq %r14, %r15
-jae 367b
+jae 368b
 leal 1(%r12), %r9d
 bsrl %r9d, %r8d
 leaq (%r8,%rdx), %r13
@@ -3309,9 +3319,9 @@ subl %ecx, %r12d
 incq %r15
 movq %r15, %r8
 movq %rdx, %rdi
-370:
+371:
 cmpl $1, %ebp
-jne 372f
+jne 373f
 movq %rdi, %rcx
 shrq $3, %rcx
 movq (%rcx,%rbx), %r9
@@ -3322,66 +3332,66 @@ andl $3, %r9d
 addq %r9, %r8
 addq $2, %rdi
 cmpq $3, %r9
-jne 371f
+jne 372f
 cmpq %r14, %r8
-jbe 370b
-jmp 367b
-371:
+jbe 371b
+jmp 368b
+372:
 movq %r8, %r15
 movq %rdi, %rdx
-372:
-testl %r12d, %r12d
-jg 369b
-je 373f
-movq $0, (%rsp)
-jmp 367b
 373:
+testl %r12d, %r12d
+jg 370b
+je 374f
+movq $0, (%rsp)
+jmp 368b
+374:
 addq $7, %rdx
 shrq $3, %rdx
 movq $0, (%rsp)
 cmpq 16(%rsp), %rdx
-ja 367b
+ja 368b
 cmpq %r14, %r15
-ja 367b
+ja 368b
 movq %rdx, 8(%rax)
 movl 12(%rsp), %ecx
 movl %ecx, 16(%rax)
 movq %r15, 24(%rax)
 movl $1, %ecx
 movq %rcx, (%rsp)
-jmp 367b
-374:
+jmp 368b
 375:
+376:
 pushq %r15
 pushq %r14
 pushq %rbx
 movq %rdx, %rbx
 subq %rsi, %rbx
-jb 376f
+jb 377f
 movq %rdi, %r14
 movq 15288(%rdi), %r15
 movq 15304(%rdi), %rax
 subq %r15, %rax
 cmpq %rax, %rbx
-jbe 377f
-376:
-xorl %eax, %eax
-jmp 378f
+jbe 378f
 377:
+xorl %eax, %eax
+jmp 379f
+378:
 movq %rsi, %rdi
 movq %r15, %rsi
 movq %rbx, %rdx
-callq 360b
+callq 361b
 addq %rbx, %r15
 movq %r15, 15288(%r14)
 movb $1, %al
-378:
+379:
 popq %rbx
 popq %r14
 popq %r15
 retq
-379:
 380:
+381:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3410,35 +3420,35 @@ movaps %xmm0, 64(%rsp)
 movaps %xmm0, 48(%rsp)
 movq %rdx, 24(%rsp)
 testq %rdx, %rdx
-je 389f
+je 390f
 xorl %r13d, %r13d
 movq %r12, %rbp
 movq %r10, 8(%rsp)
 movq %r11, (%rsp)
-381:
+382:
 movl %r13d, %ebx
 andl $63, %ebx
 leal (%rbx,%rbx), %eax
 movzwl 10768(%r14,%rax), %ecx
 movw %cx, 48(%rsp,%rax)
 testw %cx, %cx
-jns 382f
+jns 383f
 testq %rbp, %rbp
-je 388f
+je 389f
 decq %rbp
 movq 16(%rsp), %rdi
 movq %r13, %rsi
-callq 398f
+callq 399f
 movq %rbp, %rcx
 andq 8(%rsp), %rcx
 addq (%rsp), %rcx
 movl %eax, (%r14,%rcx,8)
 movl %edx, 4(%r14,%rcx,8)
 movw $1, 48(%rsp,%rbx,2)
-382:
+383:
 incq %r13
 cmpq %r13, 24(%rsp)
-jne 381b
+jne 382b
 movq %r15, 40(%rsp)
 movq %r12, %rax
 shrq $3, %rax
@@ -3450,49 +3460,49 @@ leaq (%rax,%rcx), %rbx
 addq $3, %rbx
 xorl %r13d, %r13d
 xorl %r15d, %r15d
-383:
+384:
 movq 16(%rsp), %rdi
 movq %r13, %rsi
-callq 398f
+callq 399f
 movl %r13d, %ecx
 andl $63, %ecx
 movzwl 10768(%r14,%rcx,2), %ecx
 testw %cx, %cx
-jle 386f
+jle 387f
 movq 8(%rsp), %r10
 movq (%rsp), %r11
-384:
+385:
 movq %r15, %rsi
 andq %r10, %rsi
 addq %r11, %rsi
 movl %eax, (%r14,%rsi,8)
 movl %edx, 4(%r14,%rsi,8)
-385:
+386:
 addq %rbx, %r15
 andq %r12, %r15
 cmpq %rbp, %r15
-jae 385b
+jae 386b
 decw %cx
-jg 384b
-jmp 387f
-386:
+jg 385b
+jmp 388f
+387:
 movq 8(%rsp), %r10
 movq (%rsp), %r11
-387:
+388:
 incq %r13
 cmpq 24(%rsp), %r13
-jne 383b
+jne 384b
 testq %r15, %r15
 movq 40(%rsp), %r15
 movq 32(%rsp), %r12
-je 389f
-388:
-xorl %eax, %eax
-jmp 391f
+je 390f
 389:
+xorl %eax, %eax
+jmp 392f
+390:
 leal -31(%r15), %eax
 xorl %edx, %edx
-390:
+391:
 movq %rdx, %rsi
 andq %r10, %rsi
 addq %r11, %rsi
@@ -3515,14 +3525,14 @@ orl %r8d, %ecx
 movl %ecx, (%r14,%rsi,8)
 incq %rdx
 cmpq %rdx, %r12
-jne 390b
+jne 391b
 movq 16(%rsp), %rax
 movl 8(%rax), %eax
 andl $3, %eax
 incl %r15d
 movl %r15d, 10752(%r14,%rax,4)
 movb $1, %al
-391:
+392:
 addq $184, %rsp
 popq %rbx
 popq %r12
@@ -3531,18 +3541,18 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-392:
 393:
+394:
 movq 15312(%rdi), %r9
 leaq (%r9,%rcx), %rax
 addq %r8, %r9
 cmpq %r9, %rax
-jae 395f
+jae 396f
 movq 15280(%rdi), %r9
 subq %rcx, %r8
-394:
+395:
 cmpq %rdx, %rsi
-jb 396f
+jb 397f
 leaq 7(%rsi), %rcx
 movq %rcx, %r10
 shrq $3, %r10
@@ -3560,27 +3570,27 @@ movb %ch, (%rax)
 subq %r10, %rsi
 incq %rax
 decq %r8
-jne 394b
-395:
+jne 395b
+396:
 cmpq %rdx, %rsi
 sete %al
 retq
-396:
+397:
 xorl %eax, %eax
 retq
-397:
 398:
+399:
 movq 8(%rdi), %rcx
 movl %ecx, %eax
 andl $3, %eax
 movl %esi, %edx
 andl $63, %edx
 shll $8, %eax
-leaq 527f(%rip), %rdi
+leaq 528f(%rip), %rdi
 addq %rax, %rdi
 movl (%rdi,%rdx,4), %eax
 cmpq $1, %rcx
-jne 399f
+jne 400f
 xorl %ecx, %ecx
 cmpq $2, %rsi
 setb %cl
@@ -3590,17 +3600,17 @@ movl %esi, %ecx
 shll %cl, %edi
 addl %edi, %edx
 addl $-3, %edx
-jmp 400f
-399:
+jmp 401f
+400:
 movl %eax, %edx
 andl $16777215, %edx
-400:
+401:
 shrl $8, %eax
 andl $16711680, %eax
 orl %esi, %eax
 retq
-401:
 402:
+403:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3623,19 +3633,19 @@ movl %esi, %ecx
 leaq (%rax,%rcx,8), %r12
 movzbl (%r12), %eax
 cmpl $148, %eax
-je 404f
+je 405f
 cmpl $126, %eax
-jne 405f
+jne 406f
 movq 424(%r14), %rax
 movl $10, %ebp
 cmpq $32, %rax
-jb 407f
+jb 408f
 movl 4(%r12), %r13d
 movzwl 2(%r12), %ecx
 leaq (%r15,%rcx,8), %r15
 addq $-32, %rax
 movq %rax, 424(%r14)
-leaq 523f(%rip), %rax
+leaq 524f(%rip), %rax
 movzbl (%rax,%r13,2), %ecx
 movb 1(%rax,%r13,2), %r12b
 movq $0, 440(%r14)
@@ -3648,23 +3658,23 @@ movl %r13d, %esi
 movq %r15, %rdx
 callq *456(%r14)
 testl %eax, %eax
-jne 406f
+jne 407f
 cmpl $59, %r13d
-je 403f
+je 404f
 movq 424(%r14), %rax
 movq 440(%r14), %rcx
 shrq $6, %rcx
 subq %rcx, %rax
-jb 407f
+jb 408f
 movq %rax, 424(%r14)
-403:
+404:
 xorl %ebp, %ebp
 testb %r12b, %r12b
-je 407f
+je 408f
 movq 448(%r14), %rax
 movq %rax, (%r15)
-jmp 407f
-404:
+jmp 408f
+405:
 movzwl 4(%r12), %eax
 movq (%r15,%rax,8), %rdx
 movzwl 6(%r12), %eax
@@ -3673,20 +3683,20 @@ movq 472(%r14), %rdi
 movzbl 1(%r12), %esi
 callq *464(%r14)
 testl %eax, %eax
-jne 406f
+jne 407f
 movq 448(%r14), %rax
 movzwl 2(%r12), %ecx
 movq %rax, (%r15,%rcx,8)
 xorl %ebp, %ebp
-jmp 407f
-405:
+jmp 408f
+406:
 movq %r14, %rdi
 movq %r12, %rsi
 movq %r15, %rdx
-callq 198b
-406:
-movl %eax, %ebp
+callq 199b
 407:
+movl %eax, %ebp
+408:
 movq 424(%r14), %rax
 movq %rax, 16(%rbx)
 movq 344(%r14), %rax
@@ -3698,7 +3708,7 @@ xorps %xmm0, %xmm0
 movups %xmm0, 80(%rbx)
 movups %xmm0, 64(%rbx)
 testq %rax, %rax
-je 408f
+je 409f
 leaq -1(%rax), %rcx
 leaq -3(%rax), %rdx
 movq %rax, 64(%rbx)
@@ -3706,7 +3716,7 @@ addq $-7, %rax
 movq %rcx, 72(%rbx)
 movq %rdx, 80(%rbx)
 movq %rax, 88(%rbx)
-408:
+409:
 movl %ebp, %eax
 addq $8, %rsp
 popq %rbx
@@ -3716,8 +3726,8 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-409:
 410:
+411:
 pushq %r15
 pushq %r14
 pushq %rbx
@@ -3725,12 +3735,12 @@ movq %rdi, %r14
 movq 72(%rdi), %rax
 movq 528(%rdi), %r15
 testq %rax, %rax
-je 411f
+je 412f
 addq %rsi, %r15
 movq 536(%r14), %rsi
 xorl %ebx, %ebx
 cmpq %rsi, %r15
-jbe 414f
+jbe 415f
 addq $32767, %r15
 andq $-32768, %r15
 movq 520(%r14), %rcx
@@ -3743,14 +3753,14 @@ subq %rsi, %rdx
 addq 512(%r14), %rsi
 callq *32(%rax)
 testq %rax, %rax
-je 413f
+je 414f
 movq %r15, 536(%r14)
-jmp 414f
-411:
+jmp 415f
+412:
 leaq 4096(%r15), %rax
 xorl %ebx, %ebx
 cmpq 536(%r14), %rax
-jb 414f
+jb 415f
 addq $4095, %r15
 andq $-4096, %r15
 movq 512(%r14), %rcx
@@ -3763,35 +3773,35 @@ cmpq %rdx, %rax
 cmovaeq %rdx, %rax
 movq %rax, 536(%r14)
 cmpq %rax, %r15
-jae 414f
+jae 415f
 movq 504(%r14), %rcx
-412:
+413:
 movb $0, (%rcx,%r15)
 addq $4096, %r15
 cmpq %rax, %r15
-jb 412b
-jmp 414f
-413:
-movl $12, %ebx
+jb 413b
+jmp 415f
 414:
+movl $12, %ebx
+415:
 movl %ebx, %eax
 popq %rbx
 popq %r14
 popq %r15
 retq
-415:
 416:
+417:
 testq %rsi, %rsi
-je 418f
+je 419f
 movq 72(%rdi), %rax
 testq %rax, %rax
-je 417f
+je 418f
 movq 24(%rax), %rcx
 movq 520(%rdi), %rax
 movq %rsi, %rdi
 movq %rax, %rsi
 jmpq *%rcx
-417:
+418:
 movq 520(%rdi), %rcx
 movl $11, %eax
 movq %rsi, %rdi
@@ -3801,17 +3811,17 @@ xorl %r10d, %r10d
 xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
-418:
-retq
 419:
+retq
 420:
+421:
 movq 8(%rdi), %rax
 movq $-1, -8(%rax)
 movq 168(%rdi), %rdi
 movl %esi, %esi
-jmp 422f
-421:
+jmp 423f
 422:
+423:
 pushq %rbp
 pushq %r15
 pushq %r14
@@ -3822,24 +3832,24 @@ subq $184, %rsp
 movq %rdi, %rbx
 movq 512(%rdi), %rcx
 testq %rcx, %rcx
-je 425f
+je 426f
 movq 160(%rbx), %rdx
-423:
+424:
 cmpq %rdx, %rsi
-jae 424f
+jae 425f
 movq 32(%rbx), %rax
 movl 4(%rax), %eax
 addq %rax, %rcx
 movq 560(%rbx), %rdx
 xorl %eax, %eax
 cmpq %rcx, (%rdx,%rsi,8)
-jne 429f
-424:
+jne 430f
+425:
 movq %rbx, %rdi
 movq %rsi, %r14
-callq 270b
+callq 271b
 testl %eax, %eax
-jne 429f
+jne 430f
 movq 488(%rbx), %r12
 movq 496(%rbx), %r13
 movq %r14, %rax
@@ -3851,14 +3861,14 @@ movzbl -8(%rdx,%r13,8), %ecx
 leal -120(%rcx), %eax
 cmpl $3, %eax
 movq %r14, %rdx
-ja 430f
+ja 431f
 cmpl $1, %eax
-je 430f
+je 431f
 movl $35, %eax
 cmpl $32767, %ebp
-ja 429f
-jmp 431f
-425:
+ja 430f
+jmp 432f
+426:
 movq %rsi, (%rsp)
 leaq 512(%rbx), %r14
 movq 296(%rbx), %rax
@@ -3872,29 +3882,29 @@ cmpq %rcx, %r12
 cmovaeq %rcx, %r12
 movq %r12, 520(%rbx)
 testq %rax, %rax
-je 427f
+je 428f
 leaq 504(%rbx), %rsi
 movq %r12, %rdi
 movq %r14, %rdx
 callq *16(%rax)
 movq %rax, %rdi
 negq %rdi
-426:
+427:
 testq %rdi, %rdi
-js 428f
+js 429f
 movq 40(%rbx), %rsi
 movq %rbx, %rdi
-callq 410b
+callq 411b
 testl %eax, %eax
-jne 429f
+jne 430f
 movq 32(%rbx), %rax
 movq 40(%rbx), %rcx
 movq 504(%rbx), %rdx
 cmpq $8, %rcx
-jae 453f
+jae 454f
 xorl %esi, %esi
-jmp 455f
-427:
+jmp 456f
+428:
 movl $9, %eax
 movl $3, %edx
 movl $16417, %r10d
@@ -3905,7 +3915,7 @@ xorl %r9d, %r9d
 syscall
 movq %rax, %rdi
 testq %rax, %rax
-js 428f
+js 429f
 movq %rdi, 504(%rbx)
 movl $25, %eax
 movl $1, %r10d
@@ -3916,7 +3926,7 @@ xorl %r9d, %r9d
 syscall
 movq %rax, %rdi
 testq %rax, %rax
-js 428f
+js 429f
 movq %rdi, (%r14)
 movl $10, %eax
 movl $5, %edx
@@ -3926,12 +3936,12 @@ xorl %r8d, %r8d
 xorl %r9d, %r9d
 syscall
 movq %rax, %rdi
-jmp 426b
-428:
+jmp 427b
+429:
 negq %rdi
 movq %rdi, 480(%rbx)
 movl $18, %eax
-429:
+430:
 addq $184, %rsp
 popq %rbx
 popq %r12
@@ -3940,13 +3950,13 @@ popq %r14
 popq %r15
 popq %rbp
 retq
-430:
+431:
 movl $35, %eax
 cmpl $32767, %ebp
-ja 429b
+ja 430b
 cmpb $124, %cl
-jne 429b
-431:
+jne 430b
+432:
 movq %r13, %r14
 subq %r12, %r14
 leaq (%r14,%r14,2), %rsi
@@ -3956,12 +3966,12 @@ movq 520(%rbx), %rcx
 subq 528(%rbx), %rcx
 movl $16, %eax
 cmpq %rsi, %rcx
-jb 429b
+jb 430b
 movq %rdx, (%rsp)
 movq %rbx, %rdi
-callq 410b
+callq 411b
 testl %eax, %eax
-jne 429b
+jne 430b
 leaq -1(%rbp), %rax
 xorl %ecx, %ecx
 testl %ebp, %ebp
@@ -4013,18 +4023,18 @@ movq $0, 120(%r10)
 movq %rcx, 128(%r10)
 movl 8(%rax), %r14d
 addq 512(%rbx), %r14
-432:
+433:
 leaq 48(%rsp), %rdi
 callq *%r14
 cmpl $1, %eax
-jne 486f
+jne 487f
 movq 48(%rsp), %rax
 movzbl (%rax), %ecx
-leaq 532f(%rip), %rdx
+leaq 533f(%rip), %rdx
 movzbl (%rcx,%rdx), %r11d
 addl $-5, %r11d
 cmpl $21, %r11d
-ja 487f
+ja 488f
 movq %rax, %r9
 subq 16(%rsp), %r9
 shrq $3, %r9
@@ -4037,150 +4047,150 @@ shll $16, %r10d
 orq %rdi, %r10
 movzwl 2(%rax), %edx
 movzbl 1(%rax), %ecx
-leaq 519f(%rip), %r15
+leaq 520f(%rip), %r15
 movslq (%r15,%r11,4), %r11
 addq %r15, %r11
 jmpq *%r11
-433:
-movswq %dx, %rcx
-jmp 444f
 434:
-cmpq %rcx, 144(%rbx)
-ja 446f
-jmp 487f
+movswq %dx, %rcx
+jmp 445f
 435:
-cmpq 144(%rbx), %r10
-jae 487f
-jmp 446f
+cmpq %rcx, 144(%rbx)
+ja 447f
+jmp 488f
 436:
-cmpb $68, %cl
-jae 487f
-jmp 446f
+cmpq 144(%rbx), %r10
+jae 488f
+jmp 447f
 437:
+cmpb $68, %cl
+jae 488f
+jmp 447f
+438:
 incl %edx
 cmpl %ebp, %edx
-jae 487f
-jmp 446f
-438:
+jae 488f
+jmp 447f
+439:
 addq %r12, %r9
 shll $16, %ecx
 leaq (%rcx,%rdx), %rsi
 addq %r9, %rsi
 addq $2, %rsi
 cmpq %r13, %rsi
-ja 487f
+ja 488f
 cmpq %rsi, %r8
-jae 446f
+jae 447f
 movq 288(%rbx), %rsi
 leaq (%rsi,%r9,8), %rsi
 addq $8, %rsi
 addq %rdx, %rcx
 incq %rcx
-439:
+440:
 cmpb $120, (%rsi)
-jne 487f
+jne 488f
 addq $8, %rsi
 decq %rcx
-je 446f
-jmp 439b
-440:
-cmpq 160(%rbx), %r10
-jae 487f
-jmp 446f
+je 447f
+jmp 440b
 441:
+cmpq 160(%rbx), %r10
+jae 488f
+jmp 447f
+442:
 shll $16, %ecx
 orq %rsi, %rcx
 cmpq 128(%rbx), %rcx
-jae 487f
-jmp 446f
-442:
+jae 488f
+jmp 447f
+443:
 cmpl $66, %r10d
-ja 487f
+ja 488f
 cmpl %edx, %ebp
-jbe 487f
-leaq 523f(%rip), %rcx
+jbe 488f
+leaq 524f(%rip), %rcx
 movzbl (%rcx,%r10,2), %ecx
 addq %rdx, %rcx
 cmpl %ebp, %ecx
-ja 487f
-jmp 446f
-443:
-movslq %r10d, %rcx
+ja 488f
+jmp 447f
 444:
+movslq %r10d, %rcx
+445:
 addq %r8, %rcx
 cmpq %r12, %rcx
-jl 487f
+jl 488f
 cmpq %r13, %rcx
-jge 487f
-jmp 446f
-445:
-cmpq %rcx, 176(%rbx)
-jbe 487f
-cmpq %rsi, 248(%rbx)
-jbe 487f
+jge 488f
+jmp 447f
 446:
-movq %rax, 168(%rsp)
-jmp 432b
+cmpq %rcx, 176(%rbx)
+jbe 488f
+cmpq %rsi, 248(%rbx)
+jbe 488f
 447:
+movq %rax, 168(%rsp)
+jmp 433b
+448:
 addl $3, %edx
 cmpl %ebp, %edx
-ja 487f
+ja 488f
 cmpb $11, %cl
-ja 449f
-leaq 520f(%rip), %r8
+ja 450f
+leaq 521f(%rip), %r8
 movslq (%r8,%rcx,4), %rdx
 addq %r8, %rdx
 jmpq *%rdx
-448:
-cmpq %rdi, 200(%rbx)
-jbe 487f
-jmp 446b
 449:
-cmpb $11, %cl
-ja 487f
-cmpq %rdi, 176(%rbx)
-jbe 487f
-jmp 446b
+cmpq %rdi, 200(%rbx)
+jbe 488f
+jmp 447b
 450:
+cmpb $11, %cl
+ja 488f
 cmpq %rdi, 176(%rbx)
-jbe 487f
-cmpq %rsi, 192(%rbx)
-jbe 487f
-jmp 446b
+jbe 488f
+jmp 447b
 451:
-cmpq %rdi, 192(%rbx)
-jbe 487f
-jmp 446b
+cmpq %rdi, 176(%rbx)
+jbe 488f
+cmpq %rsi, 192(%rbx)
+jbe 488f
+jmp 447b
 452:
+cmpq %rdi, 192(%rbx)
+jbe 488f
+jmp 447b
+453:
 movq 176(%rbx), %rcx
 cmpq %rdi, %rcx
-jbe 487f
+jbe 488f
 cmpq %rsi, %rcx
-jbe 487f
-jmp 446b
-453:
-xorl %edi, %edi
+jbe 488f
+jmp 447b
 454:
+xorl %edi, %edi
+455:
 movq (%rax,%rdi), %rsi
 movq %rsi, (%rdx,%rdi)
 leaq 8(%rdi), %rsi
 addq $16, %rdi
 cmpq %rcx, %rdi
 movq %rsi, %rdi
-jbe 454b
-455:
+jbe 455b
+456:
 subq %rsi, %rcx
-jbe 457f
+jbe 458f
 addq %rsi, %rdx
 addq %rsi, %rax
-456:
+457:
 movb (%rax), %sil
 movb %sil, (%rdx)
 incq %rdx
 incq %rax
 decq %rcx
-jne 456b
-457:
+jne 457b
+458:
 movq 40(%rbx), %rax
 movq 160(%rbx), %r14
 movq %rax, 528(%rbx)
@@ -4191,21 +4201,21 @@ leaq (%rax,%r14,8), %rsi
 addq $2048, %rsi
 movq %rsi, 552(%rbx)
 movq %rbx, %rdi
-callq 195b
+callq 196b
 movq %rax, 544(%rbx)
 movq 24(%rbx), %rax
 leaq 65552(,%rax,8), %rsi
 movq %rsi, 584(%rbx)
 movq %rbx, %rdi
-callq 195b
+callq 196b
 movq %rax, %rcx
 movq %rax, 576(%rbx)
 movl $12, %eax
 testq %rcx, %rcx
-je 429b
+je 430b
 movq 544(%rbx), %rcx
 testq %rcx, %rcx
-je 429b
+je 430b
 leaq 2048(,%r14,8), %rax
 leaq 2048(%rcx), %rdx
 movq %rdx, 560(%rbx)
@@ -4227,7 +4237,7 @@ movq %rax, 8(%rsp)
 xorl %r10d, %r10d
 addq $48, %rcx
 xorps %xmm0, %xmm0
-458:
+459:
 cmpq $31, %r10
 setne %al
 movl %r10d, %esi
@@ -4237,111 +4247,111 @@ cmpq $27, %r10
 setae %dl
 movzbl %sil, %r13d
 testb %al, %dl
-jne 459f
-leaq 533f(%rip), %rax
+jne 460f
+leaq 534f(%rip), %rax
 movzbl (%r13,%rax), %edx
-jmp 460f
-459:
-xorl %edx, %edx
+jmp 461f
 460:
+xorl %edx, %edx
+461:
 xorl %r11d, %r11d
 movq $-1, %r12
 leal -4(%r13), %eax
 cmpl $22, %eax
-ja 474f
-leaq 517f(%rip), %rdi
+ja 475f
+leaq 518f(%rip), %rdi
 movslq (%rdi,%rax,4), %rax
 addq %rdi, %rax
 jmpq *%rax
-461:
-movb $16, %r15b
-jmp 465f
 462:
+movb $16, %r15b
+jmp 466f
+463:
 movb $5, %r15b
 movl $2040, %edi
 movq 32(%rsp), %r12
 xorl %r11d, %r11d
-jmp 466f
-463:
+jmp 467f
+464:
 movb $29, %r15b
 movq 32(%rsp), %r12
 xorl %r11d, %r11d
 movabsq $34359738360, %rdi
-jmp 466f
-464:
-movb $48, %r15b
+jmp 467f
 465:
+movb $48, %r15b
+466:
 movl $65535, %edi
 movl $16711680, %r11d
-466:
+467:
 xorl %eax, %eax
 leal -9(%r13), %r8d
 cmpl $14, %r8d
-ja 469f
-leaq 518f(%rip), %r14
+ja 470f
+leaq 519f(%rip), %r14
 movslq (%r14,%r8,4), %r8
 addq %r14, %r8
 jmpq *%r8
-467:
-movb $3, %al
-jmp 471f
 468:
-movb $1, %al
-jmp 471f
+movb $3, %al
+jmp 472f
 469:
-testl %r13d, %r13d
-jne 471f
+movb $1, %al
+jmp 472f
 470:
-movb $4, %al
+testl %r13d, %r13d
+jne 472f
 471:
+movb $4, %al
+472:
 xorl %r14d, %r14d
 cmpb $15, %sil
-je 481f
+je 482f
 cmpl $17, %r13d
-jne 477f
-jmp 481f
-472:
-movb $2, %al
-jmp 477f
+jne 478f
+jmp 482f
 473:
+movb $2, %al
+jmp 478f
+474:
 movl $65535, %edi
 movb $16, %r15b
 xorl %r11d, %r11d
-jmp 476f
-474:
+jmp 477f
+475:
 xorl %edi, %edi
 xorl %r15d, %r15d
-jmp 466b
-475:
+jmp 467b
+476:
 movb $32, %r15b
 movl $4294967295, %edi
-476:
-xorl %eax, %eax
 477:
-movl 28(%rsp), %r14d
-jmp 481f
+xorl %eax, %eax
 478:
+movl 28(%rsp), %r14d
+jmp 482f
+479:
 xorl %r11d, %r11d
 movb $32, %r15b
 movl $4294967295, %edi
 movq 40(%rsp), %r12
 xorl %eax, %eax
-jmp 480f
-479:
+jmp 481f
+480:
 movb $4, %al
 movl $255, %edi
 movb $8, %r15b
-480:
-xorl %r14d, %r14d
 481:
-testb $1, %dl
-jne 482f
-xorl %r8d, %r8d
-jmp 483f
+xorl %r14d, %r14d
 482:
+testb $1, %dl
+jne 483f
+xorl %r8d, %r8d
+jmp 484f
+483:
 movl $4294967295, %r8d
 addq $-65535, %r8
-483:
+484:
 leal -15(%rsi), %ebp
 movq %rdx, %r13
 shlq $62, %r13
@@ -4367,9 +4377,9 @@ movl $63, %r9d
 cmoveq %r9, %rdi
 movq 16(%rsp), %rbp
 cmpb $5, %sil
-je 484f
+je 485f
 movq %r12, %rbp
-484:
+485:
 shlb $2, %r13b
 orb $2, %r13b
 movq %rdx, -48(%rcx)
@@ -4386,27 +4396,27 @@ movups %xmm0, (%rcx)
 incq %r10
 addq $64, %rcx
 cmpq $32, %r10
-jne 458b
+jne 459b
 cmpq $0, 160(%rbx)
 movq (%rsp), %rsi
 leaq 512(%rbx), %rdi
-je 424b
+je 425b
 movq 32(%rbx), %rax
 movl 4(%rax), %eax
 addq 512(%rbx), %rax
 xorl %ecx, %ecx
-485:
+486:
 movq 560(%rbx), %rdx
 movq %rax, (%rdx,%rcx,8)
 incq %rcx
 movq 160(%rbx), %rdx
 cmpq %rdx, %rcx
-jb 485b
+jb 486b
 movq (%rdi), %rcx
-jmp 423b
-486:
+jmp 424b
+487:
 testl %eax, %eax
-jne 487f
+jne 488f
 movq 64(%rsp), %rax
 movq 504(%rbx), %rcx
 movq 560(%rbx), %rdx
@@ -4420,68 +4430,68 @@ addq 512(%rbx), %rsi
 movq (%rsp), %rax
 movq %rsi, (%rdx,%rax,8)
 xorl %eax, %eax
-jmp 429b
-487:
-movl $35, %eax
-jmp 429b
+jmp 430b
 488:
+movl $35, %eax
+jmp 430b
 489:
+490:
 movq 144(%rdi), %r8
 movq 368(%rdi), %rdx
 decq %rdx
 movq %rdx, 368(%rdi)
 testq %rsi, %rsi
-je 495f
+je 496f
 shlq $3, %r8
 movq 136(%rdi), %rax
 movq 360(%rdi), %rcx
 imulq %r8, %rdx
 testq %r8, %r8
-je 491f
+je 492f
 leaq (%rcx,%rdx), %rsi
 xorl %r10d, %r10d
-490:
+491:
 movq (%rsi,%r10), %r9
 movq %r9, (%rax,%r10)
 leaq 8(%r10), %r9
 addq $16, %r10
 cmpq %r8, %r10
 movq %r9, %r10
-jbe 490b
-jmp 492f
-491:
-xorl %r9d, %r9d
+jbe 491b
+jmp 493f
 492:
+xorl %r9d, %r9d
+493:
 movq %r9, %rsi
 subq %r8, %rsi
-jae 494f
+jae 495f
 addq %r9, %rax
 addq %r9, %rcx
 addq %rdx, %rcx
-493:
+494:
 movb (%rcx), %dl
 movb %dl, (%rax)
 incq %rax
 incq %rcx
 incq %rsi
-jne 493b
-494:
-movq $0, 600(%rdi)
+jne 494b
 495:
-retq
+movq $0, 600(%rdi)
 496:
+retq
 497:
+498:
 movabsq $-49064778989728563, %rcx
 movabsq $-7046029254386353131, %rax
 xorq %rsi, %rax
 cmpq $8, %rsi
-jae 498f
+jae 499f
 xorl %edx, %edx
-jmp 500f
-498:
+jmp 501f
+499:
 xorl %r8d, %r8d
 movq %rax, %r9
-499:
+500:
 xorq (%rdi,%r8), %r9
 imulq %rcx, %r9
 movq %r9, %rax
@@ -4492,12 +4502,12 @@ addq $16, %r8
 movq %rax, %r9
 cmpq %rsi, %r8
 movq %rdx, %r8
-jbe 499b
-500:
-subq %rdx, %rsi
-jbe 502f
-addq %rdi, %rdx
+jbe 500b
 501:
+subq %rdx, %rsi
+jbe 503f
+addq %rdi, %rdx
+502:
 movzbl (%rdx), %edi
 xorq %rax, %rdi
 imulq %rcx, %rdi
@@ -4506,188 +4516,190 @@ shrq $32, %rax
 xorq %rdi, %rax
 incq %rdx
 decq %rsi
-jne 501b
-502:
+jne 502b
+503:
 imulq %rcx, %rax
 shrq $32, %rax
 retq
-503:
 504:
-movq $-8, %rax
 505:
+movq $-8, %rax
+506:
 movq $0, 147528(%rdi,%rax)
 addq $8, %rax
 cmpq $24, %rax
-jb 505b
+jb 506b
 leaq 147552(%rdi), %rax
 cmpq $8, %rdx
-jae 506f
+jae 507f
 xorl %r9d, %r9d
-jmp 508f
-506:
-xorl %ecx, %ecx
+jmp 509f
 507:
+xorl %ecx, %ecx
+508:
 movq (%rsi,%rcx), %r8
 movq %r8, (%rax,%rcx)
 leaq 8(%rcx), %r9
 addq $16, %rcx
 cmpq %rdx, %rcx
 movq %r9, %rcx
-jbe 507b
-508:
+jbe 508b
+509:
 movq %rdx, %rcx
 subq %r9, %rcx
-jbe 510f
+jbe 511f
 leaq (%r9,%rdi), %r8
 addq $147552, %r8
 addq %r9, %rsi
-509:
+510:
 movb (%rsi), %r9b
 movb %r9b, (%r8)
 incq %r8
 incq %rsi
 decq %rcx
-jne 509b
-510:
+jne 510b
+511:
 addq %rdi, %rdx
 movq $-8, %rcx
-511:
+512:
 movq $0, 147560(%rdx,%rcx)
 addq $8, %rcx
 cmpq $24, %rcx
-jb 511b
+jb 512b
 retq
-512:
-.p2align 2, 0x0
 513:
-.long 199b-513b
-.long 208b-513b
-.long 204b-513b
-.long 205b-513b
-.long 201b-513b
-.long 209b-513b
-.long 210b-513b
-.long 207b-513b
-.long 218b-513b
-.long 202b-513b
-.long 216b-513b
-.long 200b-513b
 .p2align 2, 0x0
 514:
-.long 290b-514b
-.long 291b-514b
-.long 292b-514b
-.long 357b-514b
+.long 200b-514b
+.long 209b-514b
+.long 205b-514b
+.long 206b-514b
+.long 202b-514b
+.long 210b-514b
+.long 211b-514b
+.long 208b-514b
+.long 219b-514b
+.long 203b-514b
+.long 217b-514b
+.long 201b-514b
+.p2align 2, 0x0
 515:
-.long 297b-515b
-.long 298b-515b
-.long 302b-515b
-.long 357b-515b
+.long 291b-515b
+.long 292b-515b
+.long 293b-515b
+.long 358b-515b
 516:
-.long 332b-516b
-.long 337b-516b
-.long 334b-516b
-.long 336b-516b
-.p2align 2, 0x0
+.long 298b-516b
+.long 299b-516b
+.long 303b-516b
+.long 358b-516b
 517:
-.long 475b-517b
-.long 464b-517b
-.long 464b-517b
-.long 461b-517b
-.long 461b-517b
-.long 474b-517b
-.long 474b-517b
-.long 474b-517b
-.long 461b-517b
-.long 474b-517b
-.long 474b-517b
-.long 478b-517b
-.long 474b-517b
-.long 479b-517b
-.long 463b-517b
-.long 463b-517b
-.long 474b-517b
-.long 474b-517b
-.long 474b-517b
-.long 474b-517b
-.long 473b-517b
-.long 462b-517b
-.long 462b-517b
-518:
-.long 468b-518b
-.long 468b-518b
-.long 472b-518b
-.long 470b-518b
-.long 471b-518b
-.long 471b-518b
-.long 471b-518b
-.long 467b-518b
-.long 470b-518b
-.long 471b-518b
-.long 471b-518b
-.long 471b-518b
-.long 471b-518b
-.long 467b-518b
-.long 467b-518b
-519:
-.long 441b-519b
-.long 487b-519b
-.long 487b-519b
-.long 487b-519b
-.long 433b-519b
-.long 433b-519b
-.long 443b-519b
-.long 438b-519b
-.long 446b-519b
-.long 446b-519b
-.long 440b-519b
-.long 442b-519b
-.long 445b-519b
-.long 435b-519b
-.long 435b-519b
-.long 446b-519b
-.long 446b-519b
-.long 436b-519b
-.long 447b-519b
-.long 437b-519b
-.long 434b-519b
-.long 434b-519b
-520:
-.long 446b-520b
-.long 446b-520b
-.long 448b-520b
-.long 448b-520b
-.long 449b-520b
-.long 449b-520b
-.long 449b-520b
-.long 449b-520b
-.long 449b-520b
-.long 452b-520b
-.long 450b-520b
-.long 451b-520b
+.long 333b-517b
+.long 338b-517b
+.long 335b-517b
+.long 337b-517b
 .p2align 2, 0x0
+518:
+.long 476b-518b
+.long 465b-518b
+.long 465b-518b
+.long 462b-518b
+.long 462b-518b
+.long 475b-518b
+.long 475b-518b
+.long 475b-518b
+.long 462b-518b
+.long 475b-518b
+.long 475b-518b
+.long 479b-518b
+.long 475b-518b
+.long 480b-518b
+.long 464b-518b
+.long 464b-518b
+.long 475b-518b
+.long 475b-518b
+.long 475b-518b
+.long 475b-518b
+.long 474b-518b
+.long 463b-518b
+.long 463b-518b
+519:
+.long 469b-519b
+.long 469b-519b
+.long 473b-519b
+.long 471b-519b
+.long 472b-519b
+.long 472b-519b
+.long 472b-519b
+.long 468b-519b
+.long 471b-519b
+.long 472b-519b
+.long 472b-519b
+.long 472b-519b
+.long 472b-519b
+.long 468b-519b
+.long 468b-519b
+520:
+.long 442b-520b
+.long 488b-520b
+.long 488b-520b
+.long 488b-520b
+.long 434b-520b
+.long 434b-520b
+.long 444b-520b
+.long 439b-520b
+.long 447b-520b
+.long 447b-520b
+.long 441b-520b
+.long 443b-520b
+.long 446b-520b
+.long 436b-520b
+.long 436b-520b
+.long 447b-520b
+.long 447b-520b
+.long 437b-520b
+.long 448b-520b
+.long 438b-520b
+.long 435b-520b
+.long 435b-520b
 521:
-.long 103b-521b
-.long 107b-521b
-.long 105b-521b
-.long 104b-521b
-.long 106b-521b
+.long 447b-521b
+.long 447b-521b
+.long 449b-521b
+.long 449b-521b
+.long 450b-521b
+.long 450b-521b
+.long 450b-521b
+.long 450b-521b
+.long 450b-521b
+.long 453b-521b
+.long 451b-521b
+.long 452b-521b
+.p2align 2, 0x0
 522:
+.long 103b-522b
+.long 104b-522b
+.long 107b-522b
+.long 106b-522b
 .long 108b-522b
-.long 124b-522b
-.long 122b-522b
-.long 127b-522b
-.long 128b-522b
-.long 123b-522b
-.long 125b-522b
-.long 126b-522b
-.long 130b-522b
-.long 130b-522b
-.long 130b-522b
-.long 130b-522b
-.long 130b-522b
-.long 129b-522b
+.long 104b-522b
+.long 109b-522b
 523:
+.long 105b-523b
+.long 125b-523b
+.long 123b-523b
+.long 128b-523b
+.long 129b-523b
+.long 124b-523b
+.long 126b-523b
+.long 127b-523b
+.long 131b-523b
+.long 131b-523b
+.long 131b-523b
+.long 131b-523b
+.long 131b-523b
+.long 130b-523b
+524:
 .byte 2,1,2,1,2,1,2,1,2,1,3,1,4,1,3,1
 .byte 1,1,1,1,2,1,2,1,3,1,2,1,2,1,4,1
 .byte 5,1,2,1,3,1,5,1,4,1,5,1,2,1,4,1
@@ -4698,7 +4710,7 @@ retq
 .byte 2,1,2,1,3,1,2,1,0,1,4,1,2,0,2,1
 .byte 1,1,3,1,2,0
 .p2align 1, 0x0
-524:
+525:
 .byte 1,0,4,0,3,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4708,7 +4720,7 @@ retq
 .byte 255,255,255,255,255,255,255,255,255,255,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-525:
+526:
 .byte 4,0,3,0,2,0,2,0,2,0,2,0,2,0,2,0
 .byte 2,0,2,0,2,0,2,0,2,0,1,0,1,0,1,0
 .byte 2,0,2,0,2,0,2,0,2,0,2,0,2,0,2,0
@@ -4718,7 +4730,7 @@ retq
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 1, 0x0
-526:
+527:
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,2,0,2,0
 .byte 2,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
 .byte 1,0,1,0,1,0,1,0,1,0,1,0,1,0,1,0
@@ -4728,7 +4740,7 @@ retq
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .p2align 2, 0x0
-527:
+528:
 .byte 0,0,0,0,1,0,0,0,2,0,0,0,3,0,0,0
 .byte 4,0,0,0,5,0,0,0,6,0,0,0,7,0,0,0
 .byte 8,0,0,0,9,0,0,0,10,0,0,0,11,0,0,0
@@ -4794,26 +4806,26 @@ retq
 .byte 56,0,0,0,57,0,0,0,58,0,0,0,59,0,0,0
 .byte 60,0,0,0,61,0,0,0,62,0,0,0,63,0,0,0
 .p2align 3, 0x0
-528:
+529:
 .byte 12,0,0,0,0,0,0,0,3,0,0,0,0,0,0,0
 .byte 0,5,0,0,0,0,0,0,6,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-529:
+530:
 .byte 36,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0
 .byte 0,0,0,0,0,0,0,0,9,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-530:
+531:
 .byte 32,0,0,0,0,0,0,0,1,0,0,0,0,0,0,0
 .byte 0,4,0,0,0,0,0,0,8,0,0,0
 .byte 0,0,0,0
 .p2align 3, 0x0
-531:
+532:
 .byte 53,0,0,0,0,0,0,0,2,0,0,0,0,0,0,0
 .byte 0,2,0,0,0,0,0,0,9,0,0,0
 .byte 0,0,0,0
-532:
+533:
 .byte 0,3,24,4,4,5,18,19,25,26,20,20,1,1,1,1
 .byte 1,1,1,1,1,1,1,2,2,2,2,2,2,2,2,2
 .byte 1,1,1,1,3,3,3,3,3,1,1,1,1,1,1,1
@@ -4824,35 +4836,35 @@ retq
 .byte 10,10,10,10,10,10,10,10,11,12,13,14,13,15,16,17
 .byte 6,6,6,6,6,6,6,6,6,7,7,7,7,8,8,8
 .byte 8,5,21,21,22,23
-533:
+534:
 .byte 0,7,3,3,1,3,3,6,2,6,2,0,2,0,2,1
 .byte 1,3,1,1,7,7,7,1,7,1,2
 .p2align 3, 0x0
-534:
+535:
 .quad 3
 .quad 3
 .quad 4
 .quad 5
 .p2align 2, 0x0
-535:
+536:
 .long 10
 .long 10
 .long 14
 .long 18
 .p2align 3, 0x0
-536:
+537:
 .quad 3
 .quad 4
 .quad 3
 .quad 4
 .p2align 3, 0x0
-537:
+538:
 .quad 31
 .quad 4095
 .quad 31
 .quad 1048575
 .p2align 3, 0x0
-538:
+539:
 .quad 1
 .quad 2
 .quad 1

@@ -1,9 +1,10 @@
 //! The environment: the variables that are granted.
 
 use std::env;
+use std::mem::ManuallyDrop;
 
 use super::super::calls;
-use super::super::instance::{owned, Fault};
+use super::super::instance::{owned, same, Fault};
 use super::super::memory::Memory;
 use super::refusal::{add, bytes};
 use super::{Args, Refused};
@@ -12,13 +13,15 @@ use super::{Args, Refused};
 #[cfg(not(proc_macro))]
 const N_NAMES_MAX: usize = 64;
 
+/// Std decides on a backtrace by them, and on nothing else.
+const BACKTRACE: [&str; 2] = ["RUST_BACKTRACE", "RUST_LIB_BACKTRACE"];
+
 pub struct Environ {
     grants: &'static [&'static str],
-    /// `NAME=VALUE`, sorted; made on first use.
-    entries: Option<Vec<Vec<u8>>>,
-    /// What the macro asked for since the expansion started, is set, and is not granted.
-    denied: Vec<Refused>,
-    /// All that it asked for.
+    /// `NAME=VALUE`, each with a NUL behind it, sorted; made on first use.
+    entries: Vec<u8>,
+    n_entries: u32,
+    /// All that the macro asked for.
     #[cfg(not(proc_macro))]
     pub asked: Vec<String>,
 }
@@ -27,113 +30,112 @@ impl Environ {
     pub fn new(grants: &'static [&'static str]) -> Environ {
         Environ {
             grants: grants,
-            entries: None,
-            denied: Vec::new(),
+            entries: Vec::new(),
+            n_entries: 0,
             #[cfg(not(proc_macro))]
             asked: Vec::new(),
         }
     }
 
-    pub fn begin(&mut self) {
-        self.denied.clear();
-    }
-
-    /// The macro asks for a variable, or with an empty name for all of them. Those by which std decides on
-    /// a backtrace decide nothing else.
-    pub fn asked(&mut self, name: &str) {
-        if name.is_empty() {
-            if !is_granted(self.grants, b"") {
-                add(&mut self.denied, 0, owned("*"), owned("*"));
-            }
-            return;
-        }
+    /// The macro asks for a variable, or with an empty name for all of them.
+    pub fn asked(&mut self, name: &str, refused: &mut Vec<Refused>) {
         #[cfg(not(proc_macro))]
         self.note(name);
-        let is_std = name.ends_with("_BACKTRACE") && name.starts_with("RUST_");
-        if !is_std && !is_granted(self.grants, name.as_bytes()) && env::var_os(name).is_some() {
-            add(&mut self.denied, 0, owned(name), owned(name));
+        if is_granted(self.grants, name.as_bytes()) {
+            return;
+        }
+        if name.is_empty() {
+            add(refused, 0, "*", "*");
+        } else if !is_granted(&BACKTRACE, name.as_bytes()) {
+            if let Some(_) = env::var_os(name) {
+                add(refused, 0, name, name);
+            }
         }
     }
 
     #[cfg(not(proc_macro))]
     fn note(&mut self, name: &str) {
-        if self.asked.len() < N_NAMES_MAX && !self.asked.iter().any(|known| known == name) {
+        if !name.is_empty()
+            && self.asked.len() < N_NAMES_MAX
+            && !self.asked.iter().any(|known| known == name)
+        {
             self.asked.push(owned(name));
         }
     }
 
-    pub fn refused(&self) -> &[Refused] {
-        &self.denied
-    }
-
+    /// The first call gives the table's length, the second writes it: strings behind one another, each with its
+    /// address in the table.
     pub fn call(&mut self, call: u32, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
-        if call == calls::ENVIRON_GET as u32 {
-            self.environ_get(a, memory)
-        } else {
-            self.environ_sizes_get(a, memory)
+        if self.n_entries == 0 {
+            self.read();
         }
+        let (table, at) = (a.word(0), a.word(1));
+        if call != calls::ENVIRON_GET as u32 {
+            tri!(memory.write_u32(table, self.n_entries));
+            tri!(memory.write_u32(at, self.entries.len() as u32));
+            return Ok(0);
+        }
+        tri!(memory.write(at, &self.entries));
+        let (mut i, mut n) = (0, 0);
+        while n < self.n_entries {
+            tri!(memory.write_u32(table.wrapping_add(n * 4), at.wrapping_add(i as u32)));
+            i = self.end(i) + 1;
+            n += 1;
+        }
+        Ok(0)
     }
 
-    fn entries(&mut self) -> &[Vec<u8>] {
-        if self.entries.is_none() {
-            let mut all: Vec<Vec<u8>> = Vec::new();
-            for (name, value) in env::vars_os() {
-                let mut entry = bytes(&name);
-                if is_granted(self.grants, &entry) {
-                    entry.push(b'=');
-                    entry.extend_from_slice(&bytes(&value));
-                    // Not `sort`: every consumer would compile it.
-                    let mut at = all.len();
-                    while at > 0 && entry < all[at - 1] {
-                        at -= 1;
+    /// Where the entry ends that begins there.
+    fn end(&self, start: usize) -> usize {
+        let mut end = start;
+        while self.entries[end] != 0 {
+            end += 1;
+        }
+        end
+    }
+
+    fn read(&mut self) {
+        // What drops those that are left would be compiled as well, and there are none.
+        let mut all = ManuallyDrop::new(env::vars_os());
+        while let Some((name, value)) = all.next() {
+            let mut entry = bytes(&name);
+            if is_granted(self.grants, &entry) {
+                entry.push(b'=');
+                entry.extend_from_slice(&bytes(&value));
+                // Not `sort`: every consumer would compile it.
+                let mut at = 0;
+                while at < self.entries.len() {
+                    let end = self.end(at);
+                    if entry[..] < self.entries[at..end] {
+                        break;
                     }
-                    all.insert(at, entry);
+                    at = end + 1;
                 }
+                entry.push(0);
+                entry.extend_from_slice(&self.entries[at..self.entries.len()]);
+                // SAFETY: so many are there.
+                unsafe { self.entries.set_len(at) };
+                self.entries.extend_from_slice(&entry);
+                self.n_entries += 1;
             }
-            self.entries = Some(all);
         }
-        match self.entries {
-            Some(ref all) => all,
-            None => &[],
-        }
-    }
-
-    /// Strings behind one another, each with its address in a table.
-    fn environ_get(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
-        let (mut table, mut at) = (a.word(0), a.word(1));
-        for entry in self.entries() {
-            memory.write_u32(table, at)?;
-            memory.write(at, entry)?;
-            memory.write(at.wrapping_add(entry.len() as u32), &[0])?;
-            table = table.wrapping_add(4);
-            at = at.wrapping_add(entry.len() as u32 + 1);
-        }
-        Ok(0)
-    }
-
-    fn environ_sizes_get(&mut self, a: &Args, memory: &mut Memory) -> Result<u64, Fault> {
-        let mut bytes = 0;
-        let environ = self.entries();
-        for entry in environ {
-            bytes += entry.len() as u32 + 1;
-        }
-        memory.write_u32(a.word(0), environ.len() as u32)?;
-        memory.write_u32(a.word(1), bytes)?;
-        Ok(0)
     }
 }
 
 fn is_granted(names: &[&str], name: &[u8]) -> bool {
-    for granted in names {
-        let bytes = granted.as_bytes();
-        let n = bytes.len();
-        if n > 0 && bytes[n - 1] == b'*' {
-            if name.starts_with(&bytes[..n - 1]) {
+    let mut i = 0;
+    while i < names.len() {
+        let bytes = names[i].as_bytes();
+        let mut n = bytes.len();
+        if n > 0 && bytes[n - 1] == b'*' && n <= name.len() + 1 {
+            n -= 1;
+            if same(&name[..n], &bytes[..n]) {
                 return true;
             }
-        } else if name == bytes {
+        } else if same(name, bytes) {
             return true;
         }
+        i += 1;
     }
     false
 }

@@ -469,7 +469,7 @@ impl Files {
     fn missing(&mut self, fd: u32, path: &[u8]) -> u64 {
         if fd == FIRST && path.starts_with(b"precast/") {
             let path = Path::new("/").join(refusal::path(path));
-            add(&mut self.denied, 1, shown(&path), String::new());
+            add(&mut self.denied, 1, &shown(&path), "");
             return ACCES;
         }
         NOENT
@@ -484,7 +484,7 @@ impl Files {
             }
         }
         let grant = self.named(kind, dir);
-        add(&mut self.denied, kind, shown(path), grant);
+        add(&mut self.denied, kind, &shown(path), &grant);
         ACCES
     }
 

@@ -2,9 +2,10 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
-use super::super::instance::{holds, joined, owned, same};
+use super::super::instance::{append, first_word, formatted, holds, joined, owned, part, same};
 use super::super::kernel::Image;
 use super::Refused;
 
@@ -12,9 +13,9 @@ use super::Refused;
 const N_REFUSED_MAX: usize = 16;
 
 /// Adds what is not there yet.
-pub fn add(all: &mut Vec<Refused>, kind: u8, shown: String, grant: String) {
-    if !is_known(all, kind, &shown, &grant) {
-        all.push(Refused { kind: kind, shown: shown, grant: grant });
+pub fn add(all: &mut Vec<Refused>, kind: u8, shown: &str, grant: &str) {
+    if !is_known(all, kind, shown, grant) {
+        all.push(Refused { kind: kind, shown: owned(shown), grant: owned(grant) });
     }
 }
 
@@ -32,12 +33,17 @@ fn is_known(all: &[Refused], kind: u8, shown: &str, grant: &str) -> bool {
     all.len() >= N_REFUSED_MAX
 }
 
+/// What a macro may not, and the key of what grants it, by kind.
+const WHAT: [(&str, &str); 4] = [
+    ("may not use the environment variable `", "env"),
+    ("may not read `", "read"),
+    ("may not write `", "write"),
+    ("cannot have this: `", ""),
+];
+
 /// All of it that is not among `told`, for users, each in a paragraph. It is among them then.
 pub fn tell(out: &mut String, name: &str, all: &[Refused], told: &mut Vec<Refused>, again: bool) {
-    let mut end = 0;
-    while end < name.len() && name.as_bytes()[end] != b' ' {
-        end += 1;
-    }
+    let package = first_word(name);
     let mut i = 0;
     while i < all.len() {
         let Refused { kind, ref shown, ref grant } = all[i];
@@ -45,20 +51,15 @@ pub fn tell(out: &mut String, name: &str, all: &[Refused], told: &mut Vec<Refuse
         if !again && is_known(told, kind, shown, grant) {
             continue;
         }
-        add(told, kind, owned(shown), owned(grant));
-        let (what, key) = match kind {
-            0 if same(shown.as_bytes(), b"*") => {
-                ("may not list all environment variables: `", "env")
-            }
-            0 => ("may not use the environment variable `", "env"),
-            1 => ("may not read `", "read"),
-            2 => ("may not write `", "write"),
-            _ => ("cannot have this: `", ""),
-        };
+        add(told, kind, shown, grant);
+        let (mut what, key) = WHAT[kind as usize];
+        if kind == 0 && same(shown.as_bytes(), b"*") {
+            what = "may not list all environment variables: `";
+        }
         if !out.is_empty() {
             out.push_str("\n");
         }
-        out.push_str(&joined(&[name, ", which is precompiled, ", what, shown, "`\n"]));
+        append(out, &[name, ", which is precompiled, ", what, shown, "`\n"]);
         if kind == 3 {
             out.push_str("it runs in a sandbox\n");
         } else if grant.is_empty() {
@@ -67,51 +68,38 @@ pub fn tell(out: &mut String, name: &str, all: &[Refused], told: &mut Vec<Refuse
                  package travel with a macro\n",
             );
         } else {
-            out.push_str("to grant it, add to the Cargo.toml of the workspace\n\n");
-            let package = &name[..end];
-            out.push_str(&joined(&[
-                "[workspace.metadata.precast.grants.",
-                package,
-                "]\n",
-                key,
-                " = [",
-            ]));
+            out.push_str(
+                "to grant it, add to the Cargo.toml of the workspace\n\n[workspace.metadata.precast.grants.",
+            );
+            append(out, &[package, "]\n", key, " = ["]);
             quote(out, grant);
-            out.push_str(&joined(&["]\n\nor pack it with `--grant ", key, "=", grant, "`; "]));
+            append(out, &["]\n\nor pack it with `--grant ", key, "=", grant, "`; "]);
         }
-        out.push_str(&joined(&[
-            "`cargo precast build --except ",
-            &name[..end],
-            "` builds it from source",
-        ]));
+        append(out, &["`cargo precast build --except ", package, "` builds it from source"]);
     }
 }
 
 /// A warning of the compiler's, as cargo takes it: counted, shown, and shown again when nothing is
 /// compiled. Where nobody reads such lines it is plain text.
 pub fn warn(text: &str) {
-    let (mut json, mut ansi) = (false, false);
-    for arg in env::args_os() {
-        let arg = bytes(&arg);
-        if same(&arg, b"--error-format=json") {
-            json = true;
-        }
-        if holds(&arg, b"diagnostic-rendered-ansi") {
-            ansi = true;
-        }
-    }
+    // What goes through them, or drops them, is ten times as much to compile.
+    let args = formatted(format_args!("{:?}", ManuallyDrop::new(env::args_os())));
+    let json = holds(args.as_bytes(), b"\"--error-format=json\"");
+    let ansi = holds(args.as_bytes(), b"diagnostic-rendered-ansi");
     let (start, end) = if ansi { ("\x1b[1m\x1b[33m", "\x1b[0m") } else { ("", "") };
     let note = "\nit went on without; natively it may do something else\n\n";
-    let mut line = joined(&[start, "warning", end, ": ", text, note]);
+    let shown = joined(&[start, "warning", end, ": ", text, note]);
+    let mut line = String::new();
     if json {
-        let shown = line;
-        line = joined(&["{\"$message_type\":\"diagnostic\",\"message\":"]);
+        line.push_str("{\"$message_type\":\"diagnostic\",\"message\":");
         quote(&mut line, text);
         line.push_str(
             ",\"code\":null,\"level\":\"warning\",\"spans\":[],\"children\":[],\"rendered\":",
         );
         quote(&mut line, &shown);
         line.push_str("}\n");
+    } else {
+        line.push_str(&shown);
     }
     // If nobody can be told, there is nobody to tell that.
     let _ = Image::print(2, line.as_bytes());
@@ -126,15 +114,15 @@ fn quote(out: &mut String, text: &str) {
         let byte = text.as_bytes()[at];
         if byte < 32 || byte == b'"' || byte == b'\\' {
             let (high, low) = (byte as usize >> 4, byte as usize & 15);
-            out.push_str(&text[start..at]);
+            out.push_str(part(text, start, at));
             out.push_str("\\u00");
-            out.push_str(&DIGITS[high..high + 1]);
-            out.push_str(&DIGITS[low..low + 1]);
+            out.push_str(part(DIGITS, high, high + 1));
+            out.push_str(part(DIGITS, low, low + 1));
             start = at + 1;
         }
         at += 1;
     }
-    out.push_str(&text[start..]);
+    out.push_str(part(text, start, text.len()));
     out.push_str("\"");
 }
 
@@ -142,7 +130,9 @@ fn quote(out: &mut String, text: &str) {
 #[cfg(unix)]
 pub fn bytes(text: &OsStr) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt;
-    text.as_bytes().to_vec()
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(text.as_bytes());
+    bytes
 }
 #[cfg(not(unix))]
 pub fn bytes(text: &OsStr) -> Vec<u8> {
