@@ -10,6 +10,7 @@ pub mod entries;
 pub(crate) mod entry;
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]
 mod exchange;
+pub(crate) mod expansions;
 pub(crate) mod key;
 pub mod kinds;
 #[cfg_attr(not(feature = "remote"), allow(dead_code))]

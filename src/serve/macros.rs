@@ -5,6 +5,7 @@ use crate::artifact::manifest::{Kind, Limits, Macro};
 use crate::artifact::names;
 use crate::base::error::{Class, Error, Result};
 use crate::base::files::sha256;
+use crate::cache::expansions::{folder, profile, VARIABLE};
 use crate::embed::expansions;
 use crate::runtime::{Grants, Kept, Machine, Module};
 use crate::tokens::TokenStream;
@@ -45,6 +46,8 @@ struct Library {
 /// The macros for one crate: state persists as it does in a compiler.
 struct Instance {
     surroundings: Surroundings,
+    /// With where its expansions are remembered.
+    remembering: Surroundings,
     module: Module,
 }
 
@@ -79,8 +82,8 @@ impl Macros {
     pub fn expand(&mut self, path: &Path, used: Use<'_>, place: &Surroundings) -> Result<Expanded> {
         let library = self.library(path)?;
         let item = library.find(used.kind, used.name, used.arguments.is_some())?.clone();
-        let instance = library.instance(place);
-        Ok(place.inside(|| instance.expand(&item, used.input, used.arguments)))
+        let instance = library.instance(path, place);
+        Ok(instance.remembering.inside(|| instance.expand(&item, used.input, used.arguments)))
     }
 
     /// In an instance of its own, of which `look` is shown what it asked the machine for, and what the macro wrote to
@@ -94,7 +97,7 @@ impl Macros {
     ) -> Result<(Expanded, Option<T>)> {
         let library = self.library(path)?;
         let item = library.find(used.kind, used.name, used.arguments.is_some())?.clone();
-        let instance = library.new_instance(place);
+        let instance = library.new_instance(place, None);
         Ok(place.inside(|| {
             instance.module.keep_errors();
             let expanded = instance.expand(&item, used.input, used.arguments);
@@ -167,9 +170,14 @@ impl Library {
         })
     }
 
-    fn new_instance(&self, place: &Surroundings) -> Instance {
+    /// `memory`: where its expansions are remembered.
+    fn new_instance(&self, place: &Surroundings, memory: Option<PathBuf>) -> Instance {
+        let mut remembering = place.clone();
+        let memory = memory.and_then(|folder| folder.into_os_string().into_string().ok());
+        remembering.variables.extend(memory.map(|folder| (VARIABLE.to_owned(), folder)));
         Instance {
             surroundings: place.clone(),
+            remembering,
             module: Module::new(
                 self.embedded,
                 self.grants,
@@ -181,11 +189,18 @@ impl Library {
         }
     }
 
-    fn instance(&mut self, place: &Surroundings) -> &Instance {
+    /// With cargo's libraries expansions are remembered where rustc does it.
+    fn instance(&mut self, path: &Path, place: &Surroundings) -> &Instance {
         let known = self.instances.iter().position(|known| known.surroundings == *place);
         let instance = match known {
             Some(at) => self.instances.remove(at),
-            None => self.new_instance(place),
+            None => {
+                let crate_name = place.crate_name();
+                let memory = profile(path)
+                    .zip(crate_name)
+                    .and_then(|(profile, name)| folder(profile, &name));
+                self.new_instance(place, memory)
+            }
         };
         if self.instances.len() >= N_INSTANCES_MAX {
             drop(self.instances.remove(0).module.take());
@@ -214,6 +229,15 @@ fn message(payload: &(dyn Any + Send)) -> String {
 }
 
 impl Surroundings {
+    /// As cargo says it to the compiler.
+    fn crate_name(&self) -> Option<String> {
+        let value = |name| self.variables.iter().find(|(known, _)| known == name);
+        let found = value("CARGO_CRATE_NAME").or_else(|| value("CARGO_PKG_NAME"))?;
+        let name = found.1.replace('-', "_");
+        let is_name = |c: char| c == '_' || c.is_alphanumeric();
+        (!name.is_empty() && name.chars().all(is_name)).then_some(name)
+    }
+
     /// With these variables and this directory, which are then as before.
     fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
         // Others no process can have.

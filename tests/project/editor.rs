@@ -87,6 +87,19 @@ fn known(work: &Path, mark: &Path, arguments: &[&str], postcard: bool) -> Vec<St
     found
 }
 
+/// The files of expansions of crate `app`, and their lengths.
+fn remembered(work: &Path) -> Vec<(std::path::PathBuf, u64)> {
+    let mut found = Vec::new();
+    for folder in ["debug", "rust-analyzer/debug"] {
+        let folder = work.join("target").join(folder).join("precast-expansions/app");
+        for entry in fs::read_dir(folder).into_iter().flatten() {
+            let entry = entry.unwrap();
+            found.push((entry.path(), entry.metadata().unwrap().len()));
+        }
+    }
+    found
+}
+
 #[test]
 fn rust_analyzer_knows_as_much() {
     let work = project("editor");
@@ -103,5 +116,11 @@ fn rust_analyzer_knows_as_much() {
         let server = ["--proc-macro-srv", env!("CARGO_BIN_EXE_cargo-precast")];
         assert_eq!(known(&work, &mark, &server, postcard), native, "postcard: {postcard}");
     }
+    // What it has expanded is remembered as a compiler's expansions are, and not expanded again.
+    let memory = remembered(&work);
+    assert_ne!(memory, []);
+    let server = ["--proc-macro-srv", env!("CARGO_BIN_EXE_cargo-precast")];
+    assert_eq!(known(&work, &mark, &server, false), native);
+    assert_eq!(remembered(&work), memory);
     assert!(!mark.exists(), "a macro has run natively");
 }

@@ -1,107 +1,15 @@
-//! Gives compilers a folder in which shims remember expansions (docs/expansions.md), and keeps it small. By
-//! themselves shims remember nothing.
+//! Gives compilers a folder in which shims remember expansions.
 
 use super::invocation::Invocation;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use crate::cache::expansions::{folder, profile, VARIABLE};
 
-/// Names the folder; where it is set and empty, nothing is remembered.
-pub const VARIABLE: &str = "PRECAST_EXPANSIONS";
-
-/// Below the directory of a profile, beside cargo's `deps`.
-const FOLDER: &str = "precast-expansions";
-
-/// All files below the folder together, and one of them. What is above goes, the oldest first.
-const ALL_BYTES_MAX: u64 = 512 << 20;
-const FILE_BYTES_MAX: u64 = 64 << 20;
-
-/// For the compiler that this process becomes, or starts. If it cannot be made, every macro runs.
+/// For the compiler that this process becomes, or starts. If there is none, every macro runs.
 pub fn open(invocation: &Invocation) {
-    if std::env::var_os(VARIABLE).is_some() || invocation.externs.is_empty() {
+    if invocation.externs.is_empty() {
         return;
     }
-    let folder = beside(&invocation.out).join(FOLDER);
-    // The crate's own: a compiler reads all that is remembered there.
-    let own = folder.join(&invocation.crate_name);
-    if std::fs::create_dir_all(&own).is_ok() {
-        shorten(&folder, ALL_BYTES_MAX, FILE_BYTES_MAX);
-        std::env::set_var(VARIABLE, own);
-    }
-}
-
-/// The directory of the profile: cargo's `deps`, `examples` and `build` lie in it.
-fn beside(out: &Path) -> PathBuf {
-    let known = ["deps", "examples", "build"];
-    let is_known =
-        |path: &&Path| path.file_name().is_some_and(|name| known.iter().any(|k| name == *k));
-    let found = out.ancestors().take(4).find(is_known).and_then(Path::parent);
-    // Macros run in the compiler's directory, which need not be ours.
-    let found = found.unwrap_or(out);
-    std::path::absolute(found).unwrap_or_else(|_| found.to_owned())
-}
-
-/// Removes what was written longest ago.
-fn shorten(folder: &Path, all_bytes_max: u64, file_bytes_max: u64) {
-    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
-    for entry in entries(folder).flat_map(|own| entries(&own.path()).collect::<Vec<_>>()) {
-        let Ok(metadata) = entry.metadata() else { continue };
-        if let (true, Ok(written)) = (metadata.is_file(), metadata.modified()) {
-            files.push((written, metadata.len(), entry.path()));
-        }
-    }
-    files.sort();
-    let mut bytes: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
-    for (_, own, path) in &files {
-        if bytes > all_bytes_max || *own > file_bytes_max {
-            // Who has it open goes on writing to what nobody will read.
-            let _ = std::fs::remove_file(path);
-            bytes -= own;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn beside_the_rest_of_a_profile() {
-        let check =
-            |out: &str, expected: &str| assert_eq!(beside(Path::new(out)), Path::new(expected));
-        check("/p/target/debug/deps", "/p/target/debug");
-        check("/p/target/debug/examples", "/p/target/debug");
-        check("/p/target/debug/build/a-0123", "/p/target/debug");
-        check("/p/target/debug/build/a/0123/out", "/p/target/debug");
-        check("/elsewhere", "/elsewhere");
-    }
-
-    #[test]
-    fn the_oldest_go_first() {
-        let folder = tempfile::tempdir().unwrap();
-        let start = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
-        for (age, name, bytes) in
-            [(3, "old", 10), (2, "large", 50), (1, "newer", 20), (0, "new", 20)]
-        {
-            let own = folder.path().join(["a", "b"][age as usize % 2]);
-            std::fs::create_dir_all(&own).unwrap();
-            let path = own.join(name);
-            std::fs::write(&path, vec![0; bytes]).unwrap();
-            let file = std::fs::File::options().append(true).open(path).unwrap();
-            file.set_modified(start - std::time::Duration::from_secs(age)).unwrap();
-        }
-        let left = || {
-            let entries = ["a", "b"].map(|own| std::fs::read_dir(folder.path().join(own)).unwrap());
-            let entries = entries.into_iter().flatten();
-            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
-            names.sort();
-            names
-        };
-        shorten(folder.path(), 100, 49);
-        assert_eq!(left(), ["new", "newer", "old"]);
-        shorten(folder.path(), 45, 49);
-        assert_eq!(left(), ["new", "newer"]);
-        shorten(folder.path(), 40, 49);
-        assert_eq!(left(), ["new", "newer"]);
+    let out = &invocation.out;
+    if let Some(folder) = folder(profile(out).unwrap_or(out), &invocation.crate_name) {
+        std::env::set_var(VARIABLE, folder);
     }
 }
