@@ -1,10 +1,10 @@
 //! Shims that are compiled before a build asks for them: when a macro was compiled from source because no
 //! store had it, the command is noted, and whoever packs the macro compiles its shim by that command.
 
-use super::compile_shim;
 use super::invocation::Invocation;
 use super::library;
 use super::record::Command;
+use super::shim as shims;
 use crate::artifact::manifest::Capabilities;
 use crate::base::error::{Context as _, Result};
 use crate::base::files::hash_of;
@@ -57,7 +57,7 @@ fn one(file: &Path, key: &Key, store: &Store) -> Result<()> {
     let out = Scratch::new()?;
     let (invocation, id) = (invocation.at(out.path()), shim.id.clone());
     let place = (shim.folder.as_path(), label.as_str());
-    compile_shim(&invocation, Some(&command), store, place, &[id], &key.environment)?;
+    shims::compile(&invocation, Some(&command), store, place, &[id], &key.environment)?;
     Ok(())
 }
 
