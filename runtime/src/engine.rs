@@ -63,14 +63,20 @@ use std::panic::resume_unwind;
 use std::slice;
 
 use super::calls::ATTEMPT;
-use super::instance::{guard, owned, show, utf8, Fault, Host, Limits, Trap};
+use super::fault::{guard, Fault, Limits, Trap};
 use super::kernel::{Image, CALLER, EXPORT, FRAME as NEXT, LOAD, RESTORE, SAVE};
 use super::memory::Memory;
+use super::text::{owned, show, utf8};
 
 use self::tier::Tier;
 
 /// As many slots as a 16-bit operand can name; the stack has that many after its last frame.
 const FRAME: usize = 65536;
+
+/// Where host calls go. `call` is a `calls::Number`.
+pub trait Host {
+    fn call(&mut self, call: u32, args: &[u64], memory: &mut Memory) -> Result<u64, Fault>;
+}
 
 /// A function's record, as it is in the head.
 #[repr(C)]

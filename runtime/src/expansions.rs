@@ -1,9 +1,11 @@
 //! Remembered expansions (docs/expansions.md): a file of them, which the guest reads, uses and adds to. Here it is
 //! only opened, and written to.
 
+use super::fault::Fault;
 use super::host::Session;
-use super::instance::{joined, Fault, Instance};
+use super::instance::Instance;
 use super::sys::Growing;
+use super::text::joined;
 use super::{export, setting};
 
 /// Where the expansions of a module are kept.

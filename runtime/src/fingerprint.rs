@@ -4,7 +4,8 @@
 use std::env;
 
 use super::api::TokenStream;
-use super::instance::{joined, shown, Fault};
+use super::fault::Fault;
+use super::text::{joined, shown};
 use super::Machine;
 
 /// The macro that expands to the number.

@@ -10,8 +10,10 @@ use std::str::FromStr;
 
 use super::api::{Ident, LexError, Literal, Span, TokenStream, TokenTree};
 use super::calls;
-use super::instance::{formatted, guard, holds, owned, shown, Fault, Host};
+use super::engine::Host;
+use super::fault::{guard, Fault};
 use super::memory::Memory;
+use super::text::{formatted, holds, owned, shown};
 use super::tokens::Tokens;
 use super::wasi::{placed, Args, Wasi};
 

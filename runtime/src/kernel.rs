@@ -44,7 +44,8 @@ tier! {
 
 use std::mem;
 
-use super::instance::{owned, show, Fault, Trap};
+use super::fault::{Fault, Trap};
+use super::text::{owned, show};
 
 pub use self::layout::*;
 

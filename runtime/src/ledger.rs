@@ -2,8 +2,8 @@
 //! this compiler. `PRECAST_LEDGER` is its descriptor; nothing is written without it.
 
 use super::api::Span;
-use super::instance::{joined, show};
 use super::kernel::Image;
+use super::text::{joined, show};
 use super::{sys, Failure, Output};
 
 /// Answers for compilers without them (before 1.88); elsewhere the inherent methods come first.

@@ -48,11 +48,13 @@ mod macros;
 
 pub mod calls;
 pub mod engine;
+pub mod fault;
 #[cfg(not(all(proc_macro, target_arch = "x86_64")))]
 pub mod image;
 pub mod instance;
 pub mod kernel;
 pub mod memory;
+pub mod text;
 
 mod expansions;
 pub mod host;
@@ -125,7 +127,7 @@ part! {
     {
         mod fingerprint {
             #[inline(always)]
-            pub fn of(_: &mut super::Machine) -> Result<String, super::instance::Fault> {
+            pub fn of(_: &mut super::Machine) -> Result<String, super::fault::Fault> {
                 Ok(String::new())
             }
         }
@@ -169,10 +171,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use self::api::{Literal, TokenStream};
 use self::expansions::Expansions;
 pub use self::expansions::Kept;
+pub use self::fault::Limits;
+use self::fault::{guard, Fault};
 use self::host::Session;
-pub use self::instance::Limits;
-use self::instance::{first_word, formatted, guard, holds, joined, shown, Fault, Instance};
+use self::instance::Instance;
 use self::place::Place;
+use self::text::{first_word, formatted, holds, joined, shown};
 use self::tokens::Tokens;
 pub use self::wasi::Grants;
 #[cfg(not(proc_macro))]

@@ -3,7 +3,7 @@
 use std::ptr;
 use std::slice;
 
-use super::instance::{Fault, Trap};
+use super::fault::{Fault, Trap};
 use super::kernel::Image;
 
 const OUTSIDE: Fault = Fault::Trap(Trap::MemoryOutOfBounds);

@@ -2,7 +2,7 @@
 
 use std::env;
 
-use super::instance::same;
+use super::text::same;
 use super::wasi::bytes;
 
 const NAMES: [&str; 2] = ["CARGO_MANIFEST_DIR", "CARGO_CRATE_NAME"];

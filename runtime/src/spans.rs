@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use super::api::Span;
-use super::instance::formatted;
+use super::text::formatted;
 
 trait SpanMethods: Copy {
     fn start(&self) -> Self {

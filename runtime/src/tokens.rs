@@ -12,8 +12,9 @@ use std::str::FromStr;
 
 use super::api::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 use super::calls::ABI;
-use super::instance::{owned, print, same, show, Fault, Trap};
+use super::fault::{Fault, Trap};
 use super::memory::Memory;
+use super::text::{owned, print, same, show};
 use super::wasi::placed;
 
 /// `tri!` of an `Option`.

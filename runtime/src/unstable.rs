@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use super::api::TokenTree;
-use super::instance::Fault;
+use super::fault::Fault;
 use super::memory::Memory;
 use super::tokens::Tokens;
 use super::wasi::Args;

@@ -6,9 +6,11 @@
 use std::path::Path;
 
 use super::calls;
-use super::instance::{holds, joined, owned, utf8, Fault, Host, Limits};
+use super::engine::Host;
+use super::fault::{Fault, Limits};
 use super::kernel::Image;
 use super::memory::Memory;
+use super::text::{holds, joined, owned, utf8};
 
 part! {
     environ {

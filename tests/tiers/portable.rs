@@ -20,6 +20,8 @@ mod macros;
 pub mod calls;
 #[path = "../../runtime/src/engine.rs"]
 pub mod engine;
+#[path = "../../runtime/src/fault.rs"]
+pub mod fault;
 #[path = "../../runtime/src/image.rs"]
 pub mod image;
 #[path = "../../runtime/src/instance.rs"]
@@ -28,3 +30,5 @@ pub mod instance;
 pub mod kernel;
 #[path = "../../runtime/src/memory.rs"]
 pub mod memory;
+#[path = "../../runtime/src/text.rs"]
+pub mod text;

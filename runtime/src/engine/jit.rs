@@ -10,7 +10,7 @@
 #[cfg_attr(target_arch = "aarch64", path = "jit/aarch64.rs")]
 mod code;
 
-use super::super::instance::Fault;
+use super::super::fault::Fault;
 #[cfg(not(proc_macro))]
 use super::super::kernel::PREPARE;
 use super::super::kernel::{Image, RUN};

@@ -8,7 +8,7 @@
 use std::mem;
 
 use super::super::image::math;
-use super::super::instance::Trap;
+use super::super::fault::Trap;
 use super::Engine;
 
 /// 2^52: from here on every number is an integer.

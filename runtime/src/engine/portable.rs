@@ -10,7 +10,7 @@ use std::ptr;
 use std::slice;
 
 use super::super::image::{op, shape, Insn, Wide, SHAPES, SLOTS, STACK_SLOTS_MAX};
-use super::super::instance::{Fault, Trap};
+use super::super::fault::{Fault, Trap};
 use super::super::kernel::code::{call_host, rare, DEPTH, FUEL, RULES};
 use super::super::kernel::{Image, BULK, LEVELS, LOCATE};
 use super::{Engine, FRAME};

@@ -1,6 +1,6 @@
 //! The host call `attempt`: a run inside the run that makes it, which a panic ends.
 
-use super::super::instance::{Fault, Trap};
+use super::super::fault::{Fault, Trap};
 use super::Engine;
 
 impl Engine {

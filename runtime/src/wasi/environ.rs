@@ -4,7 +4,8 @@ use std::env;
 use std::mem::ManuallyDrop;
 
 use super::super::calls;
-use super::super::instance::{owned, same, Fault};
+use super::super::fault::Fault;
+use super::super::text::{owned, same};
 use super::super::memory::Memory;
 use super::refusal::{add, bytes};
 use super::{Args, Refused};

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::calls;
-use super::super::instance::{holds, owned, same, Fault, Limits};
+use super::super::fault::{Fault, Limits};
+use super::super::text::{holds, owned, same};
 use super::super::memory::Memory;
 use super::refusal::{self, add, bytes};
 use super::{Args, Grants, Refused};

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
-use super::super::instance::{append, first_word, formatted, holds, joined, owned, part, same};
+use super::super::text::{append, first_word, formatted, holds, joined, owned, part, same};
 use super::super::kernel::Image;
 use super::Refused;
 

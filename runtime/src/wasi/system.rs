@@ -3,7 +3,7 @@
 use std::env;
 
 use super::super::calls;
-use super::super::instance::{Fault, Trap};
+use super::super::fault::{Fault, Trap};
 use super::super::memory::Memory;
 use super::{Args, Wasi, INVAL, NOSYS, NOW, N_VECTORS_MAX};
 

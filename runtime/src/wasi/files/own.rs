@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::super::instance::{joined, same};
+use super::super::super::text::{joined, same};
 use super::super::refusal::bytes;
 use super::super::SOURCE;
 use super::{exists, File, Files, FIRST};

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use super::super::super::calls;
-use super::super::super::instance::Fault;
+use super::super::super::fault::Fault;
 use super::super::super::memory::Memory;
 use super::super::{Args, BADF, INVAL, N_VECTORS_MAX};
 use super::{errno, exists, filestat, real, stat_of, File, Files};
