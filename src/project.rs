@@ -16,6 +16,7 @@ pub mod many;
 pub mod metadata;
 mod missing;
 mod outcome;
+mod packing;
 mod plan;
 mod provide;
 pub mod records;

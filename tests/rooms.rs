@@ -15,19 +15,6 @@ const ROOMS: [&str; 17] = [
     "inspect", "verify", "policy", "project", "report", "serve", "author", "front",
 ];
 
-/// Files that are in a circle still: who opens one takes them off this list.
-const CIRCLE: [&str; 9] = [
-    "project::later",
-    "project::lazy",
-    "project::lazy::ahead",
-    "project::lazy::kept",
-    "project::lazy::library",
-    "project::lazy::refusal",
-    "project::lazy::rustdoc",
-    "project::plan",
-    "project::switch",
-];
-
 /// What a file says of others, by paths from the crate's root.
 #[derive(Default)]
 struct File {
@@ -51,15 +38,25 @@ fn read(folder: &Path, module: &str, modules: &mut BTreeMap<String, String>) {
     }
 }
 
-/// All paths of a `use`.
-fn flatten(tree: &UseTree, before: &str, found: &mut Vec<String>) {
-    let with = |name: String| if before.is_empty() { name } else { format!("{before}::{name}") };
+/// All paths of a `use`, each with its name in the file.
+fn flatten(tree: &UseTree, before: &str, found: &mut Vec<(String, String)>) {
+    let with = |name: &str| match (before, name) {
+        ("", name) => name.to_owned(),
+        (before, "self") => before.to_owned(),
+        (before, name) => format!("{before}::{name}"),
+    };
+    let last = |path: &str| path.rsplit("::").next().unwrap_or_default().to_owned();
     match tree {
-        UseTree::Path(path) => flatten(&path.tree, &with(path.ident.to_string()), found),
-        UseTree::Name(name) if name.ident == "self" => found.push(before.to_owned()),
-        UseTree::Name(name) => found.push(with(name.ident.to_string())),
-        UseTree::Rename(name) => found.push(with(name.ident.to_string())),
-        UseTree::Glob(_) => found.push(before.to_owned()),
+        UseTree::Path(path) => flatten(&path.tree, &with(&path.ident.to_string()), found),
+        UseTree::Name(name) => {
+            let path = with(&name.ident.to_string());
+            let name = last(&path);
+            found.push((path, name));
+        }
+        UseTree::Rename(name) => {
+            found.push((with(&name.ident.to_string()), name.rename.to_string()));
+        }
+        UseTree::Glob(_) => found.push((with("*"), "*".to_owned())),
         UseTree::Group(group) => {
             group.items.iter().for_each(|tree| flatten(tree, before, found));
         }
@@ -125,17 +122,20 @@ fn is_test(attributes: &[syn::Attribute]) -> bool {
 fn file(module: &str, text: &str, modules: &BTreeMap<String, String>) -> File {
     let mut file = File::default();
     let mut rest = TokenStream::new();
+    let mut modules_by_name = BTreeMap::new();
     for item in syn::parse_file(text).unwrap_or_else(|error| panic!("{module}: {error}")).items {
         match &item {
             Item::Use(used) => {
                 let mut found = Vec::new();
                 flatten(&used.tree, "", &mut found);
-                for path in found.iter().filter_map(|path| absolute(module, path, modules)) {
-                    if matches!(used.vis, Visibility::Inherited) {
-                        file.imports.insert(path);
-                    } else {
-                        let name = path.rsplit("::").next().unwrap_or_default().to_owned();
+                for (path, name) in found {
+                    let Some(path) = absolute(module, &path, modules) else { continue };
+                    if !matches!(used.vis, Visibility::Inherited) {
                         file.handed_on.insert(name, path);
+                    } else if modules.contains_key(&path) {
+                        modules_by_name.insert(name, path);
+                    } else {
+                        file.imports.insert(path);
                     }
                 }
             }
@@ -145,15 +145,9 @@ fn file(module: &str, text: &str, modules: &BTreeMap<String, String>) -> File {
     }
     let mut found = Vec::new();
     paths(rest, &mut found);
-    let by_name: BTreeMap<String, String> = file
-        .imports
-        .iter()
-        .filter(|path| modules.contains_key(*path))
-        .map(|path| (path.rsplit("::").next().unwrap_or_default().to_owned(), path.clone()))
-        .collect();
     for path in found {
         let (first, inside) = path.split_once("::").expect("each has colons");
-        let through = by_name.get(first).map(|start| format!("{start}::{inside}"));
+        let through = modules_by_name.get(first).map(|start| format!("{start}::{inside}"));
         file.imports.extend(through.or_else(|| absolute(module, &path, modules)));
     }
     file
@@ -244,25 +238,17 @@ fn no_circles() {
     let all: BTreeMap<&str, BTreeSet<String>> =
         edges.keys().map(|from| (*from, reached(from))).collect();
     let mut faults = Vec::new();
-    let mut circle = BTreeSet::new();
     for (from, imports) in &edges {
         for (to, path) in imports {
             if !all.get(to.as_str()).is_some_and(|back| back.contains(*from)) {
                 continue;
             }
-            circle.extend([(*from).to_owned(), to.clone()]);
-            if !CIRCLE.contains(from) || !CIRCLE.contains(&to.as_str()) {
-                faults.push(format!(
-                    "`{from}` imports `{path}`, and `{to}` leads back to it: put what both need into a third file"
-                ));
-            }
+            faults.push(format!(
+                "`{from}` imports `{path}`, and `{to}` leads back to it: put what both need into a third file"
+            ));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    assert!(
-        circle.iter().eq(CIRCLE.iter()),
-        "CIRCLE has files that are in none any more: {circle:?}"
-    );
 }
 
 #[test]

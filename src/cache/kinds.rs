@@ -30,6 +30,9 @@ pub(crate) const PLAN: &str = "plan";
 /// Finished modules.
 pub(crate) const MODULE: &str = "module";
 
+/// Jobs of packing, and the locks of who works on them.
+pub(crate) const QUEUE: &str = "queue";
+
 /// Target directories of packing.
 pub(crate) const BUILD: &str = "build";
 

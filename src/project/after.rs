@@ -10,7 +10,7 @@ use super::graph::UNREADABLE;
 use super::outcome::Outcome;
 use super::plan::Plan;
 use super::records::{self, Record};
-use super::{later, provide};
+use super::{packing, provide};
 use crate::artifact::manifest::{Capabilities, Package};
 use crate::artifact::{self, Artifact};
 use crate::base::error::{Class, Error, Result};
@@ -148,7 +148,7 @@ fn declares(wanted: &Wanted) -> Result<bool> {
 }
 
 fn packed(wanted: &Wanted, plan: &Plan, store: &Store, report: &dyn Report) -> Result<Artifact> {
-    let done = later::pack(std::slice::from_ref(wanted), &plan.project(), store, report)?;
+    let done = packing::pack(std::slice::from_ref(wanted), &plan.project(), store, report)?;
     let label = format!("{} {}", wanted.package.name, wanted.package.version);
     match done.into_iter().next() {
         Some(done) => match done.outcome {

@@ -8,8 +8,8 @@ mod claims;
 mod list;
 mod report;
 
-use super::later;
 use super::outcome::Outcome;
+use super::packing;
 use super::shared;
 use super::{Graph, Request};
 use crate::base::error::{Class, Error, Result};
@@ -130,7 +130,7 @@ fn pack_and_push(
     let variables = Variables::of(project.directory);
     shared::fetch(wanted, project.offline, &|_| 1, &variables, store)?;
     let mut made = Vec::new();
-    for done in later::pack(wanted, project, store, report)? {
+    for done in packing::pack(wanted, project, store, report)? {
         let outcome = match done.outcome {
             Outcome::Source(reason) => {
                 return Err(Error::new(Class::Package, reason));

@@ -10,7 +10,7 @@ use super::graph::{Graph, Needed, Package, Unit, UnitIdx};
 use super::lazy::record;
 use super::missing::{self, Missing};
 use super::outcome::{Outcome, Treated};
-use super::{later, shared, Request};
+use super::{packing, shared, Request};
 use crate::artifact::manifest::Capabilities;
 use crate::base::cargo;
 use crate::base::error::Result;
@@ -19,8 +19,7 @@ use crate::base::files::hash_of;
 use crate::base::lock::Lock;
 use crate::base::report::Report;
 use crate::cache::program;
-use crate::cache::{self, kinds, Environment, Key, Store};
-use crate::cache::{Locked, Wanted};
+use crate::cache::{kinds, Environment, Key, Locked, Store, Wanted};
 use crate::pack::artifact_recipe;
 use crate::pack::compile::batch::Project;
 use crate::pack::Variables;
@@ -164,16 +163,6 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The same for a workspace on which [`super::switch::on`] was called.
-    pub fn for_all(request: &Request, store: &Store) -> Result<Plan> {
-        let plan = Plan::lasting(request, store)?;
-        plan.sweep(store);
-        for target in &plan.targets {
-            super::switch::keep(&plan, target, store);
-        }
-        Ok(plan)
-    }
-
     /// Some packages may not be precompiled that another plan precompiles.
     fn refuses(&self) -> bool {
         let is_denied = self.permitted.is_some() || !self.denied.is_empty();
@@ -216,7 +205,7 @@ impl Plan {
                 lockfile: &graph.lockfile,
                 offline: request.is_offline(),
             };
-            for done in later::pack(&wanted, &project, store, report)? {
+            for done in packing::pack(&wanted, &project, store, report)? {
                 if done.outcome == Outcome::Packed {
                     packed.insert(done.key.id());
                 }
@@ -354,7 +343,7 @@ impl Plan {
     /// make: shims of packages that are to be compiled from source, or of other artifacts, and empty
     /// libraries that others need by now, which cargo compiles faster than we one after another.
     /// A target directory in which another cargo builds is left as it is.
-    fn sweep(&self, store: &Store) {
+    pub(super) fn sweep(&self, store: &Store) {
         for target in &self.targets {
             let Some(_locks) = locks(target) else { continue };
             for folder in folders(target) {
@@ -743,14 +732,6 @@ fn key(request: &Request, options: &Options, store: &Store) -> String {
     hash_of(&parts)[..32].to_owned()
 }
 
-/// The plan by which a compiler was started that writes into this directory.
-pub fn active(out: &Path, store: &Store) -> Option<Plan> {
-    match std::env::var(VARIABLE) {
-        Ok(key) => Plan::kept(&key, store),
-        Err(_) => super::switch::plan(out, store),
-    }
-}
-
 /// What is known of a package by its directory alone.
 pub fn origin_of(directory: &Path, store: &Store) -> Origin {
     let vendored = std::fs::read(directory.join(".cargo-checksum.json")).ok();
@@ -777,9 +758,4 @@ fn of_download(directory: &Path, store: &Store) -> Option<String> {
     let checksum = files::sha256(&std::fs::read(&file).ok()?);
     store.cache().keep(kinds::PROGRAM, key, &checksum);
     Some(checksum)
-}
-
-/// Brings the store below its limit after something was put into it.
-pub fn tidy(store: &Store) -> Result<()> {
-    store.clean(cache::limit(None)?).map(drop)
 }

@@ -3,9 +3,8 @@
 
 use super::authors::merged;
 use super::graph::{Graph, PackageIdx};
-use super::later;
 use super::outcome::{Outcome, Treated};
-use super::plan::tidy;
+use super::packing::{self, tidy};
 use super::{shared, Choice, Request};
 use crate::artifact;
 use crate::base::error::Result;
@@ -88,7 +87,7 @@ pub fn provide(
         let variables = Variables::of(project.directory);
         let fetched = shared::fetch(&wanted, project.offline, &signatures, &variables, store)?;
         fetched.note.iter().for_each(|note| report.step(note));
-        let done = later::pack(&wanted, &project, store, report)?.into_iter();
+        let done = packing::pack(&wanted, &project, store, report)?.into_iter();
         let done: BTreeMap<Key, (Key, Outcome)> =
             done.map(|done| (done.asked, (done.key, done.outcome))).collect();
         for (at, wanted) in missing {

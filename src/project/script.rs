@@ -1,9 +1,16 @@
-//! Variables that cargo and a build script set for one crate, read from the environment of its compiler.
+//! Variables in the environment of a crate's compiler: those that cargo and a build script set for this crate
+//! alone, and ours.
 
 use std::path::PathBuf;
 
 /// The variable that only we set: what we wrote is of no use to a cargo that runs without us.
 pub const LAZY: &str = "PRECAST_LAZY";
+
+/// Its value where the user has no wrapper.
+pub const ON: &str = "1";
+
+/// Names rustdoc, where that is not found by its name.
+pub const RUSTDOC: &str = "PRECAST_RUSTDOC";
 
 /// Files for what a build script said, beside its `out`, in older and newer layouts of a target directory.
 const SAID: [&str; 2] = ["output", "run/stdout"];

@@ -4,8 +4,9 @@
 //! Three lines are written: the program to run in the compiler's place and in rustdoc's, and a variable that
 //! makes what it writes useless to a cargo without it. None names a place of the project.
 
-use super::lazy::{record, ON, REAL_RUSTDOC, VARIABLE};
-use super::plan::Plan;
+use super::lazy::record;
+use super::plan::{self, Plan};
+use super::script::{LAZY as VARIABLE, ON, RUSTDOC as REAL_RUSTDOC};
 use super::Request;
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
@@ -146,8 +147,26 @@ fn make(root: &Path, target: &Path, store: &Store) -> Result<Plan> {
     Ok(plan)
 }
 
+/// Makes the plan for a workspace that is switched on, and keeps it for the compilers that cargo will start.
+pub fn prepare(request: &Request, store: &Store) -> Result<Plan> {
+    let plan = Plan::lasting(request, store)?;
+    plan.sweep(store);
+    for target in plan.targets() {
+        keep(&plan, target, store);
+    }
+    Ok(plan)
+}
+
+/// The plan by which a compiler was started that writes into this directory.
+pub(super) fn active(out: &Path, store: &Store) -> Option<Plan> {
+    match std::env::var(plan::VARIABLE) {
+        Ok(key) => Plan::kept(&key, store),
+        Err(_) => plan(out, store),
+    }
+}
+
 /// Keeps a plan for the compilers that cargo will start with this target directory.
-pub fn keep(plan: &Plan, target: &Path, store: &Store) {
+fn keep(plan: &Plan, target: &Path, store: &Store) {
     plan.keep(&key(target), store);
 }
 

@@ -5,7 +5,7 @@ use crate::workspace::Workspace;
 use clap::Args;
 use precast::base::error::{Class, Error, Result};
 use precast::cache::Store;
-use precast::project::{self, switch, Choice, Missing, Plan, Request};
+use precast::project::{self, switch, Choice, Missing, Request};
 use serde_json::json;
 
 #[derive(Args, Debug)]
@@ -18,7 +18,7 @@ pub(crate) fn on(options: &Options, console: &Console) -> Result<()> {
     let request = request(options)?;
     let store = Store::open(None)?;
     switch::on(&request, &store)?;
-    let plan = Plan::for_all(&request, &store)?;
+    let plan = switch::prepare(&request, &store)?;
     project::finish(&plan, None, &store)?;
     console.clear();
     project::summary(&plan.macros).iter().for_each(|line| console.summary(line));

@@ -1,10 +1,10 @@
 //! Shims that are compiled before a build asks for them: when a macro was compiled from source because no
 //! store had it, the command is noted, and whoever packs the macro compiles its shim by that command.
 
-use super::compile_shim;
 use super::invocation::Invocation;
 use super::library;
 use super::record::Command;
+use super::shim;
 use crate::artifact::manifest::Capabilities;
 use crate::base::error::{Context as _, Result};
 use crate::base::files::hash_of;
@@ -51,13 +51,14 @@ fn one(file: &Path, key: &Key, store: &Store) -> Result<()> {
     let text = std::fs::read(file).at("read", file)?;
     let Note { command, label, grants } = serde_json::from_slice(&text).at("read", file)?;
     let words: Vec<OsString> = command.words.iter().map(OsString::from).collect();
-    let (Some(invocation), Some(shim)) = (Invocation::of(&words), store.shim(key, &grants)?) else {
+    let (Some(invocation), Some(found)) = (Invocation::of(&words), store.shim(key, &grants)?)
+    else {
         return Ok(());
     };
     let out = Scratch::new()?;
-    let (invocation, id) = (invocation.at(out.path()), shim.id.clone());
-    let place = (shim.folder.as_path(), label.as_str());
-    compile_shim(&invocation, Some(&command), store, place, &[id], &key.environment)?;
+    let (invocation, id) = (invocation.at(out.path()), found.id.clone());
+    let place = (found.folder.as_path(), label.as_str());
+    shim::compile(&invocation, Some(&command), store, place, &[id], &key.environment)?;
     Ok(())
 }
 

@@ -237,6 +237,25 @@ impl Invocation {
         }
         outputs
     }
+
+    /// The same, but for the directory of its files.
+    pub fn at(&self, out: &Path) -> Invocation {
+        let text = out.to_string_lossy().into_owned();
+        let mut found = self.clone();
+        let at = found.args.iter().position(|word| word == "--out-dir").map(|at| at + 1);
+        match at {
+            Some(at) => found.args[at] = text,
+            None => {
+                for word in &mut found.args {
+                    if word.starts_with("--out-dir=") {
+                        *word = format!("--out-dir={text}");
+                    }
+                }
+            }
+        }
+        found.out = out.to_owned();
+        found
+    }
 }
 
 /// The words of a command line, with those from a file that cargo writes where they are too many for the

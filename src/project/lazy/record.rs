@@ -8,6 +8,7 @@ use super::invocation::Invocation;
 use crate::base::error::{Class, Error, Result};
 use crate::base::scratch;
 use crate::cache::{Locked, Wanted};
+use crate::project::script;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -51,6 +52,32 @@ impl Command {
     pub fn profile(&self) -> Option<(String, String)> {
         let words: Vec<std::ffi::OsString> = self.words.iter().map(Into::into).collect();
         Invocation::of(&words).map(|found| (found.opt_level, found.debuginfo))
+    }
+
+    /// The package's files lie elsewhere by now.
+    pub fn follow(&mut self, from: &Path, to: &Path) {
+        let (Some(from), Some(to)) = (from.to_str(), to.to_str()) else { return };
+        let texts = self.words.iter_mut().chain(self.variables.values_mut());
+        texts.for_each(|text| *text = text.replace(from, to));
+        if let Ok(below) = self.directory.strip_prefix(from) {
+            self.directory = Path::new(to).join(below);
+        }
+    }
+
+    /// The compiler with this environment, for the given arguments.
+    pub fn start(&self, program: &str, args: &[String]) -> std::process::Command {
+        let mut command = std::process::Command::new(program);
+        command.args(args).current_dir(&self.directory);
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(script::is_own) {
+                command.env_remove(&name);
+            }
+        }
+        for name in script::variables() {
+            command.env_remove(name);
+        }
+        command.envs(&self.variables);
+        command
     }
 }
 

@@ -1,12 +1,12 @@
 //! Cargo runs us in rustdoc's place as well: it reads libraries as the compiler does.
 
-use super::{become_compiler, invocation, library, said, Context};
+use super::compiler::{become_compiler, said};
+use super::context::Context;
+use super::{compile, invocation, library};
 use crate::project::same_package::given;
+use crate::project::script;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-
-/// Names rustdoc, where that is not found by its name.
-pub const VARIABLE: &str = "PRECAST_RUSTDOC";
 
 /// Whether these are rustdoc's arguments. Cargo names no program before them.
 pub fn is_asked(words: &[OsString]) -> bool {
@@ -35,12 +35,12 @@ pub fn run(words: &[OsString]) -> i32 {
     let externs = externs(expanded.as_deref().unwrap_or(words));
     if let Some(place) = externs.first().and_then(|file| file.parent()) {
         let context = Context::of(place);
-        let made = externs.iter().try_for_each(|file| library::need(file, None, &context));
+        let made = externs.iter().try_for_each(|file| compile::need(file, None, &context));
         if made.is_err() {
             return said(made.map(|()| 0));
         }
     }
-    let program = std::env::var_os(VARIABLE).unwrap_or_else(|| "rustdoc".into());
+    let program = std::env::var_os(script::RUSTDOC).unwrap_or_else(|| "rustdoc".into());
     become_compiler(&[&[program], words, &given].concat())
 }
 
