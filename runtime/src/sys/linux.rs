@@ -28,10 +28,10 @@ const MONOTONIC: usize = 1;
 
 /// Nanoseconds, since no matter when.
 pub fn now() -> u64 {
-    let time = [0u64; 2];
+    let mut time = [0u64; 2];
     // SAFETY: the system writes two words there.
     unsafe {
-        Image::ask_linux([number::CLOCK_GETTIME, MONOTONIC, time.as_ptr() as usize, 0, 0, 0])
+        Image::ask_linux([number::CLOCK_GETTIME, MONOTONIC, time.as_mut_ptr() as usize, 0, 0, 0])
     };
     time[0] * 1_000_000_000 + time[1]
 }
