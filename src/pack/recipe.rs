@@ -13,9 +13,11 @@ use std::sync::LazyLock;
 
 /// Whatever decides what cargo builds, besides its inputs. Part of the cache's keys, as text: a
 /// program that works otherwise finds nothing there.
-const BUILD_RECIPE: [&str; 15] = [
+const BUILD_RECIPE: [&str; 17] = [
     include_str!("source/assertions.rs"),
     include_str!("compile/batch.rs"),
+    include_str!("compile/batch/task.rs"),
+    include_str!("compile/batch/workspace.rs"),
     include_str!("compile/build.rs"),
     include_str!("source/exact.rs"),
     include_str!("source/lock.rs"),
@@ -58,11 +60,17 @@ pub(crate) fn recipe() -> String {
 }
 
 /// Whatever decides what the image of a module is.
-const IMAGE_RECIPE: [&str; 5] = [
+const IMAGE_RECIPE: [&str; 11] = [
     include_str!("../lower/alloc.rs"),
     include_str!("../lower/chunk.rs"),
     include_str!("../lower/emit.rs"),
     include_str!("../lower/translate.rs"),
+    include_str!("../lower/translate/calls.rs"),
+    include_str!("../lower/translate/control.rs"),
+    include_str!("../lower/translate/memory.rs"),
+    include_str!("../lower/translate/numeric.rs"),
+    include_str!("../lower/translate/stack.rs"),
+    include_str!("../lower/translate/variables.rs"),
     include_str!("../lower/write.rs"),
 ];
 
