@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::super::super::text::{joined, same};
 use super::super::refusal::bytes;
 use super::super::SOURCE;
-use super::{exists, File, Files, FIRST};
+use super::native::exists;
+use super::{File, Files, FIRST};
 
 /// How a shim keeps the package's `Cargo.toml`, and the end of the name of a file that is not the package's.
 const MANIFEST: &str = "Cargo.toml_";

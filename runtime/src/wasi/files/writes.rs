@@ -9,7 +9,8 @@ use super::super::super::calls;
 use super::super::super::fault::Fault;
 use super::super::super::memory::Memory;
 use super::super::{Args, BADF, INVAL, N_VECTORS_MAX};
-use super::{errno, exists, filestat, real, stat_of, File, Files};
+use super::native::{errno, exists, real, stat_of};
+use super::{filestat, File, Files};
 use super::{CREATE, EXCLUSIVE, REGULAR_FILE, TRUNCATE, WRITE};
 
 const READ: u64 = 1 << 1;
