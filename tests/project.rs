@@ -21,6 +21,8 @@ mod known;
 mod lazy;
 #[path = "project/metadata.rs"]
 mod metadata;
+#[path = "project/reads.rs"]
+mod reads;
 #[path = "project/refuse.rs"]
 mod refuse;
 #[path = "project/report.rs"]

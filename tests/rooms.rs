@@ -3,6 +3,8 @@
 
 #[path = "rooms/runtime.rs"]
 mod runtime;
+#[path = "rooms/sizes.rs"]
+mod sizes;
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;

@@ -1,8 +1,8 @@
 //! Reads a wasm module into the one record the other passes look at.
 
 use wasmparser::{
-    ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType, FunctionBody, Operator,
-    Parser, Payload, TableInit, TypeRef, Validator,
+    ConstExpr, DataKind, ElementItems, ElementKind, ExternalKind, FuncType, FunctionBody, Import,
+    Operator, Parser, Payload, Table, TableInit, TypeRef, Validator,
 };
 
 use super::heat;
@@ -77,17 +77,7 @@ impl<'a> Module<'a> {
             }
             Payload::ImportSection(reader) => {
                 for import in reader.into_imports() {
-                    let import = import.context("import section")?;
-                    let TypeRef::Func(ty) = import.ty else {
-                        return Err(refused(
-                            import.module,
-                            import.name,
-                            "only functions can be imported",
-                        ));
-                    };
-                    let number = resolve(import.module, import.name, &self.types[ty as usize])?;
-                    self.imports.push(number);
-                    self.funcs.push(ty);
+                    self.import(&import.context("import section")?, resolve)?;
                 }
             }
             Payload::FunctionSection(reader) => {
@@ -97,16 +87,7 @@ impl<'a> Module<'a> {
             }
             Payload::TableSection(reader) => {
                 for table in reader {
-                    let table = table.context("table section")?;
-                    if !matches!(table.init, TableInit::RefNull) {
-                        return Err(limit("tables with an initial value"));
-                    }
-                    let min = table.ty.initial.min(u32::MAX as u64) as u32;
-                    let others: u32 = self.tables.iter().map(|table| table.0).sum();
-                    if min > TABLE_ITEMS_MAX - others || self.tables.len() as u32 >= TABLES_MAX {
-                        return Err(limit("tables of this size"));
-                    }
-                    self.tables.push((min, table.ty.maximum.unwrap_or(u32::MAX as u64) as u32));
+                    self.table(&table.context("table section")?)?;
                 }
             }
             Payload::MemorySection(reader) => {
@@ -157,6 +138,29 @@ impl<'a> Module<'a> {
             }
             _ => (),
         }
+        Ok(())
+    }
+
+    fn import(&mut self, import: &Import, resolve: Resolve) -> Result<()> {
+        let TypeRef::Func(ty) = import.ty else {
+            return Err(refused(import.module, import.name, "only functions can be imported"));
+        };
+        let number = resolve(import.module, import.name, &self.types[ty as usize])?;
+        self.imports.push(number);
+        self.funcs.push(ty);
+        Ok(())
+    }
+
+    fn table(&mut self, table: &Table) -> Result<()> {
+        if !matches!(table.init, TableInit::RefNull) {
+            return Err(limit("tables with an initial value"));
+        }
+        let min = table.ty.initial.min(u32::MAX as u64) as u32;
+        let others: u32 = self.tables.iter().map(|table| table.0).sum();
+        if min > TABLE_ITEMS_MAX - others || self.tables.len() as u32 >= TABLES_MAX {
+            return Err(limit("tables of this size"));
+        }
+        self.tables.push((min, table.ty.maximum.unwrap_or(u32::MAX as u64) as u32));
         Ok(())
     }
 

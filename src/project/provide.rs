@@ -2,7 +2,7 @@
 //! or packed now.
 
 use super::authors::merged;
-use super::graph::{Graph, PackageIdx};
+use super::graph::{Graph, Package, PackageIdx};
 use super::outcome::{Outcome, Treated};
 use super::packing::{self, tidy};
 use super::{shared, Choice, Request};
@@ -57,19 +57,7 @@ pub fn provide(
         for at in open {
             let package = &graph.packages[at];
             let wanted = merged(graph, at);
-            let refusal = choice.refusal(&package.name).or_else(|| {
-                let denied = policy.as_ref().is_some_and(|p| p.refusal(&package.name).is_some());
-                denied.then_some("the policy does not permit to precompile it")
-            });
-            let outcome = match refusal {
-                _ if package.is_shim => Some(Outcome::Shim),
-                Some(reason) => Some(Outcome::Source(reason.to_owned())),
-                None if package.source.is_none() && !members => {
-                    Some(Outcome::Source("it is in a directory".into()))
-                }
-                None => None,
-            };
-            match outcome {
+            match unpacked(package, &choice, policy.as_ref(), members) {
                 Some(outcome) => {
                     let treated = treated(&wanted, outcome);
                     decided.insert(at, Provided { treated, key: None });
@@ -104,6 +92,27 @@ pub fn provide(
         tidy(store)?;
     }
     Ok(decided)
+}
+
+/// What is done with a package that is not to be packed; none if it is.
+fn unpacked(
+    package: &Package,
+    choice: &Choice,
+    policy: Option<&policy::Policy>,
+    members: bool,
+) -> Option<Outcome> {
+    let refusal = choice.refusal(&package.name).or_else(|| {
+        let denied = policy.is_some_and(|policy| policy.refusal(&package.name).is_some());
+        denied.then_some("the policy does not permit to precompile it")
+    });
+    match refusal {
+        _ if package.is_shim => Some(Outcome::Shim),
+        Some(reason) => Some(Outcome::Source(reason.to_owned())),
+        None if package.source.is_none() && !members => {
+            Some(Outcome::Source("it is in a directory".into()))
+        }
+        None => None,
+    }
 }
 
 /// An artifact that the workspace's policy does not permit is not used.

@@ -26,12 +26,7 @@ pub(crate) struct Options {
 /// Cargo's exit code.
 pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> Result<ExitCode> {
     let mut arguments = arguments.to_vec();
-    if command == "check" && flag(&mut arguments, "--policy") {
-        crate::policy::run(arguments, console)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if command == "new" && flag(&mut arguments, "--proc-macro") {
-        crate::init::new(&arguments, console)?;
+    if is_ours(command, &mut arguments, console)? {
         return Ok(ExitCode::SUCCESS);
     }
     check_is_known(command)?;
@@ -58,29 +53,11 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
             if error.class() == Class::Usage
                 && error.to_string().starts_with(project::UNREADABLE) =>
         {
-            let mut cargo = request.cargo();
-            cargo.arg(command).args(&arguments);
-            let code = crate::console::pass(cargo)?;
-            if code == ExitCode::SUCCESS {
-                console.note(&format!("nothing was precompiled: {error}"));
-            }
-            return Ok(code);
+            return unprepared(&request, (command, &arguments), &error, console);
         }
         Err(error) => return Err(error),
     };
-    console.clear();
-    let json = console.json() || is_json;
-    if json {
-        let plan = &prepared.plan;
-        let wanted = plan.wanted.iter().map(|wanted| &wanted.package.name).collect::<Vec<_>>();
-        crate::console::print_json(&json!({
-            "macros": plan.macros, "missing": plan.missing, "wanted": wanted, "note": plan.note,
-        }));
-    }
-    if !request.is_quiet && !json {
-        project::summary(&prepared.plan.macros).iter().for_each(|line| console.summary(line));
-    }
-    prepared.plan.note.iter().for_each(|note| console.warning(note));
+    tell(&prepared.plan, request.is_quiet, console.json() || is_json, console);
     let project::Prepared { mut cargo, plan } = prepared;
     if plan.missing == project::Missing::Fail && !plan.wanted.is_empty() {
         return Err(missing(&plan));
@@ -116,6 +93,48 @@ pub(crate) fn run(command: &str, arguments: &[OsString], console: &Console) -> R
         store.clean(precast::cache::limit(None)?)?;
     }
     Ok(code)
+}
+
+/// Whether a flag has made the command one of ours, which was run then.
+fn is_ours(command: &str, arguments: &mut Vec<OsString>, console: &Console) -> Result<bool> {
+    if command == "check" && flag(arguments, "--policy") {
+        crate::policy::run(std::mem::take(arguments), console)?;
+    } else if command == "new" && flag(arguments, "--proc-macro") {
+        crate::init::new(arguments, console)?;
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Runs cargo alone where the workspace cannot be read.
+fn unprepared(
+    request: &Request,
+    (command, arguments): (&str, &[OsString]),
+    error: &Error,
+    console: &Console,
+) -> Result<ExitCode> {
+    let mut cargo = request.cargo();
+    cargo.arg(command).args(arguments);
+    let code = crate::console::pass(cargo)?;
+    if code == ExitCode::SUCCESS {
+        console.note(&format!("nothing was precompiled: {error}"));
+    }
+    Ok(code)
+}
+
+/// Says what is done with each macro.
+fn tell(plan: &project::Plan, is_quiet: bool, is_json: bool, console: &Console) {
+    console.clear();
+    if is_json {
+        let wanted = plan.wanted.iter().map(|wanted| &wanted.package.name).collect::<Vec<_>>();
+        crate::console::print_json(&json!({
+            "macros": plan.macros, "missing": plan.missing, "wanted": wanted, "note": plan.note,
+        }));
+    } else if !is_quiet {
+        project::summary(&plan.macros).iter().for_each(|line| console.summary(line));
+    }
+    plan.note.iter().for_each(|note| console.warning(note));
 }
 
 /// A name for this run.
