@@ -14,6 +14,7 @@ pub mod memory;
 pub mod pack;
 mod projects;
 pub mod same_package;
+mod shared_store;
 pub mod side;
 pub mod size;
 pub mod table;
@@ -46,7 +47,7 @@ enum Run {
     Parts(fn(usize, &[&str], bool) -> Result),
 }
 
-const BENCHMARKS: [Benchmark; 11] = [
+const BENCHMARKS: [Benchmark; 12] = [
     Benchmark { name: "build", runs: 5, run: Run::Whole(build::bench) },
     Benchmark { name: "expand", runs: 5, run: Run::Whole(expand::bench) },
     Benchmark { name: "cold", runs: 21, run: Run::Whole(cold::bench) },
@@ -57,6 +58,7 @@ const BENCHMARKS: [Benchmark; 11] = [
     Benchmark { name: "heap", runs: 1, run: Run::Whole(heap::bench) },
     Benchmark { name: "same-package", runs: 5, run: Run::Whole(same_package::bench) },
     Benchmark { name: "edit", runs: 5, run: Run::Whole(edit::bench) },
+    Benchmark { name: "shared-store", runs: 3, run: Run::Whole(shared_store::bench) },
     Benchmark { name: "projects", runs: 3, run: Run::Parts(projects::bench) },
 ];
 

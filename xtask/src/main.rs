@@ -47,6 +47,7 @@ Usage: cargo xtask TASK [OPTIONS]
   bench heap      the guest's allocator against dlmalloc; takes minutes to build
   bench pack      packing against building for the host; ten crates in one call
   bench same-package  a library with macros of its own against the same macros in a package of their own
+  bench shared-store  the first build on a machine that reads a store which others have filled
   bench projects  clean builds of six projects: native, empty store, filled store; takes long
 
   book            build the book of docs/ into target/book, with mdBook

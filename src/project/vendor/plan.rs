@@ -62,7 +62,7 @@ impl Package {
     /// A directory's name for a shim of this package: another shim has another name, by which
     /// cargo knows that it must be built again.
     fn shim_name(&self, key: &Key) -> String {
-        let suffix = files::hash_of(&[&key.id(), embed::recipe()]);
+        let suffix = files::hash_of(&[key.id().as_str(), embed::recipe()]);
         format!("{}-{}-{}", self.name, self.version, &suffix[..8])
     }
 }

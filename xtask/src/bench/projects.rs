@@ -31,7 +31,9 @@ const N_IDLE: usize = 7;
 const VARIABLES: [&str; 5] =
     ["CI", "PRECAST_MISSING", "RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"];
 
-struct Project {
+/// A project with a store of its own, and a directory for what each side builds.
+pub struct Project {
+    pub folder: PathBuf,
     place: PathBuf,
     store: PathBuf,
     program: PathBuf,
@@ -71,16 +73,7 @@ fn package(spec: &str) -> &str {
 }
 
 fn measure(spec: &str, program: &Path, runs: usize) -> Result<Value> {
-    let folder = scratch_bench("projects").join(package(spec));
-    clear(&folder)?;
-    let project = Project {
-        place: folder.join("source"),
-        store: folder.join("store"),
-        program: program.to_owned(),
-        targets: folder.join("target"),
-    };
-    sources::prepare(spec, &project.place)?;
-    capture(project.cargo("native").args(["fetch", "--locked"]))?;
+    let project = Project::prepare(spec, &scratch_bench("projects"), program)?;
     let mut builds = COMMANDS.map(Builds::new);
     let mut packing = Costs::new("`cargo precast pack --all`");
     for _ in 0..runs {
@@ -100,11 +93,27 @@ fn measure(spec: &str, program: &Path, runs: usize) -> Result<Value> {
         let command = builds.command;
         record[command] = builds.value();
     }
-    clear(&folder)?;
+    clear(&project.folder)?;
     Ok(record)
 }
 
 impl Project {
+    /// With all that it depends on downloaded.
+    pub fn prepare(spec: &str, scratch: &Path, program: &Path) -> Result<Project> {
+        let folder = scratch.join(package(spec));
+        clear(&folder)?;
+        let project = Project {
+            place: folder.join("source"),
+            store: folder.join("store"),
+            program: program.to_owned(),
+            targets: folder.join("target"),
+            folder,
+        };
+        sources::prepare(spec, &project.place)?;
+        capture(project.cargo("native").args(["fetch", "--locked"]))?;
+        Ok(project)
+    }
+
     fn cargo(&self, side: &str) -> Command {
         let mut cargo = cargo();
         cargo.current_dir(&self.place).env("CARGO_TARGET_DIR", self.targets.join(side));
@@ -114,16 +123,26 @@ impl Project {
         cargo
     }
 
-    fn precast(&self) -> Result<Command> {
+    pub fn precast(&self) -> Result<Command> {
         let mut precast = precast(self.cargo("precast"), &self.program)?;
         precast.env("PRECAST_CACHE_DIR", &self.store);
         Ok(precast)
     }
 
     /// Seconds of a build from nothing, and how many macro packages were precompiled in it.
-    fn clean(&self, command: &str, side: &str) -> Result<(Cost, Option<usize>)> {
+    pub fn clean(&self, command: &str, side: &str) -> Result<(Cost, Option<usize>)> {
+        self.clean_by(self.side(side)?, command, side)
+    }
+
+    /// The same by this cargo.
+    pub fn clean_by(
+        &self,
+        mut cargo: Command,
+        command: &str,
+        side: &str,
+    ) -> Result<(Cost, Option<usize>)> {
         clear(&self.targets.join(side))?;
-        let (cost, output) = cost(self.side(side)?.arg(command).args(OPTIONS))?;
+        let (cost, output) = cost(cargo.arg(command).args(OPTIONS))?;
         eprintln!("{side} {command}: {:.1} s CPU, {:.1} s wall", cost.cpu, cost.wall);
         Ok((cost, precompiled(&output)))
     }
@@ -174,17 +193,17 @@ impl Project {
 }
 
 /// One side's seconds.
-struct Costs {
+pub struct Costs {
     cpu: Row,
     wall: Row,
 }
 
 impl Costs {
-    fn new(name: &str) -> Costs {
+    pub fn new(name: &str) -> Costs {
         Costs { cpu: Row::new(name), wall: Row::new(name) }
     }
 
-    fn add(&mut self, cost: Cost) {
+    pub fn add(&mut self, cost: Cost) {
         self.cpu.samples.push(cost.cpu);
         self.wall.samples.push(cost.wall);
     }
@@ -192,6 +211,16 @@ impl Costs {
     fn copy(&self) -> Costs {
         let copy = |row: &Row| Row { name: row.name.clone(), samples: row.samples.clone() };
         Costs { cpu: copy(&self.cpu), wall: copy(&self.wall) }
+    }
+
+    /// CPU and wall time; the first of the sides is the base of both.
+    pub fn tables<const N: usize>(title: &str, sides: [Costs; N]) -> [Table; 2] {
+        let (cpu, wall): (Vec<Row>, Vec<Row>) =
+            sides.into_iter().map(|costs| (costs.cpu, costs.wall)).unzip();
+        [
+            Table::new(format!("{title}, CPU"), "s", cpu, 0),
+            Table::new(format!("{title}, wall"), "s", wall, 0),
+        ]
     }
 }
 
@@ -247,12 +276,7 @@ impl Builds {
     }
 }
 
-/// The first of the sides is the base of both.
 fn tables<const N: usize>(title: &str, sides: [Costs; N]) -> Value {
-    let (cpu, wall): (Vec<Row>, Vec<Row>) =
-        sides.into_iter().map(|costs| (costs.cpu, costs.wall)).unzip();
-    json!({
-        "cpu": Table::new(format!("{title}, CPU"), "s", cpu, 0).value(),
-        "wall": Table::new(format!("{title}, wall"), "s", wall, 0).value(),
-    })
+    let [cpu, wall] = Costs::tables(title, sides);
+    json!({ "cpu": cpu.value(), "wall": wall.value() })
 }
