@@ -74,7 +74,11 @@ pub fn corpus(args: &[&str]) -> Result {
         std::fs::create_dir_all(&memory).map_err(failed)?;
         // Every compiler that is started has it.
         std::env::set_var("PRECAST_EXPANSIONS", &memory);
-        report::verdict(&outcomes(&all, &chosen, &shims)?)?;
+        let first = outcomes(&all, &chosen, &shims)?;
+        if report::verdict(&first).is_err() {
+            report::print(&first, options.json);
+        }
+        report::verdict(&first)?;
         let n_files = std::fs::read_dir(&memory).map_err(failed)?.count();
         eprintln!(
             "== the macros of {n_files} modules are remembered, {:.0} s",

@@ -17,6 +17,7 @@ use crate::pack::compiler::wrapping::{
 };
 use crate::pack::source::rewrite::{rewrite, rewrite_quotations, PREFIX};
 use crate::pack::source::stage;
+use crate::runtime::wasi::OUT;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -95,7 +96,7 @@ fn pass(command: &mut Command, rustc: &Path) -> Result<i32> {
 
 /// Runs the compiler with its complaints held back. That a library can be used already is passed on: cargo
 /// then starts the crates that wait for it.
-fn attempt(mut command: Command, rustc: &Path) -> Result<Ended> {
+fn attempt(command: &mut Command, rustc: &Path) -> Result<Ended> {
     let mut child = command.stderr(Stdio::piped()).spawn().at("run", rustc)?;
     let mut lines = BufReader::new(child.stderr.take().expect("stderr was piped"));
     let (mut said, mut line) = (Vec::new(), Vec::new());
@@ -144,24 +145,28 @@ fn for_wasm(rustc: &Path, args: &[&str], config: &Config) -> Result<i32> {
     let mut ended;
     if value_of(args, "--crate-type") == Some("cdylib") {
         arguments.extend(["--cfg".into(), "proc_macro".into()]);
-        ended = attempt(with_host(&arguments)?, rustc)?;
+        let moved = package.moved_variables();
+        ended = attempt(with_host(&arguments)?.envs(moved.iter().cloned()), rustc)?;
+        if ended.code != 0 && !moved.is_empty() {
+            ended = attempt(&mut with_host(&arguments)?, rustc)?;
+        }
         if ended.code != 0 {
             is_native = false;
-            ended = attempt(plain(&arguments), rustc)?;
+            ended = attempt(&mut plain(&arguments), rustc)?;
         }
     } else {
         // If nothing compiles, the first complaints are those of a native build.
-        ended = attempt(plain(&arguments), rustc)?;
+        ended = attempt(&mut plain(&arguments), rustc)?;
         if ended.code != 0 {
-            if let Some(command) = with_script_for_wasm(rustc, &arguments, &package)? {
-                let other = attempt(command, rustc)?;
+            if let Some(mut command) = with_script_for_wasm(rustc, &arguments, &package)? {
+                let other = attempt(&mut command, rustc)?;
                 if other.code == 0 {
                     (ended, is_native) = (other, false);
                 }
             }
         }
         if ended.code != 0 {
-            let other = attempt(with_host(&arguments)?, rustc)?;
+            let other = attempt(&mut with_host(&arguments)?, rustc)?;
             if other.code == 0 {
                 ended = other;
             }
@@ -439,6 +444,22 @@ impl Package {
             directory: path("CARGO_MANIFEST_DIR"),
             out_directory: path("OUT_DIR"),
         }
+    }
+
+    /// Variables of the build script's that name its directory, with the path that the runtime knows instead. What is
+    /// compiled from there by such a variable does not compile with it.
+    fn moved_variables(&self) -> Vec<(String, String)> {
+        let Some(out) = self.out_directory.as_deref().and_then(Path::to_str) else {
+            return Vec::new();
+        };
+        let known = format!("{OUT}{}", self.label);
+        let named = |(name, value): &(String, String)| name != "OUT_DIR" && value.contains(out);
+        let moved = |(name, value): (String, String)| (name, value.replace(out, &known));
+        let all = std::env::vars_os();
+        let all = all.filter_map(|(name, value)| {
+            Some((name.to_str()?.to_owned(), value.to_str()?.to_owned()))
+        });
+        all.filter(named).map(moved).collect()
     }
 
     /// What tells two crates of one build apart, whatever the host: cargo's own value also covers

@@ -9,7 +9,7 @@
 //!   for others.
 //! - In `cfg` attributes that decide on a feature named `proc-macro`, `target_arch = "wasm32"` is
 //!   made false: syn 1 and quote 1 turn their `proc_macro` support off for that architecture.
-//! - In files that choose `SmallRng` by `target_pointer_width = "64"`, 32 bits are as good: rand's generator
+//! - In files that choose `SmallRng` by `target_pointer_width`, 32 and 64 bits change places: rand's generator
 //!   is then the native one.
 //! - Hashes become those of a 64-bit host ([`hashing`]).
 //!   An attribute before it that may be a macro finds it where it was (`manyhow` looks), and the guest's before both.
@@ -322,6 +322,7 @@ impl Pass<'_> {
         }
         if text.contains(WIDTH) && self.source.contains(GENERATOR) {
             rules.push([WIDTH, "\"64\"", "\"32\""]);
+            rules.push([WIDTH, "\"32\"", "\"64\""]);
         }
         if rules.is_empty() {
             return;
@@ -574,6 +575,7 @@ mod tests {
         };
         let choice = "pub struct SmallRng(Rng);";
         check(&(source(64) + choice), &(source(32) + choice));
+        check(&(source(32) + choice), &(source(64) + choice));
         check(&source(64), &source(64));
     }
 
