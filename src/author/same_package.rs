@@ -38,7 +38,11 @@ pub struct Made {
 pub fn new(path: &Path, arguments: &[OsString], report: &dyn Report) -> Result<Made> {
     let directory = std::env::current_dir().context("the current directory is gone")?;
     let mut command = cargo::command(&directory);
-    command.args(["new", "--lib", "--quiet"]).args(arguments).arg(path);
+    command.arg("new").env("CARGO_TERM_QUIET", "true");
+    if !arguments.iter().any(|argument| argument == "--lib") {
+        command.arg("--lib");
+    }
+    command.args(arguments).arg(path);
     let output = cargo::run(command, |_| {})?;
     if !output.success {
         let error = output.stderr.trim().trim_start_matches("error: ").to_owned();

@@ -8,7 +8,10 @@ fn new_package_works() {
     let base = directory("new");
     // Cargo adds what is new to the workspace around it, which is not to be this one.
     put(&base, &[("Cargo.toml", "[workspace]\nresolver = \"2\"\n")]);
-    let (out, err) = ok(&mut precast(&base, &["new", "--proc-macro", "fresh", "--vcs", "none"]));
+    let (out, err) = ok(&mut precast(
+        &base,
+        &["new", "--proc-macro", "fresh", "--vcs", "none", "--quiet", "--lib"],
+    ));
     assert!(out.contains("proc-macro/lib.rs") && out.contains("build.rs"), "{out}\n{err}");
     fs::remove_file(base.join("Cargo.toml")).unwrap();
     let place = base.join("fresh");
