@@ -131,19 +131,16 @@ impl Project {
 
     /// Seconds of a build from nothing, and how many macro packages were precompiled in it.
     pub fn clean(&self, command: &str, side: &str) -> Result<(Cost, Option<usize>)> {
-        self.clean_by(self.side(side)?, command, side)
+        let mut cargo = self.side(side)?;
+        cargo.arg(command).args(OPTIONS);
+        self.clean_by(cargo, side)
     }
 
-    /// The same by this cargo.
-    pub fn clean_by(
-        &self,
-        mut cargo: Command,
-        command: &str,
-        side: &str,
-    ) -> Result<(Cost, Option<usize>)> {
+    /// The same by this command.
+    pub fn clean_by(&self, mut cargo: Command, side: &str) -> Result<(Cost, Option<usize>)> {
         clear(&self.targets.join(side))?;
-        let (cost, output) = cost(cargo.arg(command).args(OPTIONS))?;
-        eprintln!("{side} {command}: {:.1} s CPU, {:.1} s wall", cost.cpu, cost.wall);
+        let (cost, output) = cost(&mut cargo)?;
+        eprintln!("{side}: {:.1} s CPU, {:.1} s wall", cost.cpu, cost.wall);
         Ok((cost, precompiled(&output)))
     }
 

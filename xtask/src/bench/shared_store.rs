@@ -80,8 +80,8 @@ impl Team {
         let team = Team { project, url, key, empty: folder.join("empty") };
         capture(team.precast()?.args(["store", "keygen"]).arg(&team.key))?;
         let mut fill = team.project.precast()?;
-        fill.env("PRECAST_MISSING", "pack");
-        team.project.clean_by(fill, "build", "precast")?;
+        fill.env("PRECAST_MISSING", "pack").args(["build", "--locked"]);
+        team.project.clean_by(fill, "precast")?;
         let mut push = team.precast()?;
         push.env("PRECAST_STORE_MODE", "write").env("PRECAST_SIGNING_KEY", &team.key);
         capture(push.args(["store", "push", "--all"]))?;
@@ -94,7 +94,9 @@ impl Team {
         let mut first = self.precast()?;
         first.env("PRECAST_CACHE_DIR", &self.empty);
         first.env("PRECAST_RUSTC", self.project.folder.join("no-rustc"));
-        match self.project.clean_by(first, "build", "precast")? {
+        // Offline no store would be asked.
+        first.args(["build", "--locked"]);
+        match self.project.clean_by(first, "precast")? {
             (cost, Some(n)) if n > 0 => Ok(cost),
             _ => Err("no macro package came from the shared store".into()),
         }
