@@ -30,6 +30,7 @@ pub use chunk::{compress, decode, store};
 pub use heat::{write as write_heat, Heat, SECTION as HEAT_SECTION};
 pub use module::host_call;
 pub use show::{disassemble, stats, Stats};
+pub(crate) use translate::RECIPE as TRANSLATION;
 
 /// The artifact with images of this version: one that another version of precast has packed is lowered again.
 pub fn renewed(artifact: &Artifact) -> Result<Cow<'_, Artifact>> {

@@ -1,19 +1,17 @@
 //! What else the macros' results depend on, as their author says it (`fingerprint!` of precast-macro): a number
 //! that joins the name of the file in which expansions are remembered.
 
-use std::env;
-
 use super::api::TokenStream;
 use super::fault::Fault;
 use super::text::{joined, shown};
-use super::Machine;
+use super::{setting, Machine};
 
 /// The macro that expands to the number.
 const MACRO: &str = "__precast_fingerprint";
 
 /// Behind the file's name; nothing if the module has none, or nobody remembers.
 pub fn of(machine: &mut Machine) -> Result<String, Fault> {
-    if let None = env::var_os("PRECAST_EXPANSIONS") {
+    if setting("PRECAST_EXPANSIONS").is_empty() {
         return Ok(String::new());
     }
     if let None = machine.instance.export(MACRO) {

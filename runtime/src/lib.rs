@@ -69,15 +69,6 @@ mod ledger;
     ),
     path = "sys/linux.rs"
 )]
-#[cfg_attr(
-    not(all(
-        any(target_arch = "x86_64", target_arch = "aarch64"),
-        target_pointer_width = "64",
-        target_os = "linux",
-        not(miri)
-    )),
-    path = "sys/other.rs"
-)]
 mod sys;
 pub mod tokens;
 #[cfg(precast_track)]

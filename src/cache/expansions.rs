@@ -16,8 +16,8 @@ const FOLDER: &str = "precast-expansions";
 /// All files below the folder together, and one of them. What is above goes, the oldest first.
 const ALL_BYTES_MAX: u64 = 512 << 20;
 const FILE_BYTES_MAX: u64 = 64 << 20;
-/// All of them are looked at as often.
-const LOOKED_AT: Duration = Duration::from_secs(600);
+/// As often all of them are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(600);
 /// In the folder: when that was done last.
 const LAST: &str = "last";
 
@@ -40,7 +40,7 @@ pub fn folder(profile: &Path, crate_name: &str) -> Option<PathBuf> {
     begin_anew(&own, GROWTH_MIN);
     let last = all.join(LAST);
     let looked_at = last.metadata().and_then(|metadata| metadata.modified());
-    if !looked_at.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < LOOKED_AT)) {
+    if !looked_at.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < LOOK_EVERY)) {
         // Each compiler would look at the files of all crates.
         let _ = File::create(last);
         shorten(&all, ALL_BYTES_MAX, FILE_BYTES_MAX);

@@ -17,6 +17,17 @@ use crate::base::error::{Context, Result};
 use stack::{unsupported, Kind, Translator};
 use wasmparser::{FunctionBody, Operator};
 
+/// This translation, as text: part of the keys of what was made by it.
+pub const RECIPE: [&str; 7] = [
+    include_str!("translate.rs"),
+    include_str!("translate/calls.rs"),
+    include_str!("translate/control.rs"),
+    include_str!("translate/memory.rs"),
+    include_str!("translate/numeric.rs"),
+    include_str!("translate/stack.rs"),
+    include_str!("translate/variables.rs"),
+];
+
 /// Translates the body of function `func_idx`.
 pub fn translate(module: &Module, func_idx: u32, body: &FunctionBody) -> Result<Body> {
     let ty = module.func_type(func_idx);

@@ -8,6 +8,7 @@ use crate::base::error::Result;
 use crate::base::files::hash_of;
 use crate::cache::key::{identity, GENERATION};
 use crate::cache::{Environment, Key, Locked, Wanted};
+use crate::lower::TRANSLATION;
 use crate::runtime::calls;
 use std::sync::LazyLock;
 
@@ -50,27 +51,25 @@ const MODULE_RECIPE: [&str; 13] = [
     include_str!("../../runtime/src/calls.rs"),
 ];
 
+/// What decides what is made of the built module, the order of its code included.
+fn of_module<'a>() -> impl Iterator<Item = &'a str> {
+    MODULE_RECIPE.iter().chain(&profile::RECIPE).chain(&TRANSLATION).map(|text| -> &'a str { text })
+}
+
 /// Stands for everything of this program that decides a module's bytes.
 pub(crate) fn recipe() -> String {
     let guest_key = guest::key();
     let mut parts: Vec<&str> = BUILD_RECIPE.to_vec();
-    parts.extend(MODULE_RECIPE.iter().chain(&profile::RECIPE));
+    parts.extend(of_module());
     parts.push(&guest_key);
     hash_of(&parts)[..16].to_owned()
 }
 
-/// Whatever decides what the image of a module is.
-const IMAGE_RECIPE: [&str; 11] = [
+/// Whatever decides what the image of a module is, beside the translation.
+const IMAGE_RECIPE: [&str; 4] = [
     include_str!("../lower/alloc.rs"),
     include_str!("../lower/chunk.rs"),
     include_str!("../lower/emit.rs"),
-    include_str!("../lower/translate.rs"),
-    include_str!("../lower/translate/calls.rs"),
-    include_str!("../lower/translate/control.rs"),
-    include_str!("../lower/translate/memory.rs"),
-    include_str!("../lower/translate/numeric.rs"),
-    include_str!("../lower/translate/stack.rs"),
-    include_str!("../lower/translate/variables.rs"),
     include_str!("../lower/write.rs"),
 ];
 
@@ -78,7 +77,7 @@ const IMAGE_RECIPE: [&str; 11] = [
 pub fn artifact_recipe() -> &'static str {
     static RECIPE: LazyLock<String> = LazyLock::new(|| {
         let module = recipe();
-        let mut parts: Vec<&str> = IMAGE_RECIPE.to_vec();
+        let mut parts: Vec<&str> = IMAGE_RECIPE.iter().chain(&TRANSLATION).copied().collect();
         parts.push(&module);
         hash_of(&parts)[..16].to_owned()
     });
@@ -96,7 +95,7 @@ pub(crate) fn recipe_of_builds(toolchain: &Toolchain) -> String {
 pub(crate) fn module_key(package: &Package, inputs: &[&str], profile: &[String]) -> String {
     let mut parts: Vec<&[u8]> = inputs.iter().map(|text| text.as_bytes()).collect();
     parts.extend([package.name.as_bytes(), package.manifest.as_bytes()]);
-    parts.extend(MODULE_RECIPE.iter().chain(&profile::RECIPE).map(|text| text.as_bytes()));
+    parts.extend(of_module().map(str::as_bytes));
     parts.extend(profile.iter().map(String::as_bytes));
     parts.extend(package.files.iter().flat_map(|(path, body)| [path.as_bytes(), body.as_slice()]));
     hash_of(&parts)[..32].to_owned()

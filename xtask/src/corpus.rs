@@ -75,10 +75,11 @@ pub fn corpus(args: &[&str]) -> Result {
         // Every compiler that is started has it.
         std::env::set_var("PRECAST_EXPANSIONS", &memory);
         let first = outcomes(&all, &chosen, &shims)?;
-        if report::verdict(&first).is_err() {
+        let verdict = report::verdict(&first);
+        if verdict.is_err() {
             report::print(&first, options.json);
         }
-        report::verdict(&first)?;
+        verdict?;
         let n_files = std::fs::read_dir(&memory).map_err(failed)?.count();
         eprintln!(
             "== the macros of {n_files} modules are remembered, {:.0} s",

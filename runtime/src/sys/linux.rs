@@ -6,8 +6,8 @@ use super::kernel::Image;
 /// The numbers of system calls.
 #[cfg(target_arch = "x86_64")]
 mod number {
-    pub const READ: usize = 0;
     pub const LSEEK: usize = 8;
+    pub const PREAD64: usize = 17;
     pub const CLOCK_GETTIME: usize = 228;
     pub const OPENAT: usize = 257;
 }
@@ -15,7 +15,7 @@ mod number {
 mod number {
     pub const OPENAT: usize = 56;
     pub const LSEEK: usize = 62;
-    pub const READ: usize = 63;
+    pub const PREAD64: usize = 67;
     pub const CLOCK_GETTIME: usize = 113;
 }
 /// AT_FDCWD
@@ -52,8 +52,6 @@ impl Growing {
             self.file = Image::ask_linux([number::OPENAT, HERE, path, FLAGS, MODE, 0]);
             Image::ask_linux([number::LSEEK, self.file as usize, 0, END, 0, 0])
         };
-        // SAFETY: as above.
-        unsafe { Image::ask_linux([number::LSEEK, self.file as usize, 0, 0, 0, 0]) };
         if len > 0 {
             len as usize
         } else {
@@ -69,7 +67,8 @@ impl Growing {
     pub fn read(&self, bytes: &mut [u8]) -> bool {
         let (at, len) = (bytes.as_mut_ptr() as usize, bytes.len());
         // SAFETY: the system writes there, no more than that. Of a file it reads all at once.
-        let read = unsafe { Image::ask_linux([number::READ, self.file as usize, at, len, 0, 0]) };
+        let read =
+            unsafe { Image::ask_linux([number::PREAD64, self.file as usize, at, len, 0, 0]) };
         read >= 0 && read as usize == len
     }
 

@@ -50,6 +50,7 @@ pub fn bench(runs: usize) -> Result<Findings> {
         let [cpu, wall] = Costs::tables(&format!("{name}: clean build"), sides);
         bounds(spec, &cpu, &wall, &mut findings.failures);
         findings.tables.extend([cpu, wall]);
+        clear(&team.project.folder)?;
     }
     Ok(findings)
 }

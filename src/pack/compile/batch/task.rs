@@ -58,9 +58,7 @@ impl Request {
             options: PackOptions { features, ..PackOptions::default() },
         })
     }
-}
 
-impl Request {
     /// Where a package of a registry is from, if a project says it.
     fn source(&self) -> Option<&str> {
         let own = self.lock.ids().find(|id| {

@@ -1,4 +1,5 @@
-//! What remembering asks of the system, as in `linux.rs`, by means of std.
+//! What remembering and the ledger ask of the system, by means of std. Where the kernel asks Linux, `sys/linux.rs`
+//! stands for this file.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
