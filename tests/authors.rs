@@ -8,12 +8,15 @@ mod documented;
 mod golden;
 #[path = "authors/hostile.rs"]
 mod hostile;
+#[path = "cli/output.rs"]
+mod output;
 #[path = "authors/told.rs"]
 mod told;
 
+use output::texts;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 /// An empty directory of its own for each test.
 fn directory(name: &str) -> PathBuf {
@@ -73,30 +76,18 @@ fn precast(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn texts(output: &Output) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\r', "");
-    (text(&output.stdout), text(&output.stderr))
-}
-
 fn ok(mut command: Command) -> (String, String) {
-    let output = command.output().unwrap();
-    let (out, err) = texts(&output);
-    assert!(output.status.success(), "{out}\n{err}");
-    (out, err)
+    texts(&command.output().unwrap(), true)
 }
 
 /// Standard error of a command that fails.
 fn fails(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    let (out, err) = texts(&output);
-    assert!(!output.status.success(), "{out}\n{err}");
-    err
+    texts(&command.output().unwrap(), false).1
 }
 
 /// What the compiler told, without what cargo and precast say of their work.
 fn told(text: &str) -> String {
-    const WORK: [&str; 10] = [
-        "Blocking ",
+    const WORK: [&str; 9] = [
         "waiting for ",
         "Precast ",
         "Compiling ",

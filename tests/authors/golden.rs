@@ -53,11 +53,11 @@ fn tests_of_expansions() {
         precast(&work, &words).output().unwrap()
     };
     let output = run(&[]);
-    let (out, err) = texts(&output);
+    let (out, err) = texts(&output, false);
     assert_eq!(output.status.code(), Some(3), "{err}");
     assert!(out.contains("the macros make something else than tests/expand/marks.stderr"), "{out}");
     assert!(out.contains("+warning: told\n"), "{out}");
-    let (out, err) = texts(&run(&["--bless"]));
+    let (out, err) = texts(&run(&["--bless"]), true);
     assert_eq!(out, "tests/expand/marks.rs ... blessed\n", "{err}");
     let read = |file: &str| fs::read_to_string(work.join("tests/expand").join(file)).unwrap();
     assert!(read("marks.expanded.rs").starts_with("pub struct A;\nimpl missing::B for A {}\n"));
@@ -66,7 +66,7 @@ fn tests_of_expansions() {
         "   3 test kept: 1\n   6 test::inner::slow executable:bench: fast\n"
     );
     assert!(read("marks.stderr").contains(" --> tests/expand/marks.rs:2:1\n"));
-    let (out, err) = texts(&run(&[]));
+    let (out, err) = texts(&run(&[]), true);
     assert_eq!(out, "tests/expand/marks.rs ... ok\n", "{err}");
     // A macro that sees where it runs.
     put(&work, &[("tests/expand/marks.rs", "#[mark::mark(side)]\npub struct A;\n")]);

@@ -83,7 +83,7 @@ fn workspace(wish: &str) -> PathBuf {
 fn check(wish: &str, expected: &str) -> PathBuf {
     let work = workspace(wish);
     let output = precast(&work, &["check"]).output().unwrap();
-    let (_, err) = texts(&output);
+    let (_, err) = texts(&output, false);
     assert_eq!(output.status.code(), Some(6), "{err}");
     let head = "error: after the build, hostile 0.1.0: ";
     assert!(err.contains(head) && err.contains(expected), "{err}");

@@ -1,9 +1,13 @@
 //! A workspace with macros from everywhere, which needs no network: its registries are directories,
 //! its repository is a file. Each macro tells whether it runs as wasm.
 
+#[path = "../cli/output.rs"]
+mod output;
+
+pub use output::texts;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
 
 /// A directory of its own for each test, empty.
@@ -271,13 +275,6 @@ pub fn forget(work: &Path) {
 /// Standard output and error of a command that succeeds.
 pub fn ok(command: &mut Command) -> (String, String) {
     let (out, err) = texts(&command.output().unwrap(), true);
-    (out, err)
-}
-
-pub fn texts(output: &Output, success: bool) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.success(), success, "{out}\n{err}");
     (out, err)
 }
 

@@ -1,8 +1,12 @@
 //! A package with macros of its own, which need no other package and tell whether they run as wasm.
 
+#[path = "../cli/output.rs"]
+mod output;
+
+use output::texts;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 /// A directory of its own for each test, empty.
 pub fn directory(name: &str) -> PathBuf {
@@ -179,13 +183,6 @@ pub fn ok(command: &mut Command) -> (String, String) {
 /// The same of one that fails.
 pub fn fails(command: &mut Command) -> (String, String) {
     texts(&command.output().unwrap(), false)
-}
-
-fn texts(output: &Output, success: bool) -> (String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.success(), success, "{out}\n{err}");
-    (out, err)
 }
 
 /// Copies a folder, without what is built.
