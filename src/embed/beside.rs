@@ -44,7 +44,14 @@ pub fn script(known: &Known) -> String {
         .replace("@FOLDER@", known.folder)
         .replace("@EDITION@", &text(known.edition))
         .replace("@FEATURES@", &format!("{:?}", known.features))
-        .replace("@REQUIRED@", &format!("{:?}", known.required))
+        .replace("@VARIABLES@", &format!("{:?}", variables(known.features)))
+        .replace("@REQUIRED@", &format!("{:?}", variables(known.required)))
+}
+
+/// Cargo's variables that say to a build script which features are enabled.
+fn variables(features: &[String]) -> Vec<String> {
+    let variable = |name: &String| name.to_uppercase().replace('-', "_");
+    features.iter().map(|name| format!("CARGO_FEATURE_{}", variable(name))).collect()
 }
 
 /// The files of a shim as they lie in the package.
@@ -122,13 +129,14 @@ mod tests {
             name: "proc_macro",
             folder: "macros",
             edition: "2024",
-            features: &["a".into(), "b".into()],
+            features: &["a".into(), "b-c".into()],
             required: &[],
         };
         let text = script(&known);
         assert!(is_script(&text), "{text}");
         for (from, to) in [
             ("fn run(", "fn  run("),
+            ("CARGO_FEATURE_B_C", "\", evil(), \""),
             ("\"2024\"", "{ evil() }"),
             ("&[\"a\"", "&[evil(), \"a\""),
             ("const NAME", "const NAM"),
