@@ -104,7 +104,7 @@ fn advice_where_cargo_would_not_find_the_macros() {
 #[test]
 fn without_a_compiler_for_wasm() {
     let place = lone("no-toolchain");
-    put(&place, &[("build.rs", SCRIPT), ("proc-macro/lib.rs", "// Not packed before.\nuse proc_macro::TokenStream;\n#[proc_macro]\npub fn world(_: TokenStream) -> TokenStream { \"\\\"own\\\"\".parse().unwrap() }\n")]);
+    put(&place, &[("proc-macro/lib.rs", "// Not packed before.\nuse proc_macro::TokenStream;\n#[proc_macro]\npub fn world(_: TokenStream) -> TokenStream { \"\\\"own\\\"\".parse().unwrap() }\n")]);
     for file in ["src/lib.rs", "src/main.rs"] {
         put(&place, &[(file, "fn main() { println!(\"{}\", proc_macro::world!()); }\n")]);
     }
@@ -116,6 +116,8 @@ fn without_a_compiler_for_wasm() {
     assert!(err.contains("are not packed"), "{err}");
     let (_, err) = ok(precast(&place, &["init", "--proc-macro"]).envs(missing));
     assert!(err.contains("note: the macros are not packed"), "{err}");
-    fs::remove_file(place.join("build.rs")).unwrap();
+    // No build script names what is not there.
     assert_eq!(ok(precast(&place, &["run"]).envs(missing)).0, "own\n");
+    assert!(ok(&mut precast(&place, &["init", "--proc-macro"])).0.contains("build.rs"));
+    assert_eq!(ok(&mut cargo(&place, &["run"])).0, "own\n");
 }
