@@ -29,6 +29,7 @@ use std::sync::LazyLock;
 #[doc(hidden)]
 pub use facade::{facade, facade_name};
 pub(crate) use names::PLACE;
+pub(crate) use original::edition;
 #[doc(hidden)]
 pub use write::write_files;
 pub use write::{name, write_dir};

@@ -81,7 +81,7 @@ pub(super) fn root_path(source: &Tree) -> Result<String> {
 }
 
 /// The package's edition.
-pub(super) fn edition(source: &Tree) -> Result<String> {
+pub fn edition(source: &Tree) -> Result<String> {
     let manifest = parse_manifest(source)?;
     let edition = manifest.get("package").and_then(|package| package.get("edition")?.as_str());
     Ok(edition.unwrap_or("2015").to_owned())

@@ -107,7 +107,7 @@ pub struct Whole {
 pub fn expand(options: &Options) -> Result<Whole> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let cfgs = Cfgs::ask(&rustc, &options.arguments)?;
-    let (mut world, mut machines) = (World::default(), Machines::default());
+    let (mut world, mut machines) = (World::default(), Machines::of(&options.edition));
     for library in &options.libraries {
         let content = match &library.content {
             Origin::Packed(path) => {
