@@ -68,6 +68,7 @@ use compiler::toolchain;
 use source::lock::Lock;
 use source::resolve::{self, Package};
 use source::stage;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -132,8 +133,13 @@ pub(crate) fn artifact(
         (Some(lockfile), true) => Lock::parse(lockfile)?,
         _ => versions(package, options.offline)?,
     };
-    let request =
-        Request { package: package.clone(), lock, linked: None, options: options.clone() };
+    let request = Request {
+        package: package.clone(),
+        lock,
+        linked: None,
+        edited: BTreeMap::new(),
+        options: options.clone(),
+    };
     let builder = Builder {
         toolchain: &toolchain,
         directory: &package.directory,

@@ -13,6 +13,8 @@ mod fixture;
 mod library;
 #[path = "same_package/migrating.rs"]
 mod migrating;
+#[path = "same_package/names.rs"]
+mod names;
 #[path = "same_package/publishing.rs"]
 mod publishing;
 #[path = "same_package/target.rs"]

@@ -48,9 +48,10 @@ pub fn new(path: &Path, arguments: &[OsString], report: &dyn Report) -> Result<M
         let error = output.stderr.trim().trim_start_matches("error: ").to_owned();
         return Err(Error::new(Class::Usage, format!("cargo cannot make the package: {error}")));
     }
-    let library = directory.join(path).join("src/lib.rs");
-    scratch::replace(&library, LIBRARY.as_bytes())?;
-    init(&directory.join(path), report)
+    let package = directory.join(path);
+    let made = init(&package, report)?;
+    scratch::replace(&package.join("src/lib.rs"), LIBRARY.as_bytes())?;
+    Ok(made)
 }
 
 /// Gives a package macros.
@@ -66,6 +67,37 @@ pub fn init(directory: &Path, report: &dyn Report) -> Result<Made> {
     }
     let directory = directory.canonicalize().at("find", directory)?;
     let mut made = Made { directory: directory.clone(), done: Vec::new(), notes: Vec::new() };
+    match fill(&mut made, document, report) {
+        Ok(Some(packed)) => made.notes.extend(packed::advice(&packed)?),
+        Ok(None) => {}
+        Err(error) => {
+            undo(&made, &text)?;
+            return Err(error);
+        }
+    }
+    Ok(made)
+}
+
+/// All is as it was, the manifest too.
+fn undo(made: &Made, manifest: &str) -> Result<()> {
+    for done in &made.done {
+        match done {
+            Done::Written(file) => {
+                drop(std::fs::remove_file(file));
+                // If nothing else is in it.
+                file.parent().map(std::fs::remove_dir);
+            }
+            Done::Extended(file) => scratch::replace(file, manifest.as_bytes())?,
+            Done::Kept(_) | Done::Removed(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes what is not there, and packs; the target if it could be packed. The build script names files that packing
+/// writes, so it comes after them.
+fn fill(made: &mut Made, document: DocumentMut, report: &dyn Report) -> Result<Option<Target>> {
+    let directory = made.directory.clone();
     let target = match Target::of(&directory)? {
         Some(target) => {
             made.done.push(Done::Kept(directory.join(&target.path)));
@@ -73,6 +105,7 @@ pub fn init(directory: &Path, report: &dyn Report) -> Result<Made> {
         }
         None => {
             write(&directory.join("proc-macro/lib.rs"), MACROS, &mut made.done)?;
+            let manifest = directory.join("Cargo.toml");
             let extended = extended(document).to_string();
             scratch::replace(&manifest, extended.as_bytes())?;
             made.done.push(Done::Extended(manifest));
@@ -82,25 +115,25 @@ pub fn init(directory: &Path, report: &dyn Report) -> Result<Made> {
             target
         }
     };
-    let script = SCRIPT.replace("@FOLDER@", target.folder()).replace("@NAME@", &target.name);
-    if target.manifest["package"].get("build").is_none() {
-        write(&directory.join("build.rs"), &script, &mut made.done)?;
-    }
-    match packed::pack(&target, false, report) {
-        Ok(packed) if packed.is_new => made.done.push(Done::Written(target.packed())),
-        Ok(_) => made.done.push(Done::Kept(target.packed())),
+    let is_new = match packed::pack(&target, false, report) {
+        Ok(packed) => packed.is_new,
         // Under precast the macros are compiled natively.
         Err(error) if error.class() == Class::Toolchain => {
             made.notes.push(format!(
-                "the macros are not packed: {error}. Until `cargo precast pack --proc-macro` has packed them, only \
-                 `cargo precast build` and the others build the package"
+                "the macros are not packed: {error}. Until they are, only `cargo precast build` and the others build \
+                 the package; then `cargo precast init --proc-macro` packs them and writes the build script"
             ));
-            return Ok(made);
+            return Ok(None);
         }
         Err(error) => return Err(error),
+    };
+    if target.manifest["package"].get("build").is_none() {
+        let script = SCRIPT.replace("@FOLDER@", target.folder()).replace("@NAME@", &target.name);
+        write(&directory.join("build.rs"), &script, &mut made.done)?;
     }
-    made.notes.extend(packed::advice(&target)?);
-    Ok(made)
+    let packed = target.packed();
+    made.done.push(if is_new { Done::Written(packed) } else { Done::Kept(packed) });
+    Ok(Some(target))
 }
 
 /// The manifest with the table of the macros.

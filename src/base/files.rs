@@ -8,6 +8,9 @@ use std::path::Path;
 /// Files by path; the separator is `/`.
 pub type Tree = BTreeMap<String, Vec<u8>>;
 
+/// In each package of a directory source: the checksum of the package, and those of its files.
+pub const DIRECTORY_SOURCE: &str = ".cargo-checksum.json";
+
 /// Lower-case hexadecimal SHA-256.
 pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))

@@ -1,11 +1,10 @@
 //! The key of a store entry: everything that an artifact was made of.
 
 use crate::base::error::{Class, Context, Result};
-use crate::base::files;
-use crate::base::files::hash_of;
+use crate::base::files::{self, hash_of, Tree};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Raised when what older versions of precast have packed must not be used any more, though its ABI is known:
 /// a change of how modules are packed that changes what macros do.
@@ -34,6 +33,10 @@ pub struct Key {
     /// Variables that were read while it was compiled, with their values; few macros have any.
     #[serde(default, skip_serializing_if = "Environment::is_empty")]
     pub environment: Environment,
+    /// Packages of directories that may hold other files than their checksums stand for, as `NAME VERSION`, with a
+    /// hash of their files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub edited: BTreeMap<String, String>,
 }
 
 /// Names and values; none stands for a variable that is not set.
@@ -101,6 +104,34 @@ impl Wanted {
             list.dedup();
         }
     }
+}
+
+/// The package's files where nothing else vouches for them: it lies in a directory source, as `cargo vendor` makes
+/// them, whose list of files is empty (distributions patch packages so), or that has no checksum.
+pub(crate) fn edited(directory: &Path, source: Option<&str>) -> Result<Option<Tree>> {
+    let Some(source) = source else { return Ok(None) };
+    let Ok(text) = std::fs::read(directory.join(files::DIRECTORY_SOURCE)) else {
+        return Ok(None);
+    };
+    let listed: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    let has_files = listed["files"].as_object().is_some_and(|files| !files.is_empty());
+    if has_files && (listed["package"].is_string() || source.starts_with("git+")) {
+        return Ok(None);
+    }
+    files::read_published(directory).map(Some)
+}
+
+/// Those of such packages, by `NAME VERSION`, with a hash of their files.
+pub(crate) fn all_edited<'a>(
+    packages: impl Iterator<Item = &'a Locked>,
+) -> Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    for one in packages {
+        if let Some(files) = edited(&one.directory, one.source.as_deref())? {
+            found.insert(format!("{} {}", one.name, one.version), files::hash_of_files(&files));
+        }
+    }
+    Ok(found)
 }
 
 /// What stands for the package's sources: the registry's checksum, the repository's revision, or a hash

@@ -115,6 +115,7 @@ mod tests {
             abi: 1,
             generation: 1,
             environment: BTreeMap::new(),
+            edited: BTreeMap::new(),
         }
     }
 

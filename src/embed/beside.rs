@@ -19,6 +19,9 @@ pub const HIDDEN: &str = "Cargo.toml_";
 /// What the package's build script includes.
 pub const SCRIPT_FILE: &str = "build.rs";
 
+/// What the macros were packed with of the packages nearby, one a line: a hash, a name or a dash, and a path.
+pub const NEARBY_FILE: &str = "nearby.txt";
+
 /// For git: no line endings are changed, and nobody reviews the lines.
 const ATTRIBUTES_FILE: &str = ".gitattributes";
 const ATTRIBUTES: &str = "* -text linguist-generated=true\n";
@@ -44,7 +47,14 @@ pub fn script(known: &Known) -> String {
         .replace("@FOLDER@", known.folder)
         .replace("@EDITION@", &text(known.edition))
         .replace("@FEATURES@", &format!("{:?}", known.features))
-        .replace("@REQUIRED@", &format!("{:?}", known.required))
+        .replace("@VARIABLES@", &format!("{:?}", variables(known.features)))
+        .replace("@REQUIRED@", &format!("{:?}", variables(known.required)))
+}
+
+/// Cargo's variables that say to a build script which features are enabled.
+fn variables(features: &[String]) -> Vec<String> {
+    let variable = |name: &String| name.to_uppercase().replace('-', "_");
+    features.iter().map(|name| format!("CARGO_FEATURE_{}", variable(name))).collect()
 }
 
 /// The files of a shim as they lie in the package.
@@ -67,6 +77,11 @@ pub fn take(mut files: Tree) -> Tree {
         if files.get(SCRIPT_FILE).is_some_and(is_written) {
             files.remove(SCRIPT_FILE);
         }
+        let is_list =
+            |text: &Vec<u8>| std::str::from_utf8(text).is_ok_and(|t| t.lines().all(is_nearby));
+        if files.get(NEARBY_FILE).is_some_and(is_list) {
+            files.remove(NEARBY_FILE);
+        }
         for (name, text) in [(SOURCE_FILE, SOURCE), (ATTRIBUTES_FILE, ATTRIBUTES)] {
             if files.get(name).is_some_and(|found| found == text.as_bytes()) {
                 files.remove(name);
@@ -74,6 +89,14 @@ pub fn take(mut files: Tree) -> Tree {
         }
     }
     files
+}
+
+/// Whether a line has a hash, a name and a path.
+fn is_nearby(line: &str) -> bool {
+    let words: Vec<&str> = line.splitn(3, ' ').collect();
+    let is_hash =
+        |word: &str| word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    words.len() == 3 && is_hash(words[0])
 }
 
 /// Whether the text is ours, with whatever texts for what it must know.
@@ -122,13 +145,14 @@ mod tests {
             name: "proc_macro",
             folder: "macros",
             edition: "2024",
-            features: &["a".into(), "b".into()],
+            features: &["a".into(), "b-c".into()],
             required: &[],
         };
         let text = script(&known);
         assert!(is_script(&text), "{text}");
         for (from, to) in [
             ("fn run(", "fn  run("),
+            ("CARGO_FEATURE_B_C", "\", evil(), \""),
             ("\"2024\"", "{ evil() }"),
             ("&[\"a\"", "&[evil(), \"a\""),
             ("const NAME", "const NAM"),

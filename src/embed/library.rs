@@ -1,6 +1,6 @@
 //! The shim's `src/lib.rs`: one documented function for each macro, meant to be read.
 
-use super::names::{of_set, MARK, TABLE};
+use super::names::{identifier, of_set, MARK, TABLE};
 use super::original::{included, Original};
 use super::{cargo, expansions, parts, sets};
 use crate::artifact::manifest::{Capabilities, Kind, Limits, Macro, Manifest};
@@ -296,6 +296,7 @@ fn limits(limits: &Limits) -> String {
 fn function(item: &Macro, condition: &str, attributes: &str) -> Result<String> {
     let mut out = format!("\n{attributes}");
     let function = &item.function;
+    let named = identifier(function);
     let declared = match item.kind {
         Kind::Derive if item.helpers.is_empty() => format!("proc_macro_derive({})", item.name),
         Kind::Derive => {
@@ -317,7 +318,7 @@ fn function(item: &Macro, condition: &str, attributes: &str) -> Result<String> {
         out,
         "#[cfg({condition})]
 #[{declared}]
-pub fn {function}({parameters}) -> proc_macro::TokenStream {{
+pub fn {named}({parameters}) -> proc_macro::TokenStream {{
     MODULE.{method}({function:?}, {arguments})
 }}
 "

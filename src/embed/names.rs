@@ -17,6 +17,14 @@ pub(super) fn of_set(index: usize, file: &str) -> String {
     }
 }
 
+/// The name as source has it in every edition: a keyword is a raw identifier.
+pub(super) fn identifier(name: &str) -> String {
+    match name == "gen" || syn::parse_str::<syn::Ident>(name).is_err() {
+        true => format!("r#{name}"),
+        false => name.to_owned(),
+    }
+}
+
 /// Oldest compiler which the runtime is written for.
 pub(crate) const RUSTC_MIN: (u32, u32) = (1, 63);
 

@@ -19,6 +19,7 @@ use crate::pack::options::{Features, PackOptions};
 use crate::pack::source::lock::Lock;
 use crate::pack::source::resolve::{self, Package};
 use crate::pack::Variables;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What the sources give now.
@@ -50,6 +51,7 @@ pub fn rebuild(
         lock: Lock::parse(package.lockfile.as_deref().unwrap_or_default())?,
         // With other features, others may be enabled in what is linked.
         linked: features.is_none().then(|| linked(artifact)),
+        edited: BTreeMap::new(),
         package,
         options: PackOptions::default(),
     };

@@ -6,7 +6,7 @@ use super::profile;
 use super::source::resolve::Package;
 use crate::base::error::Result;
 use crate::base::files::hash_of;
-use crate::cache::key::{identity, GENERATION};
+use crate::cache::key::{all_edited, identity, GENERATION};
 use crate::cache::{Environment, Key, Locked, Wanted};
 use crate::lower::TRANSLATION;
 use crate::runtime::calls;
@@ -110,21 +110,18 @@ impl Key {
             let checksum = identity(package)?;
             Ok(format!("{} {} {checksum} {}", package.name, package.version, features.join(",")))
         };
+        let used = || wanted.dependencies.iter().chain(&wanted.macros);
         Ok(Key {
             name: name.clone(),
             version: version.clone(),
             checksum: identity(&wanted.package)?,
             features: features.clone(),
-            dependencies: wanted
-                .dependencies
-                .iter()
-                .chain(&wanted.macros)
-                .map(text)
-                .collect::<Result<_>>()?,
+            dependencies: used().map(text).collect::<Result<_>>()?,
             host: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             abi: calls::ABI,
             generation: GENERATION,
             environment: Environment::new(),
+            edited: all_edited(used().chain([&wanted.package]))?,
         })
     }
 }

@@ -5,6 +5,7 @@
 //! | `target` | of a package, whether it has such macros, and its table about them        |
 //! | `nested` | of the target, a package of its own, which cargo and `pack` understand    |
 //! | `native` | of that, the library, from source and when somebody needs it              |
+//! | `nearby` | of that, the packages in folders nearby that it is compiled with             |
 //! | `doctests` | of the documentation of the macros, a package with its examples           |
 //! | `given`  | of a compiler's or rustdoc's command, one that knows the macros           |
 //! | `packed` | of the target, the committed files by which cargo alone builds the package |
@@ -18,6 +19,7 @@
 pub mod doctests;
 pub mod given;
 pub mod native;
+pub mod nearby;
 pub mod nested;
 pub mod packed;
 pub mod run;

@@ -13,6 +13,7 @@ use super::outcome::Treated;
 use super::provide::provide;
 use super::{Choice, Graph, Request};
 use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files::DIRECTORY_SOURCE;
 use crate::base::report::Report;
 use crate::base::scratch::Scratch;
 use crate::cache::Store;
@@ -76,7 +77,7 @@ pub fn vendor(
 /// Only a folder of packages is overwritten.
 fn check_place(directory: &Path) -> Result<()> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let is_package = |path: &Path| path.join(".cargo-checksum.json").is_file();
+    let is_package = |path: &Path| path.join(DIRECTORY_SOURCE).is_file();
     let foreign = entries.map(|entry| entry.path()).find(|path| !is_package(path));
     match foreign {
         Some(path) if !directory.join(MARK).is_file() => {

@@ -3,6 +3,7 @@
 use crate::artifact::manifest::{Capabilities, Source};
 use crate::artifact::{Artifact, Tree};
 use crate::base::error::{Class, Context, Result};
+use crate::base::files::DIRECTORY_SOURCE;
 use crate::embed;
 use crate::embed::PLACE;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ type Keys = BTreeMap<String, String>;
 
 /// What cargo itself puts beside a package's files.
 const CARGOS: [&str; 5] =
-    ["Cargo.lock", "Cargo.toml.orig", ".cargo_vcs_info.json", ".cargo-ok", ".cargo-checksum.json"];
+    ["Cargo.lock", "Cargo.toml.orig", ".cargo_vcs_info.json", ".cargo-ok", DIRECTORY_SOURCE];
 
 /// Keys that cargo adds to a manifest when it packages; with these values they say what is so anyway.
 const INERT: [(&str, &str); 10] = [

@@ -395,3 +395,27 @@ fn a_variable_of_a_library() {
         assert!(err.contains(&format!("app@0.1.0: {value}")), "{err}");
     }
 }
+
+/// Distributions patch what they unpack, and leave the checksum of the package as it was.
+#[test]
+fn a_patched_package() {
+    let work = project("patched");
+    for voice in ["\"low\"", "\"high\""] {
+        let tone = format!("pub fn tone() -> &'static str {{ {voice} }}\n");
+        put(&work.join("../registry"), &[("tone-1.0.0/src/lib.rs", &tone)]);
+        forget(&work);
+        let expected = format!("voice {} wasm\n", voice.trim_matches('"'));
+        assert_eq!(ok(&mut precast(&work, &["run"])).0, expected);
+    }
+    // The macro package itself.
+    let code = SPEAKER.replace("voice::text()", "format!(\"new\")");
+    assert_ne!(code, SPEAKER);
+    put(&work.join("../registry"), &[("speaker-1.0.0/src/lib.rs", &code)]);
+    forget(&work);
+    let (out, err) = ok(&mut precast(&work, &["run"]));
+    assert!(out.starts_with("new"), "{out}{err}");
+    // Nothing is packed again where nothing is new.
+    forget(&work);
+    let (_, err) = ok(&mut precast(&work, &["run"]));
+    assert!(!err.contains("packed now"), "{err}");
+}

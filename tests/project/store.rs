@@ -213,6 +213,7 @@ fn key(name: &str) -> Key {
         generation: 1,
         dependencies: ["b 1.0.0 00 c".to_owned()].into(),
         environment: Default::default(),
+        edited: Default::default(),
     }
 }
 

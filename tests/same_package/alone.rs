@@ -1,6 +1,8 @@
 //! Cargo alone, from the committed files and without network.
 
-use super::fixture::{cargo, edit, fails, lone, ok, packed, precast, put, SCRIPT};
+use super::fixture::{
+    cargo, directory, edit, fails, lone, ok, package, packed, precast, put, SCRIPT,
+};
 use std::fs;
 
 #[test]
@@ -104,7 +106,7 @@ fn advice_where_cargo_would_not_find_the_macros() {
 #[test]
 fn without_a_compiler_for_wasm() {
     let place = lone("no-toolchain");
-    put(&place, &[("build.rs", SCRIPT), ("proc-macro/lib.rs", "// Not packed before.\nuse proc_macro::TokenStream;\n#[proc_macro]\npub fn world(_: TokenStream) -> TokenStream { \"\\\"own\\\"\".parse().unwrap() }\n")]);
+    put(&place, &[("proc-macro/lib.rs", "// Not packed before.\nuse proc_macro::TokenStream;\n#[proc_macro]\npub fn world(_: TokenStream) -> TokenStream { \"\\\"own\\\"\".parse().unwrap() }\n")]);
     for file in ["src/lib.rs", "src/main.rs"] {
         put(&place, &[(file, "fn main() { println!(\"{}\", proc_macro::world!()); }\n")]);
     }
@@ -116,6 +118,52 @@ fn without_a_compiler_for_wasm() {
     assert!(err.contains("are not packed"), "{err}");
     let (_, err) = ok(precast(&place, &["init", "--proc-macro"]).envs(missing));
     assert!(err.contains("note: the macros are not packed"), "{err}");
-    fs::remove_file(place.join("build.rs")).unwrap();
+    // No build script names what is not there.
     assert_eq!(ok(precast(&place, &["run"]).envs(missing)).0, "own\n");
+    assert!(ok(&mut precast(&place, &["init", "--proc-macro"])).0.contains("build.rs"));
+    assert_eq!(ok(&mut cargo(&place, &["run"])).0, "own\n");
+}
+
+#[test]
+fn packages_nearby_are_watched() {
+    let base = directory("nearby");
+    let place = base.join("own");
+    package(&place);
+    let nearby = "[package]\nname = \"NAME\"\nversion = \"1.0.0\"\nedition = \"2021\"\n";
+    let deeper = "[dependencies]\ndeeper = { path = \"../deeper\", version = \"1\" }\n";
+    put(
+        &base,
+        &[
+            ("with space/Cargo.toml", &(nearby.replace("NAME", "no-such-helper") + deeper)),
+            ("with space/src/lib.rs", "pub use deeper::NUMBER;\n"),
+            ("deeper/Cargo.toml", &nearby.replace("NAME", "deeper")),
+            ("deeper/src/lib.rs", "pub mod inner;\npub use inner::NUMBER;\n"),
+            ("deeper/src/inner.rs", "pub const NUMBER: u32 = 42;\n"),
+        ],
+    );
+    let tables = "[workspace]\n[package.metadata.precast.proc-macro.dependencies]\n\
+        helper = { package = \"no-such-helper\", path = \"../with space\", version = \"1\" }\n";
+    let manifest = fs::read_to_string(place.join("Cargo.toml")).unwrap();
+    put(&place, &[("Cargo.toml", &(manifest + tables)), ("build.rs", SCRIPT)]);
+    edit(&place.join("proc-macro/lib.rs"), "= 42; }}\")", "= {}; }}\", helper::NUMBER)");
+    ok(&mut precast(&place, &["pack", "--proc-macro"]));
+    ok(&mut precast(&place, &["verify", "proc-macro/precast"]));
+    let run = |expected: &str| {
+        let (out, err) = ok(&mut cargo(&place, &["run"]));
+        assert_eq!(out, expected, "{err}");
+        err
+    };
+    run("1.0.0 wasm 42\n");
+    assert!(!run("1.0.0 wasm 42\n").contains("Compiling"));
+    ok(precast(&place, &["check", "--proc-macro"]).env("CI", "1"));
+    // An edit of a package that a package nearby depends on; no registry has either.
+    edit(&base.join("deeper/src/inner.rs"), "42", "43");
+    let err = run("1.0.0 native 43\n");
+    assert!(err.contains("../deeper/src is not what"), "{err}");
+    let (_, err) = fails(precast(&place, &["check", "--proc-macro"]).env("CI", "1"));
+    assert!(err.contains("stale: ../deeper/src differs"), "{err}");
+    // What was packed is whole without them.
+    ok(&mut precast(&place, &["pack", "--proc-macro"]));
+    fs::remove_dir_all(base.join("deeper")).unwrap();
+    run("1.0.0 wasm 43\n");
 }

@@ -53,10 +53,14 @@ fn target_alone() {
     assert!(err.contains("`run` has no option `--proc-macro`"), "{err}");
     let (_, err) = fails(&mut precast(&place, &["build", "--proc-macro", "-p", "other"]));
     assert!(err.contains("no package that is chosen has macros"), "{err}");
-    let table = "[package.metadata.precast.proc-macro]\ntest = false\ndoctest = false\n";
+    assert!(!ok(&mut precast(&place, &["bench"])).0.contains("unit_of_the_macros"));
+    let table =
+        "[package.metadata.precast.proc-macro]\ntest = false\ndoctest = false\nbench = true\n";
     edit(&place.join("Cargo.toml"), "[workspace]", &format!("{table}[workspace]"));
     let (out, _) = ok(&mut precast(&place, &["test"]));
     assert!(!out.contains("unit_of_the_macros") && !out.contains("proc-macro/lib.rs - "), "{out}");
+    let (out, _) = ok(&mut precast(&place, &["bench"]));
+    assert!(out.contains("test unit_of_the_macros ... ignored"), "{out}");
 }
 
 #[test]
@@ -149,7 +153,6 @@ fn surroundings_of_the_macros() {
     let manifest = "[package]\nname = \"own\"\nversion = \"1.2.3-rc.1\"\nedition = \"2021\"\nauthors = [\"A\"]\n\
         description = \"D\"\nhomepage = \"https://h.example\"\nrepository = \"https://r.example\"\nlicense-file = \"TERMS\"\n\
         rust-version = \"1.70\"\nreadme = \"README.md\"\n[workspace]\n";
-    let test = "#[test]\nfn t() { println!(\"{}\", own::HEARD); }\n";
     let files = [
         ("Cargo.toml", manifest),
         ("README.md", "r"),
@@ -161,7 +164,6 @@ fn surroundings_of_the_macros() {
     ];
     put(&place, &files);
     // Nothing links to what is no library of the system, but the macros would have to.
-    let _ = test;
     ok(&mut precast(&place, &["check", "--all-targets"]));
     let (_, err) = ok(&mut precast(&place, &["check", "--lib"]));
     assert!(!err.contains("error"), "{err}");
@@ -261,6 +263,14 @@ fn packages_that_depend_on_each_other() {
     edit(&place.join("last/src/lib.rs"), "1.0.0 native", "1.0.0 wasm");
     let (out, _) = ok(&mut cargo(&place, &["test", "-p", "last"]));
     assert!(out.contains("test both ... ok"), "{out}");
+    // Only what the libraries re-export is seen: this is the compiler's own crate.
+    put(&place, &[("last/src/lib.rs", "pub const N: &str = proc_macro::world!();\n")]);
+    for check in
+        [cargo(&place, &["check", "-p", "last"]), precast(&place, &["check", "-p", "last"])]
+    {
+        let (_, err) = fails(&mut { check });
+        assert!(err.contains("error[E0433]") && err.contains("`proc_macro`"), "{err}");
+    }
 }
 
 #[test]

@@ -83,7 +83,13 @@ fn what_is_wrong() {
         lib,
         "the macros' crate and the library are both `own`",
     );
-    check("[proc-macro]\npath = \"../a/lib.rs\"\n", lib, "`proc-macro.path` is `../a/lib.rs`");
+    check("[proc-macro]\nname = \"core\"\n", lib, "`core`, which every crate needs");
+    for path in ["../a/lib.rs", "a/../../lib.rs", "/a/lib.rs", "lib.rs"] {
+        let table = format!("[proc-macro]\npath = \"{path}\"\n");
+        check(&table, lib, &format!("`proc-macro.path` is `{path}`"));
+    }
+    let required = "[package.metadata.precast.proc-macro]\nrequired-features = [\"laud\"]\n";
+    check(required, lib, "has `laud`, which is no feature of the package");
     check("[proc-macro]\npath = \"macros/lib.rs\"\n", lib, "there is no macros/lib.rs");
     check("[proc-macro]\npath = \"src/lib.rs\"\n", lib, "is the library's own");
     check("[proc-macro]\n", &[], "[proc-macro] is there, but no proc-macro/lib.rs");

@@ -53,6 +53,17 @@ fn init_keeps_what_is_there() {
     // A second time nothing changes.
     let (out, _) = ok(&mut precast(&place, &["init", "--proc-macro"]));
     assert!(!out.contains("written") && !out.contains("extended"), "{out}");
+    // What cannot be packed leaves nothing behind.
+    let place = directory("init-broken");
+    let manifest =
+        manifest.replace("[workspace]", "[features]\nbroken = [\"none-such\"]\n[workspace]");
+    put(&place, &[("Cargo.toml", &manifest), ("src/lib.rs", "")]);
+    fails(&mut precast(&place, &["init", "--proc-macro"]));
+    let mut left: Vec<_> =
+        fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["Cargo.toml", "src"]);
+    assert_eq!(fs::read_to_string(place.join("Cargo.toml")).unwrap(), manifest);
     let (_, err) = fails(&mut precast(&place.join("src"), &["init", "--proc-macro"]));
     assert!(err.contains("Cargo.toml"), "{err}");
 }

@@ -2,6 +2,7 @@
 
 use super::fixture::{self, directory, ok, put, registry_library, registry_macro};
 use super::prepared::{consumer, copy, packer, prepared};
+use precast::base::files::sha256;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,15 @@ fn registry(base: &Path) {
         let world = if std::mem::size_of::<usize>() == 4 { \"wasm\" } else { \"native\" };\n\
         format!(\"\\\"{} {world}\\\"\", helper::SAID).parse().unwrap()\n}\n";
     put(&registry.join("user-1.0.0"), &[("src/lib.rs", code)]);
+    // Without a list of files, anybody may have changed them, and nothing else is like them.
+    for package in ["helper-1.0.0", "helper-1.0.1", "user-1.0.0"] {
+        let place = registry.join(package);
+        let hash = sha256(&fs::read(place.join("src/lib.rs")).unwrap());
+        let text = fs::read_to_string(place.join(".cargo-checksum.json")).unwrap();
+        let listed = format!("\"files\":{{\"src/lib.rs\":\"{hash}\"}}");
+        let text = text.replace("\"files\":{}", &listed);
+        put(&place, &[(".cargo-checksum.json", &text)]);
+    }
 }
 
 #[test]

@@ -54,6 +54,8 @@ struct Package {
     directory: PathBuf,
     /// Its macro packages, by their own names.
     macros: BTreeSet<String>,
+    /// The other packages that it depends on.
+    libraries: BTreeSet<String>,
 }
 
 impl<'a> Project<'a> {
@@ -69,13 +71,21 @@ impl<'a> Project<'a> {
 
     fn run(&self) -> Result<String> {
         let mut pack = self.precast(&self.original)?;
-        pack.args(["check", "--lib", "--profile=test", "--missing", "pack"]).args(self.features);
+        // The libraries that only tests use as well.
+        pack.args(["test", "--lib", "--no-run", "--missing", "pack"]).args(self.features);
         capture(&mut pack)?;
         let packages = self.packages(&self.original)?;
         copy(&self.original, &self.result)?;
         let mut patches = String::from("\n[patch.crates-io]\n");
         let mut n_patched = 0;
-        for package in packages.iter().skip(1).filter(|package| !package.macros.is_empty()) {
+        let with_macros = packages.iter().filter(|package| !package.macros.is_empty());
+        let with_macros: BTreeSet<&String> = with_macros.map(|package| &package.name).collect();
+        // Macros are used by whoever depends on them, or on a library that re-exports them.
+        let uses = |package: &&Package| {
+            let mut libraries = package.libraries.iter();
+            !package.macros.is_empty() || libraries.any(|name| with_macros.contains(name))
+        };
+        for package in packages.iter().skip(1).filter(uses) {
             let place = format!("../{}-{}", package.name, package.version);
             self.dependency(package, &self.result.join(&place))?;
             patches += &format!("{} = {{ path = {place:?} }}\n", package.name);
@@ -144,7 +154,8 @@ impl<'a> Project<'a> {
     fn cargo(&self, place: &Path) -> Command {
         let mut cargo = cargo();
         cargo.current_dir(place).env("CARGO_TARGET_DIR", &self.target);
-        cargo.env_remove("RUSTFLAGS");
+        // A library that was published may deny what newer compilers warn of; in a directory, cargo would let it.
+        cargo.env("RUSTFLAGS", "--cap-lints=warn");
         cargo
     }
 
@@ -184,7 +195,7 @@ impl<'a> Project<'a> {
             let package = *find(id).ok_or("a node without a package")?;
             let node =
                 nodes.iter().find(|node| node["id"] == *id).ok_or("a package without a node")?;
-            let mut macros = BTreeSet::new();
+            let (mut macros, mut libraries) = (BTreeSet::new(), BTreeSet::new());
             for dependency in node["deps"].as_array().into_iter().flatten() {
                 let kinds = dependency["dep_kinds"].as_array().into_iter().flatten();
                 // A build script's macros run where cargo builds.
@@ -194,7 +205,10 @@ impl<'a> Project<'a> {
                 let other = *find(&dependency["pkg"]).ok_or("a dependency without a package")?;
                 match is_macro(other) {
                     true => drop(macros.insert(text(other, "name"))),
-                    false => open.push(&dependency["pkg"]),
+                    false => {
+                        libraries.insert(text(other, "name"));
+                        open.push(&dependency["pkg"]);
+                    }
                 }
             }
             let directory = PathBuf::from(text(package, "manifest_path"));
@@ -203,6 +217,7 @@ impl<'a> Project<'a> {
                 version: text(package, "version"),
                 directory: directory.parent().unwrap_or(place).to_owned(),
                 macros,
+                libraries,
             });
         }
         Ok(found)

@@ -11,6 +11,7 @@ mod task;
 mod workspace;
 
 use crate::base::error::{Context, Error, Result};
+use crate::base::files::hash_of;
 use crate::base::report::Report;
 use crate::cache::{kinds, Cache, Wanted};
 use crate::lower;
@@ -18,14 +19,14 @@ use crate::pack::compile::build::Built;
 use crate::pack::compile::environment::{self, Variables};
 use crate::pack::compile::wrapper;
 use crate::pack::compiler::guest::{self, Guest};
-use crate::pack::compiler::toolchain;
+use crate::pack::compiler::toolchain::{self, Toolchain};
 use crate::pack::finish::{assemble, finish, portable};
 use crate::pack::made::{load, store, Compiled, Made};
 use crate::pack::module::exports;
 use crate::pack::options::{Features, Packed};
 use crate::pack::recipe::recipe_of_builds;
 use crate::pack::source::lock::{Id, Lock};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{mpsc, Condvar, Mutex, PoisonError};
 pub use task::Project;
@@ -149,7 +150,7 @@ impl Builder<'_> {
     fn compile(&self, tasks: &[Task], report: &dyn Report) -> Vec<Result<Compiled>> {
         let mut results: Vec<Option<Result<Compiled>>> = tasks.iter().map(|_| None).collect();
         let gate = Gate { free: Mutex::new(n_threads()), freed: Condvar::new() };
-        let build_key = recipe_of_builds(self.toolchain);
+        let build_key = build_key(self.toolchain, tasks);
         let keys: Vec<String> = tasks.iter().map(|task| task.key(&build_key)).collect();
         let failed = std::thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
@@ -314,6 +315,17 @@ impl Builder<'_> {
         let lockfile = left.ids().all(is_known).then(|| task.lock.text());
         Ok((built, lockfile))
     }
+}
+
+/// Names a place where cargo builds: what it keeps there for a package is for these files of it.
+fn build_key(toolchain: &Toolchain, tasks: &[Task]) -> String {
+    let key = recipe_of_builds(toolchain);
+    let edited: BTreeMap<&String, &String> = tasks.iter().flat_map(|task| task.edited).collect();
+    if edited.is_empty() {
+        return key;
+    }
+    let parts: Vec<&String> = edited.into_iter().flat_map(|(label, hash)| [label, hash]).collect();
+    hash_of(&[&[&key], &parts[..]].concat())[..16].to_owned()
 }
 
 /// Makes the artifacts of all requests that have not failed.

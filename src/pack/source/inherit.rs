@@ -3,6 +3,7 @@
 
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files::DIRECTORY_SOURCE;
 use std::path::{Path, PathBuf};
 use toml_edit::{value, DocumentMut, InlineTable, Item, TableLike, Value};
 
@@ -85,7 +86,7 @@ fn workspace(package: &Path) -> Result<PathBuf> {
 
 /// The package lies in a vendor folder: it is as it was published.
 pub fn is_vendored(package: &Path) -> bool {
-    package.join(".cargo-checksum.json").is_file()
+    package.join(DIRECTORY_SOURCE).is_file()
 }
 
 fn read(manifest: &Path) -> Result<DocumentMut> {

@@ -5,8 +5,7 @@ use crate::artifact::manifest::Source;
 use crate::artifact::module::TARGET;
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
-use crate::base::files;
-use crate::base::files::Tree;
+use crate::base::files::{self, Tree, DIRECTORY_SOURCE};
 use crate::base::scratch::Scratch;
 use crate::pack::source::inherit;
 use serde_json::Value;
@@ -228,7 +227,7 @@ fn published(
 
 /// What cargo adds to a package that it has unpacked.
 fn is_cargos(path: &str) -> bool {
-    path == ".cargo-ok" || path == ".cargo-checksum.json"
+    path == ".cargo-ok" || path == DIRECTORY_SOURCE
 }
 
 /// A package of a project's graph, to be packed with the versions in its lock file. Without a

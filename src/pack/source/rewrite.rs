@@ -385,12 +385,13 @@ fn settings(tokens: &[TokenTree]) -> Option<(usize, &'static str)> {
     })
 }
 
-/// The name of the function that follows, if one does; no name where a metavariable stands.
+/// The name of the function that follows, if one does, without `r#`; no name where a metavariable stands.
 fn function(tokens: &[TokenTree]) -> Option<Option<String>> {
     let end = tokens.iter().position(|token| punct(token) == Some(';')).unwrap_or(tokens.len());
     let is_fn = |token: &TokenTree| ident(Some(token)).as_deref() == Some("fn");
     let at = 1 + tokens[..end].iter().position(is_fn)?;
-    Some(ident(tokens.get(at)))
+    let plain = |name: String| name.strip_prefix("r#").map(str::to_owned).unwrap_or(name);
+    Some(ident(tokens.get(at)).map(plain))
 }
 
 /// `name!(…)` at the start of the tokens, unless its argument is known to be code.

@@ -3,6 +3,8 @@
 use super::kept::{identity, label, Options, Plan};
 use crate::base::cargo;
 use crate::base::error::Result;
+use crate::base::files::DIRECTORY_SOURCE;
+use crate::cache::key::edited;
 use crate::cache::{program, Key, Store, Wanted};
 use crate::pack::artifact_recipe;
 use crate::pack::Variables;
@@ -306,5 +308,12 @@ fn stamps(graph: &Graph, directory: &Path, store: &Store) -> BTreeMap<PathBuf, O
     files.extend(["Cargo.toml", "Cargo.lock", policy::FILE].map(|name| graph.root.join(name)));
     files.extend(cargo::configuration_places(directory));
     files.extend(store.trusting());
+    for package in &graph.packages {
+        // Of what cannot be read, cargo tells.
+        let edited = edited(&package.directory, package.source.as_deref()).ok().flatten();
+        let names = edited.into_iter().flatten().map(|(name, _)| name);
+        let names = names.chain([DIRECTORY_SOURCE.to_owned()]);
+        files.extend(names.map(|name| package.directory.join(name)));
+    }
     files.into_iter().map(|file| (file.clone(), program::mark(&file))).collect()
 }

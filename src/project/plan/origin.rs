@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// The source and the checksum of a package that no plan knows.
 pub fn origin_of(directory: &Path, store: &Store) -> Origin {
-    let vendored = std::fs::read(directory.join(".cargo-checksum.json")).ok();
+    let vendored = std::fs::read(directory.join(files::DIRECTORY_SOURCE)).ok();
     let vendored: Option<Value> = vendored.and_then(|text| serde_json::from_slice(&text).ok());
     let checksum = match vendored {
         Some(value) => value["package"].as_str().map(str::to_owned),

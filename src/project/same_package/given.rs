@@ -3,6 +3,7 @@
 use super::native::{self, Library};
 use super::target::Target;
 use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files::DIRECTORY_SOURCE;
 use crate::base::scratch;
 use crate::project::lazy::invocation::Invocation;
 use crate::project::script;
@@ -57,7 +58,7 @@ fn target() -> Result<Option<Target>> {
     let Some(directory) = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from) else {
         return Ok(None);
     };
-    let marks = [".cargo-ok", ".cargo-checksum.json"];
+    let marks = [".cargo-ok", DIRECTORY_SOURCE];
     if marks.iter().any(|mark| directory.join(mark).exists())
         || !directory.join("Cargo.toml").is_file()
     {

@@ -1,8 +1,8 @@
 //! The committed files by which cargo alone builds the package: the macros' shim, under its own names, and
 //! what the package's build script calls.
 
-use super::nested;
 use super::target::Target;
+use super::{nearby, nested};
 use crate::artifact::manifest::{self, Manifest};
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
@@ -67,7 +67,11 @@ pub fn made(target: &Target, offline: bool, report: &dyn Report) -> Result<(Outc
     let outcome = pack::pack(&options, report)?.into_iter().next();
     let outcome = outcome.ok_or_else(|| Error::new(Class::Other, "nothing was packed"))?;
     let facts = Facts::of(target)?;
-    let tree = beside::put(files::read_published(&outcome.shim)?, &facts.known(target));
+    let mut tree = beside::put(files::read_published(&outcome.shim)?, &facts.known(target));
+    let nearby = nearby::text(target, &stage)?;
+    if !nearby.is_empty() {
+        tree.insert(beside::NEARBY_FILE.into(), nearby.into_bytes());
+    }
     Ok((outcome, tree))
 }
 
@@ -110,7 +114,7 @@ fn inherited(target: &Target, key: &str) -> Result<String> {
     })
 }
 
-/// Compares the committed files with the source. Files of the packages that the macros use are not looked at.
+/// Compares the committed files with the source, and with that of the packages nearby which the macros use.
 pub fn state(target: &Target) -> Result<State> {
     let place = target.packed();
     let Ok(bytes) = std::fs::read(place.join(embed::input::MANIFEST)) else {
@@ -134,6 +138,7 @@ pub fn state(target: &Target) -> Result<State> {
     }
     let is_more = |path: &&String| !wanted.contains_key(*path) && !path.ends_with(".precast.rs");
     differences.extend(found.keys().filter(is_more).cloned());
+    differences.extend(nearby::differences(target)?);
     let packed = manifest::read(&bytes)?;
     if !has_sets(&packed, &nested::feature_sets(target)?) {
         differences.push("the feature sets".into());

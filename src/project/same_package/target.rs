@@ -22,6 +22,9 @@ const KEYS: [&str; 7] = ["name", "path", "test", "doctest", "bench", "doc", "pro
 /// Keys that only precast knows.
 const OWN_KEYS: [&str; 3] = ["dependencies", "feature-sets", "required-features"];
 
+/// Crates that the compiler looks for in every other one.
+const PRELUDE: [&str; 3] = ["std", "core", "alloc"];
+
 /// The macros of a package that are in that package.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -163,7 +166,26 @@ fn read(directory: &Path, manifest: DocumentMut, folders: &[&str]) -> Result<Opt
         staged: None,
     };
     check_clash(&target)?;
+    if let Some(name) = target.required_features.iter().find(|name| !has_feature(&target, name)) {
+        let message =
+            format!("`{place}.required-features` has `{name}`, which is no feature of the package");
+        return Err(wrong(message));
+    }
     Ok(Some(target))
+}
+
+/// Whether the package has the feature, or an optional dependency that is one.
+fn has_feature(target: &Target, name: &str) -> bool {
+    let has = |table: &Item| table.as_table_like().is_some_and(|table| table.contains_key(name));
+    let is_optional = |tables: &Item| {
+        let item = tables.get("dependencies").and_then(|table| table.get(name));
+        item.and_then(|item| item.get("optional")?.as_bool()) == Some(true)
+    };
+    let manifest = &target.manifest;
+    let platforms = manifest.get("target").and_then(Item::as_table_like);
+    manifest.get("features").is_some_and(has)
+        || is_optional(manifest.as_item())
+        || platforms.is_some_and(|platforms| platforms.iter().any(|(_, item)| is_optional(item)))
 }
 
 fn check_keys(place: &str, table: &dyn TableLike) -> Result<()> {
@@ -198,7 +220,8 @@ fn root(
     if let Some(item) = table.and_then(|table| table.get("path")) {
         let path = item.as_str().ok_or_else(|| wrong(format!("`{place}.path` is no text")))?;
         let path = normal(path);
-        if !path.contains('/') || path.starts_with("../") || path.starts_with('/') {
+        let is_inside = !Path::new(&path).is_absolute() && path.split('/').all(|name| name != "..");
+        if !path.contains('/') || path.starts_with('/') || !is_inside {
             let error = wrong(format!("`{place}.path` is `{path}`"));
             return Err(error.help("the macros' source lies in a folder of the package"));
         }
@@ -242,9 +265,12 @@ fn crate_name(place: &str, item: &Item) -> Result<String> {
     let is_name = name.starts_with(is_start)
         && name.chars().all(|c| c.is_alphanumeric() || c == '_')
         && syn::parse_str::<syn::Ident>(name).is_ok();
-    match is_name {
-        true => Ok(name.to_owned()),
-        false => Err(wrong(format!("`{place}.name` is `{name}`, which no crate can have"))),
+    if !is_name {
+        return Err(wrong(format!("`{place}.name` is `{name}`, which no crate can have")));
+    }
+    match PRELUDE.contains(&name) {
+        true => Err(wrong(format!("`{place}.name` is `{name}`, which every crate needs"))),
+        false => Ok(name.to_owned()),
     }
 }
 

@@ -2,12 +2,10 @@
 
 use crate::artifact::Tree;
 use crate::base::error::{Context, Result};
-use crate::base::files;
+use crate::base::files::{self, DIRECTORY_SOURCE};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
-
-const CHECKSUM: &str = ".cargo-checksum.json";
 
 /// A package of a directory source.
 pub struct Entry<'a> {
@@ -30,7 +28,7 @@ pub fn write(source: &Path, entries: &[Entry]) -> Result<()> {
             hashes.insert(path.clone(), files::sha256(body));
         }
         let value = json!({ "files": hashes, "package": entry.checksum });
-        files::put(&folder.join(CHECKSUM), value.to_string().as_bytes())?;
+        files::put(&folder.join(DIRECTORY_SOURCE), value.to_string().as_bytes())?;
     }
     Ok(())
 }

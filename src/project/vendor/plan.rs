@@ -5,7 +5,7 @@ use super::directory::Entry;
 use super::relocate;
 use crate::artifact::{self, Tree};
 use crate::base::error::{Class, Error, Result};
-use crate::base::files;
+use crate::base::files::{self, DIRECTORY_SOURCE};
 use crate::cache::{Key, Store};
 use crate::embed;
 use crate::project::provide::{stored, Provided};
@@ -75,7 +75,7 @@ fn original(package: &Package) -> Result<Tree> {
         true => files::read(directory)?,
         false => files::read_published(directory)?,
     };
-    files.retain(|path, _| path != ".cargo-ok" && path != ".cargo-checksum.json");
+    files.retain(|path, _| path != ".cargo-ok" && path != DIRECTORY_SOURCE);
     if let Some(manifest) = manifest {
         files.insert("Cargo.toml".into(), manifest.into_bytes());
     }

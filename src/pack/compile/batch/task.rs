@@ -2,6 +2,7 @@
 
 use crate::artifact::manifest::Source;
 use crate::base::error::{Class, Context, Error, Result};
+use crate::cache::key::all_edited;
 use crate::cache::{Locked, Wanted};
 use crate::pack::compile::build::Built;
 use crate::pack::options::{Features, PackOptions};
@@ -32,6 +33,9 @@ pub(crate) struct Request {
     pub(crate) lock: Lock,
     /// What a project links into it; none where cargo's own choice of features is wanted.
     pub(crate) linked: Option<Vec<Locked>>,
+    /// Of what it uses: packages with other files than their checksums stand for. Cargo would take the one for the
+    /// other.
+    pub(crate) edited: BTreeMap<String, String>,
     /// Features, sets, grants and profile.
     pub(crate) options: PackOptions,
 }
@@ -55,6 +59,7 @@ impl Request {
             package,
             lock: lock.clone(),
             linked: Some(wanted.dependencies.clone()),
+            edited: all_edited(wanted.dependencies.iter().chain(&wanted.macros))?,
             options: PackOptions { features, ..PackOptions::default() },
         })
     }
@@ -85,6 +90,7 @@ pub(crate) struct Task<'a> {
     pub(crate) lock: Lock,
     /// By id, what a project links into it.
     pub(super) linked: Option<BTreeMap<Id, &'a Locked>>,
+    pub(super) edited: &'a BTreeMap<String, String>,
     pub(super) library: String,
 }
 
@@ -138,6 +144,7 @@ impl<'a> Task<'a> {
             enabled,
             lock: lock.alone(root, &direct),
             linked,
+            edited: &request.edited,
             library,
         })
     }
@@ -156,6 +163,7 @@ impl<'a> Task<'a> {
         let linked = self.linked.iter().flatten();
         let linked: Vec<String> = linked
             .map(|(id, locked)| format!("{id:?} {:?} {:?}", locked.checksum, locked.features))
+            .chain(self.edited.iter().map(|(label, hash)| format!("{label} {hash}")))
             .collect();
         let parts = [self.manifest.clone(), self.lock.text(), format!("{:?}", self.enabled)];
         let asserted = format!("{:?}", self.features);
