@@ -179,19 +179,27 @@ fn libraries_that_re_export() {
         #[cfg(feature = \"more\")] pub use inc::{Answer, sum};
         #[cfg(not(feature = \"more\"))] pub use none::*;
         pub mod prelude { pub use super::sum as add; pub use inc::named; }
+        mod lib { use inc::sum as hidden; }
+        #[macro_export] macro_rules! lib { () => { 1 } }
     ";
     let root = "
         use lib::{sum, Answer};
         use lib::prelude::*;
         #[derive(Answer)] #[answer(2)] struct S;
         #[named(f)] fn g() -> i32 { sum!(1 2) + add!(1 1) }
+        // To others, the library has a macro of its name and no module.
+        mod near {
+            use lib::lib;
+            #[lib::prelude::named(h)] fn g() -> i32 { lib!() - lib::sum!(1) }
+            #[test] fn test() { assert_eq!(h(), 0); }
+        }
         #[test] fn test() { assert_eq!(7u8.ask() + S::ANSWER + f(), 8); }
     ";
     let folder = folder("re-exports", &[("lib.rs", root), ("lib/lib.rs", library)]);
     written(&folder, &["lib"]);
     let text = fs::read_to_string(folder.join("out/lib.rs")).unwrap();
     assert!(text.contains("use lib::{ Answer};"), "the trait is still imported: {text}");
-    let bare = "pub mod prelude {} mod inner { pub trait Answer { fn ask(&self) -> i32; } \
+    let bare = "#[macro_export] macro_rules! lib { () => { 1 } } pub mod prelude {} mod inner { pub trait Answer { fn ask(&self) -> i32; } \
         impl Answer for u8 { fn ask(&self) -> i32 { 1 } } } pub use inner::Answer;";
     fs::write(folder.join("bare.rs"), bare).unwrap();
     let mut rustc = Command::new("rustc");
@@ -230,6 +238,8 @@ fn what_cannot_be_told() {
         "",
     );
     check("use inc::sum;\nfn f() { m!(a, sum!(1)); }\n", ":2:16: the packed macro `sum`", "");
+    // A path is no helper of a derive.
+    check("mod m {}\n#[m::named(f)] fn g() {}\n", ":2:3: `named` is imported from nowhere", "");
     check("mod none;\n", ":1:1: the module `none` has no file", "");
     check("#[cfg(version(\"1.0\"))] mod m {}\n", "the condition `version` cannot be told", "");
     check("fn f( {}\n", ":1:", "");

@@ -3,12 +3,16 @@
 use super::include;
 use super::place::{Place, Trouble};
 use super::rules;
-use super::world::{Content, CrateIdx, File, Folders, Scope, ScopeIdx, World, DEPTH_MAX};
+use super::world::{
+    Content, CrateIdx, File, Folders, Glob, Import, Scope, ScopeIdx, Space, World, DEPTH_MAX,
+};
 use crate::base::error::{Class, Context, Error};
 use proc_macro2::TokenStream;
 use std::path::Path;
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, ForeignItem, Item, ItemMod, Lit, Meta, Stmt, UseTree};
+use syn::{
+    Attribute, Expr, ForeignItem, Ident, Item, ItemMod, Lit, Meta, Stmt, UseTree, Visibility,
+};
 
 /// Reads a crate from its root file.
 pub fn root(world: &mut World, krate: CrateIdx, file: &Path) -> Trouble<ScopeIdx> {
@@ -81,12 +85,14 @@ pub fn items_of(
             Item::Mod(module) => self::module(world, module, scope, place, folders)?,
             Item::Use(item) => {
                 let before = item.leading_colon.iter().map(|_| String::new()).collect();
-                imports(&item.tree, before, here);
+                imports(&item.tree, before, is_public(&item.vis), here);
             }
             Item::ExternCrate(item) => {
                 let name = item.ident.to_string();
                 let alias = item.rename.as_ref().map_or(&item.ident, |(_, alias)| alias);
-                here.crates.insert(alias.to_string(), name.clone());
+                let alias = alias.to_string();
+                here.note(true, is_public(&item.vis), Space::Crate, &alias);
+                here.crates.insert(alias, name.clone());
                 if attributes.iter().any(|attribute| attribute.path().is_ident("macro_use")) {
                     world.crates[krate].macro_use.push(name);
                 }
@@ -112,16 +118,20 @@ pub fn items_of(
             }
             Item::ForeignMod(foreign) => {
                 for item in &foreign.items {
-                    let name = match item {
-                        ForeignItem::Fn(item) => &item.sig.ident,
-                        ForeignItem::Static(item) => &item.ident,
-                        ForeignItem::Type(item) => &item.ident,
+                    let (name, vis) = match item {
+                        ForeignItem::Fn(item) => (&item.sig.ident, &item.vis),
+                        ForeignItem::Static(item) => (&item.ident, &item.vis),
+                        ForeignItem::Type(item) => (&item.ident, &item.vis),
                         _ => continue,
                     };
-                    here.names.insert(name.to_string());
+                    here.name(name, vis);
                 }
             }
-            item => here.names.extend(name(item)),
+            item => {
+                if let Some((name, vis)) = name(item) {
+                    here.name(name, vis);
+                }
+            }
         }
     }
     Ok(())
@@ -203,6 +213,7 @@ fn module(
     }
     world.scopes.push(Scope { krate, parent: Some(parent), ..Scope::default() });
     let scope = world.scopes.len() - 1;
+    world.scopes[parent].note(true, is_public(&module.vis), Space::Module, &name);
     world.scopes[parent].modules.insert(name.clone(), scope);
     let plain = name.strip_prefix("r#").unwrap_or(&name);
     let path = path_of(&world.crates[krate].cfgs.clone().flatten(&module.attrs, place)?);
@@ -251,7 +262,21 @@ fn path_of(attributes: &[Attribute]) -> Option<String> {
     })
 }
 
-fn imports(tree: &UseTree, before: Vec<String>, scope: &mut Scope) {
+/// Whether other crates see it, if they see the module that it is in.
+fn is_public(vis: &Visibility) -> bool {
+    matches!(vis, Visibility::Public(_))
+}
+
+impl Scope {
+    /// Notes an item that is neither a module nor a crate.
+    fn name(&mut self, name: &Ident, vis: &Visibility) {
+        let name = name.to_string();
+        self.note(!self.names.contains(&name), is_public(vis), Space::Item, &name);
+        self.names.insert(name);
+    }
+}
+
+fn imports(tree: &UseTree, before: Vec<String>, is_public: bool, scope: &mut Scope) {
     let with = |name: &syn::Ident| {
         let mut path = before.clone();
         // `use a::{self}` is `use a`.
@@ -261,36 +286,36 @@ fn imports(tree: &UseTree, before: Vec<String>, scope: &mut Scope) {
         path
     };
     match tree {
-        UseTree::Path(path) => imports(&path.tree, with(&path.ident), scope),
+        UseTree::Path(path) => imports(&path.tree, with(&path.ident), is_public, scope),
         UseTree::Name(name) => {
             let path = with(&name.ident);
             let alias = path.last().cloned().unwrap_or_default();
-            scope.imports.push((alias, path));
+            scope.imports.push(Import { alias, path, is_public });
         }
         UseTree::Rename(rename) => {
-            scope.imports.push((rename.rename.to_string(), with(&rename.ident)));
+            let (alias, path) = (rename.rename.to_string(), with(&rename.ident));
+            scope.imports.push(Import { alias, path, is_public });
         }
-        UseTree::Glob(_) => scope.globs.push(before),
+        UseTree::Glob(_) => scope.globs.push(Glob { path: before, is_public }),
         UseTree::Group(group) => {
-            group.items.iter().for_each(|tree| imports(tree, before.clone(), scope));
+            group.items.iter().for_each(|tree| imports(tree, before.clone(), is_public, scope));
         }
     }
 }
 
-fn name(item: &Item) -> Option<String> {
-    let name = match item {
-        Item::Const(item) => &item.ident,
-        Item::Enum(item) => &item.ident,
-        Item::Fn(item) => &item.sig.ident,
-        Item::Static(item) => &item.ident,
-        Item::Struct(item) => &item.ident,
-        Item::Trait(item) => &item.ident,
-        Item::TraitAlias(item) => &item.ident,
-        Item::Type(item) => &item.ident,
-        Item::Union(item) => &item.ident,
+fn name(item: &Item) -> Option<(&Ident, &Visibility)> {
+    Some(match item {
+        Item::Const(item) => (&item.ident, &item.vis),
+        Item::Enum(item) => (&item.ident, &item.vis),
+        Item::Fn(item) => (&item.sig.ident, &item.vis),
+        Item::Static(item) => (&item.ident, &item.vis),
+        Item::Struct(item) => (&item.ident, &item.vis),
+        Item::Trait(item) => (&item.ident, &item.vis),
+        Item::TraitAlias(item) => (&item.ident, &item.vis),
+        Item::Type(item) => (&item.ident, &item.vis),
+        Item::Union(item) => (&item.ident, &item.vis),
         _ => return None,
-    };
-    Some(name.to_string())
+    })
 }
 
 pub fn attributes(item: &Item) -> &[Attribute] {

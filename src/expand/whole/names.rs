@@ -2,7 +2,7 @@
 
 use super::load;
 use super::place::Trouble;
-use super::world::{Content, CrateIdx, ScopeIdx, World};
+use super::world::{Content, CrateIdx, ScopeIdx, Space, World};
 use crate::artifact::manifest::{Kind, Macro};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -32,6 +32,9 @@ enum Module {
 
 const LANGUAGE: [&str; 5] = ["std", "core", "alloc", "proc_macro", "test"];
 
+/// First names of attributes that other programs read, and of the language's own.
+const TOOLS: [&str; 6] = ["clippy", "diagnostic", "miri", "rust_analyzer", "rustdoc", "rustfmt"];
+
 impl World {
     /// What a macro's path means in a scope.
     pub fn find(&mut self, scope: ScopeIdx, path: &[String], kind: Kind) -> Trouble<Found> {
@@ -48,7 +51,7 @@ impl World {
         let is_rules = kind == Kind::Bang && self.crates[krate].rules.contains_key(last);
         let mut at = Some(scope);
         while let Some(here) = at {
-            match self.inside(here, last, kind)? {
+            match self.inside(here, last, kind, krate)? {
                 Found::Nothing => {}
                 Found::Packed(..) if is_rules => {
                     return Ok(Found::Unknown(format!("`macro_rules! {last}`")));
@@ -62,7 +65,7 @@ impl World {
         }
         for name in self.crates[krate].macro_use.clone() {
             let module = self.extern_crate(krate, &name)?;
-            match self.of(module, last, kind)? {
+            match self.of(module, last, kind, krate)? {
                 Found::Nothing => {}
                 found => return Ok(found),
             }
@@ -88,8 +91,8 @@ impl World {
             paths = self
                 .scopes_around(scope)
                 .flat_map(|here| &self.scopes[here].imports)
-                .filter(|(alias, _)| alias == last)
-                .map(|(_, path)| path.clone())
+                .filter(|import| import.alias == *last)
+                .map(|import| import.path.clone())
                 .collect();
             let extern_crates = self.crates[krate].macro_use.iter();
             paths.extend(extern_crates.map(|name| vec![String::new(), name.clone(), last.clone()]));
@@ -130,6 +133,7 @@ impl World {
 
     /// Whether an import has nothing but packed macros.
     pub fn is_packed(&mut self, scope: ScopeIdx, path: &[String], is_glob: bool) -> Trouble<bool> {
+        let krate = self.scopes[scope].krate;
         let module = match is_glob {
             true => self.module(scope, path)?,
             false => match path.split_last() {
@@ -145,9 +149,9 @@ impl World {
                 let last = path.last().expect("it has a name");
                 let mut is_macro = false;
                 for kind in [Kind::Derive, Kind::Attribute, Kind::Bang] {
-                    is_macro |= matches!(self.inside(inner, last, kind)?, Found::Packed(..));
+                    is_macro |= matches!(self.inside(inner, last, kind, krate)?, Found::Packed(..));
                 }
-                Ok(is_macro && self.has_other(inner, last)? == Some(false))
+                Ok(is_macro && self.has_other(inner, last, krate)? == Some(false))
             }
             _ => Ok(false),
         }
@@ -167,13 +171,19 @@ impl World {
         name: &str,
         kind: Kind,
     ) -> Trouble<Found> {
-        let module = self.module(scope, before)?;
-        self.of(module, name, kind)
+        let module = match self.module(scope, before)? {
+            Module::Unknown(tool) if kind == Kind::Attribute && TOOLS.contains(&&*tool) => {
+                Module::Other
+            }
+            module => module,
+        };
+        self.of(module, name, kind, self.scopes[scope].krate)
     }
 
-    fn of(&mut self, module: Module, name: &str, kind: Kind) -> Trouble<Found> {
+    /// A macro that is a member of a module, as a crate sees it.
+    fn of(&mut self, module: Module, name: &str, kind: Kind, from: CrateIdx) -> Trouble<Found> {
         Ok(match module {
-            Module::Scope(scope) => self.inside(scope, name, kind)?,
+            Module::Scope(scope) => self.inside(scope, name, kind, from)?,
             Module::Packed(at) => {
                 let is_it = |item: &Macro| item.kind == kind && item.name == name;
                 let found = self.packed[at].iter().position(is_it);
@@ -186,7 +196,13 @@ impl World {
     }
 
     /// A macro that is a member of a module or block.
-    fn inside(&mut self, scope: ScopeIdx, name: &str, kind: Kind) -> Trouble<Found> {
+    fn inside(
+        &mut self,
+        scope: ScopeIdx,
+        name: &str,
+        kind: Kind,
+        from: CrateIdx,
+    ) -> Trouble<Found> {
         if kind == Kind::Bang && self.scopes[scope].rules.contains(name) {
             return Ok(Found::Other);
         }
@@ -194,17 +210,21 @@ impl World {
         if !self.busy.insert(key.clone()) {
             return Ok(Found::Nothing);
         }
-        let found = self.imported(scope, name, kind);
+        let found = self.imported(scope, name, kind, from);
         self.busy.remove(&key);
         found
     }
 
-    fn imported(&mut self, scope: ScopeIdx, name: &str, kind: Kind) -> Trouble<Found> {
+    fn imported(
+        &mut self,
+        scope: ScopeIdx,
+        name: &str,
+        kind: Kind,
+        from: CrateIdx,
+    ) -> Trouble<Found> {
         let mut unknown = Found::Nothing;
-        for (alias, path) in self.scopes[scope].imports.clone() {
-            let Some((last, before)) = path.split_last().filter(|_| alias == name) else {
-                continue;
-            };
+        for path in self.scopes[scope].imports_of(from, name) {
+            let Some((last, before)) = path.split_last() else { continue };
             let found = match before.is_empty() || before == [""] {
                 true => Found::Nothing,
                 false => self.through(scope, before, last, kind)?,
@@ -215,9 +235,9 @@ impl World {
                 Found::Nothing => {}
             }
         }
-        for path in self.scopes[scope].globs.clone() {
+        for path in self.scopes[scope].globs_for(from) {
             let module = self.module(scope, &path)?;
-            match self.of(module, name, kind)? {
+            match self.of(module, name, kind, self.scopes[scope].krate)? {
                 found @ Found::Packed(..) => return Ok(found),
                 // All of the language's names are there without it.
                 Found::Other | Found::Nothing => {}
@@ -228,43 +248,48 @@ impl World {
     }
 
     /// Whether a name means something else than a macro as well; none if that cannot be told.
-    fn has_other(&mut self, scope: ScopeIdx, name: &str) -> Trouble<Option<bool>> {
+    fn has_other(&mut self, scope: ScopeIdx, name: &str, from: CrateIdx) -> Trouble<Option<bool>> {
         let here = &self.scopes[scope];
-        if here.names.contains(name) || here.rules.contains(name) {
-            return Ok(Some(true));
-        }
-        if here.modules.contains_key(name) || here.crates.contains_key(name) {
+        let is_one = here.rules.contains(name)
+            || here.names.contains(name) && here.shows(from, Space::Item, name)
+            || here.modules.contains_key(name) && here.shows(from, Space::Module, name)
+            || here.crates.contains_key(name) && here.shows(from, Space::Crate, name);
+        if is_one {
             return Ok(Some(true));
         }
         let key = (scope, name.to_owned(), u8::MAX);
         if !self.busy.insert(key.clone()) {
             return Ok(Some(false));
         }
-        let found = self.has_other_import(scope, name);
+        let found = self.has_other_import(scope, name, from);
         self.busy.remove(&key);
         found
     }
 
-    fn has_other_import(&mut self, scope: ScopeIdx, name: &str) -> Trouble<Option<bool>> {
+    fn has_other_import(
+        &mut self,
+        scope: ScopeIdx,
+        name: &str,
+        from: CrateIdx,
+    ) -> Trouble<Option<bool>> {
+        let krate = self.scopes[scope].krate;
         let mut all = Some(false);
         for path in self.scopes[scope].calls.clone() {
             if !matches!(self.find(scope, &path, Kind::Bang)?, Found::Packed(..)) {
                 all = None;
             }
         }
-        let named = self.scopes[scope].imports.clone().into_iter();
-        let named = named.filter(|(alias, _)| alias == name).map(|(_, path)| path);
-        let globs = self.scopes[scope].globs.clone().into_iter();
-        let globs = globs.map(|mut path| {
+        let named = self.scopes[scope].imports_of(from, name);
+        let globs = self.scopes[scope].globs_for(from).into_iter().map(|mut path| {
             path.push(name.to_owned());
             path
         });
-        for path in named.chain(globs).collect::<Vec<_>>() {
+        for path in named.into_iter().chain(globs).collect::<Vec<_>>() {
             let (last, before) = path.split_last().expect("a path has a name");
             let one = match before.is_empty() || before == [""] {
                 true => Some(!self.is_packed_crate(scope, last)?),
                 false => match self.module(scope, before)? {
-                    Module::Scope(inner) => self.has_other(inner, last)?,
+                    Module::Scope(inner) => self.has_other(inner, last, krate)?,
                     Module::Packed(_) | Module::Nowhere => Some(false),
                     Module::Other => Some(true),
                     Module::Unknown(_) => None,
@@ -298,7 +323,7 @@ impl World {
             at = match (at, part.as_str()) {
                 (Module::Scope(scope), "super") => self.above(scope),
                 (Module::Scope(scope), "self") => Module::Scope(scope),
-                (Module::Scope(scope), name) => self.member(scope, name)?,
+                (Module::Scope(scope), name) => self.member(scope, name, krate)?,
                 (Module::Packed(_), _) => Module::Nowhere,
                 (other, _) => other,
             };
@@ -311,7 +336,7 @@ impl World {
         let krate = self.scopes[scope].krate;
         let mut at = Some(scope);
         while let Some(here) = at {
-            match self.member(here, name)? {
+            match self.member(here, name, krate)? {
                 Module::Nowhere => {}
                 found => return Ok(found),
             }
@@ -319,7 +344,7 @@ impl World {
         }
         if self.crates[krate].is_2015 {
             let root = self.root(krate)?;
-            match self.member(root, name)? {
+            match self.member(root, name, krate)? {
                 Module::Nowhere => {}
                 found => return Ok(found),
             }
@@ -327,43 +352,43 @@ impl World {
         self.extern_crate(krate, name)
     }
 
-    /// A module that is a member of another.
-    fn member(&mut self, scope: ScopeIdx, name: &str) -> Trouble<Module> {
+    /// A module that is a member of another, as a crate sees it.
+    fn member(&mut self, scope: ScopeIdx, name: &str, from: CrateIdx) -> Trouble<Module> {
         let here = &self.scopes[scope];
         let krate = here.krate;
-        if let Some(inner) = here.modules.get(name) {
+        let shows = |space: Space| here.shows(from, space, name);
+        if let Some(inner) = here.modules.get(name).filter(|_| shows(Space::Module)) {
             return Ok(Module::Scope(*inner));
         }
-        if let Some(name) = here.crates.get(name).cloned() {
+        if let Some(name) = here.crates.get(name).filter(|_| shows(Space::Crate)).cloned() {
             return match name.as_str() {
                 "self" => Ok(Module::Scope(self.root(krate)?)),
                 name => self.extern_crate(krate, name),
             };
         }
-        if here.names.contains(name) {
+        if here.names.contains(name) && shows(Space::Item) {
             return Ok(Module::Other);
         }
         let key = (scope, name.to_owned(), u8::MAX - 1);
         if !self.busy.insert(key.clone()) {
             return Ok(Module::Nowhere);
         }
-        let found = self.imported_module(scope, name);
+        let found = self.imported_module(scope, name, from);
         self.busy.remove(&key);
         found
     }
 
-    fn imported_module(&mut self, scope: ScopeIdx, name: &str) -> Trouble<Module> {
-        let named = self.scopes[scope].imports.clone().into_iter();
-        let named = named.filter(|(alias, _)| alias == name).map(|(_, path)| path);
-        for path in named.collect::<Vec<_>>() {
+    fn imported_module(&mut self, scope: ScopeIdx, name: &str, from: CrateIdx) -> Trouble<Module> {
+        let krate = self.scopes[scope].krate;
+        for path in self.scopes[scope].imports_of(from, name) {
             match self.module(scope, &path)? {
                 Module::Nowhere => {}
                 found => return Ok(found),
             }
         }
-        for path in self.scopes[scope].globs.clone() {
+        for path in self.scopes[scope].globs_for(from) {
             if let Module::Scope(inner) = self.module(scope, &path)? {
-                match self.member(inner, name)? {
+                match self.member(inner, name, krate)? {
                     Module::Nowhere => {}
                     found => return Ok(found),
                 }

@@ -281,7 +281,10 @@ impl<'w> Rewriter<'w> {
         let name = parts.last().cloned().unwrap_or_default();
         match self.world.find(self.scope, &parts, kind)? {
             Found::Packed(packed, item) => Ok(Some((packed, item))),
-            Found::Nothing if kind != Kind::Attribute && self.is_packed(&name, kind) => {
+            // An attribute of one name may be a derive's.
+            Found::Nothing
+                if (kind != Kind::Attribute || parts.len() > 1) && self.is_packed(&name, kind) =>
+            {
                 let message =
                     format!("`{name}` is imported from nowhere, as far as the sources tell");
                 Err(self

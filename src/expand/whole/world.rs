@@ -73,11 +73,66 @@ pub struct Scope {
     pub names: BTreeSet<String>,
     /// Macros that a path may name.
     pub rules: BTreeSet<String>,
-    /// What is imported, by the name that it has here. An empty first part stands for `::`.
-    pub imports: Vec<(String, Vec<String>)>,
-    pub globs: Vec<Vec<String>>,
+    pub imports: Vec<Import>,
+    pub globs: Vec<Glob>,
+    /// What other crates do not see.
+    pub private: HashSet<(Space, String)>,
     /// Macros that make more items, which may not be known.
     pub calls: Vec<Vec<String>>,
+}
+
+/// Names of one module that do not meet.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Space {
+    Module,
+    Crate,
+    Item,
+}
+
+/// `use path as alias`. An empty first part of the path stands for `::`.
+#[derive(Clone)]
+pub struct Import {
+    pub alias: String,
+    pub path: Vec<String>,
+    pub is_public: bool,
+}
+
+/// `use path::*`
+#[derive(Clone)]
+pub struct Glob {
+    pub path: Vec<String>,
+    pub is_public: bool,
+}
+
+impl Scope {
+    /// Whether a crate sees a member.
+    pub fn shows(&self, from: CrateIdx, space: Space, name: &str) -> bool {
+        from == self.krate || !self.private.contains(&(space, name.to_owned()))
+    }
+
+    /// Notes who sees a member. If there are several of one name, such as a function and a type, it is enough that one of
+    /// them is public.
+    pub fn note(&mut self, is_new: bool, is_public: bool, space: Space, name: &str) {
+        let key = (space, name.to_owned());
+        if is_public {
+            self.private.remove(&key);
+        } else if is_new {
+            self.private.insert(key);
+        }
+    }
+
+    /// Imports of this name that a crate sees.
+    pub fn imports_of(&self, from: CrateIdx, name: &str) -> Vec<Vec<String>> {
+        let is_seen = |import: &&Import| import.is_public || from == self.krate;
+        let named = self.imports.iter().filter(|import| import.alias == name);
+        named.filter(is_seen).map(|import| import.path.clone()).collect()
+    }
+
+    /// The paths of the globs that a crate sees.
+    pub fn globs_for(&self, from: CrateIdx) -> Vec<Vec<String>> {
+        let seen = self.globs.iter().filter(|glob| glob.is_public || from == self.krate);
+        seen.map(|glob| glob.path.clone()).collect()
+    }
 }
 
 /// A file of a crate, and what it is now.
