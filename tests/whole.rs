@@ -132,7 +132,9 @@ fn it_does_the_same() {
         struct Local;
         assert_eq!(Local::NAME, \"Local\");
     }
-    assert_eq!(line!(), 71);
+    assert!(matches!(Some(sum!(1 2)), Some(reversed!(4 | 3)) if sum!(1) == 1,));
+    assert_eq!(stringify!(sum!(1)), \"sum!(1)\");
+    assert_eq!(line!(), 73);
 }
 ";
 

@@ -38,6 +38,11 @@ pub fn takes_expressions(path: &Path) -> bool {
     is_one(path, &OF_EXPRESSIONS)
 }
 
+/// Whether it takes an expression and a pattern.
+pub fn takes_pattern(path: &Path) -> bool {
+    is_one(path, &["matches"])
+}
+
 pub fn is_text(path: &Path) -> bool {
     is_one(path, &OF_TEXT)
 }

@@ -9,11 +9,11 @@ use super::world::DEPTH_MAX;
 use crate::artifact::manifest::Kind;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::parse::Parser;
+use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{Expr, Macro, Path, Token};
+use syn::{Expr, Macro, Pat, Path, Token};
 
 impl Rewriter<'_> {
     /// What another macro writes, if packed macros are in it: of a `macro_rules!` that can be told. What the others do
@@ -40,6 +40,8 @@ impl Rewriter<'_> {
             (Some(tokens), Some(_)) => Ok(Some(tokens)),
             (Some(tokens), None) => Ok(self.is_packed_in(&tokens, depth)?.then_some(tokens)),
             (None, None) => Ok(None),
+            // They were looked at as what they are: whatever is left is text.
+            (None, Some(Ok(_))) if self.known(mac).is_some() => Ok(None),
             (None, Some(Err(error))) => Err(error),
             (None, Some(Ok(path))) => {
                 let name = path.segments.last().map(|segment| segment.ident.to_string());
@@ -76,21 +78,76 @@ impl Rewriter<'_> {
 
     /// The arguments of a macro of the language that takes expressions are expressions.
     pub(super) fn arguments(&mut self, mac: &mut Macro) -> Trouble<()> {
+        if opaque::uses(&mac.tokens).is_empty() || self.find(&mac.path, Kind::Bang)?.is_some() {
+            return Ok(());
+        }
+        let Some(mut arguments) = self.known(mac) else { return Ok(()) };
+        arguments.exprs.iter_mut().for_each(|expr| self.visit_expr_mut(expr));
+        if let Some(matched) = &mut arguments.matched {
+            self.visit_pat_mut(&mut matched.pat);
+            matched.guard.iter_mut().for_each(|(_, guard)| self.visit_expr_mut(guard));
+        }
+        mac.tokens = arguments.to_token_stream();
+        Ok(())
+    }
+
+    /// What a macro of the language is given, where that is told by its name.
+    fn known(&self, mac: &Macro) -> Option<Arguments> {
         let is_own = mac.path.segments.len() == 1
             && self.world.crates[self.krate]
                 .rules
                 .contains_key(&mac.path.segments[0].ident.to_string());
-        if is_own || !opaque::takes_expressions(&mac.path) || opaque::uses(&mac.tokens).is_empty() {
-            return Ok(());
+        let parse = match () {
+            () if is_own => return None,
+            () if opaque::takes_expressions(&mac.path) => Arguments::exprs,
+            () if opaque::takes_pattern(&mac.path) => Arguments::matches,
+            () => return None,
+        };
+        parse.parse2(mac.tokens.clone()).ok()
+    }
+}
+
+/// What a macro of the language is given.
+struct Arguments {
+    exprs: Punctuated<Expr, Token![,]>,
+    /// Behind the expression of `matches!`.
+    matched: Option<Matched>,
+}
+
+struct Matched {
+    pat: Pat,
+    guard: Option<(Token![if], Expr)>,
+}
+
+impl Arguments {
+    fn exprs(input: ParseStream) -> syn::Result<Self> {
+        Ok(Arguments { exprs: Punctuated::parse_terminated(input)?, matched: None })
+    }
+
+    /// `expression, pattern if guard`
+    fn matches(input: ParseStream) -> syn::Result<Self> {
+        let mut exprs = Punctuated::new();
+        exprs.push_value(input.parse()?);
+        exprs.push_punct(input.parse()?);
+        let pat = Pat::parse_multi_with_leading_vert(input)?;
+        let guard = match input.parse()? {
+            Some(word) => Some((word, input.parse()?)),
+            None => None,
+        };
+        input.parse::<Option<Token![,]>>()?;
+        Ok(Arguments { exprs, matched: Some(Matched { pat, guard }) })
+    }
+}
+
+impl ToTokens for Arguments {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.exprs.to_tokens(tokens);
+        if let Some(matched) = &self.matched {
+            matched.pat.to_tokens(tokens);
+            if let Some((word, guard)) = &matched.guard {
+                word.to_tokens(tokens);
+                guard.to_tokens(tokens);
+            }
         }
-        if self.find(&mac.path, Kind::Bang)?.is_some() {
-            return Ok(());
-        }
-        let parser = Punctuated::<Expr, Token![,]>::parse_terminated;
-        if let Ok(mut list) = parser.parse2(mac.tokens.clone()) {
-            list.iter_mut().for_each(|expr| self.visit_expr_mut(expr));
-            mac.tokens = list.to_token_stream();
-        }
-        Ok(())
     }
 }
