@@ -215,7 +215,11 @@ impl<'w> Rewriter<'w> {
                     at += 1;
                 }
             } else if let Some((packed, item)) = self.attribute(&attribute)? {
-                node.attributes().expect("it has some").remove(at);
+                let all = node.attributes().expect("it has some");
+                all.remove(at);
+                // As the compiler, which evaluates the conditions of an item before it gives that to a macro.
+                *all = self.world.crates[self.krate].cfgs.flatten(all, &self.place)?;
+                all.retain(|attribute| !attribute.path().is_ident("cfg"));
                 let args = match &attribute.meta {
                     Meta::Path(_) => TokenStream::new(),
                     Meta::List(list) => list.tokens.clone(),
