@@ -134,7 +134,9 @@ fn it_does_the_same() {
     }
     assert!(matches!(Some(sum!(1 2)), Some(reversed!(4 | 3)) if sum!(1) == 1,));
     assert_eq!(stringify!(sum!(1)), \"sum!(1)\");
-    assert_eq!(line!(), 73);
+    let told = std::panic::catch_unwind(|| assert!(sum!(1 2) == 4)).unwrap_err();
+    assert_eq!(told.downcast_ref::<&str>(), Some(&\"assertion failed: sum!(1 2) == 4\"));
+    assert_eq!(line!(), 75);
 }
 ";
 
@@ -163,6 +165,9 @@ fn every_position() {
     ] {
         assert!(text.contains(kept), "`{kept}` is not in {text}");
     }
+    // What is asserted is also told as text.
+    let text: Vec<&str> = text.lines().filter(|line| !line.contains("assertion failed")).collect();
+    let text = text.join("\n");
     for gone in ["use inc", "extern crate", "use ints", "reversed", "#[answer", "inc ::"] {
         let there = text.replace("#[derive(Answer, NoSuchThing)]", "");
         assert!(!there.contains(gone), "`{gone}` is in {text}");

@@ -8,12 +8,12 @@ use super::rules;
 use super::world::DEPTH_MAX;
 use crate::artifact::manifest::Kind;
 use proc_macro2::TokenStream;
-use quote::ToTokens;
+use quote::{quote, ToTokens};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{Expr, Macro, Pat, Path, Token};
+use syn::{parse_quote, Expr, Macro, Pat, Path, Token};
 
 impl Rewriter<'_> {
     /// What another macro writes, if packed macros are in it: of a `macro_rules!` that can be told. What the others do
@@ -82,10 +82,24 @@ impl Rewriter<'_> {
             return Ok(());
         }
         let Some(mut arguments) = self.known(mac) else { return Ok(()) };
+        let is_assert = mac.path.is_ident("assert") || mac.path.is_ident("debug_assert");
+        let told = arguments.exprs.first().filter(|_| is_assert && arguments.exprs.len() == 1);
+        let told = told.map(ToTokens::to_token_stream);
         arguments.exprs.iter_mut().for_each(|expr| self.visit_expr_mut(expr));
         if let Some(matched) = &mut arguments.matched {
             self.visit_pat_mut(&mut matched.pat);
             matched.guard.iter_mut().for_each(|(_, guard)| self.visit_expr_mut(guard));
+        }
+        let made = arguments.exprs.first().map(ToTokens::to_token_stream);
+        if let Some(told) =
+            told.filter(|told| Some(told.to_string()) != made.map(|it| it.to_string()))
+        {
+            // The message names what was asserted, as it was written.
+            let text = quote!(concat!("assertion failed: ", stringify!(#told)));
+            if told.to_string().contains(['{', '}']) {
+                arguments.exprs.push(parse_quote!("{}"));
+            }
+            arguments.exprs.push(parse_quote!(#text));
         }
         mac.tokens = arguments.to_token_stream();
         Ok(())
