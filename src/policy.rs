@@ -1,4 +1,4 @@
-//! What a workspace permits of precompiled macros, and whether its dependency graph keeps to it.
+//! The policy of a workspace: which precompiled macros it permits, and a check of its dependency graph against that.
 //!
 //! Only the top-level workspace decides: its `precast.toml`, or `[workspace.metadata.precast.policy]`
 //! in its `Cargo.toml`. A dependency's own policy is never read.

@@ -145,7 +145,7 @@ fn equal_bytes_from_anywhere() {
     assert_eq!(value["cached"], false);
     assert!(artifact(&first) == artifact(&second));
 
-    // Damage is noticed, and mended.
+    // Damage is noticed, and repaired.
     let modules = fs::read_dir(cold.join("module")).unwrap();
     let mut modules = modules.map(|entry| entry.unwrap().path().join("module.wasm"));
     let module = modules.find(|path| path.is_file()).unwrap();

@@ -1,4 +1,4 @@
-//! The records and host calls of docs/token-abi.md.
+//! The guest's side of the token ABI (docs/token-abi.md): records and host calls.
 
 pub const ABI: u32 = 1;
 

@@ -1,4 +1,4 @@
-//! What the host calls, and how a macro function is called.
+//! The guest's entry points: the functions that the host calls, and how they call a macro.
 
 use crate::abi::ABI;
 use crate::arena;

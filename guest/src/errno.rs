@@ -1,5 +1,4 @@
-//! Errors of the system, as macros tell of them: std has WASI's numbers for them here, and natively
-//! those of Unix.
+//! Translates error numbers: in wasm, std has those of WASI; macros print those of Unix, as natively.
 
 use std::borrow::Cow;
 use std::ffi::{c_char, c_int, CStr};

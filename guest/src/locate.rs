@@ -1,5 +1,5 @@
-//! Cargo's `locate-project`, answered without cargo: by it proc-macro-crate finds the manifest from which
-//! a package inherits its dependencies.
+//! Answers `cargo locate-project` without cargo. proc-macro-crate runs it to find the manifest from which a package
+//! inherits its dependencies.
 
 use std::env;
 use std::fs;

@@ -1,4 +1,4 @@
-//! What std tells of the process and the system, where it knows nothing in wasm: the host does.
+//! `std::env` and `std::process` functions that have no answer in wasm: the host is asked instead.
 
 use std::env::VarsOs;
 use std::path::PathBuf;

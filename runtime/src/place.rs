@@ -1,4 +1,4 @@
-//! What tells one consuming crate from another: a server expands for many.
+//! Identifies the consuming crate: a macro server expands for many in one process.
 
 use std::env;
 

@@ -1,4 +1,4 @@
-//! What the native `Span` tells, on every compiler since 1.63.
+//! Reads native spans (positions, files, source text) on every compiler since 1.63.
 //!
 //! Each method of the trait has the name of an inherent one. Where that is stable it comes first;
 //! elsewhere the answer is the one that proc-macro2 gives on such a compiler.

@@ -1,4 +1,4 @@
-//! What remembering and the ledger ask of the system, by means of std. Where the kernel asks Linux, `sys/linux.rs`
+//! The files and the clock that remembered expansions and the ledger need, by means of std. Where the kernel asks Linux, `sys/linux.rs`
 //! stands for this file.
 
 use std::fs::{File, OpenOptions};

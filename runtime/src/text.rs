@@ -1,4 +1,4 @@
-//! Texts. What std has for each of these takes consumers longer to compile.
+//! Functions on strings. Those of std take consumers longer to compile.
 
 use std::fmt::{self, Display, Write};
 use std::str;

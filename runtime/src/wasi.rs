@@ -222,7 +222,7 @@ pub struct Wasi {
     pub asked: bool,
     /// Variables, and what no macro may have, that this one asked for in this expansion and did not get.
     pub refused: Vec<Refused>,
-    /// What users were told of.
+    /// What was refused, and reported to the user.
     told: Vec<Refused>,
     pub own: Option<(&'static str, &'static str)>,
     #[cfg(not(proc_macro))]

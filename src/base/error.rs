@@ -1,4 +1,4 @@
-//! The one error type of the library: what failed, where, and how to mend it.
+//! The one error type of the library: what failed, where, and how to fix it.
 
 use std::any::Any;
 use std::fmt;
@@ -58,7 +58,7 @@ impl Class {
     }
 }
 
-/// An error with its class, the chain of contexts (outermost first) and a hint that mends it.
+/// An error with its class, the chain of contexts (outermost first) and a hint that says how to fix it.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 

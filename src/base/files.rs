@@ -53,7 +53,7 @@ pub fn remapped(folder: &Path, to: &str) -> Option<Vec<String>> {
     Some(files.map(argument).collect())
 }
 
-/// All files but those in the folders that `is_left` names; it is also told of the top level.
+/// All files but those in the folders that `is_left` names, which also gets whether it is at the top level.
 fn walk(package: &Path, is_left: impl Fn(&str, bool) -> bool) -> Result<Tree> {
     let mut files = Tree::new();
     let mut folders = vec![package.to_owned()];

@@ -43,7 +43,7 @@ const PARTS: [Part; 12] = [
     ("fingerprint", |uses| uses.fingerprint),
 ];
 
-/// What no macro may have, which its user is told of.
+/// What no macro may have; a use of it is reported.
 fn is_refused(call: &str) -> bool {
     ["clock_time_get", "refused"].contains(&call)
 }

@@ -408,9 +408,7 @@ fn unreadable(stderr: &str) -> Error {
     let help = match stderr.contains("offline") {
         _ if is_locked => "leave `--locked` out once, so that cargo can write Cargo.lock",
         true => "run `cargo fetch` once with the network: all packages of Cargo.lock",
-        false => {
-            error.help_text().unwrap_or("mend what cargo complains of, then run the command again")
-        }
+        false => error.help_text().unwrap_or("fix what cargo reports, then run the command again"),
     };
     Error::new(Class::Usage, error.to_string()).help(help)
 }

@@ -1,5 +1,5 @@
-//! What to think about: what each macro package costs natively, which function-like macros only move tokens about,
-//! and names that several packages have.
+//! Advice: what each macro package costs natively, which function-like macros a `macro_rules!` could replace because
+//! they only rearrange tokens, and macro names that several packages share.
 
 use super::ledger::Expansion;
 use super::measure::Measured;

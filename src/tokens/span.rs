@@ -25,7 +25,7 @@ pub struct Place {
     pub context: u32,
 }
 
-/// An item that rust-analyzer has made up to mend unfinished code; ranges in it mean something else.
+/// An item that rust-analyzer has made up to complete unfinished code; ranges in it mean something else.
 const MADE_UP: u32 = 0;
 
 /// What only the editor knows of a place. An error ends the expansion.

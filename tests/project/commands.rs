@@ -431,7 +431,7 @@ fn short_names() {
     assert!(out.contains("with the macros precompiled"), "{out}");
 }
 
-/// The mend of what `--locked` forbids is not to be without network.
+/// The way out of what `--locked` forbids is not to be without network.
 #[test]
 fn a_stale_lock_file() {
     let work = workspace("stale");

@@ -129,7 +129,7 @@ fn damage_is_compiled_again() {
         bytes[middle] ^= 1;
         fs::write(&file, bytes).unwrap();
         assert!(project.libraries(&["run"]) == first, "{}", file.display());
-        assert!(project.cache().read(KIND, &project.keys()[0]).is_some(), "it is mended");
+        assert!(project.cache().read(KIND, &project.keys()[0]).is_some(), "it is repaired");
     }
     // A list that is whole, but of another kind.
     let key = project.keys().pop().unwrap();

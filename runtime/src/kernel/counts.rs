@@ -1,4 +1,4 @@
-//! What the kernel knows of host calls; `calls.rs` has the list.
+//! How many parameters and results each host call has, for the kernel; `calls.rs` has the list.
 
 /// How many parameters and results the host calls have, in the order of their numbers.
 pub const COUNTS: &[(u8, u8)] = &[

@@ -1,4 +1,4 @@
-//! What remembering and the ledger ask of the system: a file that grows, and a clock. The kernel makes the calls: what
+//! The files and the clock that remembered expansions and the ledger need. The kernel makes the system calls: what
 //! std has for them is a thirtieth of all that a consumer compiles of a shim.
 
 use super::kernel::Image;

@@ -1,4 +1,4 @@
-//! What std tells of the process and the system it runs on.
+//! Answers about the process and the system: arguments, ids, directories, `std::env::consts`.
 
 use std::env;
 use std::env::consts;

@@ -1,7 +1,7 @@
 //! The files: those below the granted directories, read-only but for what `writes` permits.
 //!
 //! What does not exist is answered as natively. What exists and may not be used is remembered, so that the
-//! user can be told of it.
+//! user can get a report of it.
 
 mod granted;
 mod native;

@@ -9,7 +9,7 @@ use super::super::text::{append, first_word, formatted, holds, joined, owned, pa
 use super::super::kernel::Image;
 use super::Refused;
 
-/// As many refusals are kept; nobody is told of more.
+/// The most refusals that are kept; further ones are not reported.
 const N_REFUSED_MAX: usize = 16;
 
 /// Adds what is not there yet.

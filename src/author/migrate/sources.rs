@@ -1,4 +1,4 @@
-//! The files: where each goes, and what it says from then on.
+//! Migrates source files: the new path of each, and the edits to its text.
 
 use super::change::Change;
 use super::features::Merged;

@@ -106,7 +106,7 @@ const CARGOS: [&str; 12] = [
 ];
 const CARGOS_PREFIXES: [&str; 2] = ["CARGO_", "DEP_"];
 
-/// What a crate or a build script has told of itself.
+/// What a crate or a build script has printed about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// Source, name and version.

@@ -1,4 +1,4 @@
-//! Checks what a module wants of its host, and names the crates behind what it cannot have.
+//! Checks a module's imports, and names the crates that need those which the host does not provide.
 
 use crate::base::error::{Class, Error, Result};
 use crate::pack::module::parts::Module;

@@ -1,4 +1,4 @@
-//! What in a macro's own sources may go another way in a module than natively, for its author to know.
+//! Finds code in a macro's own sources that may behave differently in a module than natively, to warn its author.
 //!
 //! `usize` has 32 bits in a module, and the standard library's tables have groups of 8 slots. Neither can be seen
 //! in what a macro writes until a case is met, so the sources are searched for what could make it seen. What

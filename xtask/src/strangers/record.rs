@@ -298,7 +298,7 @@ pub fn write(all: &[Found], seed: u64, n: usize) -> Result {
          the package that re-exports its macros, are expanded, compiled and run natively and packed, and\n\
          files written are compared as well. A wrong use is a source with one token of an attribute or of an\n\
          argument changed, of which the compiler's messages are compared. Of the first {n} names of the draw,\n\
-         {} were tried so far, each once, with precast as it was then; what differed was mended and tried again.\n\n{}\n",
+         {} were tried so far, each once, with precast as it was then; what differed was fixed and tried again.\n\n{}\n",
         text(&date.stdout),
         text(&rustc.stdout),
         all.len(),

@@ -1,4 +1,4 @@
-//! What the system says of paths and files, in the numbers of WASI.
+//! File metadata and errors of the system, translated to WASI's numbers.
 
 use std::fs;
 use std::io;
