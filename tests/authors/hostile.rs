@@ -24,6 +24,7 @@ fn after(records: &Records, out: &mut Output) {
             out.write("../../elsewhere.txt", "1");
         }
         "absolute" => out.write("/tmp/elsewhere.txt", "1"),
+        "lines" => out.write("a\nmine.txt", "1"),
         "std" => std::fs::write("here.txt", "1").unwrap(),
         "seen" => {
             let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -96,6 +97,8 @@ fn writes_elsewhere() {
     let work = check("elsewhere", "wants to write: `../../elsewhere.txt` is no path below");
     assert!(!work.join("target/elsewhere.txt").exists());
     check("absolute", "`/tmp/elsewhere.txt` is no path below a directory");
+    // The name of somebody else's file, as a second line in the list of own files.
+    check("lines", "is no path below a directory");
     let work = check("std", "panicked");
     assert!(!work.join("here.txt").exists() && !work.join("app/here.txt").exists());
 }

@@ -58,7 +58,9 @@ fn check(path: &str) -> Result<()> {
     let is_down = !parts.is_empty() && parts.into_iter().all(is_plain);
     // What one system takes for a part of a name is a separator or a drive on another.
     let is_same = !path.contains(['\\', ':', '\0']) && !path.ends_with('/') && !path.contains("//");
-    let is_same = is_same && !path.contains("/./") && path != LIST;
+    let is_same = is_same && !path.contains("/./") && !path.ends_with("/.");
+    // The list has a name in each line: a line break within one would be the name of a file of others.
+    let is_same = is_same && !path.contains(char::is_control) && !path.eq_ignore_ascii_case(LIST);
     match is_down && is_same {
         true => Ok(()),
         false => Err(Error::new(Class::Macro, format!("`{path}` is no path below a directory"))),
@@ -170,6 +172,9 @@ mod tests {
             ["", "/a", "../a", "a/../b", "./a", "a//b", "a/", "c:a", "a\\b", "a\0", "a/./b", LIST]
         {
             assert!(check(path).is_err(), "{path}");
+        }
+        for path in ["a/.", "a\nb", "a\r", "\u{85}", ".Precast-Written"] {
+            assert!(check(path).is_err(), "{path:?}");
         }
     }
 }
