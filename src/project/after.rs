@@ -66,6 +66,10 @@ pub fn run(
     report: &dyn Report,
     tell: &mut dyn FnMut(&Done),
 ) -> Result<()> {
+    for (package, place) in files::left(plan)? {
+        let changes = files::write(&place, &Wished::new())?;
+        tell(&Done { package, removed: changes.removed, ..Done::default() });
+    }
     let artifacts = artifacts(plan, store, report)?;
     if artifacts.is_empty() {
         return Ok(());

@@ -65,6 +65,7 @@ fn after(records: &Records, out: &mut Output) {
 /// A workspace whose macro package does this after the build.
 fn workspace(wish: &str) -> PathBuf {
     let work = directory(&format!("hostile-{wish}"));
+    let code = format!("hostile::mark!({wish});\n");
     let app = "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\
                [dependencies]\nhostile = { path = \"../hostile\" }\n";
     put(
@@ -74,32 +75,32 @@ fn workspace(wish: &str) -> PathBuf {
             ("hostile/Cargo.toml", &macro_manifest("hostile")),
             ("hostile/src/lib.rs", MACROS),
             ("app/Cargo.toml", app),
-            ("app/src/lib.rs", &format!("hostile::mark!({wish});\n")),
+            ("app/src/lib.rs", &code),
         ],
     );
     work
 }
 
 /// Nothing is written, and the error is this one.
-fn check(wish: &str, expected: &str) -> PathBuf {
-    let work = workspace(wish);
-    let output = precast(&work, &["check"]).output().unwrap();
+fn check(work: &Path, wish: &str, expected: &str) {
+    put(work, &[("app/src/lib.rs", &format!("hostile::mark!({wish});\n"))]);
+    let output = precast(work, &["check"]).output().unwrap();
     let (_, err) = texts(&output, false);
     assert_eq!(output.status.code(), Some(6), "{err}");
     let head = "error: after the build, hostile 0.1.0: ";
     assert!(err.contains(head) && err.contains(expected), "{err}");
     assert!(!work.join("target/precast").exists(), "{err}");
-    work
 }
 
 #[test]
 fn writes_elsewhere() {
-    let work = check("elsewhere", "wants to write: `../../elsewhere.txt` is no path below");
+    let work = workspace("elsewhere");
+    check(&work, "elsewhere", "wants to write: `../../elsewhere.txt` is no path below");
     assert!(!work.join("target/elsewhere.txt").exists());
-    check("absolute", "`/tmp/elsewhere.txt` is no path below a directory");
+    check(&work, "absolute", "`/tmp/elsewhere.txt` is no path below a directory");
     // The name of somebody else's file, as a second line in the list of own files.
-    check("lines", "is no path below a directory");
-    let work = check("std", "panicked");
+    check(&work, "lines", "is no path below a directory");
+    check(&work, "std", "panicked");
     assert!(!work.join("here.txt").exists() && !work.join("app/here.txt").exists());
 }
 
@@ -113,10 +114,11 @@ fn sees_nothing_but_records() {
 
 #[test]
 fn never_ends_or_takes_all() {
-    check("endless", "fuel");
-    check("gigabytes", "memory");
-    check("much", "wants to write 9 files of 75497472 bytes");
-    check("many", "wants to write 20000 files");
+    let work = workspace("endless");
+    check(&work, "endless", "fuel");
+    check(&work, "gigabytes", "memory");
+    check(&work, "much", "wants to write 9 files of 75497472 bytes");
+    check(&work, "many", "wants to write 20000 files");
 }
 
 #[cfg(unix)]
@@ -133,6 +135,23 @@ fn follows_no_link() {
 
 #[test]
 fn says_why_it_failed() {
-    check("panics", "panicked: no luck");
-    check("twice", "writes `a` twice");
+    let work = workspace("panics");
+    check(&work, "panics", "panicked: no luck");
+    check(&work, "twice", "writes `a` twice");
+}
+
+/// What a package has written goes with the package; what others have put beside it stays.
+#[test]
+fn leaves_with_its_package() {
+    let work = workspace("left");
+    put(&work, &[("app/src/lib.rs", "hostile::mark!(seen);\n")]);
+    ok(precast(&work, &["check"]));
+    put(&work, &[("target/precast/out/other/file.txt", "of somebody else")]);
+    let app = "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
+    let members = "[workspace]\nmembers = [\"app\"]\nresolver = \"2\"\n";
+    put(&work, &[("Cargo.toml", members), ("app/Cargo.toml", app), ("app/src/lib.rs", "")]);
+    let (_, err) = ok(precast(&work, &["check"]));
+    assert!(err.contains("hostile removed target/precast/out/hostile/seen.txt"), "{err}");
+    assert!(!work.join("target/precast/out/hostile").exists(), "{err}");
+    assert!(work.join("target/precast/out/other/file.txt").exists(), "{err}");
 }

@@ -1,7 +1,9 @@
 //! Files that functions write after a build: below one directory, each in one step, nothing else.
 
 use crate::base::error::{Class, Context, Error, Result};
+use crate::base::files as trees;
 use crate::base::scratch;
+use crate::project::lock;
 use crate::project::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -34,8 +36,7 @@ pub(super) fn place(
     (package, version): (&str, &str),
     is_newest: bool,
 ) -> Result<Place> {
-    let target = plan.targets().first().cloned().unwrap_or_else(|| plan.root.join("target"));
-    let own = target.join("precast");
+    let own = own(plan);
     let (folder, key) = match is_newest {
         true => (package.to_owned(), package.to_owned()),
         false => (format!("{package}-{version}"), format!("{package}@{version}")),
@@ -67,32 +68,47 @@ fn check(path: &str) -> Result<()> {
     }
 }
 
+/// Directories of packages that have left the workspace, with the names of the packages.
+pub(super) fn left(plan: &Plan) -> Result<Vec<(String, Place)>> {
+    let names = lock::packages(plan.project().lockfile)?.into_keys();
+    let known: BTreeSet<String> = names
+        .flat_map(|(name, version)| {
+            [format!("{name}-{version}"), format!("{name}@{version}"), name]
+        })
+        .collect();
+    let own = own(plan);
+    let listed = std::fs::read_dir(own.join("out")).into_iter().flatten().flatten();
+    let default = listed.map(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        (name, Place { folder: entry.path(), root: own.clone() })
+    });
+    let granted = plan.outs().filter_map(|(key, path)| {
+        let path = path.as_str().filter(|path| check(path).is_ok())?;
+        Some((key.clone(), Place { folder: plan.root.join(path), root: plan.root.clone() }))
+    });
+    let is_left = |(name, place): &(String, Place)| {
+        !known.contains(name) && place.folder.join(LIST).is_file()
+    };
+    Ok(default.chain(granted).filter(is_left).collect())
+}
+
+fn own(plan: &Plan) -> PathBuf {
+    let target = plan.targets().first().cloned().unwrap_or_else(|| plan.root.join("target"));
+    target.join("precast")
+}
+
 /// Writes the files that are new or changed, and removes those that a build before has written and this one did not.
 /// All is checked before anything is written.
 pub(super) fn write(place: &Place, files: &BTreeMap<String, Vec<u8>>) -> Result<Changes> {
-    let bytes: usize = files.values().map(Vec::len).sum();
-    if bytes > BYTES_MAX || files.len() > N_FILES_MAX {
-        let message = format!(
-            "wants to write {} files of {bytes} bytes, and may write {N_FILES_MAX} of {BYTES_MAX}",
-            files.len()
-        );
-        return Err(Error::new(Class::Macro, message));
-    }
+    bounds(files)?;
     let before = list(place);
     let mut changed = Vec::new();
     for (path, body) in files {
-        check(path).context("wants to write")?;
         let file = place.folder.join(path);
         inside(place, &file)?;
+        room(place, path, files, &before)?;
         match std::fs::read(&file) {
             Ok(found) if found == *body => {}
-            Ok(_) if !before.contains(path) => {
-                let message =
-                    format!("wants to write {}, which others have written", file.display());
-                return Err(
-                    Error::new(Class::Macro, message).help("move that file away, or remove it")
-                );
-            }
             _ => changed.push((file, body)),
         }
     }
@@ -103,13 +119,7 @@ pub(super) fn write(place: &Place, files: &BTreeMap<String, Vec<u8>>) -> Result<
     if !changed.is_empty() || !gone.is_empty() {
         keep(place, all)?;
     }
-    for (file, body) in changed {
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).at("create", folder)?;
-        }
-        scratch::replace(&file, body)?;
-        changes.written.push(file);
-    }
+    // A directory may take the place of a file, and a file that of a directory.
     for path in gone {
         let file = place.folder.join(path);
         if check(path).is_ok() && inside(place, &file).is_ok() && file.is_file() {
@@ -118,10 +128,85 @@ pub(super) fn write(place: &Place, files: &BTreeMap<String, Vec<u8>>) -> Result<
             changes.removed.push(file);
         }
     }
-    if !(changes.written.is_empty() && changes.removed.is_empty()) {
+    for (file, body) in changed {
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).at("create", folder)?;
+        }
+        scratch::replace(&file, body)?;
+        changes.written.push(file);
+    }
+    if files.is_empty() {
+        let list = place.folder.join(LIST);
+        if std::fs::remove_file(&list).is_ok() {
+            prune(place, &list);
+            let _ = std::fs::remove_dir(&place.folder);
+        }
+    } else if !(changes.written.is_empty() && changes.removed.is_empty()) {
         keep(place, files.keys().collect())?;
     }
     Ok(changes)
+}
+
+/// No more than may be written, and each path one file of its own.
+fn bounds(files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
+    let bytes: usize = files.values().map(Vec::len).sum();
+    if bytes > BYTES_MAX || files.len() > N_FILES_MAX {
+        let message = format!(
+            "wants to write {} files of {bytes} bytes, and may write {N_FILES_MAX} of {BYTES_MAX}",
+            files.len()
+        );
+        return Err(Error::new(Class::Macro, message));
+    }
+    let mut spelt: BTreeMap<String, &String> = BTreeMap::new();
+    for path in files.keys() {
+        check(path).context("wants to write")?;
+        let one = |other: &str, how: &str| {
+            let message = format!("wants to write `{other}` and `{path}`: {how}");
+            Err(Error::new(Class::Macro, message))
+        };
+        if let Some(other) = spelt.insert(path.to_lowercase(), path) {
+            return one(other, "these are one file where letter case does not count");
+        }
+        let above = Path::new(path).ancestors().skip(1).filter_map(Path::to_str);
+        if let Some(other) = above.into_iter().find(|other| files.contains_key(*other)) {
+            return one(other, "the first would be a file and a directory");
+        }
+    }
+    Ok(())
+}
+
+/// Nothing that others have made stands where the file is to be, nor where its directories are to be.
+fn room(
+    place: &Place,
+    path: &str,
+    files: &BTreeMap<String, Vec<u8>>,
+    before: &BTreeSet<String>,
+) -> Result<()> {
+    let others = |what: &Path| {
+        let message = format!("wants to write {}, which others have written", what.display());
+        Err(Error::new(Class::Macro, message).help("move that file away, or remove it"))
+    };
+    for above in Path::new(path).ancestors().skip(1).filter_map(Path::to_str) {
+        let at = place.folder.join(above);
+        if at.is_file() && !before.contains(above) {
+            return others(&at);
+        }
+    }
+    let file = place.folder.join(path);
+    if file.is_dir() {
+        for inner in trees::read_published(&file)?.into_keys() {
+            let own = format!("{path}/{inner}");
+            if !before.contains(&own) || files.contains_key(&own) {
+                return others(&file.join(inner));
+            }
+        }
+    } else if file.exists() && !before.contains(path) {
+        let is_same = std::fs::read(&file).is_ok_and(|found| found == files[path]);
+        if !is_same {
+            return others(&file);
+        }
+    }
+    Ok(())
 }
 
 /// No link leads out of what was granted.
@@ -176,5 +261,45 @@ mod tests {
         for path in ["a/.", "a\nb", "a\r", "\u{85}", ".Precast-Written"] {
             assert!(check(path).is_err(), "{path:?}");
         }
+    }
+
+    fn made(files: &[&str]) -> BTreeMap<String, Vec<u8>> {
+        files.iter().map(|path| ((*path).to_owned(), path.as_bytes().to_vec())).collect()
+    }
+
+    #[test]
+    fn files_and_directories() {
+        let scratch = scratch::Scratch::new().unwrap();
+        let root = scratch.path().to_owned();
+        let place = Place { folder: root.join("out"), root };
+        let there = |place: &Place| -> Vec<String> {
+            let files = trees::read_published(&place.folder).unwrap_or_default();
+            files.into_keys().filter(|path| path != LIST).collect()
+        };
+        // Each takes the place of the other.
+        for files in [&["a", "b"][..], &["a/b/c", "b"], &["a", "b/c"], &["a/b"]] {
+            write(&place, &made(files)).unwrap();
+            assert_eq!(there(&place), files);
+        }
+        // Whatever is refused is refused before anything is written.
+        std::fs::write(place.folder.join("theirs"), "").unwrap();
+        std::fs::create_dir(place.folder.join("folder")).unwrap();
+        std::fs::write(place.folder.join("folder/theirs"), "").unwrap();
+        for (files, expected) in [
+            (&["0", "a", "a/b"][..], "`a` and `a/b`: the first would be a file and a directory"),
+            (&["0", "x", "X"], "`X` and `x`: these are one file where letter case does not count"),
+            (&["0", "theirs"], "theirs, which others have written"),
+            (&["0", "theirs/a"], "theirs, which others have written"),
+            (&["0", "folder"], "theirs, which others have written"),
+        ] {
+            let error = write(&place, &made(files)).err().unwrap().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert_eq!(there(&place), ["a/b", "folder/theirs", "theirs"]);
+        }
+        // Beside what others have, and nothing of its own any more.
+        write(&place, &made(&["folder/own"])).unwrap();
+        write(&place, &made(&[])).unwrap();
+        assert_eq!(there(&place), ["folder/theirs", "theirs"]);
+        assert!(!place.folder.join(LIST).exists());
     }
 }

@@ -211,6 +211,11 @@ impl Plan {
     pub(in crate::project) fn out(&self, package: &str) -> Option<&Value> {
         self.settings.get("out")?.get(package)
     }
+
+    /// All packages of which it says so.
+    pub(in crate::project) fn outs(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.settings.get("out").and_then(Value::as_object).into_iter().flatten()
+    }
 }
 
 pub(super) fn identity(name: &str, version: &str, source: Option<&str>) -> String {
