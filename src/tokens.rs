@@ -8,7 +8,7 @@ mod span;
 
 pub use leaf::{Ident, Literal, Punct};
 pub use proc_macro2::{Delimiter, LexError, Spacing};
-pub use span::{answer, derive, number, text, Place, Questions, Sites, Span};
+pub use span::{answer, derive, marked, number, text, Place, Questions, Sites, Span};
 
 use std::fmt::{self, Debug, Display, Write};
 use std::rc::Rc;

@@ -12,6 +12,7 @@ mod imports;
 mod include;
 mod load;
 mod machines;
+mod mixed;
 mod names;
 mod nodes;
 mod opaque;

@@ -66,11 +66,18 @@ pub fn run(
     report: &dyn Report,
     tell: &mut dyn FnMut(&Done),
 ) -> Result<()> {
-    for (package, place) in files::left(plan)? {
+    let (artifacts, idle) = artifacts(plan, store, report)?;
+    let mut left = files::left(plan)?;
+    for (name, version) in idle {
+        if !artifacts.iter().any(|artifact| artifact.manifest.package.name == name) {
+            let place = files::place(plan, (&name, &version), true)?;
+            left.extend(place.has_written().then_some((name, place)));
+        }
+    }
+    for (package, place) in left {
         let changes = files::write(&place, &Wished::new())?;
         tell(&Done { package, removed: changes.removed, ..Done::default() });
     }
-    let artifacts = artifacts(plan, store, report)?;
     if artifacts.is_empty() {
         return Ok(());
     }
@@ -126,22 +133,30 @@ pub fn is_after(command: &str) -> bool {
     matches!(command, "build" | "check" | "test")
 }
 
-/// Those that have something to do, packed.
-fn artifacts(plan: &Plan, store: &Store, report: &dyn Report) -> Result<Vec<Artifact>> {
-    let mut found = Vec::new();
+/// Names and versions of packages that have nothing to do.
+type Idle = Vec<(String, String)>;
+
+/// Those that have something to do, packed, and the others.
+fn artifacts(plan: &Plan, store: &Store, report: &dyn Report) -> Result<(Vec<Artifact>, Idle)> {
+    let (mut found, mut idle) = (Vec::new(), Vec::new());
     for author in &plan.authors {
         let artifact = match author {
             Author::Shim(directory) => input::artifact(directory)?,
             Author::Source(wanted) if declares(wanted)? => packed(wanted, plan, store, report)?,
-            Author::Source(_) => continue,
+            Author::Source(wanted) => {
+                idle.push((wanted.package.name.clone(), wanted.package.version.clone()));
+                continue;
+            }
         };
         if artifact.manifest.macros.iter().any(|item| item.name == FUNCTION) {
             let mut artifact = artifact;
             artifact.manifest.capabilities = Capabilities::default();
             found.push(artifact);
+        } else {
+            idle.push((artifact.manifest.package.name, artifact.manifest.package.version));
         }
     }
-    Ok(found)
+    Ok((found, idle))
 }
 
 /// Whether the package's files declare a function; packing it for nothing would take a while.

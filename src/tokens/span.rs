@@ -1,6 +1,6 @@
 //! Where tokens come from: a text that was lexed here, or a place that an editor knows.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Debug};
 use std::panic::resume_unwind;
 use std::rc::Rc;
@@ -47,6 +47,15 @@ pub struct Sites {
 
 thread_local! {
     static SITES: RefCell<Option<Sites>> = const { RefCell::new(None) };
+    static MIXED: Cell<Option<proc_macro2::Span>> = const { Cell::new(None) };
+}
+
+/// Expands with this span for `mixed_site`, which proc-macro2 does not tell from `call_site`.
+pub fn marked<T>(mark: proc_macro2::Span, work: impl FnOnce() -> T) -> T {
+    let before = MIXED.replace(Some(mark));
+    let result = work();
+    MIXED.set(before);
+    result
 }
 
 /// Expands with an editor's spans.
@@ -79,7 +88,8 @@ impl Span {
 
     pub fn mixed_site() -> Span {
         let place = sites(|sites| Span::Place(sites.mixed_site));
-        place.unwrap_or_else(|| Span::Text(proc_macro2::Span::mixed_site()))
+        let text = || MIXED.get().unwrap_or_else(proc_macro2::Span::mixed_site);
+        place.unwrap_or_else(|| Span::Text(text()))
     }
 
     /// From here to there, if both are in one text.
@@ -184,7 +194,15 @@ pub fn derive(span: Span, other: Span, what: u32) -> Span {
             Span::Place(Place { context: at.context, ..place })
         }
         (Span::Text(span), _, 1) => Span::After(span),
+        // Names are told apart by the mark alone; what they are resolved at is more than where they are.
+        (_, Span::Text(at), 2) if is_mark(at) => other,
         (Span::Text(span), Span::Text(at) | Span::After(at), 2) => Span::Text(span.resolved_at(at)),
         (span, _, _) => span,
     }
+}
+
+fn is_mark(span: proc_macro2::Span) -> bool {
+    MIXED
+        .get()
+        .is_some_and(|mark| mark.byte_range() == span.byte_range() && mark.file() == span.file())
 }

@@ -147,11 +147,21 @@ fn leaves_with_its_package() {
     put(&work, &[("app/src/lib.rs", "hostile::mark!(seen);\n")]);
     ok(precast(&work, &["check"]));
     put(&work, &[("target/precast/out/other/file.txt", "of somebody else")]);
+    // Without the function, and with it once more.
+    let declared = "precast_macro::post_process!(after);";
+    let without = MACROS.replace(declared, "const _: fn(&Records, &mut Output) = after;");
+    put(&work, &[("hostile/src/lib.rs", &without)]);
+    let removed = "removed target/precast/out/hostile/seen.txt";
+    let (_, err) = ok(precast(&work, &["check"]));
+    assert!(err.contains(removed), "{err}");
+    put(&work, &[("hostile/src/lib.rs", MACROS)]);
+    let (_, err) = ok(precast(&work, &["check"]));
+    assert!(err.contains("wrote target/precast/out/hostile/seen.txt"), "{err}");
     let app = "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
     let members = "[workspace]\nmembers = [\"app\"]\nresolver = \"2\"\n";
     put(&work, &[("Cargo.toml", members), ("app/Cargo.toml", app), ("app/src/lib.rs", "")]);
     let (_, err) = ok(precast(&work, &["check"]));
-    assert!(err.contains("hostile removed target/precast/out/hostile/seen.txt"), "{err}");
+    assert!(err.contains(removed), "{err}");
     assert!(!work.join("target/precast/out/hostile").exists(), "{err}");
     assert!(work.join("target/precast/out/other/file.txt").exists(), "{err}");
 }

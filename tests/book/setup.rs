@@ -128,7 +128,7 @@ pub fn run(work: &Path, command: &str) -> (String, Option<i32>) {
         .env("COLUMNS", "100")
         .env_remove("PRECAST_RUSTC");
     let output = shell.current_dir(work).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = fixture::output::said(&output.stdout);
     let base = work.parent().unwrap().display().to_string();
     (text.replace(&base, "[..]"), output.status.code())
 }

@@ -2,7 +2,7 @@
 //! its repository is a file. Each macro tells whether it runs as wasm.
 
 #[path = "../cli/output.rs"]
-mod output;
+pub mod output;
 
 pub use output::texts;
 use std::fs;

@@ -1,6 +1,7 @@
 //! One machine for each packed crate: its state lasts over the expansions of a crate, as natively.
 
 use super::super::{denied, failed, machine, refused, told};
+use super::mixed;
 use super::place::Trouble;
 use crate::artifact::manifest::Macro;
 use crate::artifact::Artifact;
@@ -64,23 +65,27 @@ impl Machines {
             None => machine(artifact)?,
         };
         running.keep_errors();
+        let is_bang = matches!(what, Use::Bang(_));
         let (first, second) = match what {
             Use::Derive(input) | Use::Bang(input) => (input, None),
             Use::Attribute(args, item) => (args, Some(item)),
         };
         self.n_expansions += 1;
-        let result = running.expand(&item.function, first.into(), second.map(Into::into));
+        let result = mixed::expand(is_bang, || {
+            let result = running.expand(&item.function, first.into(), second.map(Into::into));
+            result.map(|output| output.stream.into())
+        });
         self.told.extend(told(&running.keep_errors()));
         let denied = denied(&running);
         let package = &artifact.manifest.package;
         let package = format!("{} {}", package.name, package.version);
         match result {
-            Ok(output) => {
+            Ok(stream) => {
                 if !denied.is_empty() {
                     self.notes.insert(format!("{package}: {}", refused(&denied)));
                 }
                 *place = Some(running);
-                Ok(raw(output.stream.into(), names))
+                Ok(raw(stream, names))
             }
             Err(failure) => {
                 // After any other fault its memory is not to be trusted.

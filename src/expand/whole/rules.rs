@@ -6,6 +6,7 @@ mod transcribe;
 
 use parts::{is_punct, repetition, trees_of, Bindings, Bound};
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+pub use transcribe::bound_by;
 
 /// A part of what an arm matches.
 enum Matcher {

@@ -15,12 +15,16 @@ const N_FILES_MAX: usize = 10_000;
 /// The file that has the names of what was written into a directory, one a line. It stays with the directory, also
 /// in a repository.
 const LIST: &str = ".precast-written";
+/// The file that names the workspace, beside the list.
+const OWNER: &str = ".precast-workspace";
 
 /// Where a package may write.
 pub(super) struct Place {
     folder: PathBuf,
     /// What the folder must not lead out of.
     root: PathBuf,
+    /// The workspace, where its target directory may be that of others as well.
+    owner: Option<PathBuf>,
 }
 
 #[derive(Default)]
@@ -42,14 +46,15 @@ pub(super) fn place(
         false => (format!("{package}-{version}"), format!("{package}@{version}")),
     };
     let Some(granted) = plan.out(&key) else {
-        return Ok(Place { folder: own.join("out").join(folder), root: own });
+        let owner = Some(plan.root.clone());
+        return Ok(Place { folder: own.join("out").join(folder), root: own, owner });
     };
     let message = format!("workspace.metadata.precast.out.{key}");
     let path = granted
         .as_str()
         .ok_or_else(|| Error::new(Class::Usage, format!("{message} is no text")))?;
     check(path).class(Class::Usage, message)?;
-    Ok(Place { folder: plan.root.join(path), root: plan.root.clone() })
+    Ok(Place { folder: plan.root.join(path), root: plan.root.clone(), owner: None })
 }
 
 /// A path that leads down, with `/`.
@@ -61,14 +66,17 @@ fn check(path: &str) -> Result<()> {
     let is_same = !path.contains(['\\', ':', '\0']) && !path.ends_with('/') && !path.contains("//");
     let is_same = is_same && !path.contains("/./") && !path.ends_with("/.");
     // The list has a name in each line: a line break within one would be the name of a file of others.
-    let is_same = is_same && !path.contains(char::is_control) && !path.eq_ignore_ascii_case(LIST);
+    let is_same = is_same
+        && !path.contains(char::is_control)
+        && ![LIST, OWNER].iter().any(|own| path.eq_ignore_ascii_case(own));
     match is_down && is_same {
         true => Ok(()),
         false => Err(Error::new(Class::Macro, format!("`{path}` is no path below a directory"))),
     }
 }
 
-/// Directories of packages that have left the workspace, with the names of the packages.
+/// Directories of packages that have left the workspace, with the names of the packages. With one target directory for
+/// several workspaces, those of others are left alone.
 pub(super) fn left(plan: &Plan) -> Result<Vec<(String, Place)>> {
     let names = lock::packages(plan.project().lockfile)?.into_keys();
     let known: BTreeSet<String> = names
@@ -80,16 +88,28 @@ pub(super) fn left(plan: &Plan) -> Result<Vec<(String, Place)>> {
     let listed = std::fs::read_dir(own.join("out")).into_iter().flatten().flatten();
     let default = listed.map(|entry| {
         let name = entry.file_name().to_string_lossy().into_owned();
-        (name, Place { folder: entry.path(), root: own.clone() })
+        (name, Place { folder: entry.path(), root: own.clone(), owner: Some(plan.root.clone()) })
     });
     let granted = plan.outs().filter_map(|(key, path)| {
         let path = path.as_str().filter(|path| check(path).is_ok())?;
-        Some((key.clone(), Place { folder: plan.root.join(path), root: plan.root.clone() }))
+        // What two may write has one list.
+        let is_own = plan.outs().filter(|(_, other)| other.as_str() == Some(path)).count() == 1;
+        let (folder, root) = (plan.root.join(path), plan.root.clone());
+        is_own.then(|| (key.clone(), Place { folder, root, owner: None }))
     });
-    let is_left = |(name, place): &(String, Place)| {
-        !known.contains(name) && place.folder.join(LIST).is_file()
-    };
+    let is_left = |(name, place): &(String, Place)| !known.contains(name) && place.has_written();
     Ok(default.chain(granted).filter(is_left).collect())
+}
+
+impl Place {
+    /// Whether it has files of this workspace.
+    pub(super) fn has_written(&self) -> bool {
+        let is_owner = |owner: &PathBuf| {
+            let found = std::fs::read_to_string(self.folder.join(OWNER));
+            found.is_ok_and(|text| Path::new(&text) == owner)
+        };
+        self.folder.join(LIST).is_file() && self.owner.as_ref().is_none_or(is_owner)
+    }
 }
 
 fn own(plan: &Plan) -> PathBuf {
@@ -137,6 +157,7 @@ pub(super) fn write(place: &Place, files: &BTreeMap<String, Vec<u8>>) -> Result<
     }
     if files.is_empty() {
         let list = place.folder.join(LIST);
+        let _ = std::fs::remove_file(place.folder.join(OWNER));
         if std::fs::remove_file(&list).is_ok() {
             prune(place, &list);
             let _ = std::fs::remove_dir(&place.folder);
@@ -231,6 +252,9 @@ fn list(place: &Place) -> BTreeSet<String> {
 fn keep(place: &Place, paths: BTreeSet<&String>) -> Result<()> {
     let text: String = paths.into_iter().map(|path| format!("{path}\n")).collect();
     std::fs::create_dir_all(&place.folder).at("create", &place.folder)?;
+    if let Some(owner) = &place.owner {
+        scratch::replace(&place.folder.join(OWNER), owner.to_string_lossy().as_bytes())?;
+    }
     scratch::replace(&place.folder.join(LIST), text.as_bytes())
 }
 
@@ -271,10 +295,11 @@ mod tests {
     fn files_and_directories() {
         let scratch = scratch::Scratch::new().unwrap();
         let root = scratch.path().to_owned();
-        let place = Place { folder: root.join("out"), root };
+        let owner = Some(root.clone());
+        let place = Place { folder: root.join("out"), root, owner };
         let there = |place: &Place| -> Vec<String> {
             let files = trees::read_published(&place.folder).unwrap_or_default();
-            files.into_keys().filter(|path| path != LIST).collect()
+            files.into_keys().filter(|path| path != LIST && path != OWNER).collect()
         };
         // Each takes the place of the other.
         for files in [&["a", "b"][..], &["a/b/c", "b"], &["a", "b/c"], &["a/b"]] {
@@ -300,6 +325,10 @@ mod tests {
         write(&place, &made(&["folder/own"])).unwrap();
         write(&place, &made(&[])).unwrap();
         assert_eq!(there(&place), ["folder/theirs", "theirs"]);
-        assert!(!place.folder.join(LIST).exists());
+        assert!(!place.folder.join(LIST).exists() && !place.folder.join(OWNER).exists());
+        // Another workspace's.
+        write(&place, &made(&["x"])).unwrap();
+        assert!(place.has_written());
+        assert!(!Place { owner: Some("/elsewhere".into()), ..place }.has_written());
     }
 }

@@ -19,7 +19,9 @@ pub fn transcribe(
     let mut of_input = BTreeSet::new();
     bindings.values().for_each(|bound| idents(bound, &mut of_input));
     let mut bound = BTreeSet::new();
-    bound_by(&trees_of(body.clone()), &mut bound);
+    bound_by(&trees_of(body.clone()), &mut |ident| {
+        bound.insert(ident.to_string());
+    });
     let renamed = bound.intersection(&of_input).cloned().collect();
     let mut out = Vec::new();
     Transcriber { krate, renamed }.trees(&trees_of(body.clone()), bindings, &mut out)?;
@@ -153,7 +155,7 @@ fn idents(bound: &Bound, found: &mut BTreeSet<String>) {
 }
 
 /// The local names that a body makes: hygiene keeps them apart from those of the input.
-fn bound_by(trees: &[TokenTree], found: &mut BTreeSet<String>) {
+pub fn bound_by(trees: &[TokenTree], found: &mut dyn FnMut(&Ident)) {
     const WORDS: [&str; 6] = ["let", "mut", "ref", "for", "move", "in"];
     let is_name = |name: &str| {
         name.starts_with(|c: char| c.is_lowercase() || c == '_') && !WORDS.contains(&name)
@@ -167,10 +169,10 @@ fn bound_by(trees: &[TokenTree], found: &mut BTreeSet<String>) {
                 let is_pattern = matches!(before, Some(TokenTree::Ident(word)) if word == "let" || word == "for");
                 if is_pattern {
                     let names = inner.iter().filter_map(|tree| match tree {
-                        TokenTree::Ident(ident) => Some(ident.to_string()),
+                        TokenTree::Ident(ident) => Some(ident),
                         _ => None,
                     });
-                    found.extend(names.filter(|name| is_name(name)));
+                    names.filter(|ident| is_name(&ident.to_string())).for_each(&mut *found);
                 }
                 bound_by(&inner, found);
             }
@@ -188,7 +190,7 @@ fn bound_by(trees: &[TokenTree], found: &mut BTreeSet<String>) {
                     _ => false,
                 };
                 if is_bound {
-                    found.insert(ident.to_string());
+                    found(ident);
                 }
             }
             _ => {}
