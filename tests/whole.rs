@@ -34,6 +34,8 @@ fn expand(folder: &Path, libraries: &[&str]) -> precast::Result<Whole> {
     };
     options.add("inc", Origin::Packed(module("macros-c.wasm")), BTreeSet::new())?;
     options.add("ints", Origin::Packed(module("macros-ts.wasm")), BTreeSet::new())?;
+    let reason = "odd 1.0.0, which cannot be packed: it is odd".to_owned();
+    options.add("odd", Origin::Unpacked(reason), BTreeSet::new())?;
     for name in libraries {
         let file = folder.join(name).join("lib.rs");
         options.add(name, Origin::Source(file), BTreeSet::from(["more".to_owned()]))?;
@@ -248,6 +250,15 @@ fn what_cannot_be_told() {
     check("use inc::sum;\nfn f() { m!(a, sum!(1)); }\n", ":2:16: the packed macro `sum`", "");
     // A path is no helper of a derive.
     check("mod m {}\n#[m::named(f)] fn g() {}\n", ":2:3: `named` is imported from nowhere", "");
+    // A macro crate that cannot be packed matters where it is used.
+    let odd = "is of odd 1.0.0, which cannot be packed: it is odd";
+    check("#[odd::since(1)] fn g() {}\n", &format!(":1:3: `since` {odd}"), "in its place");
+    check("use odd::Odd as O;\n#[derive(O)] struct S;\n", &format!(":2:10: `O` {odd}"), "");
+    check(
+        "#[macro_use] extern crate odd;\n#[derive(Answer)] struct S;\n",
+        "`Answer` is imported",
+        "",
+    );
     check("mod none;\n", ":1:1: the module `none` has no file", "");
     check("#[cfg(version(\"1.0\"))] mod m {}\n", "the condition `version` cannot be told", "");
     check("fn f( {}\n", ":1:", "");

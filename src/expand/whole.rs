@@ -58,6 +58,8 @@ pub enum Origin {
     Packed(PathBuf),
     /// Its macros and re-exports are in its sources, which begin in this file.
     Source(PathBuf),
+    /// It is a macro crate that cannot be packed: its name and version, and the reason.
+    Unpacked(String),
 }
 
 /// What to expand, and how.
@@ -117,6 +119,7 @@ pub fn expand(options: &Options) -> Result<Whole> {
                 Content::Packed(machines.add(artifact))
             }
             Origin::Source(path) => Content::File(path.clone()),
+            Origin::Unpacked(reason) => Content::Unpacked(reason.clone()),
         };
         let features = library.features.iter().map(String::as_str);
         let cfgs = cfgs.with_features(features).with(&library.cfgs);

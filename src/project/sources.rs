@@ -7,7 +7,7 @@ use crate::base::error::{Class, Context, Error, Result};
 use crate::base::report::Report;
 use crate::cache::{Key, Store};
 use crate::expand::whole::{Library, Origin};
-use crate::pack::Variables;
+use crate::pack::{artifact_recipe, Variables};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -207,8 +207,8 @@ impl Reader<'_> {
         let unit = &self.graph.units[at];
         let content = match unit.kind {
             Kind::Library => Origin::Source(unit.root.clone()),
-            Kind::Macro => match self.artifact(at)? {
-                Some(file) => Origin::Packed(file),
+            Kind::Macro => match self.packed(at)? {
+                Some(origin) => origin,
                 None => {
                     self.missing.insert(self.graph.packages[unit.package].label());
                     return Ok(None);
@@ -238,14 +238,21 @@ impl Reader<'_> {
         self.scripts.get(&(package.name.clone(), package.version.clone()))
     }
 
-    fn artifact(&self, at: UnitIdx) -> Result<Option<PathBuf>> {
+    /// A macro package, if it was packed or cannot be.
+    fn packed(&self, at: UnitIdx) -> Result<Option<Origin>> {
         let package = &self.graph.packages[self.graph.units[at].package];
         if package.is_shim {
-            return Ok(Some(package.directory.clone()));
+            return Ok(Some(Origin::Packed(package.directory.clone())));
         }
         let variables = Variables::of(&self.graph.root);
         let key = Key::of(&self.graph.wanted(at))?;
-        Ok(self.store.file(&self.store.find(key, &|name| variables.value(name))))
+        // It matters only where its macros are used.
+        let reason = self.store.refusal(&key.attempt(artifact_recipe()));
+        let unpacked = reason.map(|reason| {
+            Origin::Unpacked(format!("{}, which cannot be packed: {reason}", package.label()))
+        });
+        let file = self.store.file(&self.store.find(key, &|name| variables.value(name)));
+        Ok(file.map(Origin::Packed).or(unpacked))
     }
 }
 

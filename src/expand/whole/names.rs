@@ -2,7 +2,7 @@
 
 use super::load;
 use super::place::Trouble;
-use super::world::{Content, CrateIdx, ScopeIdx, Space, World};
+use super::world::{Content, Crate, CrateIdx, ScopeIdx, Space, World};
 use crate::artifact::manifest::{Kind, Macro};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -15,6 +15,8 @@ pub enum Found {
     /// Something that is not ours: the language's own, or of `macro_rules!`.
     Other,
     Nothing,
+    /// A macro of a crate that is not packed, with the reason.
+    Unpacked(String),
     /// It may come from this crate, whose sources nobody gave.
     Unknown(String),
 }
@@ -24,6 +26,7 @@ pub enum Found {
 enum Module {
     Scope(ScopeIdx),
     Packed(usize),
+    Unpacked(String),
     /// The language's own crates, and what is no module.
     Other,
     Nowhere,
@@ -39,7 +42,9 @@ impl World {
     /// What a macro's path means in a scope.
     pub fn find(&mut self, scope: ScopeIdx, path: &[String], kind: Kind) -> Trouble<Found> {
         let (last, before) = path.split_last().expect("a path has a name");
+        let is_unpacked = |krate: &Crate| matches!(krate.content, Content::Unpacked(_));
         if !self.packed.iter().flatten().any(|item| item.kind == kind)
+            && !self.crates.iter().any(is_unpacked)
             && !path.iter().any(|part| part == "crate")
         {
             return Ok(Found::Other);
@@ -66,7 +71,8 @@ impl World {
         for name in self.crates[krate].macro_use.clone() {
             let module = self.extern_crate(krate, &name)?;
             match self.of(module, last, kind, krate)? {
-                Found::Nothing => {}
+                // Which macros it has is not known.
+                Found::Nothing | Found::Unpacked(_) => {}
                 found => return Ok(found),
             }
         }
@@ -191,6 +197,7 @@ impl World {
             }
             Module::Other => Found::Other,
             Module::Nowhere => Found::Nothing,
+            Module::Unpacked(reason) => Found::Unpacked(reason),
             Module::Unknown(name) => Found::Unknown(name),
         })
     }
@@ -230,7 +237,7 @@ impl World {
                 false => self.through(scope, before, last, kind)?,
             };
             match found {
-                Found::Packed(..) | Found::Other => return Ok(found),
+                Found::Packed(..) | Found::Unpacked(_) | Found::Other => return Ok(found),
                 Found::Unknown(_) => unknown = found,
                 Found::Nothing => {}
             }
@@ -242,6 +249,7 @@ impl World {
                 // All of the language's names are there without it.
                 Found::Other | Found::Nothing => {}
                 found @ Found::Unknown(_) => unknown = found,
+                Found::Unpacked(reason) => unknown = Found::Unknown(reason),
             }
         }
         Ok(unknown)
@@ -290,7 +298,7 @@ impl World {
                 true => Some(!self.is_packed_crate(scope, last)?),
                 false => match self.module(scope, before)? {
                     Module::Scope(inner) => self.has_other(inner, last, krate)?,
-                    Module::Packed(_) | Module::Nowhere => Some(false),
+                    Module::Packed(_) | Module::Unpacked(_) | Module::Nowhere => Some(false),
                     Module::Other => Some(true),
                     Module::Unknown(_) => None,
                 },
@@ -324,7 +332,7 @@ impl World {
                 (Module::Scope(scope), "super") => self.above(scope),
                 (Module::Scope(scope), "self") => Module::Scope(scope),
                 (Module::Scope(scope), name) => self.member(scope, name, krate)?,
-                (Module::Packed(_), _) => Module::Nowhere,
+                (Module::Packed(_) | Module::Unpacked(_), _) => Module::Nowhere,
                 (other, _) => other,
             };
         }
@@ -404,8 +412,9 @@ impl World {
         let Some(found) = self.crates[krate].externs.get(name).copied() else {
             return Ok(Module::Unknown(name.to_owned()));
         };
-        match self.crates[found].content {
-            Content::Packed(at) => Ok(Module::Packed(at)),
+        match &self.crates[found].content {
+            Content::Packed(at) => Ok(Module::Packed(*at)),
+            Content::Unpacked(reason) => Ok(Module::Unpacked(reason.clone())),
             _ => Ok(Module::Scope(self.root(found)?)),
         }
     }
@@ -418,7 +427,9 @@ impl World {
                 let file = file.clone();
                 load::root(self, krate, &file)
             }
-            Content::Packed(_) => unreachable!("a macro crate has no modules"),
+            Content::Packed(_) | Content::Unpacked(_) => {
+                unreachable!("a macro crate has no modules")
+            }
         }
     }
 

@@ -297,6 +297,10 @@ impl<'w> Rewriter<'w> {
                     .help("a crate may re-export it with a feature: --extern-feature NAME=FEATURE"))
             }
             Found::Other | Found::Nothing => Ok(None),
+            Found::Unpacked(reason) => {
+                let error = self.place.wrong(path.span(), format!("`{name}` is of {reason}"));
+                Err(error.help("write what it makes in its place"))
+            }
             Found::Unknown(from) => {
                 if !self.is_packed(&name, kind) {
                     return Ok(None);

@@ -51,6 +51,8 @@ pub struct Crate {
 pub enum Content {
     /// Index of its macros.
     Packed(usize),
+    /// A macro crate whose macros are not known, and why.
+    Unpacked(String),
     /// Not read yet.
     File(PathBuf),
     Root(ScopeIdx),
