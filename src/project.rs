@@ -26,6 +26,7 @@ mod script;
 pub mod shared;
 pub mod sources;
 pub mod switch;
+mod variables;
 pub mod vendor;
 
 use crate::base::error::Result;

@@ -2,7 +2,7 @@
 //! the same.
 
 use precast::expand::whole::{self, Options, Origin, Whole};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -397,4 +397,53 @@ fn a_package() {
         assert!(rustc.status().unwrap().success(), "{out}");
     }
     assert!(fs::read_to_string(folder.join("extra/lib.rs")).unwrap().contains("fn two"));
+}
+
+/// Macros read what cargo tells the compiler: clap's `about` is the package's description.
+#[cfg(unix)]
+#[test]
+fn variables_of_a_package() {
+    use precast::project::sources::{self, Scripts, Wanted};
+    let manifest = "[package]\nname = \"fully-described\"\nversion = \"1.2.3-rc.1\"\nedition = \"2021\"\n\
+        authors = [\"A <a@b>\", \"C\"]\ndescription = \"Two\\nlines.\"\nhomepage = \"https://h\"\nrepository = \"https://r\"\n\
+        license = \"MIT\"\nreadme = \"R.md\"\nrust-version = \"1.70\"\n[[bin]]\nname = \"pro-gram\"\npath = \"main.rs\"\n[workspace]\n";
+    let wrapper =
+        "#!/bin/sh\nif [ \"$CARGO_CRATE_NAME\" ]; then env -0 > variables; fi\nexec \"$@\"\n";
+    let files =
+        [("Cargo.toml", manifest), ("main.rs", "fn main() {}"), ("wrapper", wrapper), ("R.md", "")];
+    let folder = folder("variables", &files);
+    let run =
+        |command: &mut Command| assert!(command.current_dir(&folder).status().unwrap().success());
+    run(Command::new("chmod").args(["+x", "wrapper"]));
+    run(Command::new("cargo")
+        .args(["check", "--quiet"])
+        .env("RUSTC_WRAPPER", folder.join("wrapper")));
+    let told = fs::read(folder.join("variables")).unwrap();
+    let told = String::from_utf8(told).unwrap();
+    let is_of_package = |name: &str| {
+        let starts = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_NAME",
+            "CARGO_CRATE_NAME",
+            "CARGO_PRIMARY_PACKAGE",
+        ];
+        starts.iter().any(|start| name.starts_with(start))
+    };
+    let told = told.split('\0').filter_map(|pair| pair.split_once('='));
+    let told: BTreeMap<String, String> = told
+        .filter(|(name, _)| is_of_package(name))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    let store = precast::cache::Store::open(Some(&folder.join("cache"))).unwrap();
+    let root = folder.join("main.rs");
+    let package =
+        sources::of(Wanted::Root(&root), &[], &store, &|_: &str| {}, &|_| Ok(Scripts::new()))
+            .unwrap();
+    let ours: BTreeMap<String, String> = package
+        .variables
+        .into_iter()
+        .map(|(name, value)| (name, value.into_string().unwrap()))
+        .collect();
+    assert_eq!(ours, told);
 }

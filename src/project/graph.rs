@@ -401,6 +401,20 @@ fn metadata(request: &Request, more: &[&str]) -> Result<Value> {
     serde_json::from_str(&output.stdout).context("cannot read what cargo metadata wrote")
 }
 
+/// What `cargo metadata` says of the package with this manifest.
+pub fn described(request: &Request, manifest: &Path) -> Result<Value> {
+    let mut value = metadata(request, &[])?;
+    let packages = value["packages"].as_array_mut();
+    let is_it = |package: &&mut Value| {
+        package["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest)
+    };
+    let found = packages.into_iter().flatten().find(is_it);
+    found.map(Value::take).ok_or_else(|| {
+        let message = format!("cargo metadata does not name {}", manifest.display());
+        Error::new(Class::Other, message)
+    })
+}
+
 fn unreadable(stderr: &str) -> Error {
     let error = cargo::failure(UNREADABLE, stderr);
     // Cargo proposes `--offline` where `--locked` is what forbids it to go on.

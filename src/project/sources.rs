@@ -3,6 +3,7 @@
 
 use super::graph::{self, Graph, Kind, UnitIdx};
 use super::request::Request;
+use super::variables;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::report::Report;
 use crate::cache::{Key, Store};
@@ -95,7 +96,8 @@ pub fn of(
 ) -> Result<Package> {
     let directory = directory(wanted)?;
     report.step("asking cargo");
-    let graph = Graph::load(&Request::of("check", asked, &directory), store.cache())?;
+    let request = Request::of("check", asked, &directory);
+    let graph = Graph::load(&request, store.cache())?;
     let own = unit(&graph, wanted)?;
     let scripts = match graph.units.iter().any(|unit| unit.kind == Kind::Script) {
         true => scripts(&directory)?,
@@ -117,7 +119,7 @@ pub fn of(
     }
     let unit = &graph.units[own];
     let script = reader.script(own).cloned().unwrap_or_default();
-    let mut variables = variables(&graph, own);
+    let mut variables = variables(&graph, own, &request)?;
     variables.extend(script.variables.into_iter().map(|(name, value)| (name, value.into())));
     Ok(Package {
         root: unit.root.clone(),
@@ -256,21 +258,26 @@ impl Reader<'_> {
     }
 }
 
-fn variables(graph: &Graph, at: UnitIdx) -> BTreeMap<String, OsString> {
+/// What cargo tells the compiler of the crate.
+fn variables(graph: &Graph, at: UnitIdx, asked: &Request) -> Result<BTreeMap<String, OsString>> {
     let unit = &graph.units[at];
-    let package = &graph.packages[unit.package];
-    let mut all: BTreeMap<String, OsString> = BTreeMap::new();
-    let mut set = |name: &str, value: OsString| drop(all.insert(name.to_owned(), value));
-    set("CARGO_MANIFEST_DIR", package.directory.clone().into());
-    set("CARGO_MANIFEST_PATH", package.directory.join("Cargo.toml").into());
-    set("CARGO_PKG_NAME", package.name.clone().into());
-    set("CARGO_PKG_VERSION", package.version.clone().into());
-    if let Ok(version) = semver::Version::parse(&package.version) {
-        set("CARGO_PKG_VERSION_MAJOR", version.major.to_string().into());
-        set("CARGO_PKG_VERSION_MINOR", version.minor.to_string().into());
-        set("CARGO_PKG_VERSION_PATCH", version.patch.to_string().into());
-        set("CARGO_PKG_VERSION_PRE", version.pre.to_string().into());
+    let manifest = graph.packages[unit.package].directory.join("Cargo.toml");
+    let described = graph::described(asked, &manifest)?;
+    let rust_version = described["rust_version"].as_str().unwrap_or_default().to_owned();
+    let package: cargo_metadata::Package =
+        serde_json::from_value(described).context("cannot read what cargo metadata wrote")?;
+    let target = package.targets.iter().find(|target| target.src_path == unit.root);
+    let target = target.ok_or_else(|| {
+        let message = format!("cargo metadata does not name {}", unit.root.display());
+        Error::new(Class::Other, message)
+    })?;
+    let mut all: BTreeMap<String, OsString> = variables::of_crate(&package, target)
+        .into_iter()
+        .map(|(name, value)| (name, value.into()))
+        .collect();
+    all.insert("CARGO_PKG_RUST_VERSION".into(), rust_version.into());
+    if graph.roots.contains(&at) {
+        all.insert("CARGO_PRIMARY_PACKAGE".into(), "1".into());
     }
-    set("CARGO_CRATE_NAME", unit.name.replace('-', "_").into());
-    all
+    Ok(all)
 }

@@ -6,7 +6,7 @@ use super::Target;
 use crate::base::cargo;
 use crate::base::error::{Class, Context, Error, Result};
 use crate::base::scratch;
-use crate::project::Request;
+use crate::project::{variables, Request};
 use cargo_metadata::{
     DependencyKind, Message, Metadata, Node, Package, PackageId, Target as CargoTarget, TargetKind,
 };
@@ -276,26 +276,10 @@ fn one(
         folders.push(out.to_string_lossy().into_owned());
         variables.insert("OUT_DIR".into(), out.to_string_lossy().into_owned());
     }
-    let version = &package.version;
-    for (name, value) in [
-        ("CARGO_MANIFEST_DIR", folder.to_owned()),
-        ("CARGO_CRATE_NAME", target.name.replace('-', "_")),
-        ("CARGO_PKG_NAME", package.name.to_string()),
-        ("CARGO_PKG_VERSION", version.to_string()),
-        ("CARGO_PKG_VERSION_MAJOR", version.major.to_string()),
-        ("CARGO_PKG_VERSION_MINOR", version.minor.to_string()),
-        ("CARGO_PKG_VERSION_PATCH", version.patch.to_string()),
-        ("CARGO_PKG_VERSION_PRE", version.pre.to_string()),
-        ("CARGO_PKG_DESCRIPTION", package.description.clone().unwrap_or_default()),
-        ("CARGO_PKG_REPOSITORY", package.repository.clone().unwrap_or_default()),
-        ("CARGO_PKG_HOMEPAGE", package.homepage.clone().unwrap_or_default()),
-        ("CARGO_PKG_AUTHORS", package.authors.join(":")),
-    ] {
-        variables.insert(name.into(), value);
-    }
+    variables.extend(variables::of_crate(package, target));
     let mut value = Map::new();
     value.insert("display_name".into(), json!(target.name.replace('-', "_")));
-    value.insert("version".into(), json!(version.to_string()));
+    value.insert("version".into(), json!(package.version.to_string()));
     value.insert("root_module".into(), json!(target.src_path));
     value.insert("edition".into(), json!(target.edition.to_string()));
     value.insert("cfg".into(), json!(cfg));
