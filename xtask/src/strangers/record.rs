@@ -280,7 +280,15 @@ pub fn table(all: &[Found]) -> String {
 }
 
 /// Why a package differs, where that stays so.
-const REASONS: [(&str, &str); 2] = [("usdt-attr-macro", THREAD_ID), ("usdt-macro", THREAD_ID)];
+const REASONS: [(&str, &str); 4] = [
+    ("butane_codegen", FS2),
+    ("git-version-macro", GIT),
+    ("usdt-attr-macro", THREAD_ID),
+    ("usdt-macro", THREAD_ID),
+];
+const FS2: &str = "a dependency, fs2, has no code for wasm, and does not compile. A project has the macro from source, with \
+                   this reason.";
+const GIT: &str = "it starts `git`, which is refused by name. A project that says `--except` has the macro from source.";
 const THREAD_ID: &str = "a dependency, thread-id, has no code for wasm, and does not compile. A project has the macro from \
                          source, with this reason.";
 
